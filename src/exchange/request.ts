@@ -1,0 +1,126 @@
+import type { JsonPath, Passage } from './passage.ts';
+
+export type FormatName = 'openai-chat' | 'anthropic-messages';
+
+/**
+ * What stages need of a request, read once from the client's bytes. The bytes stay the truth: edits are splices into
+ * them. Everything here is derived and read-only; `passages` and `chat` are computed on first use.
+ */
+export interface RequestView {
+  readonly format: FormatName;
+  readonly bytes: Buffer;
+  /** What the client asked for. */
+  readonly model: string;
+  readonly stream: boolean;
+  /** `n`; 1 where the format has none. */
+  readonly choices: number;
+  /** The client's own limit of output tokens a choice, where it gave one. */
+  readonly maxOutputTokens?: number;
+  readonly temperature?: number;
+  readonly toolNames: readonly string[];
+  readonly hasImages: boolean;
+  /** Whether the client asked for usage in its stream; formats that always send it say true. */
+  readonly usageAsked: boolean;
+  /** The caller's own words, unverified: `user` and `metadata` of the body. */
+  readonly user?: string;
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  /** Every text of the request, in document order: system, messages (all parts), tool calls, tool results, tool definitions, and text in unknown fields. */
+  readonly passages: readonly Passage[];
+  /** The request in the neutral vocabulary, for translation into another format. */
+  readonly chat: ChatRequest;
+}
+
+/** Edits of one attempt. Every attempt is encoded from the original bytes with its own edits. */
+export interface RequestEdits {
+  /** The provider's name for the model. */
+  readonly model: string;
+  /** Replaces or sets the limit of output tokens a choice. */
+  readonly maxOutputTokens?: number;
+  /** New texts for passages (redactions). */
+  readonly texts: readonly { readonly passage: Passage; readonly text: string }[];
+  /** Body fields to set, by dotted path; values are JSON values. */
+  readonly set: Readonly<Record<string, unknown>>;
+  /** Body fields to remove, by dotted path. */
+  readonly remove: readonly string[];
+  /** Ask the provider for usage in the stream, where its format has such a switch and the client did not. */
+  readonly askUsage: boolean;
+  /** Provider quirks (YAML): fields its API refuses, fields it calls otherwise. */
+  readonly dropFields: readonly string[];
+  readonly renameFields: Readonly<Record<string, string>>;
+}
+
+export interface EncodedRequest {
+  readonly body: Buffer;
+  /** Path below the provider's `base_url`, for example `/chat/completions`. */
+  readonly path: string;
+  /** Headers the format needs (`anthropic-version`), lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Settings the format cannot express, in words: record and response header. */
+  readonly warnings: readonly string[];
+}
+
+/** Raw JSON text, kept as the client spelled it (big integers, key order), to be embedded unchanged. */
+export interface RawJson {
+  readonly json: string;
+}
+
+export type ChatPart =
+  | { readonly type: 'text'; readonly text: string }
+  | {
+      readonly type: 'image';
+      readonly url?: string;
+      readonly mediaType?: string;
+      readonly base64?: string;
+      readonly detail?: string;
+    }
+  | {
+      readonly type: 'document';
+      readonly mediaType?: string;
+      readonly base64?: string;
+      readonly url?: string;
+      readonly name?: string;
+    }
+  | { readonly type: 'audio'; readonly base64: string; readonly encoding: string }
+  | { readonly type: 'reasoning'; readonly text: string; readonly signature?: string }
+  | { readonly type: 'refusal'; readonly text: string }
+  | { readonly type: 'tool_call'; readonly id: string; readonly name: string; readonly arguments: RawJson }
+  | {
+      readonly type: 'tool_result';
+      readonly id: string;
+      readonly parts: readonly ChatPart[];
+      readonly error: boolean;
+    };
+
+export interface ChatMessage {
+  readonly role: 'system' | 'user' | 'assistant' | 'tool';
+  readonly parts: readonly ChatPart[];
+}
+
+export interface ChatTool {
+  readonly name: string;
+  readonly description?: string;
+  /** JSON Schema of the arguments. */
+  readonly parameters?: RawJson;
+  readonly strict?: boolean;
+}
+
+/** A chat request in neutral words. What the vocabulary does not know is listed in `unknown` and becomes a warning. */
+export interface ChatRequest {
+  readonly messages: readonly ChatMessage[];
+  readonly tools: readonly ChatTool[];
+  readonly toolChoice?: 'auto' | 'none' | 'required' | { readonly name: string };
+  readonly parallelToolCalls?: boolean;
+  readonly maxOutputTokens?: number;
+  readonly temperature?: number;
+  readonly topP?: number;
+  readonly topK?: number;
+  readonly stop?: readonly string[];
+  readonly choices: number;
+  readonly stream: boolean;
+  readonly user?: string;
+  /** `none | minimal | low | medium | high` or a token budget. */
+  readonly reasoning?: { readonly effort?: string; readonly budgetTokens?: number };
+  readonly responseFormat?: RawJson;
+  /** Top-level fields the vocabulary cannot carry to another format. */
+  readonly unknown: readonly JsonPath[];
+}
