@@ -49,6 +49,8 @@ export interface FailureDetail {
   readonly extra?: Readonly<Record<string, string | number | boolean | null>>;
   /** The provider's own error body, bytes untouched, given back where both sides speak the same format. */
   readonly upstreamBody?: Uint8Array;
+  /** The format `upstreamBody` is written in. */
+  readonly upstreamFormat?: string;
   /** The provider's own error code or type, where it gave one. */
   readonly upstreamCode?: string;
   readonly cause?: unknown;

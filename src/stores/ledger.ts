@@ -132,6 +132,11 @@ export class LedgerUnavailable extends Error {
   override readonly name = 'LedgerUnavailable';
 }
 
+/** `amend` of an id under which nothing is held: unknown, settled or released. The call must not go on under it. */
+export class HoldGone extends Error {
+  override readonly name = 'HoldGone';
+}
+
 /**
  * Holds budgets, rates and reservations. Each verb is one atomic step over all limits of a call: all or nothing.
  * Every verb rejects with `LedgerUnavailable` when the store is lost or slow (deadline).

@@ -1,0 +1,15 @@
+export { type Complaint, checkCallers } from './check.ts';
+export { buildDirectory, DirectoryError, type DirectoryOptions } from './directory.ts';
+export type { Directory, Headers, Identity } from './identity.ts';
+export { type CreatedKey, createKey, hashKey, isKeyedHash, type NewKey, randomKey } from './key.ts';
+export { type KeyStoreOptions, openKeyStore } from './key-file.ts';
+export { type KeyStore, KeyStoreError, type StoredKey } from './key-store.ts';
+export { nanoUsd } from './limits.ts';
+export { ensureSecretFile, ensureServerSecret } from './secret-file.ts';
+export {
+  type AuthSettings,
+  authSchema,
+  type OrganizationSettings,
+  organizationsSchema,
+  scopeNames,
+} from './settings.ts';

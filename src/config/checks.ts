@@ -1,0 +1,66 @@
+import { checkCallers, nanoUsd } from '../callers/index.ts';
+import type { LoadedProviders } from './providers.ts';
+import type { GatewayDocument } from './schema.ts';
+import { unsupportedFindings } from './unsupported.ts';
+import type { Finding } from './validate.ts';
+
+/** Rules that reach over sections or that a schema cannot say. `document` has kept to its schema and is sealed. */
+export function checkDocument(document: GatewayDocument): readonly Finding[] {
+  const findings: Finding[] = [...unsupportedFindings(document)];
+  for (const { section, path, message } of checkCallers(document.organizations, document.auth)) {
+    findings.push({ path: [section, ...path], at: 'value', message });
+  }
+  if (document.state.driver === 'redis' && (document.state.url === undefined || document.state.url.empty)) {
+    findings.push({ path: ['state', 'url'], at: 'value', message: "'url' is missing: the driver 'redis' needs one" });
+  }
+  for (const [index, sink] of document.audit.sinks.entries()) {
+    if (sink.type === 'file' && sink.path === undefined) {
+      findings.push({ path: ['audit', 'sinks', index], at: 'value', message: "'path' is missing" });
+    }
+  }
+  for (const [index, { reserve_usd }] of document.passthrough.entries()) {
+    if (nanoUsd(reserve_usd) === undefined) {
+      const message = 'must be at most 9007199 dollars, with at most nine decimals';
+      findings.push({ path: ['passthrough', index, 'reserve_usd'], at: 'value', message });
+    }
+  }
+  return [...findings, ...samePorts(document)];
+}
+
+/** Two listeners on one address: the second could not start. Port 0 asks the system for a free one. */
+function samePorts({ server, admin, metrics }: GatewayDocument): readonly Finding[] {
+  const findings: Finding[] = [];
+  const taken = new Map<string, string>();
+  for (const [name, { host, port }] of Object.entries({ server, admin, metrics })) {
+    const other = taken.get(`${host} ${port}`);
+    if (other !== undefined && port !== 0) {
+      findings.push({
+        path: [name, 'port'],
+        at: 'value',
+        message: `the listener '${other}' is at ${host}:${port} already`,
+      });
+    }
+    taken.set(`${host} ${port}`, name);
+  }
+  return findings;
+}
+
+/** Mentions of providers that nobody defined. One that is defined and off may be mentioned. */
+export function checkProviders(document: GatewayDocument, loaded: LoadedProviders): readonly Finding[] {
+  const findings: Finding[] = [];
+  const known = new Set([...loaded.providers.map(({ id }) => id), ...loaded.off]);
+  const unknown = (path: Finding['path'], id: string) => {
+    if (!known.has(id)) findings.push({ path, at: 'value', message: `there is no provider '${id}'` });
+  };
+  for (const [name, { candidates }] of Object.entries(document.models)) {
+    for (const [index, { provider }] of candidates.entries()) {
+      unknown(['models', name, 'candidates', index, 'provider'], provider);
+    }
+  }
+  for (const [index, { provider }] of document.passthrough.entries())
+    unknown(['passthrough', index, 'provider'], provider);
+  if (loaded.providers.length === 0) {
+    findings.push({ path: ['providers'], at: 'value', message: 'no provider is on: nothing could be served' });
+  }
+  return findings;
+}

@@ -1,0 +1,28 @@
+import type { Override } from './expand.ts';
+
+/** Variables that go over the file, and where (CONTRACT.md, Configuration). */
+const variables = [
+  ['PORT', ['server', 'port']],
+  ['HOST', ['server', 'host']],
+  ['METRICS_PORT', ['metrics', 'port']],
+  ['GRPC_PORT', ['grpc', 'port']],
+  ['REDIS_URL', ['state', 'url']],
+  ['DATABASE_URL', ['database', 'url']],
+  ['LOG_LEVEL', ['telemetry', 'log_level']],
+  ['WORKERS', ['server', 'workers']],
+] as const;
+
+/**
+ * What the environment puts over the file. An empty variable is as good as none. `REDIS_URL` switches the state to
+ * Redis as well: an address that was given and not used would be a surprise.
+ */
+export function environmentOverrides(env: Readonly<Record<string, string | undefined>>): readonly Override[] {
+  const overrides: Override[] = [];
+  for (const [name, path] of variables) {
+    const text = env[name];
+    if (text === undefined || text === '') continue;
+    overrides.push({ path, text, name });
+    if (name === 'REDIS_URL') overrides.push({ path: ['state', 'driver'], text: 'redis', name });
+  }
+  return overrides;
+}

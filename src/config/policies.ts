@@ -1,0 +1,76 @@
+import type { Source } from './document.ts';
+import {
+  basePath,
+  filesBelow,
+  nameBelow,
+  type Reading,
+  readText,
+  reasonOf,
+  shownPath,
+  type TextFile,
+} from './files.ts';
+import type { Problem } from './problem.ts';
+import type { GatewayDocument } from './schema.ts';
+
+export interface LoadedPolicies {
+  readonly files: readonly TextFile[];
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * The texts of the enabled policies, sorted by path; their tests (`*.policytest.yaml`) are not policies. A directory
+ * that is missing or empty, and a pattern that matches nothing, are problems: a vanished mount must not mean allow.
+ */
+export async function loadPolicies(
+  settings: GatewayDocument['policies'],
+  reading: Reading,
+  source: Source,
+): Promise<LoadedPolicies> {
+  const directory = basePath(settings.path, reading);
+  let paths: readonly string[];
+  try {
+    paths = (await filesBelow(directory, reading)).filter((path) => !/\.policytest\.\w+$/.test(path));
+  } catch (error) {
+    reading.watched.add(directory);
+    return { files: [], problems: [source.problem(['policies', 'path'], `${settings.path} ${reasonOf(error)}`)] };
+  }
+  if (paths.length === 0) {
+    const message = `${settings.path} holds no policy; a gateway without policies would allow everything`;
+    return { files: [], problems: [source.problem(['policies', 'path'], message)] };
+  }
+  const problems: Problem[] = [];
+  const enabled = new Set<string>();
+  for (const [index, pattern] of settings.enabled.entries()) {
+    const matches = matcher(pattern);
+    const matched = paths.filter((path) => matches(nameBelow(directory, path)));
+    for (const path of matched) enabled.add(path);
+    if (matched.length === 0) {
+      problems.push(
+        source.problem(['policies', 'enabled', index], `'${pattern}' matches no policy below ${settings.path}`),
+      );
+    }
+  }
+  if (settings.enabled.length === 0) {
+    problems.push(
+      source.problem(
+        ['policies', 'enabled'],
+        'no policy is enabled; a gateway without policies would allow everything',
+      ),
+    );
+  }
+  const files: TextFile[] = [];
+  for (const path of paths) {
+    if (enabled.has(path)) files.push({ path: shownPath(path, reading.cwd), text: await readText(path, reading) });
+  }
+  return { files, problems };
+}
+
+/** `*` stands for any run of characters within a folder, `**` for any run at all. The ending may be given or not. */
+function matcher(pattern: string): (name: string) => boolean {
+  const source = pattern
+    .replace(/\.(ya?ml|json)$/, '')
+    .replaceAll(/[\\^$.+?()[\]{}|]/g, '\\$&')
+    .replaceAll(/\*\*\/?|\*/g, (stars) => (stars === '**/' ? '(?:.*/)?' : stars === '**' ? '.*' : '[^/]*'));
+  const expression = new RegExp(`^${source}$`);
+  return (name) => expression.test(name);
+}

@@ -1,0 +1,157 @@
+import Type from 'typebox';
+import type { Secret } from '../exchange/index.ts';
+
+const closed = { additionalProperties: false } as const;
+const section = { additionalProperties: false, default: {} } as const;
+
+const port = (value: number) => Type.Integer({ minimum: 0, maximum: 65535, default: value });
+const host = Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address to listen on' });
+/** A time in milliseconds; a day at most, which timers can hold. */
+const milliseconds = (value: number, minimum = 1) => Type.Integer({ minimum, maximum: 86_400_000, default: value });
+const bytes = (value: number) => Type.Integer({ minimum: 1024, maximum: 1_073_741_824, default: value });
+
+/** An address that may carry a password: never printed, and the password is a reference. */
+const secretUrl = Type.Unsafe<Secret>({ type: 'string', format: 'secret-url' });
+
+export const serverSchema = Type.Object(
+  {
+    host,
+    port: port(8080),
+    workers: Type.Integer({ minimum: 1, maximum: 256, default: 1 }),
+    body_bytes_max: bytes(33_554_432),
+    reply_bytes_max: bytes(67_108_864),
+    in_flight_bytes_max: bytes(268_435_456),
+    shutdown_grace_ms: milliseconds(30_000, 0),
+    trusted_proxies: Type.Array(Type.String({ minLength: 1 }), {
+      default: [],
+      description: 'Addresses or networks whose forwarded addresses count',
+    }),
+    tls: Type.Optional(
+      Type.Object(
+        { cert_file: Type.String(), key_file: Type.String(), client_ca_file: Type.Optional(Type.String()) },
+        closed,
+      ),
+    ),
+  },
+  { ...section, description: 'The data listener' },
+);
+
+export const adminSchema = Type.Object(
+  {
+    host,
+    port: port(8081),
+    keys: Type.Array(Type.Unsafe<Secret>({ type: 'string', format: 'secret-or-hash' }), {
+      default: [],
+      description: 'Without a key this listener does not start',
+    }),
+    oidc: Type.Optional(Type.Object({ issuer: Type.String(), audience: Type.String() }, closed)),
+  },
+  { ...section, description: 'The admin listener' },
+);
+
+export const metricsSchema = Type.Object(
+  { host, port: port(9090) },
+  { ...section, description: 'Prometheus listener' },
+);
+
+export const grpcSchema = Type.Object({ host, port: port(50051) }, { ...closed, description: 'Not served yet' });
+
+export const stateSchema = Type.Object(
+  {
+    driver: Type.Enum(['embedded', 'redis'], { default: 'embedded' }),
+    path: Type.String({ default: './data', minLength: 1, description: 'Data directory' }),
+    url: Type.Optional(secretUrl),
+    key_prefix: Type.String({ default: 'llm', pattern: '^[A-Za-z0-9._-]{1,32}$' }),
+    on_loss: Type.Enum(['closed', 'local_share', 'open'], {
+      default: 'closed',
+      description: 'What a limit means while the ledger is lost',
+    }),
+    deadline_ms: milliseconds(50),
+    lease_ms: milliseconds(30_000, 1000),
+    stream_hold_tokens: Type.Integer({
+      minimum: 1,
+      default: 1024,
+      description: 'Output tokens held at first for a stream without a limit; extended while it runs',
+    }),
+    mode: Type.Enum(['exact', 'leased'], { default: 'exact' }),
+    fsync: Type.Enum(['group', 'always'], { default: 'group', description: 'always survives a power cut' }),
+  },
+  { ...section, description: 'Where money and rates are counted' },
+);
+
+export const databaseSchema = Type.Object({ url: Type.Optional(secretUrl) }, section);
+
+export const policiesSchema = Type.Object(
+  {
+    source: Type.Enum(['directory', 'registry', 'bundle'], { default: 'directory' }),
+    path: Type.String({ default: './policies', minLength: 1 }),
+    enabled: Type.Array(Type.String({ minLength: 1 }), {
+      default: ['**'],
+      description: 'Files below path without their ending; * within a folder, ** across folders',
+    }),
+    default: Type.Enum(['allow', 'deny'], { default: 'allow', description: 'When no rule matched' }),
+    bundle: Type.Optional(Type.Object({ url: Type.String(), public_key: Type.String() }, closed)),
+  },
+  section,
+);
+
+export const cacheSchema = Type.Object(
+  {
+    enabled: Type.Boolean({ default: false }),
+    ttl_seconds: Type.Integer({ minimum: 1, default: 3600 }),
+    scope: Type.Enum(['team', 'user', 'key'], { default: 'team' }),
+  },
+  { ...section, description: 'Response cache; not supported yet' },
+);
+
+export const railsSchema = Type.Object(
+  {
+    shield: Type.Optional(Type.Object({ url: Type.String() }, closed)),
+    classifier: Type.Optional(Type.Object({ model_path: Type.String() }, closed)),
+  },
+  { ...section, description: 'Rails outside the process; not supported yet' },
+);
+
+export const auditSchema = Type.Object(
+  {
+    content: Type.Enum(['none', 'redacted', 'full'], { default: 'none', description: 'What is kept of texts' }),
+    sinks: Type.Array(
+      Type.Object(
+        {
+          type: Type.Enum(['file', 'postgres', 's3', 'http', 'otlp']),
+          path: Type.Optional(Type.String({ minLength: 1 })),
+          url: Type.Optional(secretUrl),
+        },
+        closed,
+      ),
+      { default: [{ type: 'file', path: './data/audit' }] },
+    ),
+    hot_days: Type.Integer({ minimum: 1, default: 30 }),
+    cold_days: Type.Integer({ minimum: 1, default: 365 }),
+  },
+  section,
+);
+
+export const telemetrySchema = Type.Object(
+  {
+    otlp_endpoint: Type.Optional(Type.String({ pattern: '^https?://' })),
+    log_level: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info' }),
+  },
+  section,
+);
+
+export const passthroughSchema = Type.Array(
+  Type.Object(
+    {
+      provider: Type.String({ minLength: 1 }),
+      reserve_usd: Type.Number({ minimum: 0, description: 'US dollars held for each call' }),
+      methods: Type.Array(Type.Enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']), { default: ['GET', 'POST'] }),
+      paths: Type.Array(Type.String({ pattern: '^/' }), {
+        default: ['/*'],
+        description: 'Below the base URL; * stands for any run of characters',
+      }),
+    },
+    closed,
+  ),
+  { default: [], description: "The rest of a provider's API; off unless listed" },
+);

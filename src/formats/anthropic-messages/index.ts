@@ -1,0 +1,20 @@
+import type { Format } from '../../exchange/index.ts';
+import { failureBody, upstreamFailure } from './failure.ts';
+import { plainFrame, plainReply } from './reply.ts';
+import { encodeRequest, read } from './request.ts';
+import { closer, streamDecoder, streamEncoder } from './stream.ts';
+
+/** Anthropic's Messages. */
+export const anthropicMessages: Format = {
+  name: 'anthropic-messages',
+  read,
+  failureBody,
+  streamEncoder,
+  plainReply,
+  encodeRequest,
+  streamDecoder,
+  plainFrame,
+  upstreamFailure,
+  closer,
+  keepAlive: Buffer.from(': keep-alive\n\n'),
+};

@@ -1,0 +1,92 @@
+import type { Usage } from '../../exchange/index.ts';
+import { isObject, type JsonObject } from '../json/index.ts';
+
+type Field = 'input' | 'read' | 'write' | 'write1h' | 'output' | 'thinking';
+
+/**
+ * Usage as it is told over a stream: cumulative, field by field, so the last number of each field counts; null says
+ * nothing. The wire's input excludes the cache. Providers that imitate the format may tell an inclusive input first and
+ * an exclusive one in the end: with the last number of every field the sum comes out right.
+ */
+export class UsageSoFar {
+  readonly #last: Partial<Record<Field, number>> = {};
+  #hosted: Record<string, number> | undefined;
+  #tier: string | undefined;
+
+  /** Takes in one `usage` object; the canonical usage so far. */
+  add(told: JsonObject): Usage {
+    this.#note('input', told.input_tokens);
+    this.#note('output', told.output_tokens);
+    this.#note('read', told.cache_read_input_tokens);
+    const creation = told.cache_creation;
+    if (isObject(creation)) {
+      this.#note('write1h', creation.ephemeral_1h_input_tokens);
+      const parts = [creation.ephemeral_5m_input_tokens, creation.ephemeral_1h_input_tokens];
+      const numbers = parts.filter((part) => typeof part === 'number');
+      if (numbers.length > 0) this.#last.write = numbers.reduce((sum, part) => sum + part, 0);
+    }
+    this.#note('write', told.cache_creation_input_tokens);
+    const details = told.output_tokens_details;
+    if (isObject(details)) this.#note('thinking', details.thinking_tokens);
+    if (isObject(told.server_tool_use)) this.#hostedTools(told.server_tool_use);
+    if (typeof told.service_tier === 'string') this.#tier = told.service_tier;
+    return this.#canonical();
+  }
+
+  #note(field: Field, value: unknown): void {
+    if (typeof value === 'number' && Number.isFinite(value) && value >= 0) this.#last[field] = value;
+  }
+
+  #hostedTools(told: JsonObject): void {
+    for (const [key, value] of Object.entries(told)) {
+      if (typeof value !== 'number') continue;
+      this.#hosted = { ...this.#hosted, [key.replace(/_requests$/, '')]: value };
+    }
+  }
+
+  #canonical(): Usage {
+    const { input, output, read, write, write1h, thinking } = this.#last;
+    return {
+      ...(input === undefined ? {} : { input: input + (read ?? 0) + (write ?? 0) }),
+      ...(output === undefined ? {} : { output }),
+      ...(read === undefined ? {} : { cacheRead: read }),
+      ...(write === undefined ? {} : { cacheWrite: write }),
+      ...(write1h === undefined ? {} : { cacheWrite1h: write1h }),
+      ...(thinking === undefined ? {} : { reasoning: thinking }),
+      ...(this.#hosted === undefined ? {} : { toolCalls: this.#hosted }),
+      ...(this.#tier === undefined ? {} : { serviceTier: this.#tier }),
+    };
+  }
+}
+
+/** The tiers this format knows, by the names other formats have for them. */
+const tiers: Readonly<Record<string, string>> = {
+  standard: 'standard',
+  default: 'standard',
+  priority: 'priority',
+  batch: 'batch',
+};
+
+/** Usage in the words of the format; only what is known. */
+export function usageBody(usage: Usage): JsonObject {
+  const { input, output, cacheRead, cacheWrite, cacheWrite1h, reasoning, serviceTier, toolCalls } = usage;
+  const tier = serviceTier === undefined ? undefined : tiers[serviceTier];
+  const hosted = Object.entries(toolCalls ?? {}).map(([name, calls]) => [`${name}_requests`, calls]);
+  return {
+    ...(input === undefined ? {} : { input_tokens: Math.max(0, input - (cacheRead ?? 0) - (cacheWrite ?? 0)) }),
+    ...(cacheRead === undefined ? {} : { cache_read_input_tokens: cacheRead }),
+    ...(cacheWrite === undefined ? {} : { cache_creation_input_tokens: cacheWrite }),
+    ...(cacheWrite1h === undefined || cacheWrite === undefined
+      ? {}
+      : {
+          cache_creation: {
+            ephemeral_5m_input_tokens: cacheWrite - cacheWrite1h,
+            ephemeral_1h_input_tokens: cacheWrite1h,
+          },
+        }),
+    ...(output === undefined ? {} : { output_tokens: output }),
+    ...(reasoning === undefined ? {} : { output_tokens_details: { thinking_tokens: reasoning } }),
+    ...(hosted.length === 0 ? {} : { server_tool_use: Object.fromEntries(hosted) }),
+    ...(tier === undefined ? {} : { service_tier: tier }),
+  };
+}

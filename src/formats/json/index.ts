@@ -1,0 +1,5 @@
+export { parsePath, pathText } from './path.ts';
+export { type ByteSpan, findSpans } from './spans.ts';
+export { applyPatches, type JsonEdit, type Patch, patchesFor, splice } from './splice.ts';
+export { isObject, type JsonObject, parseStrict, type StrictOptions, unambiguous } from './strict.ts';
+export { json, RawValues, writeJson } from './write.ts';

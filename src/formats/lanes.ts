@@ -1,0 +1,41 @@
+import type { Channel, Lane } from '../exchange/index.ts';
+
+/** The lanes of one reply, interned: the same place is the same object, and slots count up in order of appearance. */
+export class Lanes {
+  readonly #known = new Map<string, Lane>();
+  #slots = 0;
+  #last: Lane | undefined;
+
+  /** The lane of a tool call or content block; `signed` counts when it is first seen. */
+  of(choice: number, channel: Channel, index: number, signed = false): Lane {
+    const last = this.#last;
+    if (last !== undefined && last.choice === choice && last.channel === channel && last.index === index) return last;
+    const lane = this.#intern(`${choice} ${channel} ${index}`, choice, channel, index, signed);
+    this.#last = lane;
+    return lane;
+  }
+
+  /** The lane of a field the vocabulary does not know, by its name: `index` -1, so that it belongs to no tool or block. */
+  unknown(choice: number, field: string): Lane {
+    return this.#intern(`${choice} ? ${field}`, choice, 'other', -1, false);
+  }
+
+  /** A lane of its own, for a text that is whole where it stands and is not continued by later frames. */
+  alone(choice: number): Lane {
+    return this.#make(choice, 'other', -1, false);
+  }
+
+  #intern(key: string, choice: number, channel: Channel, index: number, signed: boolean): Lane {
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const lane = this.#make(choice, channel, index, signed);
+    this.#known.set(key, lane);
+    return lane;
+  }
+
+  #make(choice: number, channel: Channel, index: number, signed: boolean): Lane {
+    const lane = { slot: this.#slots, choice, channel, index, signed };
+    this.#slots += 1;
+    return lane;
+  }
+}

@@ -1,0 +1,437 @@
+import {
+  Failure,
+  type FinishReason,
+  type Frame,
+  type JsonPath,
+  mergeUsage,
+  type ReplyContext,
+  type ReplyEvent,
+  type Usage,
+} from '../../exchange/index.ts';
+import { Gathered } from '../gathered.ts';
+import { isObject, type JsonObject, unambiguous } from '../json/index.ts';
+import { Lanes } from '../lanes.ts';
+import { Said } from '../said.ts';
+import { errorInReply } from '../upstream.ts';
+import { WireFrame } from '../wire-frame.ts';
+
+const reasons: Readonly<Record<string, FinishReason>> = {
+  stop: 'stop',
+  length: 'length',
+  tool_calls: 'tool_calls',
+  function_call: 'tool_calls',
+  content_filter: 'content_filter',
+};
+
+/** The reason in the words of the format. What it has no word for is the nearest that tells the client no lie. */
+export function finishWord(reason: FinishReason): string {
+  if (reason === 'refusal') return 'content_filter';
+  return reason === 'pause' || reason === 'other' ? 'stop' : reason;
+}
+
+/** Ids, names, padding and bytes: no text of the model. */
+const noText = new Set([
+  'id',
+  'role',
+  'type',
+  'name',
+  'index',
+  'format',
+  'obfuscation',
+  'signature',
+  'tool_call_id',
+  'expires_at',
+]);
+
+const messageKeys = new Set([
+  'role',
+  'content',
+  'refusal',
+  'reasoning_content',
+  'reasoning',
+  'tool_calls',
+  'function_call',
+  'audio',
+  ...noText,
+]);
+const callKeys = new Set(['index', 'id', 'type', 'function', 'custom']);
+const functionKeys = new Set(['name', 'arguments']);
+const customKeys = new Set(['name', 'input']);
+const audioKeys = new Set(['id', 'data', 'expires_at']);
+const choiceKeys = new Set([
+  'index',
+  'delta',
+  'message',
+  'text',
+  'finish_reason',
+  'native_finish_reason',
+  'stop_reason',
+  'matched_stop',
+  'logprobs',
+  'content_filter_results',
+  'token_ids',
+  'seed',
+]);
+const replyKeys = new Set([
+  'id',
+  'object',
+  'created',
+  'model',
+  'choices',
+  'usage',
+  'service_tier',
+  'system_fingerprint',
+  'provider',
+  'prompt_filter_results',
+  'moderation',
+  'obfuscation',
+  'x_groq',
+  'timings',
+  'error',
+  'type',
+]);
+
+interface Calls {
+  /** The tool call that a wire index stands for now, with the id it came with. */
+  readonly open: Map<number, { readonly index: number; readonly id: string }>;
+  started: number;
+  last: number;
+}
+
+/** Reads replies of the format, plain or chunk by chunk. Holds what later chunks refer back to. */
+export class ReplyReading {
+  readonly #lanes = new Lanes();
+  readonly #calls = new Map<number, Calls>();
+  readonly #seen = new Set<number>();
+  readonly #finished = new Set<number>();
+  #started = false;
+  #usage: Usage | undefined;
+  #tier: string | undefined;
+
+  /** Every choice seen has given its reason to finish. */
+  get finished(): boolean {
+    return this.#seen.size > 0 && this.#seen.size === this.#finished.size;
+  }
+
+  /** What a whole reply or one chunk says. */
+  said(value: unknown, data: Buffer, usageInjected: boolean): Said {
+    const said = new Said();
+    if (!isObject(value)) {
+      said.wholes(this.#lanes, 0, value, [], noText);
+      return said;
+    }
+    const failed = isObject(value.error) || typeof value.error === 'string' || value.object === 'error';
+    if (!failed) this.#start(value, said);
+    const choices = Array.isArray(value.choices) ? value.choices : [];
+    for (const [position, choice] of choices.entries()) {
+      if (isObject(choice)) this.#choice(choice, ['choices', position], position, said);
+      else said.wholes(this.#lanes, 0, choice, ['choices', position], noText);
+    }
+    for (const key in value) {
+      if (!replyKeys.has(key)) said.wholes(this.#lanes, 0, value[key], [key], noText);
+    }
+    const counted = this.#count(value, said);
+    said.usageOnly = usageInjected && counted && Array.isArray(value.choices) && choices.length === 0;
+    if (failed) {
+      // Beside an error, a reason to finish is not one: the reply broke.
+      dropFinishes(said.events);
+      said.events.push({ type: 'error', failure: errorInReply(value, data, 'openai-chat') });
+    }
+    return said;
+  }
+
+  #start(value: JsonObject, said: Said): void {
+    if (this.#started) return;
+    this.#started = true;
+    const { id, model, created } = value;
+    said.events.push({
+      type: 'start',
+      ...(typeof id === 'string' && id !== '' ? { id } : {}),
+      ...(typeof model === 'string' && model !== '' ? { model } : {}),
+      ...(typeof created === 'number' ? { created } : {}),
+    });
+  }
+
+  #choice(choice: JsonObject, path: JsonPath, position: number, said: Said): void {
+    const number = typeof choice.index === 'number' ? choice.index : position;
+    this.#seen.add(number);
+    said.choices.push(number);
+    const { delta, message, text, finish_reason: reason } = choice;
+    if (isObject(delta)) {
+      this.#message(delta, [...path, 'delta'], number, said);
+      // Some providers repeat the whole text so far beside each delta: it is judged where it stands.
+      if (isObject(message)) said.wholes(this.#lanes, number, message, [...path, 'message'], noText);
+    } else if (isObject(message)) this.#message(message, [...path, 'message'], number, said);
+    said.text(this.#lanes.of(number, 'content', 0), text, [...path, 'text']);
+    for (const key in choice) {
+      if (!choiceKeys.has(key)) said.wholes(this.#lanes, number, choice[key], [...path, key], noText);
+    }
+    if (typeof reason !== 'string' || reason === '' || this.#finished.has(number)) return;
+    this.#finished.add(number);
+    const known = reasons[reason];
+    const native = known === reason ? {} : { native: reason };
+    said.events.push({ type: 'finish', choice: number, reason: known ?? 'other', ...native });
+  }
+
+  /** A `delta` or a `message`: they carry their text in the same members. */
+  #message(message: JsonObject, path: JsonPath, choice: number, said: Said): void {
+    for (const key in message) {
+      const value = message[key];
+      if (value === null || value === '') continue;
+      const at = [...path, key];
+      if (key === 'content') this.#content(value, at, choice, said);
+      else if (key === 'refusal') said.text(this.#lanes.of(choice, 'refusal', 0), value, at);
+      else if (key === 'reasoning_content') said.text(this.#lanes.of(choice, 'reasoning', 0), value, at);
+      else if (key === 'reasoning') this.#reasoning(message, at, choice, said);
+      else if (key === 'tool_calls' && Array.isArray(value)) this.#toolCalls(value, at, choice, said);
+      else if (key === 'function_call' && isObject(value)) this.#functionCall(value, at, choice, said);
+      else if (key === 'audio') said.fragments(this.#lanes, choice, value, at, audioKeys);
+      else if (!messageKeys.has(key)) said.fragments(this.#lanes, choice, value, at, noText);
+    }
+  }
+
+  #content(value: unknown, path: JsonPath, choice: number, said: Said): void {
+    if (!Array.isArray(value)) {
+      said.text(this.#lanes.of(choice, 'content', 0), value, path);
+      return;
+    }
+    // Parts instead of a string, as some providers send them with their reasoning.
+    for (const [index, part] of value.entries()) {
+      const at = [...path, index];
+      if (isObject(part) && part.type === 'text') {
+        said.text(this.#lanes.of(choice, 'content', 0), part.text, [...at, 'text']);
+      } else said.fragments(this.#lanes, choice, part, at, noText);
+    }
+  }
+
+  /** The other name of `reasoning_content`; where both are given, they say the same. */
+  #reasoning(message: JsonObject, path: JsonPath, choice: number, said: Said): void {
+    const twice = typeof message.reasoning_content === 'string' && message.reasoning_content !== '';
+    const value = message.reasoning;
+    if (typeof value === 'string' && !twice) said.text(this.#lanes.of(choice, 'reasoning', 0), value, path);
+    else said.fragments(this.#lanes, choice, value, path, noText);
+  }
+
+  #toolCalls(calls: readonly unknown[], path: JsonPath, choice: number, said: Said): void {
+    for (const [position, call] of calls.entries()) {
+      const at = [...path, position];
+      if (!isObject(call)) {
+        said.fragments(this.#lanes, choice, call, at, noText);
+        continue;
+      }
+      const inner = isObject(call.function) ? call.function : undefined;
+      const custom = isObject(call.custom) ? call.custom : undefined;
+      const index = this.#callIndex(call, inner ?? custom, custom !== undefined, choice, said);
+      if (inner !== undefined) {
+        said.text(this.#lanes.of(choice, 'tool_arguments', index), inner.arguments, [...at, 'function', 'arguments']);
+        said.fragments(this.#lanes, choice, inner, [...at, 'function'], functionKeys);
+      }
+      if (custom !== undefined) {
+        // Free text, no JSON: as tool arguments it would be looked at only inside JSON scalars.
+        said.text(this.#lanes.of(choice, 'other', index), custom.input, [...at, 'custom', 'input']);
+        said.fragments(this.#lanes, choice, custom, [...at, 'custom'], customKeys);
+      }
+      said.fragments(this.#lanes, choice, call, at, callKeys);
+    }
+  }
+
+  /**
+   * Which tool call of the choice a fragment belongs to. Providers differ: the index may be missing, or the same for
+   * every call of a turn; then another id tells that another call began.
+   */
+  #callIndex(call: JsonObject, inner: JsonObject | undefined, custom: boolean, choice: number, said: Said): number {
+    const calls = this.#callsOf(choice);
+    const id = typeof call.id === 'string' ? call.id : '';
+    const name = typeof inner?.name === 'string' ? inner.name : '';
+    const wire = typeof call.index === 'number' ? call.index : undefined;
+    const known = wire === undefined ? calls.open.get(calls.last) : calls.open.get(wire);
+    const other = known !== undefined && id !== '' && name !== '' && known.id !== '' && id !== known.id;
+    const whole = wire === undefined && name !== '' && (id === '' || known?.id !== id);
+    if (known !== undefined && !other && !whole) return known.index;
+    const index = calls.started;
+    calls.started += 1;
+    calls.last = wire ?? index;
+    calls.open.set(calls.last, { index, id });
+    said.events.push({ type: 'tool_start', choice, index, id, name, kind: custom ? 'custom' : 'function' });
+    return index;
+  }
+
+  #callsOf(choice: number): Calls {
+    const known = this.#calls.get(choice);
+    if (known !== undefined) return known;
+    const fresh = { open: new Map(), started: 0, last: -1 };
+    this.#calls.set(choice, fresh);
+    return fresh;
+  }
+
+  /** The one call of the time before `tool_calls`. */
+  #functionCall(call: JsonObject, path: JsonPath, choice: number, said: Said): void {
+    const calls = this.#callsOf(choice);
+    if (calls.started === 0) {
+      calls.started = 1;
+      const name = typeof call.name === 'string' ? call.name : '';
+      said.events.push({ type: 'tool_start', choice, index: 0, id: '', name, kind: 'function' });
+    }
+    said.text(this.#lanes.of(choice, 'tool_arguments', 0), call.arguments, [...path, 'arguments']);
+    said.fragments(this.#lanes, choice, call, path, functionKeys);
+  }
+
+  /** Reports usage so far where this piece tells of it. */
+  #count(value: JsonObject, said: Said): boolean {
+    if (typeof value.service_tier === 'string') this.#tier = value.service_tier;
+    const own = value.usage;
+    const groq = isObject(value.x_groq) ? value.x_groq.usage : undefined;
+    const told = isObject(own) ? own : isObject(groq) ? groq : undefined;
+    if (told === undefined) return false;
+    this.#usage = mergeUsage(this.#usage, usageOf(told, this.#tier));
+    said.events.push({ type: 'usage', usage: this.#usage });
+    return true;
+  }
+}
+
+function dropFinishes(events: ReplyEvent[]): void {
+  const rest = events.filter((event) => event.type !== 'finish');
+  events.splice(0, events.length, ...rest);
+}
+
+/** Canonical usage of OpenAI's object. Fields that are missing or no numbers stay unknown. */
+export function usageOf(told: JsonObject, tier: string | undefined): Usage {
+  const input = isObject(told.prompt_tokens_details) ? told.prompt_tokens_details : {};
+  const output = isObject(told.completion_tokens_details) ? told.completion_tokens_details : {};
+  const prompt = count(told.prompt_tokens);
+  const completion = count(told.completion_tokens);
+  const reasoning = count(output.reasoning_tokens);
+  // Some providers count reasoning beside the completion; their total gives it away.
+  const beside =
+    prompt !== undefined && completion !== undefined && reasoning !== undefined && reasoning > 0
+      ? count(told.total_tokens) === prompt + completion + reasoning
+      : false;
+  return known({
+    input: prompt,
+    output: beside ? (completion ?? 0) + (reasoning ?? 0) : completion,
+    cacheRead: count(input.cached_tokens) ?? count(told.prompt_cache_hit_tokens),
+    cacheWrite: count(input.cache_write_tokens),
+    reasoning,
+    audioInput: count(input.audio_tokens),
+    audioOutput: count(output.audio_tokens),
+    serviceTier: tier,
+  });
+}
+
+function count(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined;
+}
+
+type Loose = { [K in keyof Usage]?: Usage[K] | undefined };
+
+/** Without the fields that are unknown: a later report must not overwrite an earlier one with nothing. */
+export function known(usage: Loose): Usage {
+  return Object.fromEntries(Object.entries(usage).filter(([, value]) => value !== undefined)) as Usage;
+}
+
+/** Usage in the words of the format; only what is known. */
+export function usageBody(usage: Usage): JsonObject {
+  const { input, output, cacheRead, cacheWrite, audioInput, reasoning, audioOutput } = usage;
+  const inputDetails = { cached_tokens: cacheRead, cache_write_tokens: cacheWrite, audio_tokens: audioInput };
+  const outputDetails = { reasoning_tokens: reasoning, audio_tokens: audioOutput };
+  const anyOf = (details: JsonObject) =>
+    Object.values(details).some((one) => one !== undefined) ? details : undefined;
+  return {
+    prompt_tokens: input,
+    completion_tokens: output,
+    total_tokens: input === undefined || output === undefined ? undefined : input + output,
+    prompt_tokens_details: anyOf(inputDetails),
+    completion_tokens_details: anyOf(outputDetails),
+  };
+}
+
+/** `logprobs` of a choice repeat its text token by token. */
+export function repeats(path: JsonPath): readonly JsonPath[] {
+  return path[0] === 'choices' ? [[...path.slice(0, 2), 'logprobs']] : [];
+}
+
+/** A plain reply as one frame. */
+export function plainFrame(body: Buffer): Frame {
+  const read = unambiguous(body);
+  if (!read.ok || !isObject(read.value)) {
+    const why = read.ok ? 'it is no object' : read.problem;
+    const failure = new Failure('upstream_error', `The provider sent a reply that cannot be read: ${why}.`);
+    return WireFrame.bare(body, [{ type: 'error', failure }]);
+  }
+  const reading = new ReplyReading();
+  const said = reading.said(read.value, body, false);
+  if (said.events.at(-1)?.type !== 'error') {
+    if (Array.isArray(read.value.choices)) closeLanes(said);
+    else said.events.push(noReply());
+  }
+  return WireFrame.of(body, said, [{ start: 0, end: body.length }], repeats);
+}
+
+function noReply(): ReplyEvent {
+  const failure = new Failure('upstream_error', 'The provider sent a reply without choices.');
+  return { type: 'error', failure };
+}
+
+/** In a plain reply every lane is whole: each ends after its last text, before its choice finishes. */
+function closeLanes(said: Said): void {
+  const open = new Map<number, Extract<ReplyEvent, { type: 'text' }>['lane']>();
+  const events: ReplyEvent[] = [];
+  const close = (choice: number | undefined): void => {
+    for (const [slot, lane] of open) {
+      if (choice !== undefined && lane.choice !== choice) continue;
+      events.push({ type: 'lane_end', lane });
+      open.delete(slot);
+    }
+  };
+  for (const event of said.events) {
+    if (event.type === 'text') open.set(event.lane.slot, event.lane);
+    if (event.type === 'lane_end') open.delete(event.lane.slot);
+    if (event.type === 'finish') close(event.choice);
+    events.push(event);
+  }
+  close(undefined);
+  events.push({ type: 'end' });
+  said.events.splice(0, said.events.length, ...events);
+}
+
+/** A whole plain reply made from its events. Throws the failure of an `error` event. */
+export function plainReply(events: readonly ReplyEvent[], context: ReplyContext): Buffer {
+  const reply = Gathered.from(events);
+  const choices = reply.choices.map((choice) => {
+    const calls = choice.calls.map((call) =>
+      call.kind === 'custom'
+        ? { id: call.id, type: 'custom', custom: { name: call.name, input: call.text } }
+        : { id: call.id, type: 'function', function: { name: call.name, arguments: call.text || '{}' } },
+    );
+    const content = choice.textOf('content');
+    const reasoning = choice.textOf('reasoning');
+    return {
+      index: choice.number,
+      message: {
+        role: 'assistant',
+        content: content === '' && (calls.length > 0 || choice.textOf('refusal') !== '') ? null : content,
+        refusal: choice.textOf('refusal') || null,
+        ...(reasoning === '' ? {} : { reasoning_content: reasoning }),
+        ...(calls.length === 0 ? {} : { tool_calls: calls }),
+      },
+      logprobs: null,
+      finish_reason: finishWord(choice.reason ?? 'stop'),
+    };
+  });
+  return Buffer.from(
+    JSON.stringify({
+      id: reply.id ?? context.id,
+      object: 'chat.completion',
+      created: reply.created ?? context.created,
+      model: context.model,
+      choices,
+      ...(reply.usage === undefined ? {} : { usage: usageBody(reply.usage) }),
+      ...(reply.usage?.serviceTier === undefined ? {} : { service_tier: tierWord(reply.usage.serviceTier) }),
+    }),
+  );
+}
+
+/** Anthropic's `standard` is `default` here. */
+export function tierWord(tier: string): string {
+  return tier === 'standard' ? 'default' : tier;
+}

@@ -1,0 +1,289 @@
+import type {
+  ChatRequest,
+  EncodedRequest,
+  JsonPath,
+  Passage,
+  RequestEdits,
+  RequestView,
+  Role,
+} from '../../exchange/index.ts';
+import {
+  bodyOf,
+  checkContent,
+  messagesOf,
+  modelOf,
+  optionalBoolean,
+  optionalInteger,
+  optionalNumber,
+  optionalObjects,
+  optionalString,
+  refuse,
+} from '../fields.ts';
+import { findSpans, isObject, type JsonEdit, type JsonObject, parseStrict, splice } from '../json/index.ts';
+import { Passages } from '../passages.ts';
+import { applyQuirks, leftBehind } from '../quirks.ts';
+import { edited, policyEdits, remember } from '../view.ts';
+import { fromChat, toChat } from './chat.ts';
+
+const path = '/chat/completions';
+const headers = { 'content-type': 'application/json' };
+
+/** Reads a Chat Completions body. Throws `invalid_request` naming the field at fault. */
+export function read(bytes: Buffer): RequestView {
+  const body = bodyOf(parseStrict(bytes));
+  const model = modelOf(body);
+  const messages = messagesOf(body);
+  for (const [index, message] of messages.entries()) checkMessage(message, `messages[${index}]`);
+  const tools = optionalObjects(body.tools, 'tools');
+  const functions = optionalObjects(body.functions, 'functions');
+  checkStop(body.stop);
+  const stream = optionalBoolean(body, 'stream') ?? false;
+  const options = body.stream_options ?? {};
+  if (!isObject(options)) refuse('stream_options', 'an object');
+  const completion = optionalInteger(body, 'max_completion_tokens', 1);
+  const legacy = optionalInteger(body, 'max_tokens', 1);
+  const maxOutputTokens =
+    completion === undefined || legacy === undefined ? (completion ?? legacy) : Math.max(completion, legacy);
+  const temperature = optionalNumber(body, 'temperature');
+  const user = optionalString(body, 'user', 'user');
+  const metadata = body.metadata ?? undefined;
+  if (metadata !== undefined && !isObject(metadata)) refuse('metadata', 'an object');
+  let passages: readonly Passage[] | undefined;
+  let chat: ChatRequest | undefined;
+  const view: RequestView = {
+    format: 'openai-chat',
+    bytes,
+    model,
+    stream,
+    choices: optionalInteger(body, 'n', 1, 128) ?? 1,
+    ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
+    ...(temperature === undefined ? {} : { temperature }),
+    toolNames: [...tools.flatMap((tool) => nameOf(tool.function ?? tool.custom)), ...functions.flatMap(nameOf)],
+    hasImages: messages.some(hasImage),
+    usageAsked: stream && options.include_usage === true,
+    ...(user === undefined ? {} : { user }),
+    ...(metadata === undefined ? {} : { metadata }),
+    get passages() {
+      passages ??= passagesOf(body);
+      return passages;
+    },
+    get chat() {
+      chat ??= toChat(body, bytes);
+      return chat;
+    },
+  };
+  return remember(view, read);
+}
+
+function checkMessage(message: JsonObject, param: string): void {
+  checkContent(message.content, `${param}.content`);
+  for (const key of ['refusal', 'reasoning_content', 'tool_call_id', 'name']) {
+    optionalString(message, key, `${param}.${key}`);
+  }
+  for (const [index, call] of optionalObjects(message.tool_calls, `${param}.tool_calls`).entries()) {
+    const at = `${param}.tool_calls[${index}]`;
+    for (const [key, text] of [
+      ['function', 'arguments'],
+      ['custom', 'input'],
+    ] as const) {
+      const inner = call[key];
+      if (inner === undefined || inner === null) continue;
+      if (!isObject(inner)) refuse(`${at}.${key}`, 'an object');
+      optionalString(inner, 'name', `${at}.${key}.name`);
+      optionalString(inner, text, `${at}.${key}.${text}`);
+    }
+  }
+  const call = message.function_call ?? undefined;
+  if (call === undefined) return;
+  if (!isObject(call)) refuse(`${param}.function_call`, 'an object');
+  optionalString(call, 'arguments', `${param}.function_call.arguments`);
+}
+
+function checkStop(stop: unknown): void {
+  if (stop === undefined || stop === null || typeof stop === 'string') return;
+  if (!Array.isArray(stop) || stop.some((one) => typeof one !== 'string'))
+    refuse('stop', 'a string or an array of strings');
+}
+
+function nameOf(tool: unknown): string[] {
+  return isObject(tool) && typeof tool.name === 'string' ? [tool.name] : [];
+}
+
+function hasImage(message: JsonObject): boolean {
+  const { content } = message;
+  return Array.isArray(content) && content.some((part: JsonObject) => part.type === 'image_url');
+}
+
+const roles: Readonly<Record<string, Role>> = {
+  system: 'system',
+  developer: 'system',
+  user: 'user',
+  assistant: 'assistant',
+  tool: 'tool',
+  function: 'tool',
+};
+
+/** Settings that are numbers, names or ids: nothing to read in them. */
+const settings = new Set([
+  'model',
+  'stream',
+  'stream_options',
+  'n',
+  'max_tokens',
+  'max_completion_tokens',
+  'temperature',
+  'top_p',
+  'tool_choice',
+  'function_call',
+  'parallel_tool_calls',
+  'user',
+  'safety_identifier',
+  'prompt_cache_key',
+  'prompt_cache_retention',
+  'prompt_cache_options',
+  'service_tier',
+  'reasoning_effort',
+  'verbosity',
+  'modalities',
+  'audio',
+  'store',
+  'seed',
+  'logit_bias',
+]);
+const kinds = new Set(['type', 'id']);
+const cacheMarks = new Set([...kinds, 'cache_control', 'prompt_cache_breakpoint']);
+
+function passagesOf(body: JsonObject): readonly Passage[] {
+  const found = new Passages();
+  for (const key in body) {
+    const value = body[key];
+    if (settings.has(key)) continue;
+    if (key === 'messages') {
+      for (const [index, message] of (value as readonly JsonObject[]).entries()) {
+        messagePassages(message, found.of(index, roles[String(message.role)] ?? 'unknown'), ['messages', index]);
+      }
+    } else if (key === 'tools' || key === 'functions') toolPassages(value, found, [key]);
+    else if (key === 'response_format') responseFormatPassages(value, found, [key]);
+    else found.unknown(value, [key], kinds);
+  }
+  return found.all;
+}
+
+function responseFormatPassages(format: unknown, found: Passages, at: JsonPath): void {
+  if (!isObject(format)) return;
+  for (const key in format) {
+    const value = format[key];
+    if (key === 'type') continue;
+    if (key !== 'json_schema' || !isObject(value)) found.schema('other', value, [...at, key]);
+    else for (const field in value) if (field !== 'name') found.schema('other', value[field], [...at, key, field]);
+  }
+}
+
+const messageSkip = new Set(['role', 'tool_call_id', 'id']);
+
+function messagePassages(message: JsonObject, found: Passages, at: JsonPath): void {
+  for (const key in message) {
+    const value = message[key];
+    const here = [...at, key];
+    if (messageSkip.has(key)) continue;
+    if (key === 'content') contentPassages(value, found, here);
+    else if (key === 'refusal') found.text('refusal', value, here);
+    else if ((key === 'reasoning_content' || key === 'reasoning') && typeof value === 'string') {
+      found.text('reasoning', value, here);
+    } else if (key === 'tool_calls' && Array.isArray(value)) {
+      for (const [index, call] of value.entries()) callPassages(call, found, [...here, index]);
+    } else if (key === 'function_call' && isObject(value)) {
+      found.text('tool_arguments', value.arguments, [...here, 'arguments']);
+      found.unknown(value, here, new Set(['name', 'arguments']));
+    } else found.unknown(value, here, new Set([...cacheMarks, 'signature', 'data']));
+  }
+}
+
+function contentPassages(content: unknown, found: Passages, at: JsonPath): void {
+  if (!Array.isArray(content)) {
+    found.text('content', content, at);
+    return;
+  }
+  for (const [index, part] of (content as readonly JsonObject[]).entries()) {
+    const here = [...at, index];
+    const { type } = part;
+    if (type === 'text') {
+      found.text('content', part.text, [...here, 'text']);
+      found.unknown(part, here, new Set([...cacheMarks, 'text']));
+    } else if (type === 'refusal') {
+      found.text('refusal', part.refusal, [...here, 'refusal']);
+      found.unknown(part, here, new Set([...cacheMarks, 'refusal']));
+    } else if (type === 'input_audio') found.unknown(part, here, new Set([...cacheMarks, 'data', 'format']));
+    else if (type === 'file') found.unknown(part, here, new Set([...cacheMarks, 'file_data', 'file_id']));
+    else found.unknown(part, here, new Set([...cacheMarks, 'detail']));
+  }
+}
+
+function callPassages(call: unknown, found: Passages, at: JsonPath): void {
+  if (!isObject(call)) return;
+  for (const [key, text, channel] of [
+    ['function', 'arguments', 'tool_arguments'],
+    // Free text, no JSON: as tool arguments it would be looked at only inside JSON scalars.
+    ['custom', 'input', 'other'],
+  ] as const) {
+    const inner = call[key];
+    if (!isObject(inner)) continue;
+    found.text(channel, inner[text], [...at, key, text]);
+    found.unknown(inner, [...at, key], new Set(['name', text]));
+  }
+  found.unknown(call, at, new Set(['id', 'type', 'index', 'function', 'custom']));
+}
+
+function toolPassages(value: unknown, found: Passages, at: JsonPath): void {
+  if (!Array.isArray(value)) return;
+  for (const [index, tool] of (value as readonly JsonObject[]).entries()) {
+    for (const key in tool) {
+      const here = [...at, index, key];
+      const inner = tool[key];
+      // Tools of both kinds hold their definition in a member; those of the time before are one.
+      if (isObject(inner) && (key === 'function' || key === 'custom')) {
+        for (const field in inner)
+          if (field !== 'name') found.schema('tool_definition', inner[field], [...here, field]);
+      } else if (key !== 'name' && key !== 'type') found.schema('tool_definition', inner, here);
+    }
+  }
+}
+
+/** Encodes a request for a provider that speaks this format: by splices where the client does too, else anew. */
+export function encodeRequest(view: RequestView, edits: RequestEdits): EncodedRequest {
+  const encoded =
+    view.format === 'openai-chat' ? { body: spliced(view, edits), warnings: [] } : translated(view, edits);
+  const { body, warnings } = applyQuirks(encoded.body, edits);
+  return { body, path, headers, warnings: [...encoded.warnings, ...warnings] };
+}
+
+function spliced(view: RequestView, edits: RequestEdits): Buffer {
+  const list = policyEdits(edits).filter((edit) => edit.path[0] !== 'model');
+  if (edits.model !== view.model) list.push({ op: 'set', path: ['model'], json: JSON.stringify(edits.model) });
+  if (edits.maxOutputTokens !== undefined) list.push(...limit(view.bytes, edits.maxOutputTokens));
+  if (edits.askUsage && view.stream && !view.usageAsked) {
+    list.push({ op: 'set', path: ['stream_options', 'include_usage'], json: 'true' });
+  }
+  return splice(view.bytes, list);
+}
+
+/** The limit under the name the client uses; where it set none, under the current one (`max_tokens` is the old one). */
+function limit(bytes: Buffer, tokens: number): JsonEdit[] {
+  const names = ['max_completion_tokens', 'max_tokens'];
+  const spans = findSpans(
+    bytes,
+    names.map((name) => [name]),
+  );
+  const isSet = names.filter((_, index) => {
+    const span = spans[index];
+    return span !== undefined && bytes[span.start] !== 0x6e;
+  });
+  const used = isSet.length > 0 ? isSet : names.slice(0, 1);
+  return used.map((name) => ({ op: 'set', path: [name], json: String(tokens) }));
+}
+
+function translated(view: RequestView, edits: RequestEdits): Pick<EncodedRequest, 'body' | 'warnings'> {
+  const { chat } = edited(view, edits);
+  const { body, warnings } = fromChat(chat, edits, view.usageAsked || edits.askUsage);
+  return { body, warnings: [...leftBehind(chat.unknown, 'OpenAI Chat'), ...warnings] };
+}

@@ -1,0 +1,209 @@
+const lf = 0x0a;
+const cr = 0x0d;
+const colonByte = 0x3a;
+const space = 0x20;
+
+/** A run of bytes [start, end) of a message's `raw`. */
+export interface Segment {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** One message of an event stream as it stood on the wire. */
+export interface SseMessage {
+  /** Every byte of it: fields, comments, and the blank line that ends it. */
+  readonly raw: Buffer;
+  /** The `event` field; empty where there is none. */
+  readonly event: string;
+  /** Where the `data` lines stand in `raw`, without their field name and terminator. Empty: comments only, or nothing. */
+  readonly data: readonly Segment[];
+  /** False only for what was left when the stream ended in the middle of a message. */
+  readonly complete: boolean;
+}
+
+export interface SseOptions {
+  /** Longest message accepted, bytes. */
+  readonly messageBytesMax?: number;
+}
+
+/** Far above any message seen in the wild (whole images in one message), far below what would hurt. */
+const messageBytesDefault = 32 * 1024 * 1024;
+
+/**
+ * Cuts an event stream into messages. Lines end in LF, CR or CRLF, also mixed; a byte order mark may come first. Any
+ * chunking of the same bytes gives the same messages, and their `raw` bytes put together are the stream.
+ *
+ * A blank line ended by CR waits for the next byte (it may be an LF), unless the line before it ended in a bare CR:
+ * then the message is over at once, and a stray LF becomes an empty message of its own.
+ */
+export class SseFramer {
+  readonly #messageBytesMax: number;
+  /** Bytes of the unfinished message; spare room behind `#length` is filled in place, so appending is amortised. */
+  #pending: Buffer = Buffer.alloc(0);
+  #length = 0;
+  #owned = false;
+  /** Where the scan goes on, and the start of the line it is in. */
+  #at = 0;
+  #lineStart = 0;
+  #bareCr = false;
+  #first = true;
+  #overflowed = false;
+
+  constructor(options: SseOptions = {}) {
+    this.#messageBytesMax = options.messageBytesMax ?? messageBytesDefault;
+  }
+
+  /** A message passed the limit: nothing more is read, and what was held of it is gone. */
+  get overflowed(): boolean {
+    return this.#overflowed;
+  }
+
+  /** The messages that this chunk completes. They share memory with the chunk where they can. */
+  push(chunk: Buffer): readonly SseMessage[] {
+    if (this.#overflowed || chunk.length === 0) return [];
+    this.#append(chunk);
+    const messages: SseMessage[] = [];
+    let start = 0;
+    for (let end = this.#next(); end !== -1; end = this.#next()) {
+      messages.push(this.#cut(start, end, true));
+      start = end;
+    }
+    this.#drop(start);
+    if (this.#length > this.#messageBytesMax) {
+      this.#overflowed = true;
+      this.#drop(this.#length);
+    }
+    return messages;
+  }
+
+  /** What is left when the stream is over: nothing, or a message without its end. */
+  end(): readonly SseMessage[] {
+    if (this.#length === 0) return [];
+    const bytes = this.#pending.subarray(0, this.#length);
+    // A blank line whose CR was waiting for an LF that never came.
+    const complete = this.#at === this.#lineStart && bytes[this.#at] === cr;
+    const message = this.#cut(0, this.#length, complete);
+    this.#drop(this.#length);
+    return [message];
+  }
+
+  #append(chunk: Buffer): void {
+    if (this.#length === 0) {
+      this.#pending = chunk;
+      this.#owned = false;
+      this.#length = chunk.length;
+      return;
+    }
+    const needed = this.#length + chunk.length;
+    if (!this.#owned || needed > this.#pending.length) {
+      const grown = Buffer.allocUnsafe(Math.max(1024, needed * 2));
+      this.#pending.copy(grown, 0, 0, this.#length);
+      this.#pending = grown;
+      this.#owned = true;
+    }
+    chunk.copy(this.#pending, this.#length);
+    this.#length = needed;
+  }
+
+  /** Forgets the first `count` bytes. Bytes handed out in messages are never written to again. */
+  #drop(count: number): void {
+    if (count === 0) return;
+    this.#pending = this.#pending.subarray(count);
+    this.#length -= count;
+    this.#at -= count;
+    this.#lineStart -= count;
+    if (this.#length === 0) {
+      this.#at = 0;
+      this.#lineStart = 0;
+    }
+  }
+
+  /** The end of the next message, or -1 where it is not there yet. */
+  #next(): number {
+    const bytes = this.#pending;
+    let i = this.#at;
+    for (; i < this.#length; i += 1) {
+      const byte = bytes[i];
+      if (byte !== lf && byte !== cr) continue;
+      const blank = i === this.#lineStart;
+      let end = i + 1;
+      let bare = false;
+      if (byte === cr && !(blank && this.#bareCr)) {
+        if (end === this.#length) break;
+        if (bytes[end] === lf) end += 1;
+        else bare = true;
+      }
+      i = end - 1;
+      this.#lineStart = end;
+      this.#bareCr = bare && !blank;
+      if (blank) {
+        this.#at = end;
+        return end;
+      }
+    }
+    this.#at = i;
+    return -1;
+  }
+
+  #cut(start: number, end: number, complete: boolean): SseMessage {
+    const raw = this.#pending.subarray(start, end);
+    const skip = this.#first && raw[0] === 0xef && raw[1] === 0xbb && raw[2] === 0xbf ? 3 : 0;
+    this.#first = false;
+    return { raw, ...fields(raw, skip), complete };
+  }
+}
+
+/** The bytes of a message's data: in place where it is one line, joined by LF where it is several. */
+export function sseData(message: Pick<SseMessage, 'raw' | 'data'>): Buffer {
+  const [first, ...rest] = message.data;
+  if (first === undefined) return Buffer.alloc(0);
+  if (rest.length === 0) return message.raw.subarray(first.start, first.end);
+  const newline = Buffer.from('\n');
+  return Buffer.concat([
+    message.raw.subarray(first.start, first.end),
+    ...rest.flatMap(({ start, end }) => [newline, message.raw.subarray(start, end)]),
+  ]);
+}
+
+/** Where an offset in `sseData(message)` stands in `message.raw`. */
+export function rawOffset(message: Pick<SseMessage, 'data'>, offset: number): number {
+  let left = offset;
+  for (const { start, end } of message.data) {
+    const length = end - start;
+    if (left <= length) return start + left;
+    left -= length + 1;
+  }
+  throw new RangeError('an offset beyond the data of a message');
+}
+
+function fields(raw: Buffer, from: number): Pick<SseMessage, 'event' | 'data'> {
+  const data: Segment[] = [];
+  let event = '';
+  let lineStart = from;
+  while (lineStart < raw.length) {
+    let lineEnd = lineStart;
+    while (lineEnd < raw.length && raw[lineEnd] !== lf && raw[lineEnd] !== cr) lineEnd += 1;
+    const value = valueStart(raw, lineStart, lineEnd);
+    if (value !== -1) {
+      if (raw[lineStart] === 0x64) data.push({ start: value, end: lineEnd });
+      else event = raw.toString('utf8', value, lineEnd);
+    }
+    lineStart = lineEnd + (raw[lineEnd] === cr && raw[lineEnd + 1] === lf ? 2 : 1);
+  }
+  return { event, data };
+}
+
+const names = [Buffer.from('data'), Buffer.from('event')];
+
+/** Where the value of a `data` or `event` line starts; -1 for any other line. A line without a colon has an empty value. */
+function valueStart(raw: Buffer, start: number, end: number): number {
+  for (const name of names) {
+    if (raw[start] !== name[0]) continue;
+    const after = start + name.length;
+    if (after > end || raw.compare(name, 0, name.length, start, after) !== 0) continue;
+    if (after === end) return end;
+    if (raw[after] !== colonByte) continue;
+    return raw[after + 1] === space && after + 1 < end ? after + 2 : after + 1;
+  }
+  return -1;
+}

@@ -1,0 +1,85 @@
+import { Failure, type Frame, type ReplyDecoder, type ReplyEvent } from '../exchange/index.ts';
+import { unambiguous } from './json/index.ts';
+import type { Said } from './said.ts';
+import { SseFramer, type SseMessage, sseData } from './sse.ts';
+import { type Repeats, WireFrame } from './wire-frame.ts';
+
+/** How one format's event stream is read; the framing and what goes wrong around it is shared. */
+export interface Dialect {
+  /** What one JSON document of the stream says. */
+  said(value: unknown, event: string, data: Buffer): Said;
+  /** Data that is not JSON and means the reply is over (`[DONE]`). */
+  isDone(data: Buffer): boolean;
+  /** Whether the stream may end here without the format's mark of completeness. */
+  readonly mayEnd: boolean;
+  readonly repeats: Repeats;
+}
+
+const nothing = Buffer.alloc(0);
+
+/** Reads an event stream in a dialect. What follows the end or an error of the reply is not passed on, but for comments. */
+export class SseReplyDecoder implements ReplyDecoder {
+  readonly #framer = new SseFramer();
+  readonly #dialect: Dialect;
+  #over = false;
+
+  constructor(dialect: Dialect) {
+    this.#dialect = dialect;
+  }
+
+  push(chunk: Buffer): readonly Frame[] {
+    const frames: Frame[] = [];
+    for (const message of this.#framer.push(chunk)) this.#read(message, frames);
+    if (this.#framer.overflowed && !this.#over)
+      frames.push(this.#broken('The provider sent a message that is too long.'));
+    return frames;
+  }
+
+  end(): readonly Frame[] {
+    const frames: Frame[] = [];
+    for (const message of this.#framer.end()) {
+      // Without its last line end, a message counts only where its data is whole; half of one is a cut stream.
+      if (message.complete || this.#isWhole(message)) this.#read(message, frames);
+    }
+    if (this.#over) return frames;
+    if (this.#dialect.mayEnd) frames.push(this.#bare(nothing, [{ type: 'end' }]));
+    else frames.push(this.#broken("The provider's stream ended early."));
+    return frames;
+  }
+
+  #isWhole(message: SseMessage): boolean {
+    const data = sseData(message);
+    return this.#dialect.isDone(data) || unambiguous(data).ok;
+  }
+
+  #read(message: SseMessage, frames: Frame[]): void {
+    const data = message.data.length === 0 ? nothing : sseData(message);
+    if (isBlank(data)) frames.push(WireFrame.bare(message.raw, [], true));
+    else if (!this.#over) frames.push(this.#document(message, data));
+  }
+
+  #document(message: SseMessage, data: Buffer): Frame {
+    if (this.#dialect.isDone(data)) return this.#bare(message.raw, [{ type: 'end' }]);
+    const read = unambiguous(data);
+    if (!read.ok) return this.#broken(`The provider sent a message that cannot be read: ${read.problem}.`);
+    const said = this.#dialect.said(read.value, message.event, data);
+    const last = said.events.at(-1)?.type;
+    this.#over = last === 'end' || last === 'error';
+    return WireFrame.of(message.raw, said, message.data, this.#dialect.repeats);
+  }
+
+  #bare(raw: Buffer, events: readonly ReplyEvent[]): Frame {
+    this.#over = true;
+    return WireFrame.bare(raw, events);
+  }
+
+  /** Nothing of what could not be read is passed on. */
+  #broken(message: string): Frame {
+    return this.#bare(nothing, [{ type: 'error', failure: new Failure('upstream_error', message) }]);
+  }
+}
+
+function isBlank(data: Buffer): boolean {
+  for (const byte of data) if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0a) return false;
+  return true;
+}

@@ -1,0 +1,53 @@
+import type { BudgetMeasured, Metrics, Trail } from '../observe/index.ts';
+import type { BudgetCounter, Ledger } from '../stores/index.ts';
+
+/** What is read only when Prometheus asks: budgets, holds and the trail's state. Returns what reads them anew. */
+export function watchLedger(
+  metrics: Metrics,
+  trail: Trail,
+  ledger: Ledger,
+  organizations: () => readonly string[],
+): () => Promise<void> {
+  let budgets: readonly BudgetMeasured[] = [];
+  let reservations = 0;
+  metrics.readAudit(() => trail.state());
+  metrics.readBudgets(() => budgets);
+  metrics.readLedger(() => ({ reservations, drift_nusd: 0 }));
+  return async () => {
+    try {
+      const read: BudgetMeasured[] = [];
+      let holds = 0;
+      for (const organization of organizations()) {
+        read.push(...latest(await ledger.counters(organization)));
+        holds += (await ledger.holds(organization)).length;
+      }
+      budgets = read;
+      reservations = holds;
+    } catch {
+      // A lost ledger must not take the metrics with it: the last figures stand.
+    }
+  };
+}
+
+/** `budget:team:research:day:2026-11-21` as labels; of a budget's windows the latest. */
+function latest(counters: readonly BudgetCounter[]): readonly BudgetMeasured[] {
+  const newest = new Map<string, { readonly date: string; readonly measured: BudgetMeasured }>();
+  for (const { organization, key, limit, spent, held } of counters) {
+    const [, kind = '', id = '', window = '', date = ''] = key.split(':');
+    const budget = `${kind}:${id}:${window}`;
+    if ((newest.get(budget)?.date ?? '') > date) continue;
+    newest.set(budget, {
+      date,
+      measured: {
+        organization,
+        kind: kind as BudgetMeasured['kind'],
+        id,
+        window,
+        limit_nusd: limit,
+        spent_nusd: spent,
+        held_nusd: held,
+      },
+    });
+  }
+  return [...newest.values()].map(({ measured }) => measured);
+}

@@ -1,0 +1,19 @@
+export { type Log, type LogFields, type LogOptions, openLog } from './log.ts';
+export {
+  type AuditMeasured,
+  type BudgetMeasured,
+  type ExchangeMeasured,
+  type Metrics,
+  type MetricsOptions,
+  openMetrics,
+} from './metrics/metrics.ts';
+export * from './record.ts';
+export { fileSink } from './trail/file-sink.ts';
+export type { Head, SignedHead } from './trail/head.ts';
+export type { SpooledRecord } from './trail/line.ts';
+export { type QueriedRecord, type QueryFilter, queryTrail } from './trail/query.ts';
+export type { Sink } from './trail/sink.ts';
+export { openSpool, type Spool } from './trail/spool.ts';
+export { type SpoolOptions, SpoolUnavailable } from './trail/spool-options.ts';
+export { openTrail, type Trail, type TrailOptions, type TrailState } from './trail/trail.ts';
+export { type TrailProblem, type TrailReport, verifyTrail } from './trail/verify.ts';

@@ -1,0 +1,261 @@
+import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { Usage } from '../../exchange/index.ts';
+import { type Families, families } from './families.ts';
+import { LabelCap } from './label-cap.ts';
+import type { Distribution, Exposed, Series } from './series.ts';
+
+export interface MetricsOptions {
+  /** Metrics of the process (memory, CPU, handles) as well. Default true. */
+  readonly process?: boolean;
+  readonly teams_max?: number;
+  readonly models_max?: number;
+  readonly providers_max?: number;
+}
+
+/** What metrics want to know of an exchange that is over. Times are seconds. */
+export interface ExchangeMeasured {
+  readonly team?: string | undefined;
+  /** The model used, or asked for where none was. */
+  readonly model?: string | undefined;
+  readonly provider?: string | undefined;
+  readonly decision: string;
+  readonly status: number;
+  readonly overhead_s: number;
+  readonly upstream_s?: number | undefined;
+  readonly first_token_s?: number | undefined;
+  readonly usage?: Usage | undefined;
+  readonly cost_nusd: number;
+}
+
+/** A budget as it stands; scopes of users and keys are left out: they would be labels about people. */
+export interface BudgetMeasured {
+  readonly organization: string;
+  readonly kind: 'organization' | 'team' | 'project' | 'user' | 'key' | 'model';
+  readonly id: string;
+  readonly window: string;
+  readonly limit_nusd: number;
+  readonly spent_nusd: number;
+  readonly held_nusd: number;
+}
+
+/** What the trail tells; the shape of `Trail.state()`. */
+export interface AuditMeasured {
+  readonly spooled: number;
+  readonly delivered: Readonly<Record<string, number>>;
+  readonly failed: Readonly<Record<string, number>>;
+  readonly bytes: number;
+}
+
+/** Recorders of a process. Each call adds to numbers already found; text is made when `render` is asked. */
+export interface Metrics {
+  exchange(measured: ExchangeMeasured): void;
+  /** An exchange begins; call what it returns when it is over. */
+  enter(): () => void;
+  finding(rail: string, type: string): void;
+  rail(rail: string, seconds: number): void;
+  evaluation(decision: string, seconds: number): void;
+  heldCharacters(count: number): void;
+  retry(provider: string): void;
+  circuit(provider: string, open: boolean): void;
+  program(id: string): void;
+  /** Asked at each scrape. */
+  readBudgets(read: () => Iterable<BudgetMeasured>): void;
+  readLedger(read: () => { readonly reservations: number; readonly drift_nusd: number }): void;
+  readAudit(read: () => AuditMeasured): void;
+  /** Prometheus text. */
+  render(): Promise<string>;
+  readonly contentType: string;
+  close(): void;
+}
+
+/** The series of one (team, model, provider), found once. */
+interface Bound {
+  readonly requests: Map<string, Series>;
+  readonly upstream: Distribution;
+  readonly firstToken: Distribution;
+  readonly tokens: ReadonlyMap<string, Series>;
+  readonly cost: Series;
+}
+
+const tokenKinds = [
+  ['input', 'input'],
+  ['output', 'output'],
+  ['cacheRead', 'cache_read'],
+  ['cacheWrite', 'cache_write'],
+  ['reasoning', 'reasoning'],
+  ['audioInput', 'audio_input'],
+  ['audioOutput', 'audio_output'],
+] as const satisfies readonly (readonly [keyof Usage, string])[];
+
+class LiveMetrics implements Metrics {
+  readonly contentType: string;
+  readonly #registry = new Registry();
+  readonly #families: Families;
+  readonly #lag: IntervalHistogram;
+  readonly #teams: LabelCap;
+  readonly #models: LabelCap;
+  readonly #providers: LabelCap;
+  readonly #bound = new Map<string, Bound>();
+
+  constructor(options: MetricsOptions) {
+    this.#teams = new LabelCap(options.teams_max ?? 200);
+    this.#models = new LabelCap(options.models_max ?? 100);
+    this.#providers = new LabelCap(options.providers_max ?? 50);
+    this.contentType = this.#registry.contentType;
+    this.#families = families();
+    for (const family of Object.values(this.#families) as Exposed[]) {
+      // The registry asks a metric for its name and `get`, which a family has.
+      this.#registry.registerMetric(family as unknown as Parameters<Registry['registerMetric']>[0]);
+    }
+    if (options.process !== false) collectDefaultMetrics({ register: this.#registry });
+    this.#lag = monitorEventLoopDelay({ resolution: 10 });
+    this.#lag.enable();
+    this.#families.lag.read = (gauges) => {
+      for (const percent of [50, 99, 100]) gauges.of(`${percent / 100}`).value = this.#lag.percentile(percent) / 1e9;
+      this.#lag.reset();
+    };
+  }
+
+  #bind(measured: ExchangeMeasured): Bound {
+    const team = this.#teams.of(measured.team);
+    const model = this.#models.of(measured.model);
+    const provider = this.#providers.of(measured.provider);
+    const key = `${team}\u0000${model}\u0000${provider}`;
+    const known = this.#bound.get(key);
+    if (known !== undefined) return known;
+    const { upstream, firstToken, tokens, cost } = this.#families;
+    const bound: Bound = {
+      requests: new Map(),
+      upstream: upstream.of(model, provider),
+      firstToken: firstToken.of(model, provider),
+      tokens: new Map(tokenKinds.map(([, kind]) => [kind, tokens.of(team, model, provider, kind)])),
+      cost: cost.of(team, model, provider),
+    };
+    // Bounded like the families: past it a series is looked up each time.
+    if (this.#bound.size < 5000) this.#bound.set(key, bound);
+    return bound;
+  }
+
+  exchange(measured: ExchangeMeasured): void {
+    const bound = this.#bind(measured);
+    const outcome = `${measured.decision} ${measured.status}`;
+    let requests = bound.requests.get(outcome);
+    if (requests === undefined) {
+      const { team, model, provider } = bound.cost.labels;
+      requests = this.#families.requests.of(
+        team ?? '',
+        model ?? '',
+        provider ?? '',
+        measured.decision,
+        String(measured.status),
+      );
+      if (bound.requests.size < 100) bound.requests.set(outcome, requests);
+    }
+    requests.value += 1;
+    this.#families.overhead.of().observe(measured.overhead_s);
+    if (measured.upstream_s !== undefined) bound.upstream.observe(measured.upstream_s);
+    if (measured.first_token_s !== undefined) bound.firstToken.observe(measured.first_token_s);
+    bound.cost.value += measured.cost_nusd / 1e9;
+    if (measured.usage === undefined) return;
+    for (const [field, kind] of tokenKinds) {
+      const series = bound.tokens.get(kind);
+      if (series !== undefined) series.value += measured.usage[field] ?? 0;
+    }
+  }
+
+  enter(): () => void {
+    const inflight = this.#families.inflight.of();
+    inflight.value += 1;
+    let left = false;
+    return () => {
+      if (!left) inflight.value -= 1;
+      left = true;
+    };
+  }
+
+  finding(rail: string, type: string): void {
+    this.#families.findings.of(rail, type).value += 1;
+  }
+
+  rail(rail: string, seconds: number): void {
+    this.#families.rail.of(rail).observe(seconds);
+  }
+
+  evaluation(decision: string, seconds: number): void {
+    this.#families.evaluations.of(decision).value += 1;
+    this.#families.evaluation.of().observe(seconds);
+  }
+
+  heldCharacters(count: number): void {
+    this.#families.held.of().observe(count);
+  }
+
+  retry(provider: string): void {
+    this.#families.retries.of(this.#providers.of(provider)).value += 1;
+  }
+
+  circuit(provider: string, open: boolean): void {
+    this.#families.circuits.of(this.#providers.of(provider)).value = open ? 1 : 0;
+  }
+
+  program(id: string): void {
+    this.#families.program.reset();
+    this.#families.program.of(id).value = 1;
+  }
+
+  readBudgets(read: () => Iterable<BudgetMeasured>): void {
+    const { budgetLimit, budgetSpent, budgetHeld } = this.#families;
+    // The registry asks every family at once; the first of the three fills all.
+    budgetLimit.read = () => {
+      for (const gauges of [budgetLimit, budgetSpent, budgetHeld]) gauges.reset();
+      for (const budget of read()) {
+        if (budget.kind === 'user' || budget.kind === 'key') continue;
+        const labels = [budget.organization, budget.kind, budget.id, budget.window] as const;
+        budgetLimit.of(...labels).value = budget.limit_nusd / 1e9;
+        budgetSpent.of(...labels).value = budget.spent_nusd / 1e9;
+        budgetHeld.of(...labels).value = budget.held_nusd / 1e9;
+      }
+    };
+  }
+
+  readLedger(read: () => { readonly reservations: number; readonly drift_nusd: number }): void {
+    const { reservations, drift } = this.#families;
+    reservations.read = (gauges) => {
+      gauges.of().value = read().reservations;
+    };
+    drift.read = (gauges) => {
+      gauges.of().value = read().drift_nusd / 1e9;
+    };
+  }
+
+  readAudit(read: () => AuditMeasured): void {
+    const { spooled, delivered, failed, spoolBytes } = this.#families;
+    spoolBytes.read = (gauges) => {
+      gauges.of().value = read().bytes;
+    };
+    spooled.read = (counters) => {
+      counters.of().value = read().spooled;
+    };
+    delivered.read = (counters) => {
+      for (const [sink, count] of Object.entries(read().delivered)) counters.of(sink).value = count;
+    };
+    failed.read = (counters) => {
+      for (const [sink, count] of Object.entries(read().failed)) counters.of(sink).value = count;
+    };
+  }
+
+  render(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  close(): void {
+    this.#lag.disable();
+    this.#registry.clear();
+  }
+}
+
+/** The metrics of CONTRACT.md in a registry of their own. */
+export function openMetrics(options: MetricsOptions = {}): Metrics {
+  return new LiveMetrics(options);
+}

@@ -1,0 +1,196 @@
+import type { AuditRecord, DecisionSummary, Intent } from '../record.ts';
+import type { Sealed } from './line.ts';
+import type { Personal, Subjects } from './subjects.ts';
+
+/** A record without what is personal, as JSON, and its sealed rest. */
+export interface Composed {
+  readonly json: string;
+  readonly sealed: Sealed | undefined;
+}
+
+/** A line longer than this without its texts is trimmed: a log store must not be filled by one exchange. */
+export const record_bytes_max = 32_768;
+
+/** Room set aside for the record of each live exchange; a trimmed record always fits. */
+export const trimmed_bytes_max = 8192;
+
+/** Facts that are texts of people or models: only their keyed hash is kept. */
+const textFacts = new Set(['llm.prompt', 'llm.systemPrompt', 'llm.messages', 'response.text']);
+/** Facts that tell who somebody is, or that callers fill freely. */
+const personalFact = /^(?:user\.(?:id|email)$|request\.(?:ip$|headers|userAgent$)|metadata\.|metadata$)/;
+const fact_characters_max = 256;
+
+/** Splits facts in those kept in the open (long texts as keyed hashes) and those of a person. */
+function splitFacts(facts: AuditRecord['facts'], hash: (text: string) => string) {
+  const open: Record<string, unknown> = {};
+  let personal: Record<string, unknown> | undefined;
+  for (const name of Object.keys(facts)) {
+    const value = facts[name];
+    if (personalFact.test(name)) {
+      personal ??= {};
+      personal[name] = value;
+    } else if (value === null || typeof value === 'number' || typeof value === 'boolean') {
+      open[name] = value;
+    } else {
+      const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
+      open[name] = textFacts.has(name) || text.length > fact_characters_max ? `hmac:${hash(text)}` : value;
+    }
+  }
+  return { open, personal };
+}
+
+/** A reason may quote facts (`${user.email}`): what names the person is taken out of the open part. */
+function withoutNames(decision: DecisionSummary | undefined, names: readonly string[]): DecisionSummary | undefined {
+  if (decision === undefined || names.length === 0) return decision;
+  const clean = (texts: readonly string[]): readonly string[] =>
+    texts.some((text) => names.some((name) => text.includes(name)))
+      ? texts.map((text) => names.reduce((rest, name) => rest.replaceAll(name, '[person]'), text))
+      : texts;
+  return { ...decision, reasons: clean(decision.reasons), warnings: clean(decision.warnings) };
+}
+
+function cut(text: string | undefined, length = 200): string | undefined {
+  return text !== undefined && text.length > length ? `${text.slice(0, length)}...` : text;
+}
+
+function cutAll(texts: readonly string[]): string[] {
+  return texts.slice(0, 3).map((text) => cut(text, 100) ?? '');
+}
+
+function trimDecision(decision: DecisionSummary | undefined): DecisionSummary | undefined {
+  if (decision === undefined) return undefined;
+  return {
+    decision: cut(decision.decision, 40) ?? '',
+    policy: cut(decision.policy, 100),
+    version: cut(decision.version, 40),
+    rules: cutAll(decision.rules),
+    reasons: cutAll(decision.reasons),
+    obligations: cutAll(decision.obligations),
+    shadowed: [],
+    unable: cutAll(decision.unable),
+    warnings: [],
+  };
+}
+
+function trimIntent(intent: Intent): Intent {
+  return {
+    ...intent,
+    exchange: cut(intent.exchange, 100) ?? '',
+    request_id: cut(intent.request_id) ?? '',
+    route: cut(intent.route) ?? '',
+    model_asked: cut(intent.model_asked),
+    model_used: cut(intent.model_used),
+    caller: {
+      organization: cut(intent.caller.organization),
+      team: cut(intent.caller.team),
+      project: cut(intent.caller.project),
+      key: cut(intent.caller.key),
+      user: intent.caller.user,
+      email: intent.caller.email,
+      ip: intent.caller.ip,
+    },
+  };
+}
+
+/** The record with its lists cut short: who, what, outcome and cost stay. */
+export function trim(record: AuditRecord): AuditRecord {
+  return {
+    ...record,
+    ...trimIntent(record),
+    attempts: record.attempts.slice(-5).map((attempt) => ({ ...attempt, model: cut(attempt.model, 100) ?? '' })),
+    rails: record.rails.slice(0, 10).map((rail) => ({
+      rail: cut(rail.rail, 40) ?? '',
+      on: rail.on,
+      outcome: rail.outcome,
+      reason: cut(rail.reason, 100),
+      findings: [],
+    })),
+    facts: {},
+    decision: { request: trimDecision(record.decision.request), response: trimDecision(record.decision.response) },
+    usage: record.usage === undefined ? undefined : { ...record.usage, toolCalls: {} },
+    content: undefined,
+    trimmed: true,
+  };
+}
+
+/** Whose key seals the personal part: the user, or the key where no user is known. */
+export function subjectName(caller: Intent['caller']): string {
+  return caller.user !== undefined ? `user ${caller.user}` : `key ${caller.key ?? ''}`;
+}
+
+/** Turns records and intents into their two parts. */
+export class Composer {
+  readonly #subjects: Subjects;
+  readonly #hash: (text: string) => string;
+
+  constructor(subjects: Subjects, hash: (text: string) => string) {
+    this.#subjects = subjects;
+    this.#hash = hash;
+  }
+
+  #seal(intent: Intent, facts: Record<string, unknown> | undefined, content: string | undefined): Sealed | undefined {
+    const { user, email, ip } = intent.caller;
+    if (user === undefined && email === undefined && ip === undefined && facts === undefined && content === undefined) {
+      return undefined;
+    }
+    const who: Personal = { user, email, ip, facts };
+    return this.#subjects.seal(subjectName(intent.caller), who, content);
+  }
+
+  /** The intent's parts. Throws where the subject's key cannot be written. */
+  intent(intent: Intent): Composed {
+    const { organization, team, project, key, tags } = intent.caller;
+    const open: Intent = { ...intent, caller: { organization, team, project, key, tags } };
+    let json = JSON.stringify(open);
+    if (json.length > trimmed_bytes_max / 2) json = JSON.stringify(trimIntent(open));
+    return { json, sealed: this.#seal(intent, undefined, undefined) };
+  }
+
+  /** The record's parts; trimmed where asked or too large. Throws where the subject's key cannot be written. */
+  record(record: AuditRecord, trimmed: boolean): Composed {
+    const whole = trimmed ? trim(record) : record;
+    const { organization, team, project, key, tags, user, email, ip } = whole.caller;
+    const { open, personal } = splitFacts(whole.facts, this.#hash);
+    // The longest first: an address may begin with the name.
+    const names = [user, email, ip]
+      .filter((name): name is string => name !== undefined && name.length > 2)
+      .sort((a, b) => b.length - a.length);
+    // Spelled out: a spread of so many fields costs as much as writing them.
+    const json = JSON.stringify({
+      exchange: whole.exchange,
+      request_id: whole.request_id,
+      time_ms: whole.time_ms,
+      route: whole.route,
+      format: whole.format,
+      caller: { organization, team, project, key, tags },
+      model_asked: whole.model_asked,
+      model_used: whole.model_used,
+      provider: whole.provider,
+      region: whole.region,
+      streamed: whole.streamed,
+      attempts: whole.attempts,
+      scanned_in_bytes: whole.scanned_in_bytes,
+      scanned_out_bytes: whole.scanned_out_bytes,
+      rails: whole.rails,
+      facts: open,
+      decision: {
+        request: withoutNames(whole.decision.request, names),
+        response: withoutNames(whole.decision.response, names),
+      },
+      program: whole.program,
+      prices: whole.prices,
+      usage: whole.usage,
+      cost_nusd: whole.cost_nusd,
+      cost_estimated: whole.cost_estimated,
+      held_nusd: whole.held_nusd,
+      ending: whole.ending,
+      failure: whole.failure,
+      timings: whole.timings,
+      uninspected: whole.uninspected,
+      trimmed: whole.trimmed,
+    } satisfies { readonly [Field in keyof Omit<AuditRecord, 'content'>]-?: AuditRecord[Field] });
+    if (!trimmed && json.length > record_bytes_max) return this.record(record, true);
+    const content = whole.content === undefined ? undefined : JSON.stringify(whole.content);
+    return { json, sealed: this.#seal(whole, personal, content) };
+  }
+}

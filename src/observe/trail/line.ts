@@ -1,0 +1,105 @@
+import { hash as digest } from 'node:crypto';
+import type { AuditRecord } from '../record.ts';
+
+/** `prev` of the first record of a spool. */
+export const genesis = '0'.repeat(64);
+
+/**
+ * The personal part of a line: JSON text with the subject's random id and what is sealed under the subject's key.
+ * The line's hash covers `commit` and not `json`, so dropping `json` leaves the chain whole. The text hides what it
+ * commits to: it holds a random nonce and ciphertext.
+ */
+export interface Sealed {
+  readonly json: string;
+  /** SHA-256 of `json`, hex. */
+  readonly commit: string;
+}
+
+/** One record as it lies in a spool and in every sink. */
+export interface SpooledRecord {
+  readonly spool: string;
+  readonly seq: number;
+  /** Unix ms of appending; never falls within a spool. */
+  readonly at_ms: number;
+  readonly prev: string;
+  readonly hash: string;
+  /** The line itself, without its newline. */
+  readonly line: string;
+}
+
+/** A line taken apart. */
+export interface ParsedLine extends SpooledRecord {
+  readonly recordJson: string;
+  readonly commit: string;
+  readonly personalJson: string | undefined;
+  /** Length of the part that `hash` covers. */
+  readonly covered: number;
+}
+
+export function sha256(text: string): string {
+  return digest('sha256', text, 'hex');
+}
+
+/**
+ * Writes the line of a record:
+ * `{"v":1,"spool":..,"seq":..,"at":..,"prev":..,"record":{..},"commit":".."` + `,"hash":".."` + `,"personal":{..}` + `}`.
+ * `hash` is SHA-256 over the exact bytes before it, which hold the previous line's hash.
+ */
+export function writeLine(
+  place: { readonly spool: string; readonly seq: number; readonly at_ms: number; readonly prev: string },
+  recordJson: string,
+  sealed: Sealed | undefined,
+): { readonly line: string; readonly hash: string } {
+  const covered = `{"v":1,"spool":"${place.spool}","seq":${place.seq},"at":${place.at_ms},"prev":"${place.prev}","record":${recordJson},"commit":"${sealed?.commit ?? ''}"`;
+  const hash = sha256(covered);
+  const line = `${covered},"hash":"${hash}"${sealed === undefined ? '' : `,"personal":${sealed.json}`}}`;
+  return { line, hash };
+}
+
+const opening =
+  /^\{"v":1,"spool":"([\w.-]{1,100})","seq":(0|[1-9]\d{0,15}),"at":(\d{1,16}),"prev":"([0-9a-f]{64})","record":\{/;
+const closing = /^,"commit":"([0-9a-f]{64}|)","hash":"([0-9a-f]{64})"(?:,"personal":(\{.*\}))?\}$/s;
+
+/**
+ * Takes a line apart; undefined where it is not exactly of the form `writeLine` gives. Nothing is verified here.
+ * Inside a record's strings quotes are escaped, and the personal part holds no such key, so the last `,"commit":"` is
+ * the line's own.
+ */
+export function parseLine(line: string): ParsedLine | undefined {
+  const start = opening.exec(line);
+  if (start === null) return undefined;
+  const covered = line.lastIndexOf(',"commit":"');
+  if (covered < start[0].length) return undefined;
+  const rest = closing.exec(line.slice(covered));
+  if (rest === null) return undefined;
+  const commit = rest[1] ?? '';
+  return {
+    spool: start[1] ?? '',
+    seq: Number(start[2]),
+    at_ms: Number(start[3]),
+    prev: start[4] ?? '',
+    hash: rest[2] ?? '',
+    line,
+    recordJson: line.slice(start[0].length - 1, covered),
+    commit,
+    personalJson: rest[3],
+    covered: covered + `,"commit":"${commit}"`.length,
+  };
+}
+
+/** Whether the line's hash and its commitment to the personal part hold. A dropped personal part is no breach. */
+export function lineHolds(line: ParsedLine): boolean {
+  if (sha256(line.line.slice(0, line.covered)) !== line.hash) return false;
+  if (line.personalJson === undefined) return true;
+  return line.commit !== '' && sha256(line.personalJson) === line.commit;
+}
+
+/** The line without its personal part: what erasing a person leaves. The chain still verifies. */
+export function dropPersonal(line: ParsedLine): string {
+  return line.personalJson === undefined ? line.line : `${line.line.slice(0, line.covered)},"hash":"${line.hash}"}`;
+}
+
+/** The public part of a record. */
+export function recordOf(line: ParsedLine): AuditRecord {
+  return JSON.parse(line.recordJson) as AuditRecord;
+}

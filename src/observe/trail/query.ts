@@ -1,0 +1,101 @@
+import { statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import type { AuditRecord } from '../record.ts';
+import { listTrail, trailFile } from './file-sink.ts';
+import { openKeys } from './keys.ts';
+import { type ParsedLine, parseLine, recordOf } from './line.ts';
+import { readLines } from './read-lines.ts';
+import { SubjectReader } from './subjects.ts';
+
+/** What to look for; every field given must fit. Times are Unix ms, `until` exclusive. */
+export interface QueryFilter {
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
+  readonly team?: string | undefined;
+  readonly user?: string | undefined;
+  /** A decision (`deny`) or an ending (`denied`, `lost`). */
+  readonly decision?: string | undefined;
+  /** Asked for or used. */
+  readonly model?: string | undefined;
+  readonly exchange?: string | undefined;
+  readonly limit?: number | undefined;
+}
+
+export interface QueriedRecord {
+  readonly spool: string;
+  readonly seq: number;
+  readonly at_ms: number;
+  readonly hash: string;
+  readonly record: AuditRecord;
+  /** Whether the personal part can no longer be read (erased), or cannot be read here. */
+  readonly sealed: boolean;
+}
+
+/** Whether a record fits, its user aside. */
+export function fits(record: AuditRecord, filter: QueryFilter): boolean {
+  if (filter.since !== undefined && record.time_ms < filter.since) return false;
+  if (filter.until !== undefined && record.time_ms >= filter.until) return false;
+  if (filter.team !== undefined && record.caller.team !== filter.team) return false;
+  if (filter.exchange !== undefined && record.exchange !== filter.exchange) return false;
+  if (filter.model !== undefined && record.model_asked !== filter.model && record.model_used !== filter.model)
+    return false;
+  if (filter.decision !== undefined) {
+    const { request, response } = record.decision;
+    if (![record.ending, request?.decision, response?.decision].includes(filter.decision)) return false;
+  }
+  return true;
+}
+
+function withPersonal(line: ParsedLine, record: AuditRecord, subjects: SubjectReader | undefined): QueriedRecord {
+  const { spool, seq, at_ms, hash } = line;
+  const opened = line.personalJson === undefined ? undefined : subjects?.open(line.personalJson);
+  if (opened === undefined) return { spool, seq, at_ms, hash, record, sealed: line.commit !== '' };
+  const { facts, ...who } = opened.who;
+  return {
+    spool,
+    seq,
+    at_ms,
+    hash,
+    sealed: false,
+    record: {
+      ...record,
+      caller: { ...record.caller, ...who },
+      facts: { ...record.facts, ...facts },
+      ...(opened.content === undefined ? {} : { content: JSON.parse(opened.content) as AuditRecord['content'] }),
+    },
+  };
+}
+
+/**
+ * Records of a file sink's trail (a directory or one file), oldest first. With `dataDir` the personal parts whose keys
+ * still exist are read and `user` can be asked for; without it they stay sealed and no record fits a user.
+ */
+export async function* queryTrail(path: string, filter: QueryFilter, dataDir?: string): AsyncGenerator<QueriedRecord> {
+  const keys = dataDir === undefined ? undefined : openKeys(dataDir);
+  const subjects = keys === undefined ? undefined : new SubjectReader(keys.dir, keys.textHash);
+  const ids = filter.user === undefined ? undefined : (subjects?.idsOf(`user ${filter.user}`) ?? new Set<string>());
+  const directory = statSync(path).isDirectory();
+  const dir = directory ? path : dirname(path);
+  // A record is appended after its exchange was accepted, so earlier files hold nothing of `since`.
+  const first = filter.since === undefined ? '' : trailFile(filter.since);
+  const files = directory ? (await listTrail(path)).filter((name) => name >= first) : [basename(path)];
+  let left = filter.limit ?? Number.POSITIVE_INFINITY;
+  for (const name of files) {
+    for await (const { lines } of readLines(join(dir, name))) {
+      for (const text of lines) {
+        if (left <= 0) return;
+        const line = parseLine(text);
+        if (line === undefined) continue;
+        if (ids !== undefined && !ids.has(subjectOf(line))) continue;
+        const record = recordOf(line);
+        if (!fits(record, filter)) continue;
+        left -= 1;
+        yield withPersonal(line, record, subjects);
+      }
+    }
+  }
+}
+
+function subjectOf(line: ParsedLine): string {
+  return /^\{"subject":"([0-9a-f]+)"/.exec(line.personalJson ?? '')?.[1] ?? '';
+}

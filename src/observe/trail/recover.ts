@@ -1,0 +1,161 @@
+import { randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Intent } from '../record.ts';
+import { parseHead } from './head.ts';
+import { genesis, lineHolds, parseLine } from './line.ts';
+import { listSegments, segmentFile } from './segment.ts';
+
+/** Where a chain stands: after `seq`, whose hash is `hash`, appended at `at_ms`. */
+export interface Tail {
+  readonly seq: number;
+  readonly hash: string;
+  readonly at_ms: number;
+}
+
+/** An exchange that began and has no record yet, as its line tells. */
+export interface OpenIntent {
+  readonly intent: Intent;
+  readonly personalJson: string | undefined;
+  readonly line: string;
+}
+
+export interface Recovered {
+  /** The last segment that can be read; 0 where there is none. */
+  readonly segment: number;
+  readonly tail: Tail;
+  readonly open: ReadonlyMap<string, OpenIntent>;
+  /** Bytes cut off the end: a torn last line, or what a power cut left. */
+  readonly cut_bytes: number;
+  /** Records that a signed head or a sink's position vouches for and that are not there. */
+  readonly missing: number;
+}
+
+/** First line of a segment: where the chain stood. Intents still open follow it. */
+export function segmentOpening(spool: string, number: number, tail: Tail): string {
+  return `${JSON.stringify({ segment: number, spool, seq: tail.seq, hash: tail.hash, at_ms: tail.at_ms })}\n`;
+}
+
+function readOpening(line: string, spool: string, number: number): Tail | undefined {
+  try {
+    const value = JSON.parse(line) as Partial<Tail> & { spool?: string; segment?: number };
+    if (value.spool !== spool || value.segment !== number) return undefined;
+    if (typeof value.seq !== 'number' || typeof value.hash !== 'string' || typeof value.at_ms !== 'number')
+      return undefined;
+    return { seq: value.seq, hash: value.hash, at_ms: value.at_ms };
+  } catch {
+    return undefined;
+  }
+}
+
+/** The line of an intent. */
+export function intentLine(json: string, personalJson: string | undefined): string {
+  return `{"begin":${json}${personalJson === undefined ? '' : `,"personal":${personalJson}`}}\n`;
+}
+
+function readIntent(line: string): OpenIntent | undefined {
+  try {
+    const value = JSON.parse(line) as { begin?: Intent; personal?: unknown };
+    if (typeof value.begin?.exchange !== 'string') return undefined;
+    // Written by JSON.stringify from plain strings, so this spells it as it was.
+    const personalJson = value.personal === undefined ? undefined : JSON.stringify(value.personal);
+    return { intent: value.begin, personalJson, line: `${line}\n` };
+  } catch {
+    return undefined;
+  }
+}
+
+interface Scanned {
+  readonly tail: Tail;
+  readonly open: Map<string, OpenIntent>;
+  /** Bytes of whole, sound lines. */
+  readonly sound: number;
+}
+
+/** Reads a segment up to its first line that does not hold. Undefined where not even the opening does. */
+function scan(bytes: Buffer, spool: string, number: number): Scanned | undefined {
+  const open = new Map<string, OpenIntent>();
+  let tail: Tail | undefined;
+  let at = 0;
+  for (let end = bytes.indexOf(10, at); end >= 0; end = bytes.indexOf(10, at)) {
+    const text = bytes.toString('utf8', at, end);
+    if (tail === undefined) {
+      tail = readOpening(text, spool, number);
+      if (tail === undefined) return undefined;
+    } else if (text.startsWith('{"begin":')) {
+      const intent = readIntent(text);
+      if (intent === undefined) break;
+      open.set(intent.intent.exchange, intent);
+    } else {
+      const line = parseLine(text);
+      if (line === undefined || line.seq !== tail.seq + 1 || line.prev !== tail.hash || !lineHolds(line)) break;
+      tail = { seq: line.seq, hash: line.hash, at_ms: line.at_ms };
+      open.delete((JSON.parse(line.recordJson) as Intent).exchange);
+    }
+    at = end + 1;
+  }
+  return tail === undefined ? undefined : { tail, open, sound: at };
+}
+
+/** Positions that were signed: the spool's own last head, and how far each sink has come. */
+function vouchedTail(dir: string, spool: string): Tail {
+  let best: Tail = { seq: 0, hash: genesis, at_ms: 0 };
+  for (const name of readdirSync(dir)) {
+    if (name !== 'head.json' && !/^cursor-.*\.json$/.test(name)) continue;
+    const head = parseHead(readFileSync(join(dir, name), 'utf8'));
+    if (head !== undefined && head.spool === spool && head.seq > best.seq) best = head;
+  }
+  return best;
+}
+
+/**
+ * Reads a spool after its process went away. A torn last line is cut. Anything else that does not hold is moved aside
+ * (`.torn`), never thrown away; where signed positions say that records are missing, the chain goes on after them, so
+ * that the gap shows instead of being closed.
+ */
+export function recover(dir: string, spool: string): Recovered {
+  let cut_bytes = 0;
+  let found: Scanned | undefined;
+  let segment = 0;
+  for (const number of listSegments(dir).reverse()) {
+    const path = segmentFile(dir, number);
+    const bytes = readFileSync(path);
+    found = scan(bytes, spool, number);
+    if (found === undefined) {
+      renameSync(path, `${path}.torn`);
+      cut_bytes += bytes.length;
+      continue;
+    }
+    segment = number;
+    if (found.sound < bytes.length) {
+      const rest = bytes.subarray(found.sound);
+      if (rest.indexOf(10) >= 0) writeFileSync(`${path}.torn`, rest, { mode: 0o600 });
+      truncateSync(path, found.sound);
+      cut_bytes += rest.length;
+    }
+    break;
+  }
+  const here = found?.tail ?? { seq: 0, hash: genesis, at_ms: 0 };
+  const vouched = vouchedTail(dir, spool);
+  const behind = vouched.seq > here.seq;
+  return {
+    segment,
+    tail: behind ? vouched : here,
+    open: found?.open ?? new Map(),
+    cut_bytes,
+    missing: behind ? vouched.seq - here.seq : 0,
+  };
+}
+
+/** The spool's own id, made when its directory is: its name and something random. */
+export function spoolIdentity(dir: string, name: string): string {
+  const file = join(dir, 'spool.json');
+  try {
+    return (JSON.parse(readFileSync(file, 'utf8')) as { id: string }).id;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    const id = `${name}.${randomBytes(6).toString('hex')}`;
+    writeFileSync(file, `${JSON.stringify({ id })}\n`, { mode: 0o600 });
+    return id;
+  }
+}

@@ -1,0 +1,124 @@
+import {
+  closeSync,
+  existsSync,
+  fdatasync,
+  fdatasyncSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+
+/** `writeSync`, or a disk that fails on purpose. */
+export type WriteSync = (fd: number, bytes: Uint8Array, offset: number, length: number) => number;
+
+const pattern = /^segment-(\d{8})\.jsonl$/;
+
+export function segmentFile(dir: string, number: number): string {
+  return join(dir, `segment-${String(number).padStart(8, '0')}.jsonl`);
+}
+
+/** Numbers of a spool's segments, ascending. */
+export function listSegments(dir: string): number[] {
+  return readdirSync(dir)
+    .flatMap((name) => {
+      const match = pattern.exec(name);
+      return match === null ? [] : [Number(match[1])];
+    })
+    .sort((a, b) => a - b);
+}
+
+/** A file that only grows, by whole lines: a write that fails half way is taken back. */
+export class Segment {
+  readonly number: number;
+  readonly path: string;
+  readonly #fd: number;
+  readonly #write: WriteSync;
+  #size: number;
+  #dirty = false;
+  #syncing = false;
+
+  private constructor(number: number, path: string, write: WriteSync) {
+    this.number = number;
+    this.path = path;
+    this.#write = write;
+    this.#fd = openSync(path, 'a', 0o600);
+    this.#size = statSync(path).size;
+  }
+
+  static open(dir: string, number: number, write: WriteSync = writeSync): Segment {
+    return new Segment(number, segmentFile(dir, number), write);
+  }
+
+  /** A new segment that begins with these lines, all of them or no file. */
+  static create(dir: string, number: number, lines: string, write: WriteSync = writeSync): Segment {
+    const path = segmentFile(dir, number);
+    const temporary = `${path}.new`;
+    if (existsSync(temporary)) unlinkSync(temporary);
+    const first = new Segment(number, temporary, write);
+    try {
+      first.append(lines);
+    } catch (error) {
+      first.close();
+      unlinkSync(temporary);
+      throw error;
+    }
+    first.close();
+    renameSync(temporary, path);
+    return new Segment(number, path, write);
+  }
+
+  /** Bytes of whole lines. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Appends in the page cache: it survives the death of the process. Throws with nothing appended. */
+  append(lines: string): void {
+    const bytes = Buffer.from(lines, 'utf8');
+    let done = 0;
+    try {
+      while (done < bytes.length) done += this.#write(this.#fd, bytes, done, bytes.length - done);
+    } catch (error) {
+      if (done > 0) ftruncateSync(this.#fd, this.#size);
+      throw error;
+    }
+    this.#size += bytes.length;
+    this.#dirty = true;
+  }
+
+  /** To the platter, before it returns. */
+  sync(): void {
+    if (this.#dirty) fdatasyncSync(this.#fd);
+    this.#dirty = false;
+  }
+
+  /** To the platter, some time soon. */
+  syncSoon(): void {
+    if (!this.#dirty || this.#syncing) return;
+    this.#dirty = false;
+    this.#syncing = true;
+    fdatasync(this.#fd, (error) => {
+      this.#syncing = false;
+      if (error !== null) this.#dirty = true;
+      if (this.#closed) closeSync(this.#fd);
+    });
+  }
+
+  #closed = false;
+
+  close(): void {
+    if (this.#closed) return;
+    try {
+      this.sync();
+    } finally {
+      this.#closed = true;
+      // A sync under way still needs the descriptor; it closes it when done.
+      if (!this.#syncing) closeSync(this.#fd);
+    }
+  }
+}

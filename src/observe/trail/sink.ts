@@ -1,0 +1,17 @@
+import type { SignedHead } from './head.ts';
+import type { SpooledRecord } from './line.ts';
+
+/**
+ * Where records go. A batch may come again (at least once): a sink keeps each (spool, seq) exactly once and resolves
+ * only when the batch is as durable as it can make it.
+ */
+export interface Sink {
+  /** Unique among the sinks of a trail; part of job ids, so letters, digits, `-` and `_` only. */
+  readonly name: string;
+  /** Absolute path of a trail on this machine, where the sink writes one: signed positions are bound to it. */
+  readonly place?: string;
+  write(batch: readonly SpooledRecord[]): Promise<void>;
+  /** A signed position of a spool up to which this sink has taken every record. */
+  seal?(head: SignedHead): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,290 @@
+import { mkdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type AuditRecord, type Intent, lostRecord } from '../record.ts';
+import { type Composed, Composer } from './compose.ts';
+import { openKeys, type TrailKeys } from './keys.ts';
+import { sha256, writeLine } from './line.ts';
+import { lockDirectory } from './lock.ts';
+import { intentLine, recover, segmentOpening, spoolIdentity, type Tail } from './recover.ts';
+import { Reserve } from './reserve.ts';
+import { listSegments, Segment, segmentFile } from './segment.ts';
+import { type SpoolOptions, type SpoolState, SpoolUnavailable } from './spool-options.ts';
+import { Subjects } from './subjects.ts';
+
+const fsync_ms = 200;
+/** How often a full disk is tried again. */
+const retry_ms = 1000;
+/** Ends remembered so that a second end of one exchange is no second record. */
+const remembered = 4096;
+
+/** An append-only, hash-chained log on local disk. One process owns it. */
+export class Spool {
+  /** Unlike any other spool's ever: a wiped directory must not continue an old chain's numbers. */
+  readonly id: string;
+  readonly dir: string;
+  readonly keys: TrailKeys;
+  /** Set by the delivery: called after records were appended. */
+  onAppend: (() => void) | undefined;
+  /** What recovery found at opening. */
+  readonly found: { readonly lost: number; readonly cut_bytes: number; readonly missing: number };
+
+  readonly #options: SpoolOptions;
+  readonly #composer: Composer;
+  readonly #subjects: Subjects;
+  readonly #reserve: Reserve;
+  readonly #unlock: () => void;
+  readonly #timer: NodeJS.Timeout;
+  readonly #open = new Map<string, string>();
+  #ended = new Set<string>();
+  #endedBefore = new Set<string>();
+  #segment: Segment;
+  #rotateAt: number;
+  #olderBytes = 0;
+  #tail: Tail;
+  #spooled = 0;
+  #pending = '';
+  #written: { readonly done: Promise<void>; readonly resolve: () => void } | undefined;
+  #scheduled = false;
+  #accepting = true;
+  #triedAt = 0;
+  #closed = false;
+
+  constructor(options: SpoolOptions) {
+    this.#options = options;
+    this.keys = openKeys(options.path);
+    this.dir = join(options.path, 'spools', options.spoolId);
+    mkdirSync(this.dir, { recursive: true, mode: 0o700 });
+    this.#unlock = lockDirectory(this.dir);
+    try {
+      this.id = spoolIdentity(this.dir, options.spoolId);
+      this.#subjects = new Subjects(this.keys.dir, options.spoolId, this.keys.textHash);
+      this.#composer = new Composer(this.#subjects, this.keys.textHash);
+      this.#reserve = new Reserve(join(this.dir, 'reserve'), options.reserve_bytes);
+      const found = recover(this.dir, this.id);
+      this.#tail = found.tail;
+      // A gap the chain jumps over needs an opening of its own; so does the first segment.
+      const fresh = found.segment === 0 || found.missing > 0;
+      const carried = [...found.open.values()].map((open) => open.line).join('');
+      const number = fresh ? found.segment + 1 : found.segment;
+      this.#segment = fresh
+        ? Segment.create(this.dir, number, segmentOpening(this.id, number, this.#tail) + carried, options.write)
+        : Segment.open(this.dir, number, options.write);
+      this.#rotateAt = options.segment_bytes_max;
+      this.#countOlder();
+      for (const open of found.open.values()) {
+        const json = JSON.stringify(lostRecord(open.intent, options.clock()));
+        const personal = open.personalJson;
+        this.#chain({
+          json,
+          sealed: personal === undefined ? undefined : { json: personal, commit: sha256(personal) },
+        });
+      }
+      this.found = { lost: found.open.size, cut_bytes: found.cut_bytes, missing: found.missing };
+      this.flush();
+    } catch (error) {
+      this.#unlock();
+      throw error;
+    }
+    this.#timer = setInterval(() => this.#tick(), fsync_ms);
+    this.#timer.unref();
+  }
+
+  /**
+   * Writes down that an exchange is about to call a provider. When it returns, the line survives kill -9. Throws
+   * `SpoolUnavailable` where the disk does not take it, or cannot keep room for the record.
+   */
+  begin(intent: Intent): void {
+    if (this.#closed) throw new SpoolUnavailable('The audit spool is closed');
+    const now = this.#options.clock();
+    if (!this.#accepting && now - this.#triedAt < retry_ms) throw new SpoolUnavailable('The audit spool is full');
+    this.#triedAt = now;
+    try {
+      const composed = this.#composer.intent(intent);
+      const line = intentLine(composed.json, composed.sealed?.json);
+      // Open before it is written: a rotation in the same step carries it over.
+      this.#open.set(intent.exchange, line);
+      this.#reserve.ensure(this.#open.size);
+      this.#append(line);
+      if (this.#options.fsync === 'always') this.#segment.sync();
+    } catch (cause) {
+      this.#open.delete(intent.exchange);
+      this.#setAccepting(false, cause);
+      this.flush();
+      throw new SpoolUnavailable('The audit spool cannot be written', { cause });
+    }
+    this.#setAccepting(true, undefined);
+  }
+
+  /**
+   * Appends the record of an exchange, once: a second end of it changes nothing. The promise resolves when the line
+   * survives kill -9; ends of one turn of the event loop share a write. It never rejects: what a broken disk does not
+   * take is kept in memory and tried again. An exchange that never began (refused before any call) has no room kept
+   * for it: on a full disk that throws `SpoolUnavailable`.
+   */
+  end(record: AuditRecord): Promise<void> {
+    const { exchange } = record;
+    if (this.#ended.has(exchange) || this.#endedBefore.has(exchange)) return Promise.resolve();
+    const begun = this.#open.delete(exchange);
+    if (this.#closed || (!this.#accepting && !begun)) throw new SpoolUnavailable('The audit spool is full');
+    this.#ended.add(exchange);
+    if (this.#ended.size >= remembered) {
+      this.#endedBefore = this.#ended;
+      this.#ended = new Set();
+    }
+    this.#chain(this.#compose(record));
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      setImmediate(() => this.flush());
+    }
+    this.#written ??= deferred();
+    return this.#written.done;
+  }
+
+  get state(): SpoolState {
+    return {
+      spooled: this.#spooled,
+      bytes: this.#olderBytes + this.#segment.size,
+      live: this.#open.size,
+      accepting: this.#accepting,
+      tail: this.#tail,
+    };
+  }
+
+  /** The segment that is written now, and how many bytes of it are whole. */
+  get current(): { readonly number: number; readonly size: number } {
+    return this.#segment;
+  }
+
+  /** Removes segments before `number`: every sink has what they hold. */
+  removeBefore(number: number, remove: (path: string) => void): void {
+    const old = listSegments(this.dir).filter((one) => one < number && one < this.#segment.number);
+    for (const one of old) remove(segmentFile(this.dir, one));
+    if (old.length > 0) this.#countOlder();
+  }
+
+  /** Forgets the key of a person (`user <id>`): their part of every record can no longer be read. */
+  erase(name: string): boolean {
+    return this.#subjects.erase(name);
+  }
+
+  /** Writes what is pending and lets go of the files. Exchanges still live become `lost` at the next opening. */
+  close(): void {
+    if (this.#closed) return;
+    clearInterval(this.#timer);
+    this.flush();
+    this.#closed = true;
+    this.#segment.close();
+    this.#unlock();
+  }
+
+  #compose(record: AuditRecord): Composed {
+    try {
+      return this.#composer.record(record, !this.#accepting);
+    } catch {
+      // The subject's key could not be written: the record goes without its personal part rather than not at all.
+      const { user: _user, email: _email, ip: _ip, ...caller } = record.caller;
+      return this.#composer.record({ ...record, caller, facts: {}, content: undefined, trimmed: true }, true);
+    }
+  }
+
+  #chain(composed: Composed): void {
+    const at_ms = Math.max(this.#options.clock(), this.#tail.at_ms);
+    const seq = this.#tail.seq + 1;
+    const { line, hash } = writeLine(
+      { spool: this.id, seq, at_ms, prev: this.#tail.hash },
+      composed.json,
+      composed.sealed,
+    );
+    this.#tail = { seq, hash, at_ms };
+    this.#pending += `${line}\n`;
+    this.#spooled += 1;
+  }
+
+  /** Pending records and then this line, in one write. */
+  #append(line: string): void {
+    const hadRecords = this.#pending.length > 0;
+    this.#segment.append(this.#pending + line);
+    this.#pending = '';
+    if (hadRecords) this.#recordsWritten();
+    if (this.#segment.size >= this.#rotateAt) this.#rotate();
+  }
+
+  #recordsWritten(): void {
+    if (this.#options.fsync === 'always') this.#segment.sync();
+    this.#written?.resolve();
+    this.#written = undefined;
+    this.onAppend?.();
+  }
+
+  /** Writes pending records now. */
+  flush(): void {
+    this.#scheduled = false;
+    if (this.#pending === '') return;
+    try {
+      this.#append('');
+    } catch (error) {
+      this.#setAccepting(false, error);
+      this.#reserve.release();
+      try {
+        this.#append('');
+      } catch {
+        // Kept in memory for the next tick; the intent on disk still stands for the record.
+        this.#written?.resolve();
+        this.#written = undefined;
+      }
+    }
+  }
+
+  #tick(): void {
+    if (this.#pending !== '' && !this.#scheduled) this.flush();
+    if (this.#options.fsync === 'group') this.#segment.syncSoon();
+  }
+
+  #rotate(): void {
+    const number = this.#segment.number + 1;
+    try {
+      const lines = segmentOpening(this.id, number, this.#tail) + [...this.#open.values()].join('');
+      const next = Segment.create(this.dir, number, lines, this.#options.write);
+      this.#segment.close();
+      this.#segment = next;
+      this.#rotateAt = Math.max(this.#options.segment_bytes_max, next.size * 2);
+      this.#countOlder();
+    } catch {
+      // No room for another file: this one grows on and the next rotation is tried later.
+      this.#rotateAt = this.#segment.size + this.#options.segment_bytes_max;
+    }
+  }
+
+  #countOlder(): void {
+    let bytes = 0;
+    for (const number of listSegments(this.dir)) {
+      if (number !== this.#segment.number) bytes += fileSize(segmentFile(this.dir, number));
+    }
+    this.#olderBytes = bytes;
+  }
+
+  #setAccepting(accepting: boolean, error: unknown): void {
+    if (this.#accepting === accepting) return;
+    this.#accepting = accepting;
+    this.#options.onState?.(accepting, error);
+  }
+}
+
+/** Opens a spool, ending what an earlier process left open: each of its exchanges gets a `lost` record, once. */
+export function openSpool(options: SpoolOptions): Spool {
+  if (!/^[\w-]{1,60}$/.test(options.spoolId))
+    throw new Error(`A spool id may hold letters, digits, - and _: ${options.spoolId}`);
+  return new Spool(options);
+}
+
+function deferred(): { readonly done: Promise<void>; readonly resolve: () => void } {
+  let resolve: () => void = () => {};
+  const done = new Promise<void>((yes) => {
+    resolve = yes;
+  });
+  return { done, resolve };
+}
+
+function fileSize(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}

@@ -1,0 +1,241 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { JobQueue } from '../../stores/index.ts';
+import type { Log } from '../log.ts';
+import type { AuditRecord, Intent } from '../record.ts';
+import { Delivery, readPayload } from './delivery.ts';
+import { headText, type SignedHead, signHead } from './head.ts';
+import { fits, type QueryFilter } from './query.ts';
+import type { Sink } from './sink.ts';
+import { openSpool, type Spool } from './spool.ts';
+import { type SpoolOptions, SpoolUnavailable } from './spool-options.ts';
+
+export interface TrailOptions extends Partial<Omit<SpoolOptions, 'onState'>> {
+  readonly path: string;
+  readonly spoolId: string;
+  /** Every record goes to each of them. */
+  readonly sinks: readonly Sink[];
+  /** Carries batches to the sinks. The trail closes it, and the sinks. */
+  readonly queue: JobQueue;
+  readonly log?: Log;
+  /** How often signed heads are put out. Default a minute. */
+  readonly head_ms?: number;
+  /** How long a batch waits for more records. Default 200. */
+  readonly linger_ms?: number;
+  /** Pause after a failed delivery; it doubles up to half a minute. Default 250. */
+  readonly retry_ms?: number;
+  /** Records kept in memory for `recent`. Default 256. */
+  readonly recent_max?: number;
+}
+
+export interface TrailState {
+  /** Records appended to the spool since opening. */
+  readonly spooled: number;
+  /** Records each sink has taken since opening. */
+  readonly delivered: Readonly<Record<string, number>>;
+  /** Records of failed tries, for each sink; they are tried again. */
+  readonly failed: Readonly<Record<string, number>>;
+  /** Bytes of the spool on disk. */
+  readonly bytes: number;
+  readonly live: number;
+  /** False: the disk does not take new exchanges. */
+  readonly accepting: boolean;
+}
+
+/** Evidence: every exchange ends in exactly one record. */
+export interface Trail {
+  /** Before the first upstream call. Synchronous and durable against kill -9. Throws `SpoolUnavailable`. */
+  begin(intent: Intent): void;
+  /**
+   * The record of an exchange, once. Resolves when it survives kill -9 (the same turn of the event loop shares a
+   * write); never rejects. Throws `SpoolUnavailable` for an exchange that never began while the disk is full.
+   */
+  end(record: AuditRecord): Promise<void>;
+  state(): TrailState;
+  /** Records of this process in memory, newest first. For all of them: `queryTrail`. */
+  recent(filter?: QueryFilter): AuditRecord[];
+  /** The spool's end, signed now. */
+  head(): SignedHead;
+  /** Forgets a person's key: their id, texts and personal facts can no longer be read in any sink. The chain holds. */
+  erase(user: string): boolean;
+  /** Delivers what it can within the grace (the rest waits on disk), then closes queue and sinks. */
+  close(grace_ms?: number): Promise<void>;
+}
+
+class LiveTrail implements Trail {
+  readonly #spool: Spool;
+  readonly #deliveries: readonly Delivery[];
+  readonly #options: TrailOptions;
+  readonly #clock: () => number;
+  readonly #recent: AuditRecord[] = [];
+  readonly #recent_max: number;
+  readonly #timer: NodeJS.Timeout;
+  #next = 0;
+  #closing = false;
+
+  constructor(spool: Spool, deliveries: readonly Delivery[], options: TrailOptions) {
+    this.#spool = spool;
+    this.#deliveries = deliveries;
+    this.#options = options;
+    this.#clock = options.clock ?? Date.now;
+    this.#recent_max = options.recent_max ?? 256;
+    this.#timer = setInterval(() => this.#putOutHeads(), options.head_ms ?? 60_000);
+    this.#timer.unref();
+  }
+
+  begin(intent: Intent): void {
+    if (this.#closing) throw new SpoolUnavailable('The audit trail is closing');
+    this.#spool.begin(intent);
+  }
+
+  end(record: AuditRecord): Promise<void> {
+    const done = this.#spool.end(record);
+    if (this.#recent_max > 0) {
+      // Texts are not kept in memory for a list of what happened lately.
+      this.#recent[this.#next] = record.content === undefined ? record : { ...record, content: undefined };
+      this.#next = (this.#next + 1) % this.#recent_max;
+    }
+    return done;
+  }
+
+  state(): TrailState {
+    const { spooled, bytes, live, accepting } = this.#spool.state;
+    const count = (of: (delivery: Delivery) => number) =>
+      Object.fromEntries(this.#deliveries.map((delivery) => [delivery.sink.name, of(delivery)]));
+    return {
+      spooled,
+      delivered: count((delivery) => delivery.delivered),
+      failed: count((delivery) => delivery.failed),
+      bytes,
+      live,
+      accepting,
+    };
+  }
+
+  recent(filter: QueryFilter = {}): AuditRecord[] {
+    const newest = [...this.#recent.slice(0, this.#next).reverse(), ...this.#recent.slice(this.#next).reverse()];
+    return newest
+      .filter((record) => fits(record, filter) && (filter.user === undefined || record.caller.user === filter.user))
+      .slice(0, filter.limit);
+  }
+
+  head(): SignedHead {
+    const { id, keys, state } = this.#spool;
+    const { seq, hash } = state.tail;
+    return signHead({ spool: id, seq, hash, at_ms: this.#clock(), sink: '', place: '' }, keys.signing, keys.signingId);
+  }
+
+  erase(user: string): boolean {
+    for (let at = 0; at < this.#recent.length; at++) {
+      const record = this.#recent[at];
+      if (record?.caller.user === user) {
+        this.#recent[at] = {
+          ...record,
+          caller: { ...record.caller, user: undefined, email: undefined, ip: undefined },
+          facts: {},
+        };
+      }
+    }
+    return this.#spool.erase(`user ${user}`);
+  }
+
+  #putOutHeads(): void {
+    this.#spool.flush();
+    const head = this.head();
+    try {
+      writeFileSync(join(this.#spool.dir, 'head.json'), headText(head), { mode: 0o600 });
+    } catch (error) {
+      this.#options.log?.change('audit head', 'unwritable', 'warn', 'audit head not written', { error });
+    }
+    // Out of the machine's own hands: whoever keeps the logs can show a trail that was cut.
+    this.#options.log?.info('audit head', {
+      spool: head.spool,
+      seq: head.seq,
+      hash: head.hash,
+      key: head.key,
+      sig: head.sig,
+      at_ms: head.at_ms,
+    });
+    for (const delivery of this.#deliveries) void delivery.seal();
+  }
+
+  async close(grace_ms = 5000): Promise<void> {
+    if (this.#closing) return;
+    this.#closing = true;
+    clearInterval(this.#timer);
+    this.#spool.flush();
+    await Promise.all(this.#deliveries.map((delivery) => delivery.close(grace_ms)));
+    this.#putOutHeads();
+    await this.#options.queue.close();
+    await Promise.all(this.#options.sinks.map((sink) => sink.close()));
+    this.#spool.close();
+  }
+}
+
+/**
+ * Opens the trail of this process: recovers its spool (an exchange without a record gets one that says `lost`), and
+ * starts carrying records to the sinks.
+ */
+export async function openTrail(options: TrailOptions): Promise<Trail> {
+  const { log, sinks, queue } = options;
+  if (new Set(sinks.map((sink) => sink.name)).size < sinks.length) throw new Error('Two sinks have the same name');
+  for (const { name } of sinks)
+    if (!/^[\w-]{1,40}$/.test(name)) throw new Error(`A sink's name may hold letters, digits, - and _: ${name}`);
+  const spool = openSpool({
+    fsync: 'group',
+    segment_bytes_max: 16 << 20,
+    reserve_bytes: 4 << 20,
+    clock: Date.now,
+    ...options,
+    onState: (accepting, error) =>
+      log?.change(
+        'audit spool',
+        accepting ? 'accepting' : 'refusing',
+        accepting ? 'info' : 'error',
+        accepting ? 'audit spool takes records again' : 'audit spool cannot be written; calls are refused',
+        { error },
+      ),
+  });
+  const { found } = spool;
+  if (found.lost + found.cut_bytes + found.missing > 0) {
+    log?.warn('audit spool recovered', {
+      spool: spool.id,
+      lost: found.lost,
+      bytes: found.cut_bytes,
+      missing: found.missing,
+    });
+  }
+  const deliveries: Delivery[] = [];
+  for (const sink of sinks) {
+    deliveries.push(
+      new Delivery(spool, sink, queue, {
+        clock: options.clock ?? Date.now,
+        linger_ms: options.linger_ms ?? 200,
+        retry_ms: options.retry_ms ?? 250,
+        onState: (name, delivering, error) =>
+          log?.change(
+            `sink ${name}`,
+            delivering ? 'delivering' : 'waiting',
+            delivering ? 'info' : 'warn',
+            delivering ? 'audit sink takes records again' : 'audit sink does not take records; they wait in the spool',
+            { sink: name, error },
+          ),
+        onProgress: () =>
+          spool.removeBefore(Math.min(...deliveries.map((one) => one.segment)), (file) =>
+            rmSync(file, { force: true }),
+          ),
+      }),
+    );
+  }
+  spool.onAppend = () => {
+    for (const delivery of deliveries) delivery.wake();
+  };
+  await queue.work(async (job) => {
+    const { sink: name, records } = readPayload(job.payload);
+    const sink = sinks.find((one) => one.name === name);
+    if (sink === undefined) throw new Error(`No sink is called ${name}`);
+    await sink.write(records);
+  });
+  for (const delivery of deliveries) delivery.start();
+  return new LiveTrail(spool, deliveries, options);
+}

@@ -1,0 +1,41 @@
+import { randomUUID } from 'node:crypto';
+import { Failure } from '../exchange/index.ts';
+import { Abort } from '../providers/index.ts';
+import type { Arrival, Outlet, Walk } from './walk.ts';
+
+/** A request let in: it has an id, a start and a way to be called off. */
+export interface Accepted {
+  /** Our own id, unique; never the client's. */
+  readonly id: string;
+  /** What the client calls it (`x-request-id`), or our id; echoed. */
+  readonly requestId: string;
+  readonly arrival: Arrival;
+  readonly at_ms: number;
+  readonly started: number;
+  /** Calls the exchange off, at the provider too. */
+  readonly abort: Abort;
+}
+
+/** The reason of an exchange whose client went away: nobody is left to be told of it. */
+export const clientGone = new Failure('internal_error', 'The client went away.');
+
+const requestIdForm = /^[\x21-\x7e]{1,128}$/;
+
+/** Gives the exchange its id and its one abort signal. An odd `x-request-id` is replaced, not refused. */
+export function accept(walk: Walk, arrival: Arrival, outlet: Outlet): Accepted {
+  const id = `ex_${randomUUID().replaceAll('-', '')}`;
+  const asked = arrival.headers['x-request-id'];
+  const requestId = typeof asked === 'string' && requestIdForm.test(asked) ? asked : id;
+  const abort = new Abort();
+  outlet.onGone(() => abort.abort(clientGone));
+  return { id, requestId, arrival, at_ms: walk.clock(), started: walk.monotonic(), abort };
+}
+
+/** The size limit, for surfaces that learn of the size before the body. Throws `request_too_large` (413). */
+export function checkSize(bytes: number, body_bytes_max: number): void {
+  if (bytes > body_bytes_max) {
+    throw new Failure('request_too_large', `The request body has more than ${body_bytes_max} bytes.`, {
+      extra: { body_bytes_max },
+    });
+  }
+}

@@ -1,0 +1,238 @@
+import { type EncodedRequest, Failure, type FailureCode, type RequestEdits } from '../exchange/index.ts';
+import {
+  backoff_ms,
+  type Candidate,
+  fallsBack,
+  requestHeaders,
+  retryable,
+  type UpstreamReply,
+} from '../providers/index.ts';
+import { type Admitted, admitAgain, type Hold } from './admit.ts';
+import { judge, type Verdict } from './decide.ts';
+import { redactedTexts } from './redact-request.ts';
+import { ReplySource } from './upstream.ts';
+import type { Walk } from './walk.ts';
+
+/** One try at one candidate, for the record. */
+export interface AttemptNote {
+  readonly provider: string;
+  readonly model: string;
+  /** The provider's status; 0 where none came. */
+  readonly status: number;
+  readonly failure: FailureCode | undefined;
+  readonly ms: number;
+}
+
+/** A provider answers: its status is good and its first frame is no error. Nothing has left to the client yet. */
+export interface Answered {
+  readonly candidate: Candidate;
+  readonly verdict: Verdict;
+  readonly hold: Hold;
+  readonly source: ReplySource;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly status: number;
+  readonly warnings: readonly string[];
+  /** Monotonic ms at which the first frame was there. */
+  readonly firstAt: number;
+}
+
+/** What attempts leave behind even when none succeeds: the record and the settlement need it. */
+export class Attempts {
+  readonly notes: AttemptNote[] = [];
+  /** A request reached a provider that may bill it, though no usable reply came back. */
+  sent = false;
+  hold: Hold;
+  candidate: Candidate | undefined;
+  verdict: Verdict;
+  /** Milliseconds from the request to the first frame of its reply. */
+  firstToken_ms: number | undefined;
+
+  constructor(admitted: Admitted) {
+    this.hold = admitted.hold;
+    this.verdict = admitted.verdict;
+    this.firstToken_ms = undefined;
+    this.candidate = undefined;
+  }
+}
+
+/**
+ * Sends, retries and falls back, only while nothing has left to the client. Each new model is decided and reserved
+ * again. Throws the last failure, or `no_healthy_provider`.
+ */
+export async function attempt(walk: Walk, admitted: Admitted, attempts: Attempts): Promise<Answered> {
+  let last: Failure | undefined;
+  for (let index = 0; index < admitted.candidates.length; index += 1) {
+    const candidate = admitted.candidates[index];
+    if (candidate === undefined || !walk.health.healthy(candidate)) continue;
+    if (index > 0) {
+      // The limits and rules of the model finally used hold, not those of the one first asked (decide, then reserve).
+      const verdict = judge(walk, admitted, candidate);
+      if (!verdict.decision.allowed) continue;
+      attempts.hold = await admitAgain(walk, admitted, candidate, verdict);
+      attempts.verdict = verdict;
+    }
+    attempts.candidate = candidate;
+    for (let retry = 0; ; retry += 1) {
+      const answer = await once(walk, admitted, attempts, candidate);
+      if (!(answer instanceof Failure)) return answer;
+      last = answer;
+      if (admitted.abort.reason !== undefined) throw answer;
+      if (!retryable(answer) || retry >= admitted.pinned.limits.retries) break;
+      const wait = backoff_ms(answer, retry + 1, walk.random(), admitted.pinned.limits.retry);
+      if (wait === undefined) break;
+      await pause(wait, admitted);
+    }
+    if (last !== undefined && !fallsBack(last)) throw last;
+  }
+  throw (
+    last ?? new Failure('no_healthy_provider', 'No provider for this model can be tried now.', { retryAfterSeconds: 5 })
+  );
+}
+
+async function once(
+  walk: Walk,
+  admitted: Admitted,
+  attempts: Attempts,
+  candidate: Candidate,
+): Promise<Answered | Failure> {
+  const started = walk.monotonic();
+  const { provider } = candidate;
+  let status = 0;
+  try {
+    const sameFormat = provider.format.name === admitted.arrival.format.name;
+    const encoded = encode(admitted, attempts, candidate);
+    attempts.sent = true;
+    const reply = await send(admitted, candidate, encoded, sameFormat);
+    status = reply.status;
+    const answered = await open(walk, admitted, attempts, candidate, reply, encoded);
+    walk.health.report(candidate, { kind: 'answered', first_byte_ms: answered.firstAt - started });
+    note(attempts, candidate, status, undefined, walk.monotonic() - started);
+    return answered;
+  } catch (thrown) {
+    if (!(thrown instanceof Failure)) throw thrown;
+    if (admitted.abort.reason === undefined) walk.health.report(candidate, { kind: 'failed', failure: thrown });
+    // Refused or never connected: nobody bills that.
+    if (thrown.code === 'upstream_unreachable' || status >= 400) attempts.sent = false;
+    note(attempts, candidate, status, thrown.code, walk.monotonic() - started);
+    return thrown;
+  }
+}
+
+function note(
+  attempts: Attempts,
+  candidate: Candidate,
+  status: number,
+  failure: FailureCode | undefined,
+  ms: number,
+): void {
+  attempts.notes.push({ provider: candidate.provider.id, model: candidate.model, status, failure, ms: Math.round(ms) });
+}
+
+/** The request for one candidate, from the original bytes with this attempt's edits alone. */
+function encode(admitted: Admitted, attempts: Attempts, candidate: Candidate): EncodedRequest {
+  const { view } = admitted;
+  const { modifications } = attempts.verdict.decision;
+  const { quirks } = candidate.provider;
+  const cap = attempts.hold.output.splice;
+  const edits: RequestEdits = {
+    model: candidate.model,
+    ...(cap === undefined ? {} : { maxOutputTokens: cap }),
+    texts: redactedTexts(admitted, attempts.verdict.decision),
+    set: modifications.set,
+    remove: modifications.remove,
+    askUsage: view.stream && !view.usageAsked && quirks.streamUsage === 'ask',
+    dropFields: quirks.dropFields,
+    renameFields: quirks.renameFields,
+  };
+  return candidate.provider.format.encodeRequest(view, edits);
+}
+
+function send(
+  admitted: Admitted,
+  candidate: Candidate,
+  encoded: EncodedRequest,
+  sameFormat: boolean,
+): Promise<UpstreamReply> {
+  const { limits } = admitted.pinned;
+  return candidate.provider.send({
+    path: candidate.provider.requestPath(encoded, candidate),
+    headers: { ...requestHeaders(admitted.arrival.headers, sameFormat), ...encoded.headers },
+    body: encoded.body,
+    abort: admitted.abort,
+    connect_timeout_ms: limits.connect_timeout_ms,
+    first_byte_timeout_ms: admitted.view.stream ? limits.first_token_timeout_ms : limits.timeout_ms,
+    total_timeout_ms: limits.timeout_ms,
+  });
+}
+
+/** Looks at the first frame before anything is committed: an HTTP 200 may begin with an error. */
+async function open(
+  walk: Walk,
+  admitted: Admitted,
+  attempts: Attempts,
+  candidate: Candidate,
+  reply: UpstreamReply,
+  encoded: EncodedRequest,
+): Promise<Answered> {
+  const { format, quirks } = candidate.provider;
+  const { limits } = admitted.pinned;
+  if (reply.status < 200 || reply.status > 299) {
+    throw format.upstreamFailure(reply.status, reply.headers, await wholeBody(reply, errorBodyBytesMax));
+  }
+  const streamed = admitted.view.stream && (reply.headers['content-type'] ?? '').includes('text/event-stream');
+  const usageInjected = streamed && !admitted.view.usageAsked && quirks.streamUsage === 'ask';
+  const source = new ReplySource(reply, format, streamed, usageInjected, limits.reply_bytes_max);
+  await source.first();
+  const failure = source.openingFailure();
+  if (failure !== undefined) {
+    source.abort(failure);
+    throw failure;
+  }
+  return {
+    candidate,
+    verdict: attempts.verdict,
+    hold: attempts.hold,
+    source,
+    headers: reply.headers,
+    status: reply.status,
+    warnings: encoded.warnings,
+    firstAt: walk.monotonic(),
+  };
+}
+
+const errorBodyBytesMax = 1_048_576;
+
+/** An error reply's body, as far as it is worth reading. A body that breaks off is read as far as it came. */
+function wholeBody(reply: UpstreamReply, bytesMax: number): Promise<Buffer> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const done = (): void => resolve(Buffer.concat(chunks));
+    reply.read({
+      data(chunk) {
+        size += chunk.length;
+        if (size <= bytesMax) chunks.push(chunk);
+        else {
+          reply.abort(new Failure('upstream_error', 'The error reply is too large.'));
+          done();
+        }
+      },
+      end: done,
+      error: done,
+    });
+  });
+}
+
+/** Waits, or throws at once when the exchange is called off. */
+function pause(ms: number, admitted: Admitted): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      admitted.abort.detach();
+      resolve();
+    }, ms);
+    admitted.abort.attach((reason) => {
+      clearTimeout(timer);
+      reject(reason);
+    });
+  });
+}

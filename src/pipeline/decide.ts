@@ -1,0 +1,106 @@
+import { Failure, type FailureCode, type FailureDetail, failures } from '../exchange/index.ts';
+import { type Decision, decide as decideProgram, type FactTree } from '../policy/index.ts';
+import { type Candidate, price } from '../providers/index.ts';
+import { heldUsage, likelyInputTokens, outputBound } from './estimate.ts';
+import { llmFacts, type ModelFigures } from './facts.ts';
+import type { Inspected } from './inspect.ts';
+import type { Walk } from './walk.ts';
+
+/** A verdict for one candidate, with the figures it was made on. */
+export interface Verdict {
+  readonly decision: Decision;
+  readonly facts: FactTree;
+  readonly figures: ModelFigures;
+}
+
+/** A request that may be sent, to these candidates. `verdict` is the first candidate's. */
+export interface Decided extends Inspected {
+  readonly verdict: Verdict;
+  /** Substitutions that led here, oldest first: from, to, by which rule. */
+  readonly substitutions: readonly { readonly from: string; readonly to: string; readonly rule: string }[];
+}
+
+/** A model substituted for one that was substituted: more steps than this is a policy that cannot make up its mind. */
+const substitutionsMax = 4;
+
+/** Facts to a decision, again for each substituted model, never twice the same one. Throws what a deny says (403, 400). */
+export function decide(walk: Walk, inspected: Inspected): Decided {
+  let candidates = inspected.candidates;
+  const substitutions: { from: string; to: string; rule: string }[] = [];
+  const seen = new Set<string>([inspected.view.model]);
+  for (;;) {
+    const [first] = candidates;
+    if (first === undefined) throw new Failure('internal_error', 'No candidate is left to decide for.');
+    const verdict = judge(walk, inspected, first);
+    if (!verdict.decision.allowed) throw denial(verdict.decision);
+    const model = verdict.decision.modifications.substituteModel;
+    if (model === undefined || seen.has(model) || model === first.model || substitutions.length >= substitutionsMax) {
+      return { ...inspected, candidates, verdict, substitutions };
+    }
+    seen.add(model);
+    substitutions.push({ from: first.model, to: model, rule: substitutionRule(verdict.decision) });
+    candidates = inspected.pinned.catalog.resolve(model, walk.random());
+    if (candidates.length === 0) {
+      throw new Failure('model_not_found', `A policy chose the model '${model}', which no provider offers.`, {
+        status: 503,
+        extra: { rule: substitutionRule(verdict.decision) },
+      });
+    }
+  }
+}
+
+function substitutionRule(decision: Decision): string {
+  return decision.obligations.find((one) => one.type === 'substitute_model')?.rule ?? '';
+}
+
+/** Decides for one candidate. Pure but for the figures: the same facts give the same decision. */
+export function judge(walk: Walk, inspected: Inspected, candidate: Candidate): Verdict {
+  const figures = figuresFor(walk, inspected, candidate, undefined);
+  const facts = { ...inspected.facts, llm: llmFacts(inspected, figures, inspected.wanted) } as FactTree;
+  const started = walk.monotonic();
+  const decision = decideProgram(inspected.pinned.program, 'request', facts);
+  walk.metrics.evaluation(decision.decision, (walk.monotonic() - started) / 1000);
+  return { decision, facts, figures };
+}
+
+/** What a call to this candidate is estimated to take, with the policy's cap once it is known. */
+export function figuresFor(
+  walk: Walk,
+  inspected: Inspected,
+  candidate: Candidate,
+  policyCap: number | undefined,
+): ModelFigures {
+  const { view, pinned } = inspected;
+  const output = outputBound(view, candidate, policyCap, pinned.limits.stream_hold_tokens);
+  const cost =
+    candidate.price === undefined
+      ? undefined
+      : price(candidate.price, heldUsage(likelyInputTokens(view), output.held, view.choices), walk.clock());
+  return { candidate, output, cost_usd: cost === undefined ? undefined : cost / 1e9 };
+}
+
+/** A deny, with the decision that says it. */
+export class Denial extends Failure {
+  readonly decision: Decision;
+
+  constructor(code: FailureCode, message: string, detail: FailureDetail, decision: Decision) {
+    super(code, message, detail);
+    this.decision = decision;
+  }
+}
+
+/** A deny as a failure: the rule's reason, status and code where it gave them. */
+export function denial(decision: Decision): Denial {
+  const table: FailureCode = decision.blockedByRail ? 'content_blocked' : 'policy_denied';
+  const code = decision.code !== undefined && decision.code in failures ? (decision.code as FailureCode) : table;
+  const rule = decision.determining[0];
+  const detail = {
+    ...(decision.status === undefined ? {} : { status: decision.status }),
+    extra: {
+      ...(decision.policyId === undefined ? {} : { policy: decision.policyId }),
+      ...(rule === undefined ? {} : { rule }),
+      ...(decision.code !== undefined && !(decision.code in failures) ? { rule_code: decision.code } : {}),
+    },
+  };
+  return new Denial(code, decision.reason || 'A policy denied this call.', detail, decision);
+}

@@ -1,0 +1,181 @@
+import { asFailure, Failure } from '../exchange/index.ts';
+import { type Ending, SpoolUnavailable } from '../observe/index.ts';
+import { accept, clientGone } from './accept.ts';
+import { admit } from './admit.ts';
+import { Attempts, attempt } from './attempt.ts';
+import { Denial, decide } from './decide.ts';
+import { dryRun } from './dry-run.ts';
+import { guard } from './guard.ts';
+import { identify } from './identify.ts';
+import { inspect } from './inspect.ts';
+import { keepHold } from './lease.ts';
+import { read } from './read.ts';
+import { intentOf, type Progress, recordOf } from './record.ts';
+import { answerHeaders, costUsd, failureHeaders, type Headers, overhead, streamHeaders } from './reply-headers.ts';
+import { finalCost, settle } from './settle.ts';
+import type { Arrival, Outlet, Walk } from './walk.ts';
+
+/** How the walk went: what is still to be written, and why it ended. */
+interface Walked {
+  readonly ending: Ending;
+  readonly failure: Failure | undefined;
+  /** The bytes that complete the reply, and its headers where they are not sent yet. */
+  readonly tail: Buffer;
+  readonly status: number;
+  readonly headers: Headers;
+  readonly headSent: boolean;
+}
+
+/**
+ * One exchange, from its bytes to its record: accept, identify, read, inspect, decide, admit, attempt, guard, settle,
+ * record. Whatever happens on the way, it is settled once and recorded once. Never rejects.
+ */
+export async function handle(walk: Walk, arrival: Arrival, outlet: Outlet): Promise<void> {
+  const progress: Progress = { accepted: accept(walk, arrival, outlet) };
+  const leave = walk.metrics.enter();
+  let walked: Walked;
+  try {
+    walked = await climb(walk, progress, outlet);
+  } catch (thrown) {
+    walked = failed(walk, progress, thrown);
+  }
+  await conclude(walk, progress, walked, outlet);
+  leave();
+}
+
+/** An exchange that ends before its body could be read: refused and recorded like any other. Never rejects. */
+export async function refuse(walk: Walk, arrival: Arrival, outlet: Outlet, failure: Failure): Promise<void> {
+  const progress: Progress = { accepted: accept(walk, arrival, outlet) };
+  await conclude(walk, progress, failed(walk, progress, failure), outlet);
+}
+
+/** The ladder. Throws a failure while nothing has left to the client. */
+async function climb(walk: Walk, progress: Progress, outlet: Outlet): Promise<Walked> {
+  const identified = await identify(walk, progress.accepted);
+  progress.identified = identified;
+  const request = read(walk, identified);
+  progress.read = request;
+  const inspected = await inspect(walk, request);
+  progress.inspected = inspected;
+  const decided = decide(walk, inspected);
+  progress.decided = decided;
+  if (request.arrival.headers['x-llm-dry-run'] !== undefined) return { ...dryRun(decided), ending: 'complete' };
+  const admitted = await admit(walk, decided);
+  progress.admitted = admitted;
+  walk.trail.begin(intentOf(admitted));
+  const attempts = new Attempts(admitted);
+  progress.attempts = attempts;
+  const release = keepHold(walk, admitted, attempts);
+  try {
+    const answered = await attempt(walk, admitted, attempts);
+    attempts.firstToken_ms = answered.firstAt - admitted.started;
+    const headers = answerHeaders(walk, admitted, answered, attempts);
+    let headSent = false;
+    const guarded = await guard(walk, admitted, answered, outlet, () => {
+      headSent = true;
+      outlet.head(answered.status, streamHeaders(headers), true);
+    });
+    progress.guarded = guarded;
+    if (guarded.failure !== undefined && !headSent) throw guarded.failure;
+    return {
+      ending: guarded.ending,
+      failure: guarded.failure,
+      tail: guarded.tail,
+      status: answered.status,
+      headers: admitted.view.stream ? streamHeaders(headers) : headers,
+      headSent,
+    };
+  } finally {
+    release();
+  }
+}
+
+/** What a thrown failure becomes: a status line in the caller's format. */
+function failed(walk: Walk, progress: Progress, thrown: unknown): Walked {
+  const { accepted } = progress;
+  const failure =
+    thrown instanceof SpoolUnavailable
+      ? new Failure('audit_unavailable', 'The audit trail cannot be written, so nothing is sent.', {
+          retryAfterSeconds: 5,
+          cause: thrown,
+        })
+      : asFailure(thrown);
+  if (failure === clientGone) {
+    return { ending: 'aborted', failure: undefined, tail: Buffer.alloc(0), status: 499, headers: {}, headSent: false };
+  }
+  if (failure instanceof Denial) progress.denied = failure.decision;
+  if (failure.code === 'internal_error')
+    walk.log.error('an exchange failed inside', { exchange: accepted.id, error: failure.detail.cause });
+  const body = accepted.arrival.format.failureBody(failure, accepted.requestId);
+  return {
+    ending: endingOf(failure, progress),
+    failure,
+    tail: body,
+    status: failure.status,
+    headers: failureHeaders(failure, accepted.requestId),
+    headSent: false,
+  };
+}
+
+function endingOf(failure: Failure, progress: Progress): Ending {
+  if (progress.guarded !== undefined) return progress.guarded.ending;
+  if (failure.fault === 'policy' || failure.fault === 'budget' || failure.fault === 'caller') return 'denied';
+  return 'failed';
+}
+
+/** Settles, records, and only then writes the bytes that complete the reply. */
+async function conclude(walk: Walk, progress: Progress, walked: Walked, outlet: Outlet): Promise<void> {
+  const { admitted, attempts, guarded } = progress;
+  try {
+    if (admitted !== undefined) {
+      const tried = attempts ?? new Attempts(admitted);
+      const cost = finalCost(walk, admitted, tried, guarded?.meter);
+      progress.cost = cost;
+      const reached = tried.sent || guarded !== undefined;
+      const recorded = walk.trail.end(recordOf(walk, progress, walked.ending, walked.failure));
+      await settle(walk, admitted, cost, reached);
+      await recorded;
+    } else {
+      await walk.trail.end(recordOf(walk, progress, walked.ending, walked.failure));
+    }
+  } catch (thrown) {
+    walk.log.error('an exchange could not be settled or recorded', { exchange: progress.accepted.id, error: thrown });
+  }
+  finish(progress, walked, outlet);
+  measure(walk, progress, walked);
+}
+
+function finish(progress: Progress, walked: Walked, outlet: Outlet): void {
+  if (outlet.gone) return;
+  const { headers } = walked;
+  const streamed =
+    progress.guarded !== undefined && progress.read?.view.stream === true && walked.failure === undefined;
+  if (progress.cost !== undefined && !streamed && walked.failure === undefined)
+    headers['x-llm-cost-usd'] = costUsd(progress.cost);
+  if (!walked.headSent) outlet.head(walked.status, headers, streamed);
+  const trailers = streamed && progress.cost !== undefined ? { 'x-llm-cost-usd': costUsd(progress.cost) } : undefined;
+  outlet.end(walked.tail, trailers);
+}
+
+function measure(walk: Walk, progress: Progress, walked: Walked): void {
+  const { accepted, identified, attempts, cost, admitted, guarded } = progress;
+  const decision = progress.denied ?? attempts?.verdict.decision ?? progress.decided?.verdict.decision;
+  const elapsed = walk.monotonic() - accepted.started;
+  const notes = attempts?.notes ?? [];
+  walk.metrics.exchange({
+    team: identified?.identity.caller.team.id,
+    model: attempts?.candidate?.model,
+    provider: attempts?.candidate?.provider.id,
+    decision: decision?.decision ?? '',
+    status: walked.status,
+    overhead_s:
+      (admitted !== undefined && attempts !== undefined ? overhead(walk, admitted, attempts) : elapsed) / 1000,
+    upstream_s: notes.length === 0 ? undefined : notes.reduce((sum, note) => sum + note.ms, 0) / 1000,
+    first_token_s: attempts?.firstToken_ms === undefined ? undefined : attempts.firstToken_ms / 1000,
+    usage: cost?.usage,
+    cost_nusd: cost?.nusd ?? 0,
+  });
+  for (const note of notes.slice(1)) walk.metrics.retry(note.provider);
+  for (const { span } of guarded?.found ?? []) walk.metrics.finding(span.rail, span.type);
+  for (const { finding } of progress.inspected?.found ?? []) walk.metrics.finding(finding.rail, finding.type);
+}

@@ -1,0 +1,116 @@
+import type { Finding, Passage } from '../exchange/index.ts';
+import type { FactTree } from '../policy/index.ts';
+import { Unable } from '../policy/index.ts';
+import { railByName } from '../rails/index.ts';
+import { requestFacts } from './facts.ts';
+import { budgetFacts, usageFacts } from './money-facts.ts';
+import type { Read } from './read.ts';
+import type { Walk } from './walk.ts';
+
+/** A finding with the passage it stands in. */
+export interface FoundIn {
+  readonly passage: Passage;
+  readonly finding: Finding;
+}
+
+/** What one rail said of the request as a whole. */
+export interface RailOutcome {
+  readonly rail: string;
+  readonly outcome: 'findings' | 'clear' | 'unable';
+  readonly reason: string | undefined;
+}
+
+/** A request measured: the facts its program needs, and no others. */
+export interface Inspected extends Read {
+  /** All facts but `llm.*`, which belong to a candidate. */
+  readonly facts: FactTree;
+  readonly wanted: ReadonlySet<string>;
+  readonly found: readonly FoundIn[];
+  readonly railOutcomes: readonly RailOutcome[];
+  /** UTF-16 units of text that rails looked at. */
+  readonly scanned: number;
+}
+
+/** Characters measured before the event loop gets a turn: a huge prompt must not stall the other exchanges. */
+const sliceCharacters = 65_536;
+
+/** Runs just the rails and reads just the figures that the program's request rules need. */
+export async function inspect(walk: Walk, read: Read): Promise<Inspected> {
+  const needs = read.pinned.program.needs('request');
+  const facts = requestFacts(read, needs.facts) as Record<string, unknown>;
+  const found: FoundIn[] = [];
+  const railOutcomes: RailOutcome[] = [];
+  let scanned = 0;
+  if (needs.rails.size > 0) {
+    for (const passage of read.view.passages) scanned += passage.text.length;
+    const rails: Record<string, unknown> = {};
+    for (const [name, types] of needs.rails) {
+      const started = walk.monotonic();
+      const wantedTypes = types === 'all' ? undefined : [...types];
+      const measured = await measureAll(name, wantedTypes, read.view.passages, found);
+      rails[name] = measured;
+      railOutcomes.push(outcomeOf(name, measured));
+      walk.metrics.rail(name, (walk.monotonic() - started) / 1000);
+    }
+    facts.rails = rails;
+  }
+  const budget = await budgetFacts(walk, read, needs.facts);
+  if (budget !== undefined) facts.budget = budget;
+  const usage = await usageFacts(walk, read, needs.facts);
+  if (usage !== undefined) facts.usage = usage;
+  return { ...read, facts: facts as FactTree, wanted: needs.facts, found, railOutcomes, scanned };
+}
+
+function outcomeOf(rail: string, measured: RailFact | Unable): RailOutcome {
+  if (measured instanceof Unable) return { rail, outcome: 'unable', reason: measured.reason };
+  return { rail, outcome: measured.found ? 'findings' : 'clear', reason: undefined };
+}
+
+export interface RailFact {
+  readonly found: boolean;
+  readonly types: readonly string[];
+  readonly score: number;
+  readonly count: number;
+}
+
+async function measureAll(
+  name: string,
+  types: readonly string[] | undefined,
+  passages: readonly Passage[],
+  found: FoundIn[],
+): Promise<RailFact | Unable> {
+  const rail = railByName(name);
+  if (rail === undefined) return new Unable(`there is no rail '${name}'`);
+  const first = found.length;
+  let since = 0;
+  for (const passage of passages) {
+    if (passage.text.length === 0) continue;
+    since += passage.text.length;
+    if (since > sliceCharacters) {
+      since = 0;
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    try {
+      const measured = rail.measure(passage, types);
+      if (measured.outcome === 'unable') return new Unable(measured.reason);
+      if (measured.outcome === 'findings') {
+        for (const finding of measured.findings) found.push({ passage, finding });
+      }
+    } catch (thrown) {
+      // A rail that breaks has not said "clear": the policy decides what not knowing means.
+      return new Unable(`the rail '${name}' failed: ${thrown instanceof Error ? thrown.name : 'unknown'}`);
+    }
+  }
+  return railFact(found.slice(first).map((one) => one.finding));
+}
+
+/** Findings of one rail as the fact a policy reads. */
+export function railFact(findings: readonly Finding[]): RailFact {
+  let score = 0;
+  const types = new Set<string>();
+  for (const finding of findings) {
+    types.add(finding.type);
+    if (finding.score > score) score = finding.score;
+  }
+  return { found: findings.length > 0, types: [...types], score, count: findings.length };
+}

@@ -1,0 +1,96 @@
+import { Unable } from '../policy/index.ts';
+import type { Budget, BudgetState, ScopeKind, Window } from '../stores/index.ts';
+import type { Read } from './read.ts';
+import { scopeId } from './scopes.ts';
+import type { Walk } from './walk.ts';
+
+const nanoPerUsd = 1e9;
+/** A counter that only counts: a limit nobody reaches (2^53 - 1, the largest exact integer). */
+const unlimited = Number.MAX_SAFE_INTEGER;
+const usageName = /^usage\.(organization|team|project|user|key)\.(requests|tokens)_per_(minute|hour|day)$/;
+
+/** `budget.<scope>.*` of the tightest money budget of each scope, where the program reads any. */
+export async function budgetFacts(
+  walk: Walk,
+  { identity }: Read,
+  wanted: ReadonlySet<string>,
+): Promise<Record<string, unknown> | Unable | undefined> {
+  if (!anyStartsWith(wanted, 'budget.')) return undefined;
+  const budgets = identity.budgets.filter((budget) => budget.unit === 'nusd');
+  try {
+    const { budgets: states } = await walk.ledger.read(identity.caller.organization.id, budgets, []);
+    const tightest: Record<string, unknown> = {};
+    const least: Record<string, number> = {};
+    for (const state of states) {
+      const kind = state.budget.scope.kind;
+      const remaining = state.budget.limit - state.spent - state.held;
+      if (remaining >= (least[kind] ?? Number.POSITIVE_INFINITY)) continue;
+      least[kind] = remaining;
+      tightest[kind] = budgetFact(state, remaining);
+    }
+    return tightest;
+  } catch {
+    return new Unable('the ledger did not answer');
+  }
+}
+
+function budgetFact(state: BudgetState, remaining: number): Record<string, unknown> {
+  const { limit } = state.budget;
+  return {
+    limit_usd: limit / nanoPerUsd,
+    spent_usd: state.spent / nanoPerUsd,
+    held_usd: state.held / nanoPerUsd,
+    remaining_usd: remaining / nanoPerUsd,
+    used_percent: limit === 0 ? 100 : (100 * (state.spent + state.held)) / limit,
+    resetsAt: state.resets_at_ms === 0 ? undefined : new Date(state.resets_at_ms).toISOString(),
+  };
+}
+
+/** Counters a program's `usage.*` facts read: they must be counted at `admit` in order to be there. */
+export function usageBudgets(read: Read, wanted: ReadonlySet<string>): readonly Budget[] {
+  const budgets: Budget[] = [];
+  for (const name of wanted) {
+    const parts = usageName.exec(name);
+    if (parts === null) continue;
+    const kind = parts[1] as ScopeKind;
+    const id = scopeId(read.identity.caller, kind);
+    if (id === undefined) continue;
+    const unit = parts[2] as 'requests' | 'tokens';
+    budgets.push({
+      scope: { kind, id },
+      window: parts[3] as Window,
+      unit,
+      limit: unlimited,
+      hard: false,
+      warnPercent: [],
+    });
+  }
+  return budgets;
+}
+
+/** `usage.<scope>.{requests,tokens}_per_{minute,hour,day}`, where the program reads any. */
+export async function usageFacts(
+  walk: Walk,
+  read: Read,
+  wanted: ReadonlySet<string>,
+): Promise<Record<string, unknown> | Unable | undefined> {
+  const budgets = usageBudgets(read, wanted);
+  if (budgets.length === 0) return undefined;
+  try {
+    const { budgets: states } = await walk.ledger.read(read.identity.caller.organization.id, budgets, []);
+    const usage: Record<string, Record<string, number>> = {};
+    for (const { budget, spent, held } of states) {
+      const scope = usage[budget.scope.kind] ?? {};
+      usage[budget.scope.kind] = scope;
+      scope[`${budget.unit}_per_${budget.window}`] = spent + held;
+    }
+    return usage;
+  } catch {
+    return new Unable('the ledger did not answer');
+  }
+}
+
+function anyStartsWith(names: ReadonlySet<string>, prefix: string): boolean {
+  for (const name of names) if (name.startsWith(prefix)) return true;
+  return false;
+}

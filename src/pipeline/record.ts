@@ -1,0 +1,160 @@
+import type { Failure } from '../exchange/index.ts';
+import type { AuditRecord, DecisionSummary, Ending, Intent, RecordCaller, RecordRail } from '../observe/index.ts';
+import type { Decision } from '../policy/index.ts';
+import type { Accepted } from './accept.ts';
+import type { Admitted } from './admit.ts';
+import type { Attempts } from './attempt.ts';
+import type { Decided } from './decide.ts';
+import type { Guarded } from './guard.ts';
+import type { Identified } from './identify.ts';
+import type { Inspected } from './inspect.ts';
+import type { Read } from './read.ts';
+import { overhead } from './reply-headers.ts';
+import type { Cost } from './settle.ts';
+import type { Walk } from './walk.ts';
+
+/** How far an exchange came: what is missing did not happen. */
+export interface Progress {
+  readonly accepted: Accepted;
+  identified?: Identified;
+  read?: Read;
+  inspected?: Inspected;
+  decided?: Decided;
+  admitted?: Admitted;
+  attempts?: Attempts;
+  guarded?: Guarded;
+  cost?: Cost;
+  /** The decision that denied, where one did. */
+  denied?: Decision;
+}
+
+/** What is known before a provider is asked: should the process end, a record can be made from it. */
+export function intentOf(admitted: Admitted): Intent {
+  const [candidate] = admitted.candidates;
+  return {
+    exchange: admitted.id,
+    request_id: admitted.requestId,
+    time_ms: admitted.at_ms,
+    route: admitted.arrival.route,
+    format: admitted.view.format,
+    caller: callerOf(admitted),
+    model_asked: admitted.view.model,
+    model_used: candidate?.model,
+    provider: candidate?.provider.id,
+    region: candidate?.provider.region,
+    streamed: admitted.view.stream,
+    held_nusd: admitted.hold.amount.nusd,
+    program: admitted.pinned.program.id,
+    prices: admitted.pinned.catalog.priceBookVersion,
+  };
+}
+
+/** The audit entry of an exchange, however far it came. */
+export function recordOf(walk: Walk, progress: Progress, ending: Ending, failure: Failure | undefined): AuditRecord {
+  const { accepted, identified, read, inspected, admitted, attempts, guarded, cost } = progress;
+  const verdict = attempts?.verdict ?? progress.decided?.verdict;
+  const candidate = attempts?.candidate;
+  const total = walk.monotonic() - accepted.started;
+  const added = admitted === undefined || attempts === undefined ? undefined : overhead(walk, admitted, attempts);
+  const request = progress.denied ?? verdict?.decision;
+  return {
+    exchange: accepted.id,
+    request_id: accepted.requestId,
+    time_ms: accepted.at_ms,
+    route: accepted.arrival.route,
+    format: accepted.arrival.format.name,
+    caller: identified === undefined ? { ip: accepted.arrival.ip } : callerOf(identified),
+    model_asked: read?.view.model,
+    model_used: candidate?.model,
+    provider: candidate?.provider.id,
+    region: candidate?.provider.region,
+    streamed: read?.view.stream ?? false,
+    held_nusd: attempts?.hold.amount.nusd ?? 0,
+    program: identified?.pinned.program.id,
+    prices: identified?.pinned.catalog.priceBookVersion,
+    attempts: attempts?.notes.map((note) => ({ ...note, status: note.status === 0 ? undefined : note.status })) ?? [],
+    scanned_in_bytes: inspected?.scanned ?? 0,
+    scanned_out_bytes: guarded?.scanned ?? 0,
+    rails: railsOf(inspected, guarded),
+    facts: verdict === undefined || inspected === undefined ? {} : factsRead(verdict.facts, inspected.wanted),
+    decision: { request: request && summary(request), response: guarded?.decision && summary(guarded.decision) },
+    usage: cost?.usage,
+    cost_nusd: cost?.nusd ?? 0,
+    cost_estimated: cost?.estimated ?? false,
+    ending,
+    failure: failure === undefined ? undefined : { code: failure.code, status: failure.status },
+    timings: {
+      total,
+      upstream: attempts === undefined ? undefined : attempts.notes.reduce((sum, note) => sum + note.ms, 0),
+      first_token: attempts?.firstToken_ms,
+      overhead: added,
+    },
+    uninspected: false,
+  };
+}
+
+function callerOf({ identity, arrival }: Identified): RecordCaller {
+  const { caller } = identity;
+  return {
+    organization: caller.organization.id,
+    team: caller.team.id,
+    project: caller.project?.id,
+    key: caller.key.id,
+    tags: caller.tags,
+    user: caller.user?.id,
+    email: caller.user?.email,
+    ip: arrival.ip,
+  };
+}
+
+/** The facts the program reads, by their dotted names. */
+function factsRead(facts: object, wanted: ReadonlySet<string>): Record<string, unknown> {
+  const read: Record<string, unknown> = {};
+  for (const name of wanted) {
+    let value: unknown = facts;
+    for (const part of name.split('.'))
+      value = value === undefined || value === null ? undefined : (value as Record<string, unknown>)[part];
+    if (value !== undefined) read[name] = value;
+  }
+  return read;
+}
+
+function railsOf(inspected: Inspected | undefined, guarded: Guarded | undefined): RecordRail[] {
+  const rails: RecordRail[] = [];
+  for (const { rail, outcome, reason } of inspected?.railOutcomes ?? []) {
+    const findings = (inspected?.found ?? [])
+      .filter(({ finding }) => finding.rail === rail)
+      .map(({ passage, finding: { type, start, end, score, view } }) => ({
+        type,
+        place: passage.path.join('.'),
+        start,
+        end,
+        score,
+        view,
+      }));
+    rails.push({ rail, on: 'request', outcome, reason, findings });
+  }
+  const byRail = new Map<string, RecordRail['findings'][number][]>();
+  for (const { lane, span } of guarded?.found ?? []) {
+    const findings = byRail.get(span.rail) ?? [];
+    byRail.set(span.rail, findings);
+    const place = `choice ${lane.choice} ${lane.channel} ${lane.index}`;
+    findings.push({ type: span.type, place, start: span.start, end: span.end, score: 1, view: 'plain' });
+  }
+  for (const [rail, findings] of byRail) rails.push({ rail, on: 'response', outcome: 'findings', findings });
+  return rails;
+}
+
+function summary(decision: Decision): DecisionSummary {
+  return {
+    decision: decision.decision,
+    policy: decision.policyId,
+    version: decision.policyVersion,
+    rules: decision.matchedRules,
+    reasons: decision.reason === '' ? [] : [decision.reason],
+    obligations: decision.obligations.map((one) => `${one.type} (${one.rule})`),
+    shadowed: decision.shadowed.map((one) => `${one.decision} (${one.rule})`),
+    unable: decision.unable.map((doubt) => `${doubt.fact}: ${doubt.reason} (${doubt.rule})`),
+    warnings: decision.warnings,
+  };
+}

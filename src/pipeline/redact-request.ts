@@ -1,0 +1,35 @@
+import { Failure, type Passage, type RequestEdits } from '../exchange/index.ts';
+import { type Decision, patternsOf } from '../policy/index.ts';
+import { redactText } from '../rails/index.ts';
+import type { Inspected } from './inspect.ts';
+import { placeholder } from './placeholder.ts';
+
+type Redaction = Decision['modifications']['redact'][number];
+
+/**
+ * New texts for the passages a decision wants redacted. Several redactions are applied as one pass each, in the
+ * decision's order, so that a later one sees what an earlier one left.
+ */
+export function redactedTexts(inspected: Inspected, decision: Decision): RequestEdits['texts'] {
+  const { redact } = decision.modifications;
+  if (redact.length === 0) return [];
+  const texts = new Map<Passage, string>();
+  for (const redaction of redact) {
+    const matcher = inspected.pinned.matchers.of(patternsOf(redaction));
+    for (const passage of inspected.view.passages) {
+      const text = texts.get(passage) ?? passage.text;
+      const { channel } = passage;
+      const redacted = redactText(text, matcher, passage, (span) => placeholder(redaction.with, span, channel));
+      if (redacted.outcome === 'unable') throw unredactable(redaction, redacted.reason);
+      if (redacted.text !== text) texts.set(passage, redacted.text);
+    }
+  }
+  return [...texts].map(([passage, text]) => ({ passage, text }));
+}
+
+/** A text nobody could redact does not leave unredacted. */
+function unredactable(redaction: Redaction, reason: string): Failure {
+  return new Failure('content_blocked', `The request could not be redacted as a policy wants: ${reason}.`, {
+    extra: { rule: redaction.rule },
+  });
+}

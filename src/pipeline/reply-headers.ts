@@ -1,0 +1,103 @@
+import { type Failure, failures } from '../exchange/index.ts';
+import { replyHeaders } from '../providers/index.ts';
+import type { RateState } from '../stores/index.ts';
+import type { Admitted } from './admit.ts';
+import type { Answered, Attempts } from './attempt.ts';
+import type { Cost } from './settle.ts';
+import type { Walk } from './walk.ts';
+
+export type Headers = Record<string, string | string[]>;
+
+/** Headers of a reply that a provider gave: its own, minus what is not the caller's business, plus ours. */
+export function answerHeaders(walk: Walk, admitted: Admitted, answered: Answered, attempts: Attempts): Headers {
+  const { decision } = answered.verdict;
+  const headers: Headers = { ...replyHeaders(answered.headers) };
+  headers['x-request-id'] = admitted.requestId;
+  headers['x-llm-provider'] = answered.candidate.provider.id;
+  headers['x-llm-model'] = answered.candidate.model;
+  headers['x-llm-decision'] = decision.decision;
+  const [rule] = decision.determining;
+  if (rule !== undefined) headers['x-llm-policy'] = rule;
+  const warnings = [...decision.warnings, ...answered.warnings, ...budgetWarnings(answered)];
+  if (warnings.length > 0) headers['x-llm-warning'] = warnings.map(headerText);
+  headers['x-llm-attempts'] = String(attempts.notes.length);
+  headers['x-llm-overhead-ms'] = overhead(walk, admitted, attempts).toFixed(2);
+  for (const state of answered.hold.rates) rateHeaders(headers, state);
+  const remaining = remainingUsd(answered);
+  if (remaining !== undefined) headers['x-llm-budget-remaining-usd'] = remaining.toFixed(6);
+  return headers;
+}
+
+/** What the gateway itself took so far: all the time but the attempts'. */
+export function overhead(walk: Walk, admitted: Admitted, attempts: Attempts): number {
+  let upstream = 0;
+  for (const note of attempts.notes) upstream += note.ms;
+  return Math.max(0, walk.monotonic() - admitted.started - upstream);
+}
+
+export function streamHeaders(headers: Headers): Headers {
+  headers['content-type'] = 'text/event-stream; charset=utf-8';
+  // Intermediaries buffer and compress streams unless told not to (PITFALLS 51).
+  headers['cache-control'] = 'no-cache, no-transform';
+  headers['x-accel-buffering'] = 'no';
+  headers.trailer = 'x-llm-cost-usd';
+  return headers;
+}
+
+export function costUsd(cost: Cost): string {
+  return (cost.nusd / 1e9).toFixed(9);
+}
+
+/** Headers of a failure before the first byte. */
+export function failureHeaders(failure: Failure, requestId: string): Headers {
+  const headers: Headers = { 'content-type': 'application/json; charset=utf-8', 'x-request-id': requestId };
+  if (!failure.retryable) headers['x-should-retry'] = 'false';
+  const after = failure.detail.retryAfterSeconds;
+  if (after !== undefined) headers['retry-after'] = String(after);
+  if (failures[failure.code].fault === 'policy') headers['x-llm-decision'] = 'deny';
+  const rule = failure.detail.extra?.rule;
+  if (typeof rule === 'string') headers['x-llm-policy'] = rule;
+  return headers;
+}
+
+/** The tightest of several limits is the one a client must respect. */
+function rateHeaders(headers: Headers, { rate, remaining, reset_ms }: RateState): void {
+  if (rate.unit === 'concurrent') return;
+  const known = headers[`x-ratelimit-remaining-${rate.unit}`];
+  if (known !== undefined && Number(known) <= remaining) return;
+  headers[`x-ratelimit-limit-${rate.unit}`] = String(rate.limit);
+  headers[`x-ratelimit-remaining-${rate.unit}`] = String(Math.max(0, remaining));
+  headers[`x-ratelimit-reset-${rate.unit}`] = `${Math.ceil(reset_ms / 1000)}s`;
+}
+
+/** What is left of the tightest money budget, this call's hold counted. */
+function remainingUsd({ hold }: Answered): number | undefined {
+  let least: number | undefined;
+  for (const { budget, spent, held } of hold.budgets) {
+    if (budget.unit !== 'nusd') continue;
+    const remaining = (budget.limit - spent - held) / 1e9;
+    if (least === undefined || remaining < least) least = remaining;
+  }
+  return least === undefined ? undefined : Math.max(0, least);
+}
+
+function budgetWarnings({ hold }: Answered): string[] {
+  const warnings: string[] = [];
+  for (const { budget, spent, held } of hold.budgets) {
+    const used = budget.limit === 0 ? 100 : (100 * (spent + held)) / budget.limit;
+    const passed = budget.warnPercent.filter((percent) => used >= percent).at(-1);
+    if (passed !== undefined) {
+      warnings.push(
+        `The ${budget.window} budget of ${budget.scope.kind} '${budget.scope.id}' is over ${passed} % used.`,
+      );
+    }
+  }
+  return warnings;
+}
+
+/** Header values are visible ASCII: anything else is escaped, and a warning is one line. */
+function headerText(text: string): string {
+  return text
+    .replace(/[^\x20-\x7e]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .slice(0, 512);
+}

@@ -1,0 +1,160 @@
+import type { Frame, PatternRef } from '../exchange/index.ts';
+import {
+  type Decision,
+  decide,
+  type FactTree,
+  type Program,
+  patternsOf,
+  type ResponsePlan,
+  type Verdict,
+} from '../policy/index.ts';
+import { HoldBack, type LaneFinding, type Released, type Stop } from './hold-back.ts';
+import { railFact } from './inspect.ts';
+import type { Matchers } from './matchers.ts';
+import type { ReplyMeter } from './reply-meter.ts';
+
+/** What is known of a reply once it is over. */
+export interface ReplyFigures {
+  readonly cost_usd: number | undefined;
+  readonly latency_ms: number;
+}
+
+/**
+ * The response rules of one exchange, partially evaluated, meeting its reply. `none` lets frames pass, `hold_back`
+ * follows them with the matcher, `buffer` waits for the whole reply, `observe` releases and watches.
+ */
+export class ReplyJudge {
+  readonly plan: ResponsePlan;
+  readonly #program: Program;
+  readonly #facts: FactTree;
+  readonly #follow: HoldBack | undefined;
+  readonly #matchers: Matchers;
+  readonly #buffered: Frame[] = [];
+  #bufferedBytes = 0;
+  #overflow: Stop | undefined;
+  decision: Decision | undefined;
+
+  constructor(plan: ResponsePlan, program: Program, facts: FactTree, matchers: Matchers) {
+    this.plan = plan;
+    this.#program = program;
+    this.#facts = facts;
+    this.#matchers = matchers;
+    this.#follow = plan.patterns.length > 0 ? new HoldBack(matchers.of(plan.patterns), plan) : undefined;
+  }
+
+  /** Why the reply must end; set at most once. */
+  get stop(): Stop | undefined {
+    return this.#overflow ?? this.#follow?.stop;
+  }
+
+  get found(): readonly LaneFinding[] {
+    return this.#follow?.found ?? [];
+  }
+
+  get scanned(): number {
+    return this.#follow?.scanned ?? 0;
+  }
+
+  get heldCharacters(): number {
+    return this.#follow?.heldCharacters ?? 0;
+  }
+
+  /** Whether frames wait inside. */
+  get holding(): boolean {
+    return this.#bufferedBytes > 0 || (this.#follow?.holding ?? false);
+  }
+
+  /** Takes a frame; what may leave now is put into `out`. */
+  push(frame: Frame, out: Released[]): void {
+    switch (this.plan.mode) {
+      case 'none':
+        out.push({ frame, texts: undefined });
+        return;
+      case 'observe':
+        // Released first: the record says how much had left when a violation was seen.
+        out.push({ frame, texts: undefined });
+        this.#follow?.push(frame, []);
+        return;
+      case 'hold_back':
+        if (this.#follow === undefined) out.push({ frame, texts: undefined });
+        else this.#follow.push(frame, out);
+        return;
+      case 'buffer':
+        this.#buffer(frame, out);
+        return;
+    }
+  }
+
+  #buffer(frame: Frame, out: Released[]): void {
+    if (frame.passes) {
+      out.push({ frame, texts: undefined });
+      return;
+    }
+    this.#bufferedBytes += frame.raw.length;
+    if (this.#bufferedBytes > this.plan.bufferBytesMax) {
+      this.#overflow = { kind: 'unable', reason: `the reply has more than ${this.plan.bufferBytesMax} bytes` };
+      return;
+    }
+    this.#buffered.push(frame);
+    this.#follow?.push(frame, []);
+  }
+
+  /** The reply is over: the response rules are decided as a whole, and what is left leaves. */
+  conclude(meter: ReplyMeter, figures: ReplyFigures, out: Released[]): void {
+    this.#follow?.finish(this.plan.mode === 'hold_back' ? out : []);
+    this.decision = this.#decide(meter, figures);
+    if (this.plan.mode === 'buffer' && this.decision.allowed && this.stop === undefined)
+      this.#release(this.decision, out);
+  }
+
+  /** Everything held leaves, redacted as the decision on the whole reply says. */
+  #release({ modifications }: Decision, out: Released[]): void {
+    const patterns: PatternRef[] = [];
+    const verdicts: Verdict[] = [];
+    for (const redaction of modifications.redact) {
+      for (const pattern of patternsOf(redaction)) {
+        patterns.push(pattern);
+        verdicts.push({ effect: 'redact', with: redaction.with, rule: redaction.rule });
+      }
+    }
+    if (patterns.length === 0) {
+      for (const frame of this.#buffered) out.push({ frame, texts: undefined });
+      return;
+    }
+    const second = new HoldBack(this.#matchers.of(patterns), { ...this.plan, patterns, verdicts });
+    for (const frame of this.#buffered) second.push(frame, out);
+    second.finish(out);
+    this.#overflow = second.stop;
+  }
+
+  /** The decision on what was seen, for a reply that was stopped or broke off. */
+  decideStopped(meter: ReplyMeter, figures: ReplyFigures): void {
+    this.decision ??= this.#decide(meter, figures);
+  }
+
+  #decide(meter: ReplyMeter, figures: ReplyFigures): Decision {
+    const rails: Record<string, unknown> = {};
+    for (const name of this.#program.needs('response').rails.keys()) {
+      rails[name] = railFact(
+        this.found
+          .filter(({ span }) => span.rail === name)
+          .map(({ span }) => ({
+            rail: span.rail,
+            type: span.type,
+            start: span.start,
+            end: span.end,
+            score: 1,
+            view: 'plain',
+          })),
+      );
+    }
+    const response = {
+      text: meter.text,
+      finishReason: meter.finishReasons[0],
+      tokens: meter.usage?.output,
+      cost: figures.cost_usd,
+      latency_ms: figures.latency_ms,
+    };
+    return decide(this.#program, 'response', { ...this.#facts, rails, response } as FactTree);
+  }
+}

@@ -1,0 +1,76 @@
+import { Failure, type Frame } from '../exchange/index.ts';
+import { clientGone } from './accept.ts';
+import { blocked, type GuardContext, type Guarded } from './guard.ts';
+import type { Released } from './hold-back.ts';
+import { withTexts } from './reply-writer.ts';
+import { costOf } from './settle.ts';
+
+/** A plain reply: the same events, collected. Nothing leaves before its verdict, so every fault is a status line. */
+export async function runPlain(context: GuardContext): Promise<Guarded> {
+  const { walk, admitted, answered, judge, meter } = context;
+  const frames = await allFrames(context);
+  const released: Released[] = [];
+  for (const frame of frames) {
+    meter.see(frame);
+    judge.push(frame, released);
+  }
+  const figures = {
+    cost_usd: costOf(walk, answered, meter),
+    latency_ms: walk.monotonic() - admitted.started,
+  };
+  if (meter.failure !== undefined) {
+    judge.decideStopped(meter, figures);
+    throw meter.failure;
+  }
+  if (judge.stop === undefined) judge.conclude(meter, figures, released);
+  else judge.decideStopped(meter, figures);
+  if (judge.stop !== undefined || judge.decision?.allowed === false) {
+    return {
+      ...outcome(context),
+      ending: 'ended_by_rail',
+      failure: blocked(judge),
+      tail: Buffer.alloc(0),
+      bytesOut: 0,
+    };
+  }
+  const tail = body(context, released);
+  return { ...outcome(context), ending: 'complete', failure: undefined, tail, bytesOut: tail.length };
+}
+
+function outcome({ judge, meter }: GuardContext): Pick<Guarded, 'meter' | 'decision' | 'found' | 'scanned'> {
+  return { meter, decision: judge.decision, found: judge.found, scanned: judge.scanned };
+}
+
+function allFrames({ admitted, answered }: GuardContext): Promise<readonly Frame[]> {
+  return new Promise((resolve, reject) => {
+    const frames: Frame[] = [];
+    const gone = (): void => {
+      answered.source.abort(clientGone);
+      reject(clientGone);
+    };
+    if (admitted.abort.reason !== undefined) {
+      gone();
+      return;
+    }
+    admitted.abort.attach(gone);
+    answered.source.listen({
+      frames: (more) => frames.push(...more),
+      done: () => {
+        admitted.abort.detach();
+        resolve(frames);
+      },
+    });
+  });
+}
+
+function body({ admitted, answered, reply }: GuardContext, released: readonly Released[]): Buffer {
+  const serving = admitted.arrival.format;
+  const sameFormat = answered.candidate.provider.format.name === serving.name;
+  const [only] = released;
+  if (only === undefined) throw new Failure('upstream_error', 'The provider sent an empty reply.');
+  if (sameFormat && released.length === 1 && !answered.source.streamed) {
+    return only.texts === undefined ? only.frame.raw : only.frame.rewrite(only.texts);
+  }
+  const events = released.flatMap(({ frame, texts }) => withTexts(frame.events, texts));
+  return serving.plainReply(events, reply);
+}

@@ -1,0 +1,68 @@
+import type { Usage } from '../exchange/index.ts';
+import { price } from '../providers/index.ts';
+import { LedgerUnavailable } from '../stores/index.ts';
+import type { Admitted } from './admit.ts';
+import type { Answered, Attempts } from './attempt.ts';
+import { likelyInputTokens, likelyTokens } from './estimate.ts';
+import type { ReplyMeter } from './reply-meter.ts';
+import type { Walk } from './walk.ts';
+
+/** What an exchange cost, and whether we counted it ourselves. */
+export interface Cost {
+  readonly nusd: number;
+  readonly usage: Usage;
+  readonly tokens: number;
+  readonly estimated: boolean;
+}
+
+/** The cost of a reply so far in dollars, for response facts; undefined where the price is unknown. */
+export function costOf(walk: Walk, answered: Answered, meter: ReplyMeter): number | undefined {
+  if (answered.candidate.price === undefined || meter.usage === undefined) return undefined;
+  const nusd = price(answered.candidate.price, meter.usage, walk.clock());
+  return nusd === undefined ? undefined : nusd / 1e9;
+}
+
+/**
+ * Usage to cost. What the provider told counts; what it did not tell is counted from what was observed, and marked.
+ * Zero is a number: a told zero is not replaced.
+ */
+export function finalCost(walk: Walk, admitted: Admitted, attempts: Attempts, meter: ReplyMeter | undefined): Cost {
+  const told = meter?.usage;
+  const sent = attempts.sent || meter !== undefined;
+  if (!sent) return { nusd: 0, usage: {}, tokens: 0, estimated: false };
+  const complete = meter?.complete === true && told?.input !== undefined && told.output !== undefined;
+  const observed = meter === undefined ? 0 : likelyTokens(meter.characters);
+  const usage: Usage = complete
+    ? told
+    : {
+        ...told,
+        input: told?.input ?? likelyInputTokens(admitted.view),
+        // A reply that broke off may have told its output so far (Anthropic's first event says 1): the larger counts.
+        output: Math.max(told?.output ?? 0, observed),
+      };
+  const book = attempts.candidate?.price;
+  const nusd = book === undefined ? 0 : (price(book, usage, walk.clock()) ?? 0);
+  return { nusd, usage, tokens: (usage.input ?? 0) + (usage.output ?? 0), estimated: !complete };
+}
+
+/**
+ * Hold to cost, once, whatever happened. Never throws: a lost ledger keeps the settlement in its own journal and sends
+ * it when it is back. A call that reached nobody gives its hold back.
+ */
+export async function settle(walk: Walk, admitted: Admitted, cost: Cost, reached: boolean): Promise<void> {
+  const organization = admitted.identity.caller.organization.id;
+  if (!admitted.hold.kept) return;
+  try {
+    if (!reached) await walk.ledger.release(admitted.id, organization);
+    else {
+      await walk.ledger.settle({
+        id: admitted.id,
+        organization,
+        amount: { nusd: cost.nusd, tokens: cost.tokens },
+        estimated: cost.estimated,
+      });
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof LedgerUnavailable)) throw thrown;
+  }
+}

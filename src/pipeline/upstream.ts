@@ -1,0 +1,180 @@
+import type { Format } from '../exchange/index.ts';
+import { Failure, type Frame, type ReplyDecoder } from '../exchange/index.ts';
+import type { UpstreamReply } from '../providers/index.ts';
+
+export interface FrameListener {
+  frames(frames: readonly Frame[]): void;
+  /** The provider's body is over, well or not: what is wrong with it came as an `error` event. */
+  done(): void;
+}
+
+/**
+ * A provider's reply as frames. Frames that come before anybody listens are kept, so that the first one can be seen
+ * before the status is committed. No promise per chunk: the listener is called straight from the socket.
+ */
+export class ReplySource {
+  readonly streamed: boolean;
+  readonly #reply: UpstreamReply;
+  readonly #format: Format;
+  readonly #decoder: ReplyDecoder | undefined;
+  readonly #bytesMax: number;
+  #body: Buffer[] = [];
+  #size = 0;
+  #kept: Frame[] = [];
+  #over = false;
+  #listener: FrameListener | undefined;
+  #seen: (() => void) | undefined;
+  /** Bytes the provider sent. */
+  bytes = 0;
+
+  constructor(reply: UpstreamReply, format: Format, streamed: boolean, usageInjected: boolean, bytesMax: number) {
+    this.#reply = reply;
+    this.#format = format;
+    this.streamed = streamed;
+    this.#bytesMax = bytesMax;
+    this.#decoder = streamed ? format.streamDecoder({ usageInjected }) : undefined;
+  }
+
+  /** Starts reading. Resolves when the first frame that says something is there, or the reply is over. */
+  first(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#seen = resolve;
+      this.#reply.read({
+        data: (chunk) => this.#data(chunk),
+        end: () => this.#end(),
+        error: (failure) => this.#fail(failure),
+      });
+    });
+  }
+
+  /** The failure a reply begins with, if it does: then nothing of it was given out and another candidate may be tried. */
+  openingFailure(): Failure | undefined {
+    for (const frame of this.#kept) {
+      for (const event of frame.events) {
+        if (event.type === 'error') return event.failure;
+        if (event.type !== 'ping' && event.type !== 'start') return undefined;
+      }
+    }
+    return undefined;
+  }
+
+  listen(listener: FrameListener): void {
+    this.#listener = listener;
+    const kept = this.#kept;
+    this.#kept = [];
+    if (kept.length > 0) listener.frames(kept);
+    if (this.#over) listener.done();
+  }
+
+  pause(): void {
+    this.#reply.pause();
+  }
+
+  resume(): void {
+    this.#reply.resume();
+  }
+
+  /** Cancels the call at the provider. Nothing is told to the listener any more. */
+  abort(reason: Failure): void {
+    this.#listener = undefined;
+    this.#over = true;
+    this.#reply.abort(reason);
+  }
+
+  #data(chunk: Buffer): void {
+    if (this.#over) return;
+    this.bytes += chunk.length;
+    if (this.#decoder === undefined) {
+      this.#size += chunk.length;
+      if (this.#size > this.#bytesMax) {
+        this.#break(
+          new Failure('upstream_error', `The provider's reply has more than ${this.#bytesMax} bytes.`, {
+            retryable: false,
+          }),
+        );
+        return;
+      }
+      this.#body.push(chunk);
+      return;
+    }
+    try {
+      this.#give(this.#decoder.push(chunk));
+    } catch (thrown) {
+      this.#break(unreadable(thrown));
+    }
+  }
+
+  #break(failure: Failure): void {
+    this.#reply.abort(failure);
+    this.#fail(failure);
+  }
+
+  #end(): void {
+    if (this.#over) return;
+    try {
+      if (this.#decoder === undefined) {
+        const [only] = this.#body;
+        const body = this.#body.length === 1 && only !== undefined ? only : Buffer.concat(this.#body);
+        this.#body = [];
+        this.#give([this.#format.plainFrame(body)]);
+      } else {
+        this.#give(this.#decoder.end());
+      }
+    } catch (thrown) {
+      this.#fail(unreadable(thrown));
+      return;
+    }
+    this.#finish();
+  }
+
+  #fail(failure: Failure): void {
+    if (this.#over) return;
+    this.#give([faultFrame(failure)]);
+    this.#finish();
+  }
+
+  #finish(): void {
+    this.#over = true;
+    this.#listener?.done();
+    this.#wake();
+  }
+
+  #give(frames: readonly Frame[]): void {
+    if (frames.length === 0) return;
+    if (this.#listener !== undefined) {
+      this.#listener.frames(frames);
+      return;
+    }
+    for (const frame of frames) this.#kept.push(frame);
+    if (frames.some(says)) this.#wake();
+  }
+
+  #wake(): void {
+    const seen = this.#seen;
+    this.#seen = undefined;
+    seen?.();
+  }
+}
+
+function says(frame: Frame): boolean {
+  return !frame.passes && frame.events.length > 0;
+}
+
+function unreadable(thrown: unknown): Failure {
+  return thrown instanceof Failure
+    ? thrown
+    : new Failure('upstream_error', "The provider's reply cannot be read.", { cause: thrown });
+}
+
+const noBytes = Buffer.alloc(0);
+
+/** A fault of the transport as a frame: it has no bytes of its own, the client's format says it. */
+function faultFrame(failure: Failure): Frame {
+  return {
+    raw: noBytes,
+    events: [{ type: 'error', failure }],
+    passes: false,
+    usageOnly: false,
+    rewrite: () => noBytes,
+  };
+}

@@ -1,0 +1,79 @@
+import type { Directory } from '../callers/index.ts';
+import type { Format } from '../exchange/index.ts';
+import type { Log, Metrics, Trail } from '../observe/index.ts';
+import type { Program } from '../policy/index.ts';
+import type { Catalog, Health, RetryPolicy } from '../providers/index.ts';
+import type { Ledger } from '../stores/index.ts';
+import type { Matchers } from './matchers.ts';
+
+/** Figures of the walk, from the configuration. Times in milliseconds, sizes in bytes. */
+export interface WalkLimits {
+  readonly body_bytes_max: number;
+  readonly timeout_ms: number;
+  readonly connect_timeout_ms: number;
+  readonly first_token_timeout_ms: number;
+  /** Tries of one candidate after the first. */
+  readonly retries: number;
+  readonly retry: RetryPolicy;
+  /** Output tokens held at first for a stream of one choice without a limit of its own; extended while it runs. */
+  readonly stream_hold_tokens: number;
+  /** How long a hold lives unless renewed. */
+  readonly lease_ms: number;
+  /** Bytes of a plain reply the gateway is ready to hold. */
+  readonly reply_bytes_max: number;
+  /** What a limit means when the ledger is lost. */
+  readonly on_loss: 'closed' | 'open';
+}
+
+/** What an exchange pins at `identify` and keeps to its end, whatever is reloaded meanwhile. */
+export interface Pinned {
+  readonly program: Program;
+  readonly directory: Directory;
+  readonly catalog: Catalog;
+  readonly matchers: Matchers;
+  readonly limits: WalkLimits;
+}
+
+/** Everything the stages are handed. Ports alone: no stage knows an implementation. */
+export interface Walk {
+  /** The configuration in force now. */
+  pinned(): Pinned;
+  readonly ledger: Ledger;
+  readonly trail: Trail;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly health: Health;
+  /** Unix time in ms. */
+  clock(): number;
+  /** Monotonic ms, for durations. */
+  monotonic(): number;
+  /** 0 to 1, for weights and jitter. */
+  random(): number;
+  /** Process that answers for holds and spools. */
+  readonly owner: string;
+}
+
+/** A request as a surface hands it in. */
+export interface Arrival {
+  /** The route's pattern (`/v1/chat/completions`), never the raw path. */
+  readonly route: string;
+  /** The format the client speaks. */
+  readonly format: Format;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly ip: string;
+  readonly body: Buffer;
+}
+
+/** Where a reply goes. A surface makes one from its socket. */
+export interface Outlet {
+  /** Status line and headers; flushed at once for streams. */
+  head(status: number, headers: Readonly<Record<string, string | string[]>>, streamed: boolean): void;
+  /** False when the client reads slower than we write; `drained` is called once it caught up. */
+  write(bytes: Buffer): boolean;
+  /** The last bytes, and trailers where the reply is streamed. */
+  end(bytes: Buffer, trailers?: Readonly<Record<string, string>>): void;
+  onDrain(drained: () => void): void;
+  /** Called once when the client went away before the end. */
+  onGone(gone: () => void): void;
+  readonly gone: boolean;
+}

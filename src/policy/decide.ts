@@ -1,0 +1,196 @@
+import type { CompiledRule } from './compiled-rule.ts';
+import { undecidedLeaves } from './condition.ts';
+import type { Decision, Doubt, Shadowed } from './decision.ts';
+import { TRUE, UNABLE } from './leaf.ts';
+import { merge, mergeAudit, unmodified } from './obligations.ts';
+import { typeName } from './operators.ts';
+import type { AuditWish, Effect, Phase } from './policy.ts';
+import { inside, type PhaseTable, type Program } from './program.ts';
+import { candidates } from './rule-index.ts';
+import { type FactTree, Unable } from './unable.ts';
+
+/**
+ * Facts in, decision out. Pure: the same program and facts give the same decision, and time and state are facts.
+ * Never throws on facts, whatever they are: one that is `Unable` or of the wrong type leaves the rules that hinge on it
+ * undecided, and `on_error` answers for those.
+ */
+export function decide(program: Program, phase: Phase, facts: FactTree): Decision {
+  const table = inside(program).tables[phase];
+  return combine(table, evaluate(table, facts), facts);
+}
+
+/** `decide` without the index: looks at every rule. The index must never change a decision, and this is what it is held to. */
+export function decideNaive(program: Program, phase: Phase, facts: FactTree): Decision {
+  const table = inside(program).tables[phase];
+  const found: Found = { hits: [], doubts: [] };
+  for (let position = 0; position < table.rules.length; position++) look(table, position, facts, found);
+  return combine(table, found, facts);
+}
+
+/** Positions of rules that match, and of rules that could not be decided; both ascending. */
+interface Found {
+  readonly hits: number[];
+  readonly doubts: number[];
+}
+
+function evaluate(table: PhaseTable, facts: FactTree): Found {
+  const found: Found = { hits: [], doubts: [] };
+  const { always, fields } = table.index;
+  for (let i = 0; i < always.length; i++) look(table, always[i] as number, facts, found);
+  let sorted = true;
+  for (let f = 0; f < fields.length; f++) {
+    const positions = candidates(fields[f] as (typeof fields)[number], facts);
+    if (positions === undefined) continue;
+    sorted = false;
+    for (let i = 0; i < positions.length; i++) look(table, positions[i] as number, facts, found);
+  }
+  if (!sorted) {
+    if (found.hits.length > 1) found.hits.sort(ascending);
+    if (found.doubts.length > 1) found.doubts.sort(ascending);
+  }
+  return found;
+}
+
+function look(table: PhaseTable, position: number, facts: FactTree, found: Found): void {
+  const { test } = table.rules[position] as CompiledRule;
+  const outcome = test === undefined ? TRUE : test(facts);
+  if (outcome === TRUE) found.hits.push(position);
+  else if (outcome === UNABLE) found.doubts.push(position);
+}
+
+function ascending(a: number, b: number): number {
+  return a - b;
+}
+
+// What a rule amounts to in this decision.
+interface Vote {
+  readonly rule: CompiledRule;
+  readonly effect: Effect;
+  readonly reason: string;
+  readonly doubted: boolean;
+}
+
+const rank: Readonly<Record<Effect, number>> = { deny: 0, modify: 1, warn: 2, audit: 3, allow: 4 };
+const none: readonly never[] = Object.freeze([]);
+
+function combine(table: PhaseTable, { hits, doubts }: Found, facts: FactTree): Decision {
+  if (hits.length === 0 && doubts.length === 0) return table.unmatched;
+  const { rules } = table;
+  const floor = finalPriority(rules, hits);
+  const matched: CompiledRule[] = [];
+  const votes: Vote[] = [];
+  const shadowed: Shadowed[] = [];
+  const errors: Doubt[] = [];
+  const unable: Doubt[] = [];
+  for (let h = 0, d = 0; h < hits.length || d < doubts.length; ) {
+    const hit = hits[h] ?? Number.POSITIVE_INFINITY;
+    const doubt = doubts[d] ?? Number.POSITIVE_INFINITY;
+    const doubted = doubt < hit;
+    if (doubted) d++;
+    else h++;
+    const rule = rules[doubted ? doubt : hit] as CompiledRule;
+    // A final allow ends the rules below it; what is only watched is still told.
+    if (rule.shadow === undefined && rule.policy.metadata.priority < floor) continue;
+    let why = '';
+    if (doubted) {
+      const found = doubtsOf(rule, facts);
+      for (const { error, ...entry } of found) {
+        if (error) errors.push(entry);
+        else unable.push(entry);
+      }
+      why = `Could not be checked: ${found.map((entry) => `${entry.fact} (${entry.reason})`).join(', ')}`;
+    }
+    if (rule.shadow !== undefined) {
+      shadowed.push(shadow(rule, doubted, why, facts));
+      continue;
+    }
+    if (!doubted) {
+      matched.push(rule);
+      votes.push({ rule, effect: rule.effect, reason: rule.reason.render(facts), doubted });
+    } else if (rule.onError !== 'skip') votes.push({ rule, effect: rule.onError, reason: why, doubted });
+  }
+  return conclude(table, matched, votes, { shadowed, errors, unable });
+}
+
+function finalPriority(rules: readonly CompiledRule[], hits: readonly number[]): number {
+  for (const position of hits) {
+    const rule = rules[position] as CompiledRule;
+    if (rule.final && rule.shadow === undefined) return rule.policy.metadata.priority;
+  }
+  return Number.NEGATIVE_INFINITY;
+}
+
+function shadow(rule: CompiledRule, doubted: boolean, why: string, facts: FactTree): Shadowed {
+  const decision = doubted ? (rule.onError === 'skip' ? 'audit' : rule.onError) : rule.effect;
+  return { rule: rule.ref, decision, reason: doubted ? why : rule.reason.render(facts), unable: doubted };
+}
+
+function doubtsOf(rule: CompiledRule, facts: FactTree): readonly (Doubt & { readonly error: boolean })[] {
+  const leaves = rule.node === undefined ? [] : undecidedLeaves(rule.node, facts);
+  return leaves.map(({ fact, read }) => {
+    const value = read(facts);
+    const inner = Array.isArray(value) ? value.find((item) => item instanceof Unable) : value;
+    if (inner instanceof Unable) return { rule: rule.ref, fact: fact.name, reason: inner.reason, error: false };
+    return { rule: rule.ref, fact: fact.name, reason: `is not ${typeName(fact.type)}`, error: true };
+  });
+}
+
+function conclude(
+  table: PhaseTable,
+  matched: readonly CompiledRule[],
+  votes: readonly Vote[],
+  told: Pick<Decision, 'shadowed' | 'errors' | 'unable'>,
+): Decision {
+  const { unmatched } = table;
+  let headline: Effect = 'allow';
+  let best = Number.POSITIVE_INFINITY;
+  let audit: AuditWish | undefined;
+  for (let i = 0; i < votes.length; i++) {
+    const { rule, effect } = votes[i] as Vote;
+    if (rank[effect] < best) {
+      best = rank[effect];
+      headline = effect;
+    }
+    if (rule.audit !== undefined) audit = mergeAudit(audit, rule.audit);
+  }
+  // An audit rule only records: by itself it does not open what is closed by default.
+  const byDefault =
+    votes.length === 0 ||
+    (headline === 'audit' && !unmatched.allowed && !votes.some((vote) => vote.effect === 'allow'));
+  if (byDefault) headline = unmatched.decision;
+  const determining = byDefault ? none : votes.filter((vote) => vote.effect === headline);
+  const first = determining[0];
+  const merged = headline === 'deny' ? unmodified : merge(matched);
+  const [only] = matched;
+  const single = matched.length === 1 && only !== undefined ? only : undefined;
+  return {
+    decision: headline,
+    allowed: headline !== 'deny',
+    reason: first === undefined ? unmatched.reason : first.reason,
+    ...(first === undefined
+      ? undefined
+      : { policyId: first.rule.policy.metadata.id, policyVersion: first.rule.policy.metadata.version }),
+    ...(first?.rule.status === undefined || headline !== 'deny' ? undefined : { status: first.rule.status }),
+    ...(first?.rule.code === undefined || headline !== 'deny' ? undefined : { code: first.rule.code }),
+    matchedPolicies: single?.policyIds ?? unique(matched.map((rule) => rule.policy.metadata.id)),
+    matchedRules: single?.refs ?? matched.map((rule) => rule.ref),
+    determining:
+      determining.length === 1 && first !== undefined ? first.rule.refs : determining.map((vote) => vote.rule.ref),
+    overridden: merged.overridden,
+    shadowed: told.shadowed,
+    obligations: merged.obligations,
+    modifications: merged.modifications,
+    errors: told.errors,
+    unable: told.unable,
+    warnings: votes.some((vote) => vote.effect === 'warn')
+      ? votes.filter((vote) => vote.effect === 'warn').map((vote) => vote.reason)
+      : none,
+    tags: single?.tags ?? unique(matched.flatMap((rule) => rule.tags)),
+    blockedByRail: headline === 'deny' && first !== undefined && first.rule.readsRail && !first.doubted,
+    ...(audit === undefined ? undefined : { audit }),
+  };
+}
+
+function unique(list: readonly string[]): readonly string[] {
+  return list.length < 2 ? list : [...new Set(list)];
+}

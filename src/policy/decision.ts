@@ -1,0 +1,80 @@
+import type { AuditWish, Effect, Json } from './policy.ts';
+
+/** What to take out of texts, and what stands there instead. `rails` entries are `pii` or `pii/card`. */
+export interface Redaction {
+  readonly rails: readonly string[];
+  /** RE2 syntax. */
+  readonly patterns: readonly string[];
+  readonly literals: readonly string[];
+  /** Placeholder with `${type}` in it. */
+  readonly with: string;
+  readonly rule: string;
+}
+
+/** Something the gateway must do, and the rule (`policy/rule`) that asks for it. */
+export type Obligation =
+  | { readonly type: 'substitute_model'; readonly model: string; readonly rule: string }
+  | { readonly type: 'cap_max_tokens'; readonly tokens: number; readonly rule: string }
+  | ({ readonly type: 'redact' } & Redaction)
+  | { readonly type: 'set'; readonly set: { readonly [path: string]: Json }; readonly rule: string }
+  | { readonly type: 'remove'; readonly remove: readonly string[]; readonly rule: string }
+  | { readonly type: 'add_tags'; readonly tags: readonly string[]; readonly rule: string };
+
+/** All obligations merged: caps take the smallest, redactions unite, of two values the higher rule's stands. */
+export interface Modifications {
+  readonly substituteModel?: string;
+  readonly capMaxTokens?: number;
+  readonly redact: readonly Redaction[];
+  readonly set: { readonly [path: string]: Json };
+  readonly remove: readonly string[];
+  readonly addTags: readonly string[];
+}
+
+/** What a shadow or dryrun rule would have done. `unable` where it could not be decided. */
+export interface Shadowed {
+  readonly rule: string;
+  readonly decision: Effect;
+  readonly reason: string;
+  readonly unable: boolean;
+}
+
+/** A fact that left a rule undecided, and why. */
+export interface Doubt {
+  readonly rule: string;
+  readonly fact: string;
+  readonly reason: string;
+}
+
+export interface Decision {
+  readonly decision: Effect;
+  readonly allowed: boolean;
+  /** For the caller; of the first determining rule. */
+  readonly reason: string;
+  /** Of the first determining rule; absent where the default decided. */
+  readonly policyId?: string;
+  readonly policyVersion?: string;
+  /** The determining rule's own HTTP status and error code. */
+  readonly status?: number;
+  readonly code?: string;
+  readonly matchedPolicies: readonly string[];
+  /** `policy/rule`, in order of evaluation; enforced rules only. */
+  readonly matchedRules: readonly string[];
+  /** The rules the headline comes from. */
+  readonly determining: readonly string[];
+  /** Rules with an obligation another rule took precedence over. */
+  readonly overridden: readonly string[];
+  readonly shadowed: readonly Shadowed[];
+  readonly obligations: readonly Obligation[];
+  readonly modifications: Modifications;
+  /** Facts of the wrong type. */
+  readonly errors: readonly Doubt[];
+  /** Facts that could not be computed. */
+  readonly unable: readonly Doubt[];
+  /** Texts for the caller of `warn` rules, and of undecided rules under `on_error: warn`. */
+  readonly warnings: readonly string[];
+  /** Tags of all matched rules, for the record. */
+  readonly tags: readonly string[];
+  /** The determining deny read a rail's finding: the answer is `content_blocked`, not `policy_denied`. */
+  readonly blockedByRail: boolean;
+  readonly audit?: AuditWish;
+}

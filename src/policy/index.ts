@@ -1,0 +1,38 @@
+export { decide } from './decide.ts';
+export type { Decision, Doubt, Modifications, Obligation, Redaction, Shadowed } from './decision.ts';
+export { type ExplainedNode, type ExplainedRule, type Explanation, explain } from './explain.ts';
+export { type Fact, type FactType, factNames, factOf } from './facts.ts';
+export { fmt } from './fmt.ts';
+export {
+  type Clock,
+  type EngineOptions,
+  type EvaluateRequest,
+  type EvaluateResponse,
+  PolicyEngine,
+  PolicyParser,
+} from './library.ts';
+export type { Needs } from './needs.ts';
+export { checkPolicy, parsePolicies } from './parse.ts';
+export { type PatternRef, patternsOf } from './pattern.ts';
+export { planResponse, type ResponsePlan, type Verdict } from './plan-response.ts';
+export type {
+  Action,
+  AuditWish,
+  Condition,
+  Effect,
+  Json,
+  Metadata,
+  Phase,
+  Policy,
+  PolicySource,
+  Rule,
+  Status,
+  StreamMode,
+} from './policy.ts';
+export { type PolicyTestReport, type PolicyTestResult, runPolicyTests } from './policy-tests.ts';
+export { PolicyError, type PolicyProblem, problemText } from './problem.ts';
+export { type CompileOptions, compile, type PolicySummary, type Program } from './program.ts';
+export { canonicalFacts, recordFacts, withFact } from './record-facts.ts';
+export { policySchema } from './schema.ts';
+export { selectPolicies } from './select.ts';
+export { type FactTree, Unable } from './unable.ts';

@@ -1,0 +1,146 @@
+/** When a rule runs: before the call, on its reply, or when it is settled. */
+export type Phase = 'request' | 'response' | 'settle';
+export const phases: readonly Phase[] = ['request', 'response', 'settle'];
+
+export type Status = 'draft' | 'active' | 'shadow' | 'deprecated' | 'disabled';
+export const statuses: readonly Status[] = ['draft', 'active', 'shadow', 'deprecated', 'disabled'];
+
+/** What an error or `Unable` in a rule means. */
+export type OnError = 'deny' | 'skip' | 'warn';
+export const onErrors: readonly OnError[] = ['deny', 'skip', 'warn'];
+
+/** How a response rule meets a stream (from lax to strict): see `planResponse`. */
+export type StreamMode = 'observe' | 'hold_back' | 'buffer';
+export const streamModes: readonly StreamMode[] = ['observe', 'hold_back', 'buffer'];
+
+export type Effect = 'allow' | 'deny' | 'warn' | 'audit' | 'modify';
+export const effects: readonly Effect[] = ['allow', 'deny', 'warn', 'audit', 'modify'];
+
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
+
+export type Combinator = 'and' | 'or' | 'not';
+export interface Combination {
+  readonly operator: Combinator;
+  readonly conditions: readonly Condition[];
+}
+
+export type LeafOperator =
+  | 'eq'
+  | 'ne'
+  | 'gt'
+  | 'gte'
+  | 'lt'
+  | 'lte'
+  | 'in'
+  | 'not_in'
+  | 'contains'
+  | 'not_contains'
+  | 'matches'
+  | 'starts_with'
+  | 'ends_with'
+  | 'exists'
+  | 'between'
+  | 'cidr'
+  | 'glob'
+  | 'any'
+  | 'all'
+  | 'none';
+
+/** One comparison of one fact. `value` may be `${params.name}`. */
+export interface Leaf {
+  readonly operator: LeafOperator;
+  readonly field: string;
+  readonly value?: Json;
+}
+
+export type Condition = Combination | Leaf;
+
+export function isLeaf(condition: Condition): condition is Leaf {
+  return 'field' in condition;
+}
+
+/** What to take out of texts: types of rails (`pii`, `pii/card`), RE2 expressions, literal texts. */
+export interface RedactWish {
+  readonly rails?: readonly string[];
+  readonly patterns?: readonly string[];
+  readonly literals?: readonly string[];
+  /** The placeholder; `${type}` is the finding's type. */
+  readonly with?: string;
+}
+
+export interface AuditWish {
+  /** How much text the record keeps; of several wishes the most private wins. */
+  readonly content?: 'none' | 'redacted' | 'full';
+  readonly severity?: 'info' | 'low' | 'medium' | 'high' | 'critical';
+  readonly alert?: boolean;
+}
+
+export interface Action {
+  readonly decision: Effect | 'dryrun';
+  /** May hold `${fact}`. Shown to the caller, so no fact that is a text may stand in it. */
+  readonly reason?: string;
+  /** deny: HTTP status and error code instead of the usual. */
+  readonly status?: number;
+  readonly code?: string;
+  /** allow: lower priorities are not considered any more. */
+  readonly final?: boolean;
+  readonly substitute_model?: string;
+  readonly cap_max_tokens?: number | string;
+  readonly redact?: RedactWish;
+  readonly set?: { readonly [path: string]: Json };
+  readonly remove?: readonly string[];
+  readonly add_tags?: readonly string[];
+  /** Notes of the author (severity, category ...), kept and not interpreted. */
+  readonly metadata?: { readonly [key: string]: Json };
+  /** dryrun: the action that is only recorded. */
+  readonly action?: Action;
+}
+
+export interface Rule {
+  readonly id: string;
+  readonly name?: string;
+  readonly description?: string;
+  readonly enabled?: boolean;
+  readonly on?: Phase;
+  readonly stream?: StreamMode;
+  /** Without one the rule always matches. */
+  readonly condition?: Condition;
+  readonly action: Action;
+  readonly audit?: AuditWish;
+  readonly tags?: readonly string[];
+}
+
+export interface Metadata {
+  readonly id: string;
+  readonly name?: string;
+  readonly version: string;
+  readonly namespace: string;
+  readonly priority: number;
+  readonly tags?: readonly string[];
+  readonly owner?: string;
+  readonly description?: string;
+  readonly change_summary?: string;
+  readonly created_at?: string;
+  readonly updated_at?: string;
+  readonly created_by?: string;
+}
+
+/** Where a policy was read from; no part of its content. */
+export interface PolicySource {
+  readonly file: string;
+  /** Path below the policies' directory without its extension (`security/prompt-injection-basic`). */
+  readonly path: string;
+  readonly line: number;
+}
+
+/** A policy in canonical form, validated and frozen. Its keys are those of the documents. */
+export interface Policy {
+  readonly metadata: Metadata;
+  readonly status: Status;
+  readonly on_error?: OnError;
+  readonly applies_to?: { readonly [fact: string]: Json };
+  readonly params?: { readonly [name: string]: Json };
+  readonly rules: readonly Rule[];
+  readonly tests?: string | readonly string[];
+  readonly source?: PolicySource;
+}

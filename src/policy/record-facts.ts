@@ -1,0 +1,55 @@
+import { factAliases, factOf } from './facts.ts';
+import { reader } from './leaf.ts';
+import type { Phase } from './policy.ts';
+import type { Program } from './program.ts';
+import { type FactTree, Unable } from './unable.ts';
+
+/**
+ * The facts a phase's rules read, flat, for the decision record. Texts of prompts and replies pass through `hashText`
+ * (a keyed hash, `hmac:...`); without one only their length is told. What could not be computed reads `unable: why`.
+ */
+export function recordFacts(
+  program: Program,
+  phase: Phase,
+  facts: FactTree,
+  hashText?: (text: string) => string,
+): Record<string, unknown> {
+  const record: Record<string, unknown> = {};
+  for (const name of [...program.needs(phase).facts].sort()) {
+    const fact = factOf(name);
+    const value = fact === undefined ? undefined : reader(fact)(facts);
+    if (value === undefined || value === null) continue;
+    if (value instanceof Unable) record[name] = `unable: ${value.reason}`;
+    else if (fact?.text !== true) record[name] = value;
+    else {
+      const text = typeof value === 'string' ? value : JSON.stringify(value);
+      record[name] = hashText === undefined ? `(text of ${text.length} characters)` : hashText(text);
+    }
+  }
+  return record;
+}
+
+/** Facts as people write them, with published names (`llm.containsPII`) moved to where policies read them. */
+export function canonicalFacts(facts: FactTree): FactTree {
+  let result = facts;
+  for (const [alias, name] of Object.entries(factAliases)) {
+    const [group = '', member = ''] = alias.split('.');
+    const value = branchOf(facts[group])?.[member];
+    if (value !== undefined) result = withFact(result, name, value, false);
+  }
+  return result;
+}
+
+/** A copy of the tree with one fact, given by its dotted name, set. `replace: false` leaves one that is there. */
+export function withFact(facts: FactTree, name: string, value: unknown, replace = true): FactTree {
+  const [head = '', ...rest] = name.split('.');
+  const below = branchOf(facts[head]) ?? {};
+  if (rest.length > 0) return { ...facts, [head]: withFact(below, rest.join('.'), value, replace) };
+  return !replace && facts[head] !== undefined ? facts : { ...facts, [head]: value };
+}
+
+function branchOf(value: unknown): FactTree | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Unable)
+    ? (value as FactTree)
+    : undefined;
+}

@@ -1,0 +1,129 @@
+import { factNames } from './facts.ts';
+import { leafOperators } from './operators.ts';
+import { effects, onErrors, phases, statuses, streamModes } from './policy.ts';
+import { railNames, railTypes } from './rails.ts';
+
+const text = { type: 'string', minLength: 1 };
+const id = { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$' };
+const texts = { type: 'array', items: text, minItems: 1 };
+const flag = { type: 'boolean' };
+const param = { type: 'string', pattern: '\\$\\{params\\.' };
+const closed = (properties: object, required: readonly string[] = []) => ({
+  type: 'object',
+  additionalProperties: false,
+  properties,
+  required,
+});
+const ref = (name: string) => ({ $ref: `#/$defs/${name}` });
+const railEntries = railNames
+  .filter((rail) => rail !== 'patterns')
+  .flatMap((rail) => [rail, ...(railTypes(rail) ?? []).map((type) => `${rail}/${type}`)]);
+
+const redact = closed({
+  rails: {
+    type: 'array',
+    minItems: 1,
+    items: { anyOf: [{ enum: railEntries }, { type: 'string', pattern: '^secrets/|^injection/' }] },
+  },
+  patterns: { ...texts, description: 'Expressions in RE2 syntax' },
+  literals: texts,
+  with: { type: 'string', description: `Placeholder; \${type} is the type of the finding` },
+});
+
+const audit = closed({
+  content: { enum: ['none', 'redacted', 'full'] },
+  severity: { enum: ['info', 'low', 'medium', 'high', 'critical'] },
+  alert: flag,
+});
+
+const actionKeys = {
+  reason: { type: 'string', description: `For the caller; may hold \${fact} and \${params.name}` },
+  status: { type: 'integer', minimum: 400, maximum: 599 },
+  code: { type: 'string', pattern: '^[a-z][a-z0-9_]{0,63}$' },
+  final: flag,
+  substitute_model: text,
+  cap_max_tokens: { anyOf: [{ type: 'integer', minimum: 1 }, param] },
+  redact,
+  set: { type: 'object', minProperties: 1 },
+  remove: texts,
+  add_tags: texts,
+  metadata: { type: 'object' },
+  audit,
+  tags: texts,
+};
+
+/** JSON Schema of policy documents, for editors. The parser is stricter: it also checks facts' types and expressions. */
+export const policySchema = {
+  $schema: 'https://json-schema.org/draft/2020-12/schema',
+  title: 'LLM policy',
+  ...closed(
+    {
+      metadata: closed(
+        {
+          id,
+          name: text,
+          version: { type: 'string', pattern: '^\\d+\\.\\d+\\.\\d+' },
+          namespace: id,
+          priority: { type: 'integer', description: 'Higher first; default 0' },
+          tags: texts,
+          owner: text,
+          description: text,
+          change_summary: text,
+          created_at: text,
+          updated_at: text,
+          created_by: text,
+        },
+        ['id'],
+      ),
+      status: { enum: [...statuses] },
+      on_error: { enum: [...onErrors], description: 'What an error or an unable fact means' },
+      applies_to: { type: 'object', minProperties: 1, description: 'Guard: facts and the values they must have' },
+      params: { type: 'object' },
+      rules: { type: 'array', minItems: 1, items: ref('rule') },
+      tests: { anyOf: [text, texts] },
+    },
+    ['metadata', 'rules'],
+  ),
+  $defs: {
+    rule: closed(
+      {
+        id,
+        name: text,
+        description: text,
+        enabled: flag,
+        on: { enum: [...phases] },
+        stream: { enum: [...streamModes] },
+        condition: ref('condition'),
+        action: ref('action'),
+        audit,
+        tags: texts,
+      },
+      ['id', 'action'],
+    ),
+    condition: {
+      anyOf: [
+        closed(
+          { operator: { enum: ['and', 'or'] }, conditions: { type: 'array', minItems: 1, items: ref('condition') } },
+          ['operator', 'conditions'],
+        ),
+        closed(
+          {
+            operator: { const: 'not' },
+            conditions: { type: 'array', minItems: 1, maxItems: 1, items: ref('condition') },
+          },
+          ['operator', 'conditions'],
+        ),
+        closed({ operator: { enum: [...leafOperators] }, field: ref('fact'), value: {} }, ['operator', 'field']),
+      ],
+    },
+    fact: {
+      anyOf: [{ enum: [...factNames()] }, { type: 'string', pattern: '^(metadata|provider|request\\.headers)\\.' }],
+    },
+    action: {
+      anyOf: [
+        closed({ decision: { enum: [...effects] }, ...actionKeys }, ['decision']),
+        closed({ decision: { const: 'dryrun' }, action: ref('action'), reason: text }, ['decision', 'action']),
+      ],
+    },
+  },
+} as const;

@@ -1,0 +1,140 @@
+import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type ParsedNode, parseAllDocuments } from 'yaml';
+import type { Json } from './policy.ts';
+import { type PolicyProblem, wholeProblem } from './problem.ts';
+
+/** Keys and indices from a document's root. */
+export type Path = readonly (string | number)[];
+
+/** A document as plain JSON, and where its parts stand in the text. */
+export interface SourceDocument {
+  readonly value: Json;
+  /** Line and column of a value, or of the key that names it. */
+  place(path: Path, of: 'key' | 'value'): { readonly line: number; readonly column: number };
+}
+
+/** Bounds of a policy file. A file over one of them is refused as a whole. */
+export const sourceLimits = {
+  characters: 8 * 1024 * 1024,
+  depth: 64,
+  documents: 20_000,
+  /** Values after aliases were expanded. */
+  values: 2_000_000,
+  aliases: 100,
+} as const;
+
+class Refused extends Error {
+  readonly node: Node | undefined;
+
+  constructor(message: string, node?: Node) {
+    super(message);
+    this.node = node;
+  }
+}
+
+/** Reads YAML or JSON, one document or several. Problems of syntax are reported; the documents are then left out. */
+export function readDocuments(
+  text: string,
+  file: string,
+): { readonly documents: readonly SourceDocument[]; readonly problems: readonly PolicyProblem[] } {
+  if (text.length > sourceLimits.characters) {
+    return only(wholeProblem(file, `the file is longer than ${sourceLimits.characters} characters`));
+  }
+  const lines = new LineCounter();
+  const at = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return { line, column: col };
+  };
+  const problems: PolicyProblem[] = [];
+  const documents: SourceDocument[] = [];
+  try {
+    // Duplicate keys are looked for below: the library's own search is quadratic in the size of a mapping.
+    const parsed = parseAllDocuments(text, { lineCounter: lines, uniqueKeys: false, prettyErrors: false });
+    if (!Array.isArray(parsed)) return { documents, problems };
+    if (parsed.length > sourceLimits.documents) {
+      return only(wholeProblem(file, `more than ${sourceLimits.documents} documents in a file`));
+    }
+    for (const document of parsed) {
+      const faults = [...document.errors, ...document.warnings];
+      for (const fault of faults) problems.push({ file, ...at(fault.pos[0]), message: fault.message });
+      if (faults.length > 0 || document.contents === null) continue;
+      const root = document.contents as ParsedNode;
+      const budget = { values: 0, aliases: 0 };
+      const follow = (node: Node): Node => {
+        if (!isAlias(node)) return node;
+        budget.aliases++;
+        if (budget.aliases > sourceLimits.aliases) throw new Refused('too many aliases', node);
+        const target = node.resolve(document);
+        if (target === undefined) throw new Refused(`unknown alias *${node.source}`, node);
+        return target;
+      };
+      try {
+        const value = plain(root, 0, budget, follow);
+        if (value !== null) documents.push({ value, place: (path, of) => at(offsetOf(root, path, of, document)) });
+      } catch (thrown) {
+        if (!(thrown instanceof Refused)) throw thrown;
+        const place = thrown.node?.range == null ? { line: 1, column: 1 } : at(thrown.node.range[0]);
+        problems.push({ file, ...place, message: thrown.message });
+      }
+    }
+  } catch (thrown) {
+    // The YAML library recurses: a text that nests without end runs out of stack, here and nowhere else.
+    if (!(thrown instanceof RangeError)) throw thrown;
+    return only(wholeProblem(file, 'the document is nested too deep'));
+  }
+  return { documents, problems };
+}
+
+function only(problem: PolicyProblem) {
+  return { documents: [], problems: [problem] };
+}
+
+function plain(node: Node | null, depth: number, budget: { values: number }, follow: (node: Node) => Node): Json {
+  if (node === null) return null;
+  if (depth > sourceLimits.depth) throw new Refused(`nested deeper than ${sourceLimits.depth} levels`, node);
+  if (++budget.values > sourceLimits.values) throw new Refused('too many values (aliases count each time)', node);
+  const target = follow(node);
+  if (isScalar(target)) return scalar(target.value, target);
+  if (isSeq(target)) return target.items.map((item) => plain(item as Node | null, depth + 1, budget, follow));
+  if (!isMap(target)) throw new Refused('a value of an unknown kind', node);
+  const object: Record<string, Json> = {};
+  for (const pair of target.items) {
+    const key = isScalar(pair.key) ? pair.key.value : undefined;
+    if (typeof key !== 'string') throw new Refused('a key must be a text', (pair.key as Node | null) ?? target);
+    if (key === '__proto__') throw new Refused('a key may not be __proto__', pair.key as Node);
+    if (Object.hasOwn(object, key)) throw new Refused(`the key ${key} stands here twice`, pair.key as Node);
+    object[key] = plain(pair.value as Node | null, depth + 1, budget, follow);
+  }
+  return object;
+}
+
+function scalar(value: unknown, node: Node): Json {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
+  if (typeof value === 'number' && Number.isFinite(value)) return value;
+  throw new Refused('a number must be finite and a value a text, a number or a boolean', node);
+}
+
+function offsetOf(
+  root: Node,
+  path: Path,
+  of: 'key' | 'value',
+  document: Parameters<import('yaml').Alias['resolve']>[0],
+) {
+  let node: Node | null | undefined = root;
+  let offset = root.range?.[0] ?? 0;
+  for (const [depth, step] of path.entries()) {
+    if (isAlias(node)) node = node.resolve(document);
+    if (isMap(node)) {
+      const pair = node.items.find((item) => isScalar(item.key) && item.key.value === String(step));
+      if (pair === undefined) return offset;
+      const key = pair.key as Node;
+      const value = pair.value as Node | null;
+      const wanted = of === 'key' && depth === path.length - 1 ? key : (value ?? key);
+      offset = wanted.range?.[0] ?? offset;
+      node = value;
+    } else if (isSeq(node) && typeof step === 'number') {
+      node = node.items[step] as Node | undefined;
+      offset = node?.range?.[0] ?? offset;
+    } else return offset;
+  }
+  return offset;
+}

@@ -1,0 +1,81 @@
+import { Failure, type Format } from '../exchange/index.ts';
+import type { Credentials } from './credentials.ts';
+import type { Candidate, Provider, ProviderModel, Quirks } from './provider.ts';
+import { Transport, type TransportSettings } from './transport.ts';
+import type { UpstreamCall, UpstreamReply } from './upstream.ts';
+
+export interface HttpProviderParts {
+  readonly id: string;
+  readonly format: Format;
+  readonly models: readonly ProviderModel[];
+  readonly quirks: Quirks;
+  readonly region: string | undefined;
+  readonly origin: string;
+  /** Path below the origin from the format's path and the model's name. */
+  readonly requestPath: (path: string, model: string) => string;
+  readonly credentials: Credentials;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly transport: TransportSettings;
+}
+
+/** Below the origin, whatever made it: absolute, no other authority, no climbing, nothing a parser could read otherwise. */
+const safePath = /^\/(?!\/)[\x21-\x7e]*$/;
+const climbs = /(?:^|[/\\])(?:\.|%2e){1,2}(?:[/\\?]|%2f|%5c|$)|[\\#]/i;
+
+/** A provider at an address. Its address, credentials and headers come from the configuration alone. */
+export class HttpProvider implements Provider {
+  readonly id: string;
+  readonly format: Format;
+  readonly models: readonly ProviderModel[];
+  readonly quirks: Quirks;
+  declare readonly region?: string;
+  readonly #requestPath: (path: string, model: string) => string;
+  readonly #credentials: Credentials;
+  /** Name, value, name, value ... of what every call carries. */
+  readonly #always: readonly string[];
+  /** Names a call's own headers cannot set. */
+  readonly #reserved: ReadonlySet<string>;
+  readonly #transport: Transport;
+
+  constructor(parts: HttpProviderParts) {
+    this.id = parts.id;
+    this.format = parts.format;
+    this.models = parts.models;
+    this.quirks = parts.quirks;
+    if (parts.region !== undefined) this.region = parts.region;
+    this.#requestPath = parts.requestPath;
+    this.#credentials = parts.credentials;
+    this.#always = ['accept-encoding', 'identity', ...parts.headers.flat()];
+    this.#reserved = new Set([
+      ...this.#always.filter((_, index) => index % 2 === 0),
+      ...parts.credentials.names,
+      'authorization',
+      'host',
+      'content-length',
+      'transfer-encoding',
+      'connection',
+    ]);
+    this.#transport = new Transport(parts.id, parts.origin, parts.transport);
+  }
+
+  requestPath(encoded: { readonly path: string }, candidate: Pick<Candidate, 'model'>): string {
+    return this.#requestPath(encoded.path, candidate.model);
+  }
+
+  send(call: UpstreamCall): Promise<UpstreamReply> {
+    if (!safePath.test(call.path) || climbs.test(call.path)) {
+      return Promise.reject(new Failure('internal_error', 'A path left the provider it was made for.'));
+    }
+    const headers = this.#always.slice();
+    this.#credentials.addTo(headers);
+    for (const name in call.headers) {
+      const value = call.headers[name];
+      if (value !== undefined && !this.#reserved.has(name)) headers.push(name, value);
+    }
+    return this.#transport.send(call, this.#credentials.inPath(call.path), headers);
+  }
+
+  close(): Promise<void> {
+    return this.#transport.close();
+  }
+}

@@ -1,0 +1,18 @@
+export { buildProvider, type ProviderEnvironment } from './build-provider.ts';
+export { buildCatalog, type Catalog, type ModelInfo } from './catalog.ts';
+export { replyHeaders, requestHeaders } from './headers.ts';
+export { type AttemptOutcome, alwaysHealthy, type Health } from './health.ts';
+export { type PriceOptions, price, type WorstCase, worstUsage } from './price.ts';
+export { type ModelPrice, priceBookVersion } from './price-book.ts';
+export type { Candidate, Provider, ProviderModel, Quirks } from './provider.ts';
+export { backoff_ms, fallsBack, type RetryPolicy, retryable } from './retry.ts';
+export {
+  type ModelsSettings,
+  modelsSchema,
+  type ProviderSettings,
+  providerSchema,
+  type RoutingSettings,
+  routingSchema,
+} from './settings.ts';
+export { ProviderSettingsError } from './settings-error.ts';
+export { Abort, type UpstreamCall, type UpstreamReply, type UpstreamSink } from './upstream.ts';

@@ -1,0 +1,278 @@
+import type { Transform } from 'node:stream';
+import type { Dispatcher } from 'undici';
+import { asFailure, Failure } from '../exchange/index.ts';
+import { Deadlines } from './deadlines.ts';
+import { bareInflate, decoderFor, isBareDeflate } from './decoder.ts';
+import type { UpstreamCall, UpstreamReply, UpstreamSink } from './upstream.ts';
+import { type CallPhase, connectionFailure } from './upstream-failure.ts';
+
+type Controller = Dispatcher.DispatchController;
+
+/** Bytes kept for a reader who has not come yet; then the provider is held. */
+const keptBytesMax = 256 * 1024;
+
+/**
+ * One call on the wire: undici's handler on one side, the reply on the other, with nothing allocated in between for a
+ * chunk.
+ */
+export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler {
+  status = 0;
+  headers: Readonly<Record<string, string>> = {};
+
+  readonly #provider: string;
+  readonly #call: UpstreamCall;
+  readonly #resolve: (reply: UpstreamReply) => void;
+  readonly #reject: (failure: Failure) => void;
+  readonly #gone: () => void;
+  readonly #deadlines: Deadlines;
+  #controller: Controller | undefined;
+  #rawHeaders: Controller['rawHeaders'];
+  #phase: CallPhase = 'connect';
+  #answered = false;
+  /** The call is over for its caller: nothing more is told. */
+  #over = false;
+  /** How the body ended, until the reader has been told. */
+  #ended: 'end' | Failure | undefined;
+  #sink: UpstreamSink | undefined;
+  #paused = false;
+  #kept: Buffer[] = [];
+  #keptBytes = 0;
+  #decoder: Transform | undefined;
+  #bareDeflatePossible = false;
+
+  constructor(
+    provider: string,
+    call: UpstreamCall,
+    settle: { resolve(reply: UpstreamReply): void; reject(failure: Failure): void; gone(): void },
+  ) {
+    this.#provider = provider;
+    this.#call = call;
+    this.#resolve = settle.resolve;
+    this.#reject = settle.reject;
+    this.#gone = settle.gone;
+    this.#deadlines = new Deadlines(provider, call, (failure) => this.#fail(failure));
+  }
+
+  /** Watches times and the caller's abort. False: it was aborted already and must not be sent. */
+  start(): boolean {
+    this.#call.abort?.attach((reason) => this.abort(reason));
+    if (this.#over) return false;
+    this.#deadlines.start();
+    return true;
+  }
+
+  // The reply.
+
+  get rawHeaders(): readonly string[] {
+    const raw = this.#rawHeaders;
+    return Array.isArray(raw) ? raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1'))) : [];
+  }
+
+  read(sink: UpstreamSink): void {
+    if (this.#sink !== undefined) throw new Error('A reply is read once.');
+    this.#sink = sink;
+    if (!this.#over) this.#flush();
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#hold();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    if (!this.#over && this.#sink !== undefined) this.#flush();
+  }
+
+  abort(reason: Failure): void {
+    if (this.#over) return;
+    this.#leave();
+    this.#controller?.abort(reason);
+    this.#reject(reason);
+  }
+
+  // undici's handler.
+
+  onRequestStart(controller: Controller): void {
+    this.#controller = controller;
+    this.#phase = 'head';
+    this.#deadlines.connected = true;
+    // Aborted while it waited for a connection: undici has no way to take it from its queue before this moment.
+    if (this.#over) controller.abort(new Error('aborted'));
+  }
+
+  onResponseStart(
+    controller: Controller,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): void {
+    if (this.#over || status < 200) return;
+    if (status >= 300 && status < 400) {
+      this.#fail(
+        new Failure('upstream_error', `Provider ${this.#provider} answered with a redirect, which is not followed.`, {
+          status: 502,
+          retryable: false,
+          extra: { upstream_status: status },
+        }),
+      );
+      return;
+    }
+    this.#phase = 'body';
+    this.status = status;
+    this.headers = flat(headers);
+    this.#rawHeaders = controller.rawHeaders;
+    const decoder = decoderFor(this.headers['content-encoding']);
+    if (decoder === 'unknown') {
+      this.#fail(
+        new Failure('upstream_error', `Provider ${this.#provider} sent its reply in an encoding we cannot read.`, {
+          status: 502,
+          retryable: false,
+        }),
+      );
+      return;
+    }
+    if (decoder !== 'identity') {
+      this.#bareDeflatePossible = this.headers['content-encoding']?.trim().toLowerCase() === 'deflate';
+      this.#decodeWith(decoder());
+    }
+    this.#answered = true;
+    this.#resolve(this);
+  }
+
+  onResponseData(_controller: Controller, chunk: Buffer): void {
+    this.#deadlines.begun = true;
+    if (this.#decoder === undefined) this.#deliver(chunk);
+    else this.#decode(chunk);
+  }
+
+  onResponseEnd(): void {
+    this.#gone();
+    if (this.#over) return;
+    if (this.#decoder === undefined) this.#finish('end');
+    else if (!this.#deadlines.begun) this.#finish('end');
+    else this.#decoder.end();
+  }
+
+  onResponseError(_controller: Controller | undefined, error: Error): void {
+    this.#gone();
+    if (!this.#over) {
+      this.#fail(connectionFailure(this.#provider, this.#phase, error, this.#call.idle_timeout_ms ?? 0));
+    }
+  }
+
+  // Between the two.
+
+  #deliver(chunk: Buffer): void {
+    if (this.#over) return;
+    if (this.#sink === undefined || this.#paused || this.#kept.length > 0) {
+      this.#kept.push(chunk);
+      this.#keptBytes += chunk.length;
+      if (this.#paused || this.#keptBytes >= keptBytesMax) this.#hold();
+      return;
+    }
+    this.#tell(this.#sink, chunk);
+  }
+
+  #tell(sink: UpstreamSink, chunk: Buffer): void {
+    try {
+      sink.data(chunk);
+    } catch (thrown) {
+      this.#fail(asFailure(thrown));
+    }
+  }
+
+  #flush(): void {
+    const sink = this.#sink;
+    if (sink === undefined) return;
+    while (this.#kept.length > 0 && !this.#paused && !this.#over) {
+      const chunk = this.#kept.shift();
+      if (chunk === undefined) break;
+      this.#keptBytes -= chunk.length;
+      this.#tell(sink, chunk);
+    }
+    if (this.#paused || this.#over) return;
+    if (this.#ended !== undefined) this.#finish(this.#ended);
+    else this.#release();
+  }
+
+  #finish(how: 'end' | Failure): void {
+    this.#deadlines.stop();
+    const sink = this.#sink;
+    if (sink === undefined || this.#kept.length > 0 || this.#paused) {
+      this.#ended = how;
+      return;
+    }
+    this.#leave();
+    if (how === 'end') sink.end();
+    else sink.error(how);
+  }
+
+  /** Ends the call with a failure, told where the caller stands: at the head, or after what was kept for it. */
+  #fail(failure: Failure): void {
+    if (this.#over || this.#ended instanceof Failure) return;
+    this.#decoder?.destroy();
+    if (this.#answered) {
+      this.#ended = failure;
+      this.#finish(failure);
+    } else {
+      this.#leave();
+      this.#reject(failure);
+    }
+    this.#controller?.abort(failure);
+  }
+
+  #leave(): void {
+    this.#over = true;
+    this.#deadlines.stop();
+    this.#call.abort?.detach();
+    this.#decoder?.destroy();
+    this.#kept = [];
+  }
+
+  #hold(): void {
+    this.#controller?.pause();
+    this.#decoder?.pause();
+  }
+
+  #release(): void {
+    this.#decoder?.resume();
+    if (this.#decoder?.writableNeedDrain !== true) this.#controller?.resume();
+  }
+
+  #decodeWith(decoder: Transform): void {
+    this.#decoder = decoder;
+    decoder.on('data', (chunk: Buffer) => this.#deliver(chunk));
+    decoder.on('drain', () => {
+      if (!this.#paused) this.#controller?.resume();
+    });
+    decoder.on('end', () => {
+      if (!this.#over) this.#finish('end');
+    });
+    decoder.on('error', (error: Error) => {
+      if (!this.#over) this.#fail(connectionFailure(this.#provider, 'body', error, 0));
+    });
+  }
+
+  #decode(chunk: Buffer): void {
+    if (this.#over) return;
+    if (this.#bareDeflatePossible) {
+      this.#bareDeflatePossible = false;
+      if (isBareDeflate(chunk[0] ?? 0)) {
+        this.#decoder?.destroy();
+        this.#decodeWith(bareInflate());
+      }
+    }
+    if (this.#decoder?.write(chunk) === false) this.#controller?.pause();
+  }
+}
+
+function flat(headers: Record<string, string | string[] | undefined>): Record<string, string> {
+  const one: Record<string, string> = {};
+  for (const name in headers) {
+    const value = headers[name];
+    if (value === undefined) continue;
+    if (typeof value === 'string') one[name] = value;
+    else one[name] = name === 'set-cookie' ? (value.at(-1) ?? '') : value.join(', ');
+  }
+  return one;
+}

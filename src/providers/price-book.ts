@@ -1,0 +1,199 @@
+import { createHash } from 'node:crypto';
+import type { ModelSettings } from './settings.ts';
+import { ProviderSettingsError } from './settings-error.ts';
+
+/** Pico-dollars (1e-12 USD) a token: a rate in USD per million tokens with six decimals is one of these exactly. */
+export interface Rates {
+  readonly input: number;
+  readonly output: number;
+  readonly cachedInput: number;
+  readonly cacheWrite: number;
+  readonly cacheWrite1h: number;
+  readonly reasoning: number;
+  readonly audioInput: number;
+  readonly audioOutput: number;
+}
+
+/** Rates up to a length of input and above it. */
+export interface RateCard {
+  readonly rates: Rates;
+  readonly longContext?: { readonly aboveTokens: number; readonly rates: Rates };
+}
+
+/** What a model costs from a moment on. */
+export interface DatedPrice {
+  /** Unix ms; -Infinity where no date is given. */
+  readonly validFrom_ms: number;
+  readonly standard: RateCard;
+  readonly tiers: ReadonlyMap<string, RateCard>;
+  /** Pico-dollars a call of a hosted tool. */
+  readonly toolCalls: ReadonlyMap<string, number>;
+}
+
+/** What a model costs: dated prices, latest first. Immutable; an exchange pins it. */
+export interface ModelPrice {
+  readonly dated: readonly DatedPrice[];
+  /** Everything above as canonical text: the same prices give the same text. */
+  readonly canonical: string;
+}
+
+type PriceSettings = Omit<ModelSettings['other_prices'][number], 'valid_from'> & { readonly valid_from?: string };
+type RateSettings = NonNullable<PriceSettings['service_tiers']>[string];
+type Path = readonly (string | number)[];
+
+/**
+ * A model's prices from its settings; undefined where they name no rate at all (unknown, which is not free). Throws
+ * ProviderSettingsError: half a price, more than six decimals, long context cheaper than short, two prices of one day.
+ */
+export function modelPrice(provider: string, settings: ModelSettings, path: Path): ModelPrice | undefined {
+  const dated: DatedPrice[] = [];
+  const flat = datedPrice(provider, settings, path);
+  if (flat !== undefined) dated.push(flat);
+  settings.other_prices.forEach((other, index) => {
+    const at = [...path, 'other_prices', index];
+    const price = datedPrice(provider, other, at);
+    if (price === undefined) throw new ProviderSettingsError(provider, at, 'A dated price needs its rates.');
+    dated.push(price);
+  });
+  if (dated.length === 0) return undefined;
+  dated.sort((a, b) => b.validFrom_ms - a.validFrom_ms);
+  for (let i = 1; i < dated.length; i += 1) {
+    if (dated[i]?.validFrom_ms === dated[i - 1]?.validFrom_ms) {
+      throw new ProviderSettingsError(provider, path, 'Two prices begin on the same day.');
+    }
+  }
+  return { dated, canonical: JSON.stringify(dated, canonicalValue) };
+}
+
+function canonicalValue(_key: string, value: unknown): unknown {
+  if (value instanceof Map) return [...value].sort(([a], [b]) => (a < b ? -1 : 1));
+  return value === Number.NEGATIVE_INFINITY ? 'always' : value;
+}
+
+function datedPrice(provider: string, settings: PriceSettings, path: Path): DatedPrice | undefined {
+  const priced =
+    Object.keys(settings).some((key) => key.endsWith('_usd_per_mtok')) ||
+    settings.long_context !== undefined ||
+    settings.service_tiers !== undefined ||
+    settings.tool_call_usd !== undefined;
+  if (!priced) return undefined;
+  const base = ratesOf(provider, settings, path, undefined);
+  const standard = withLongContext(provider, base, settings.long_context, path);
+  const tiers = new Map<string, RateCard>();
+  for (const [tier, tierSettings] of Object.entries(settings.service_tiers ?? {})) {
+    const tierPath = [...path, 'service_tiers', tier];
+    tiers.set(tier, tierCard(provider, tierSettings, standard, tierPath));
+  }
+  const toolCalls = new Map<string, number>();
+  for (const [tool, usd] of Object.entries(settings.tool_call_usd ?? {})) {
+    toolCalls.set(tool, exact(provider, usd, [...path, 'tool_call_usd', tool]) * 1_000_000);
+  }
+  return { validFrom_ms: validFrom(provider, settings.valid_from, path), standard, tiers, toolCalls };
+}
+
+function validFrom(provider: string, day: string | undefined, path: Path): number {
+  if (day === undefined) return Number.NEGATIVE_INFINITY;
+  const at = Date.parse(`${day}T00:00:00Z`);
+  if (Number.isNaN(at)) throw new ProviderSettingsError(provider, [...path, 'valid_from'], `${day} is not a day.`);
+  return at;
+}
+
+/**
+ * A tier that says nothing of long context keeps the standard's surcharge where that is dearer: a price may be told too
+ * high where nobody wrote it down, never too low.
+ */
+function tierCard(provider: string, settings: RateSettings, standard: RateCard, path: Path): RateCard {
+  const rates = ratesOf(provider, settings, path, standard.rates);
+  if (settings.long_context !== undefined) return withLongContext(provider, rates, settings.long_context, path);
+  if (standard.longContext === undefined) return { rates };
+  return { rates, longContext: { ...standard.longContext, rates: dearer(rates, standard.longContext.rates) } };
+}
+
+function withLongContext(
+  provider: string,
+  rates: Rates,
+  settings: PriceSettings['long_context'],
+  path: Path,
+): RateCard {
+  if (settings === undefined) return { rates };
+  const at = [...path, 'long_context'];
+  const long = ratesOf(provider, settings, at, rates);
+  for (const kind of rateKinds) {
+    // One more token must never make a call cheaper, or a hold for fewer tokens would not cover it.
+    if (long[kind] < rates[kind]) throw new ProviderSettingsError(provider, at, 'Long context cannot be cheaper.');
+  }
+  return { rates, longContext: { aboveTokens: settings.above_tokens, rates: long } };
+}
+
+const rateKinds = [
+  'input',
+  'output',
+  'cachedInput',
+  'cacheWrite',
+  'cacheWrite1h',
+  'reasoning',
+  'audioInput',
+  'audioOutput',
+] as const satisfies readonly (keyof Rates)[];
+
+function dearer(a: Rates, b: Rates): Rates {
+  const rates = { ...a };
+  for (const kind of rateKinds) rates[kind] = Math.max(a[kind], b[kind]);
+  return rates;
+}
+
+/** Rates with what is left out filled in: from the own input or output where those are given, else from `base`. */
+function ratesOf(provider: string, settings: RateSettings, path: Path, base: Rates | undefined): Rates {
+  const own = (key: keyof RateSettings & `${string}_usd_per_mtok`): number | undefined =>
+    settings[key] === undefined ? undefined : exact(provider, settings[key], [...path, key]);
+  const input = own('input_usd_per_mtok') ?? base?.input;
+  const output = own('output_usd_per_mtok') ?? base?.output;
+  if (input === undefined || output === undefined) {
+    throw new ProviderSettingsError(provider, path, 'A price needs input_usd_per_mtok and output_usd_per_mtok.');
+  }
+  const fromInput = (kind: keyof Rates): number => inherited(base, kind, input, base?.input);
+  const fromOutput = (kind: keyof Rates): number => inherited(base, kind, output, base?.output);
+  const cacheWrite = own('cache_write_usd_per_mtok') ?? fromInput('cacheWrite');
+  return {
+    input,
+    output,
+    cachedInput: own('cached_input_usd_per_mtok') ?? fromInput('cachedInput'),
+    cacheWrite,
+    cacheWrite1h:
+      own('cache_write_1h_usd_per_mtok') ?? Math.max(cacheWrite, base === undefined ? 0 : fromInput('cacheWrite1h')),
+    reasoning: own('reasoning_usd_per_mtok') ?? fromOutput('reasoning'),
+    audioInput: own('audio_input_usd_per_mtok') ?? fromInput('audioInput'),
+    audioOutput: own('audio_output_usd_per_mtok') ?? fromOutput('audioOutput'),
+  };
+}
+
+/**
+ * A kind nobody gave: at first the main rate itself, in a tier or a long context the base's in proportion, since
+ * surcharges and discounts are told for the main rates and hold for all (reasoning follows output in a batch).
+ */
+function inherited(base: Rates | undefined, kind: keyof Rates, main: number, baseMain: number | undefined): number {
+  if (base === undefined || baseMain === undefined) return main;
+  return baseMain === 0 ? base[kind] : Math.ceil((base[kind] * main) / baseMain);
+}
+
+function exact(provider: string, usd: number, path: Path): number {
+  const pico = Math.round(usd * 1_000_000);
+  // Written back and compared: 0.15 * 1e6 is not exactly 150000 in binary, six decimals are what is meant.
+  if (Math.abs(usd - pico / 1_000_000) > 1e-12 * Math.max(1, usd)) {
+    throw new ProviderSettingsError(provider, path, `${usd} has more than six decimals.`);
+  }
+  return pico;
+}
+
+/** A short name of all prices in force: the same prices have the same name, whatever the order of providers. */
+export function priceBookVersion(
+  providers: readonly {
+    readonly id: string;
+    readonly models: readonly { readonly name: string; readonly price?: ModelPrice }[];
+  }[],
+): string {
+  const lines = providers.flatMap((provider) =>
+    provider.models.map((model) => JSON.stringify([provider.id, model.name, model.price?.canonical ?? null])),
+  );
+  return createHash('sha256').update(lines.sort().join('\n')).digest('hex').slice(0, 16);
+}

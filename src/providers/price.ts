@@ -1,0 +1,145 @@
+import type { Usage } from '../exchange/index.ts';
+import type { DatedPrice, ModelPrice, RateCard, Rates } from './price-book.ts';
+
+/** Nano-dollars, an integer; the ledger's unit. */
+type NanoUsd = number;
+
+export interface PriceOptions {
+  /** The tier the request asked for; the one the usage tells wins, since that is what is billed. */
+  readonly serviceTier?: string;
+}
+
+/**
+ * What this usage costs with the price of that moment: every part exact, rounded up once to a nano-dollar. The one
+ * function for estimate and settlement. Undefined: the price is unknown (none has begun), or a number of tokens that is
+ * not free is missing. Never negative; what passes 2^53 nano-dollars (nine million dollars) is told as 2^53 - 1.
+ */
+export function price(book: ModelPrice, usage: Usage, at_ms: number, options: PriceOptions = {}): NanoUsd | undefined {
+  const dated = priceAt(book, at_ms);
+  if (dated === undefined) return undefined;
+  const card = cardFor(dated, usage.serviceTier ?? options.serviceTier);
+  const input = tokens(usage.input);
+  const rates = ratesFor(card, input ?? 0);
+  const output = tokens(usage.output);
+  if (input === undefined && rates.input > 0) return undefined;
+  if (output === undefined && rates.output > 0) return undefined;
+
+  const cacheRead = tokens(usage.cacheRead) ?? 0;
+  const cacheWrite = tokens(usage.cacheWrite) ?? 0;
+  const hour = Math.min(tokens(usage.cacheWrite1h) ?? 0, cacheWrite);
+  const audioInput = tokens(usage.audioInput) ?? 0;
+  const reasoning = tokens(usage.reasoning) ?? 0;
+  const audioOutput = tokens(usage.audioOutput) ?? 0;
+  const parts = [
+    Math.max(0, (input ?? 0) - cacheRead - cacheWrite - audioInput),
+    rates.input,
+    cacheRead,
+    rates.cachedInput,
+    cacheWrite - hour,
+    rates.cacheWrite,
+    hour,
+    rates.cacheWrite1h,
+    audioInput,
+    rates.audioInput,
+    Math.max(0, (output ?? 0) - reasoning - audioOutput),
+    rates.output,
+    reasoning,
+    rates.reasoning,
+    audioOutput,
+    rates.audioOutput,
+  ];
+  if (usage.toolCalls !== undefined) {
+    for (const tool in usage.toolCalls) {
+      parts.push(tokens(usage.toolCalls[tool]) ?? 0, dated.toolCalls.get(tool) ?? 0);
+    }
+  }
+  return nanoDollars(parts);
+}
+
+export interface WorstCase {
+  /** Upper bound of input tokens, cached ones included. */
+  readonly input: number;
+  /** Upper bound of output tokens over all choices, reasoning included. */
+  readonly output: number;
+  /** Whether audio may be among them; default no. */
+  readonly audio?: boolean;
+  /** Whether input may be written to a cache, which can be dearer than not caching it; default yes. */
+  readonly cacheWrites?: boolean;
+  readonly toolCalls?: Readonly<Record<string, number>>;
+}
+
+/**
+ * The dearest usage within these bounds: what to hold is `price(book, worstUsage(...), at_ms)`. A tier that was asked
+ * for may be answered by the standard one, so the dearer of the two is taken.
+ */
+export function worstUsage(book: ModelPrice, bounds: WorstCase, at_ms: number, options: PriceOptions = {}): Usage {
+  const dated = priceAt(book, at_ms);
+  const plain: Usage = {
+    input: bounds.input,
+    output: bounds.output,
+    ...(bounds.toolCalls === undefined ? undefined : { toolCalls: bounds.toolCalls }),
+  };
+  if (dated === undefined) return plain;
+  const standard = dearestSplit(ratesFor(dated.standard, bounds.input), bounds, plain);
+  const tier = options.serviceTier === undefined ? undefined : dated.tiers.get(options.serviceTier);
+  if (tier === undefined) return standard;
+  const tiered = {
+    ...dearestSplit(ratesFor(tier, bounds.input), bounds, plain),
+    ...(options.serviceTier === undefined ? undefined : { serviceTier: options.serviceTier }),
+  };
+  const asStandard = { ...standard, serviceTier: 'standard' };
+  return (price(book, tiered, at_ms) ?? 0) > (price(book, asStandard, at_ms) ?? 0) ? tiered : asStandard;
+}
+
+function dearestSplit(rates: Rates, { input, output, audio, cacheWrites }: WorstCase, plain: Usage): Usage {
+  const write = cacheWrites === false ? 0 : Math.max(rates.cacheWrite, rates.cacheWrite1h);
+  const audioInput = audio === true ? rates.audioInput : 0;
+  const dearest = Math.max(rates.input, rates.cachedInput, write, audioInput);
+  let inputs: Usage = {};
+  if (dearest > rates.input) {
+    if (dearest === audioInput) inputs = { audioInput: input };
+    else if (dearest === rates.cachedInput) inputs = { cacheRead: input };
+    else inputs = { cacheWrite: input, cacheWrite1h: dearest === rates.cacheWrite1h ? input : 0 };
+  }
+  const audioOutput = audio === true ? rates.audioOutput : 0;
+  let outputs: Usage = {};
+  if (rates.reasoning > rates.output && rates.reasoning >= audioOutput) outputs = { reasoning: output };
+  else if (audioOutput > rates.output) outputs = { audioOutput: output };
+  return { ...plain, ...inputs, ...outputs };
+}
+
+function priceAt(book: ModelPrice, at_ms: number): DatedPrice | undefined {
+  for (const dated of book.dated) if (dated.validFrom_ms <= at_ms) return dated;
+  return undefined;
+}
+
+function cardFor(dated: DatedPrice, tier: string | undefined): RateCard {
+  return (tier === undefined ? undefined : dated.tiers.get(tier)) ?? dated.standard;
+}
+
+function ratesFor(card: RateCard, input: number): Rates {
+  return card.longContext !== undefined && input > card.longContext.aboveTokens ? card.longContext.rates : card.rates;
+}
+
+/** A provider's number as a count of tokens: whole, not negative; undefined where it told none. */
+function tokens(count: number | undefined): number | undefined {
+  if (count === undefined || Number.isNaN(count)) return undefined;
+  return Math.min(Math.max(0, Math.ceil(count)), Number.MAX_SAFE_INTEGER);
+}
+
+/** Counts and pico-dollar rates in turn, multiplied, added and rounded up once. */
+function nanoDollars(parts: readonly number[]): NanoUsd {
+  let pico = 0;
+  for (let i = 0; i < parts.length; i += 2) pico += (parts[i] ?? 0) * (parts[i + 1] ?? 0);
+  // Beyond 2^53 a double is no longer exact; every sum of exact parts below it is.
+  if (pico > Number.MAX_SAFE_INTEGER) return bigNanoDollars(parts);
+  const rest = pico % 1000;
+  return (pico - rest) / 1000 + (rest > 0 ? 1 : 0);
+}
+
+function bigNanoDollars(parts: readonly number[]): NanoUsd {
+  let pico = 0n;
+  for (let i = 0; i < parts.length; i += 2) pico += BigInt(parts[i] ?? 0) * BigInt(parts[i + 1] ?? 0);
+  const nano = (pico + 999n) / 1000n;
+  return nano > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(nano);
+}

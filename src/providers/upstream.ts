@@ -1,0 +1,80 @@
+import type { Failure } from '../exchange/index.ts';
+
+/**
+ * Ends a call from outside: one for each exchange or attempt, made before `send` and good for every `send` it is handed
+ * to, one at a time. Lighter than an AbortSignal: a slot, not an event target.
+ */
+export class Abort {
+  #reason: Failure | undefined;
+  #listener: ((reason: Failure) => void) | undefined;
+
+  /** Why it was aborted; undefined while it was not. */
+  get reason(): Failure | undefined {
+    return this.#reason;
+  }
+
+  /** Ends the call under way, if any, and every later one. Only the first reason counts. */
+  abort(reason: Failure): void {
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    const listener = this.#listener;
+    this.#listener = undefined;
+    listener?.(reason);
+  }
+
+  /** For implementations of `send`: who is told. Told at once where it is over already. */
+  attach(listener: (reason: Failure) => void): void {
+    if (this.#reason !== undefined) listener(this.#reason);
+    else this.#listener = listener;
+  }
+
+  /** For implementations of `send`: the call is over, nobody needs to be told. */
+  detach(): void {
+    this.#listener = undefined;
+  }
+}
+
+export interface UpstreamCall {
+  /** Path with query below the provider's origin, from `Provider.requestPath`. */
+  readonly path: string;
+  /** Default POST. */
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** From `requestHeaders`. The provider's own headers (credentials, encoding) are added by `send` and win. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Buffer;
+  readonly abort?: Abort;
+  /** Until a connection is there; waiting for a free one counts. */
+  readonly connect_timeout_ms: number;
+  /** From `send` to the first byte of the body. For plain replies that is nearly the whole call. */
+  readonly first_byte_timeout_ms: number;
+  /** From `send` to the last byte. */
+  readonly total_timeout_ms: number;
+  /** Longest silence between two pieces of the body, counted in whole seconds; unlimited where it is left out. */
+  readonly idle_timeout_ms?: number;
+}
+
+/** Hears the body. Exactly one of `end` and `error` comes, last; neither after `abort`. */
+export interface UpstreamSink {
+  data(chunk: Buffer): void;
+  end(): void;
+  error(failure: Failure): void;
+}
+
+/** A reply whose head is there. Encoded bodies are decoded already. */
+export interface UpstreamReply {
+  readonly status: number;
+  /** Names in lower case; repeated ones joined with a comma. `set-cookie` is among them, not joined: the last counts. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Name, value, name, value ... as the provider wrote them. */
+  readonly rawHeaders: readonly string[];
+  /**
+   * Starts the body, once. What came already is handed over before `read` returns; the rest as it comes, with no
+   * promise in between. Nobody reads: at most 256 KiB are kept, then the provider is held.
+   */
+  read(sink: UpstreamSink): void;
+  /** Holds the provider (TCP backpressure). At most the chunk being handed over comes after it. */
+  pause(): void;
+  resume(): void;
+  /** Ends the call and destroys its connection at once. Harmless once the reply is over. */
+  abort(reason: Failure): void;
+}

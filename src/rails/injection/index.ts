@@ -1,0 +1,3 @@
+export { injectionRail, injectionScore, measureSlices } from './rail.ts';
+export { type NormalisedText, normalise } from './normalise.ts';
+export { injectionThresholds, type InjectionProfile, profileOf } from './thresholds.ts';

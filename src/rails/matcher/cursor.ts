@@ -1,0 +1,263 @@
+import { type Fire, fresh, type Live } from './determinise.ts';
+import type { Machine } from './machine.ts';
+import type { Definition } from './nfa.ts';
+import { SpanList } from './span-list.ts';
+
+/** No text waits for longer than so many units: a candidate that passes it is withheld unproven, never released. */
+export const heldMax = 4096;
+/** Of a sliding run, so many characters before its end count (RFC 5321: a local part has at most 64). */
+const slideMax = 64;
+/** So many units of text are kept for checks; a longer match is taken unchecked: redact, never release. */
+const keptMask = 2047;
+const none: readonly number[] = [];
+const unknown = -1;
+const slideMask = slideMax - 1;
+/** A lane with more spans than this cannot be judged. */
+export const spansMax = 100_000;
+
+/** How a check gets the text of a match from the units as they were fed (unescaping, folding). */
+export type TextOf = (units: string, definition: Definition) => string;
+
+/** Told of every confirmed match as it is, before matches merge. */
+export type MatchListener = (start: number, end: number, definition: Definition) => void;
+
+/**
+ * Reads characters, keeps the starts of live threads and finds spans. It knows characters and their places in the
+ * lane; how they are spelled (surrogates, JSON escapes) is its owner's business.
+ */
+export class Cursor {
+  readonly machine: Machine;
+  readonly list = new SpanList();
+  /** The units of the lane so far, the last `keptMask + 1` of them. */
+  readonly kept = new Uint16Array(keptMask + 1);
+  /** While inside a JSON primitive: where it began; a match then takes all of it, quoted. */
+  whole = -1;
+  listener: MatchListener | undefined;
+  readonly #textOf: TextOf;
+  readonly #slide = new Int32Array(slideMax);
+  #read = 0;
+  #starts = new Int32Array(8);
+  #spare = new Int32Array(8);
+  #groups = 0;
+  #state: number;
+  #live: Live;
+  #generation: number;
+  /** No thread can be over `heldMax` before this place; reckoned anew when it is reached. */
+  #limit = heldMax;
+
+  constructor(machine: Machine, textOf: TextOf, listener: MatchListener | undefined) {
+    this.machine = machine;
+    this.#textOf = textOf;
+    this.listener = listener;
+    this.#state = machine.start;
+    this.#live = machine.live(machine.start);
+    this.#generation = machine.generation;
+  }
+
+  get tooMany(): boolean {
+    return this.list.spans.length > spansMax;
+  }
+
+  /** Must come before reading: another lane may have emptied the cache meanwhile. */
+  wake(): void {
+    if (this.#generation === this.machine.generation) return;
+    this.#state = this.machine.intern(this.#live);
+    this.#generation = this.machine.generation;
+  }
+
+  /** Must come after reading. */
+  rest(): void {
+    this.#live = this.machine.live(this.#state);
+  }
+
+  /** Begins a text of its own at the next character. What is live must have been finished. */
+  begin(): void {
+    this.#state = this.machine.start;
+    this.#groups = 0;
+  }
+
+  /**
+   * Reads the units `from` to `to` of `text`, the first at lane offset `at`, as far as they are characters of their
+   * own. Returns the index of the first unit it did not read: a half of a pair, or `to`.
+   */
+  readUnits(text: string, from: number, to: number, at: number): number {
+    const classes = this.machine.determiniser.tables.alphabet.ofUnit;
+    const kept = this.kept;
+    const slide = this.#slide;
+    let table = this.machine.table;
+    let state = this.#state;
+    let read = this.#read;
+    const shift = at - from;
+    let i = from;
+    for (; i < to; i += 1) {
+      const unit = text.charCodeAt(i);
+      const cls = classes[unit] ?? 0;
+      if (cls === 0xffff) break;
+      const place = i + shift;
+      kept[place & keptMask] = unit;
+      const cell = table[state + cls] ?? unknown;
+      if (cell >= 0 && place < this.#limit) {
+        state = cell;
+        slide[read & slideMask] = place;
+        read += 1;
+        continue;
+      }
+      this.#state = state;
+      this.#read = read;
+      this.#readClass(cls, place, place + 1);
+      state = this.#state;
+      read = this.#read;
+      table = this.machine.table;
+    }
+    this.#state = state;
+    this.#read = read;
+    return i;
+  }
+
+  /** Keeps a unit that is read as part of a longer spelling. */
+  keep(unit: number, at: number): void {
+    this.kept[at & keptMask] = unit;
+  }
+
+  /** A unit kept, one of the last `keptMask + 1`. */
+  keptAt(place: number): number {
+    return this.kept[place & keptMask] ?? 0;
+  }
+
+  /** Reads one code point that stands in units `at` to `after` of the lane. */
+  readPoint(point: number, at: number, after: number): void {
+    const alphabet = this.machine.determiniser.tables.alphabet;
+    const cls = point < 0x10000 ? (alphabet.ofUnit[point] ?? 0) : 0xffff;
+    this.#readClass(cls === 0xffff ? alphabet.ofPoint(point) : cls, at, after);
+  }
+
+  #readClass(cls: number, at: number, after: number): void {
+    if (at >= this.#limit) this.#withholdOverdue(at);
+    const cell = this.machine.table[this.#state + cls] ?? unknown;
+    if (cell < 0) {
+      this.#act(cls, at, after);
+      return;
+    }
+    this.#state = cell;
+    this.#count(at);
+  }
+
+  #act(cls: number, at: number, after: number): void {
+    const machine = this.machine;
+    const live = machine.live(this.#state);
+    let action = machine.action(this.#state, cls);
+    if (action.checks.length > 0) {
+      let passed = 0;
+      action.checks.forEach((check, bit) => {
+        const definition = machine.definitions[check.definition];
+        const start = check.from === fresh ? at : this.#startOf(check.from, live);
+        if (definition !== undefined && this.#confirmed(definition, start, after)) passed |= 1 << bit;
+      });
+      if (passed !== 0) action = machine.variant(live, cls, action, passed);
+    }
+    for (const fire of action.before) this.#fire(fire, this.#sourceOf(fire, live, at), at);
+    // Starts are taken before the character counts: a sliding start would move with it.
+    const count = action.from.length;
+    if (count > this.#spare.length) this.#spare = new Int32Array(count * 2);
+    for (let group = 0; group < count; group += 1) {
+      const from = action.from[group] ?? fresh;
+      if (from === fresh) this.#spare[group] = at;
+      else this.#spare[group] = action.slides[group] === 1 ? this.#startOf(from, live) : (this.#starts[from] ?? at);
+    }
+    const ending = action.after.length === 0 ? none : action.after.map((fire) => this.#sourceOf(fire, live, at));
+    this.#count(at);
+    action.after.forEach((fire, index) => {
+      this.#fire(fire, ending[index] ?? at, after);
+    });
+    const starts = this.#starts;
+    this.#starts = this.#spare;
+    this.#spare = starts;
+    this.#groups = count;
+    this.#state = action.next;
+    this.#generation = action.generation;
+  }
+
+  #count(at: number): void {
+    this.#slide[this.#read & slideMask] = at;
+    this.#read += 1;
+  }
+
+  #sourceOf(fire: Fire, live: Live, at: number): number {
+    return fire.from === fresh ? at : this.#startOf(fire.from, live);
+  }
+
+  /** Where a live group's match would begin. */
+  #startOf(group: number, live: Live): number {
+    const start = this.#starts[group] ?? 0;
+    if (!live.groups[group]?.slides || this.#read < slideMax) return start;
+    const slid = this.#slide[this.#read & slideMask] ?? 0;
+    return Math.max(slid, start);
+  }
+
+  #fire(fire: Fire, start: number, boundary: number): void {
+    const definition = this.machine.definitions[fire.definition];
+    if (definition === undefined) return;
+    const end = fire.back === 0 ? boundary : (this.#slide[(this.#read - fire.back) & slideMask] ?? boundary);
+    if (end <= start) return;
+    if (fire.confirms && !this.#confirmed(definition, start, end)) return;
+    this.listener?.(start, end, definition);
+    if (this.whole >= 0) this.list.add(this.whole, end, definition, true);
+    else this.list.add(start, end, definition, false);
+  }
+
+  #confirmed(definition: Definition, start: number, end: number): boolean {
+    if (definition.check === undefined || end - start > keptMask) return true;
+    let units = '';
+    for (let place = start; place < end; place += 1) units += String.fromCharCode(this.kept[place & keptMask] ?? 0);
+    return definition.check(this.#textOf(units, definition));
+  }
+
+  #withholdOverdue(at: number): void {
+    const live = this.machine.live(this.#state);
+    let earliest = at;
+    for (let group = 0; group < this.#groups; group += 1) {
+      const held = live.groups[group];
+      if (held === undefined || held.slides) continue;
+      const start = this.#starts[group] ?? at;
+      const from = this.list.at(start)?.end ?? start;
+      if (at - from >= heldMax) {
+        const index = this.machine.determiniser.definitionOf(held.states[0] ?? 0);
+        const definition = this.machine.definitions[index];
+        if (definition !== undefined) {
+          this.list.add(this.whole >= 0 ? this.whole : start, at, definition, this.whole >= 0);
+        }
+      } else if (from < earliest) earliest = from;
+    }
+    this.#limit = earliest + heldMax;
+  }
+
+  /** The text (or the scalar) ends at `at`: what waited for what follows is answered. */
+  finish(at: number): void {
+    const live = this.machine.live(this.#state);
+    const action = this.machine.action(this.#state, this.machine.edge);
+    for (const fire of action.before) this.#fire(fire, this.#sourceOf(fire, live, at), at);
+    this.#state = this.machine.start;
+    this.#generation = this.machine.generation;
+    this.#groups = 0;
+  }
+
+  /** The first unit before `at` that is not final: what a live thread may still withhold, or begin a span with. */
+  undecided(at: number): number {
+    this.list.closeAll();
+    if (this.#groups === 0) return at;
+    const live = this.machine.live(this.#state);
+    let first = at;
+    for (let group = 0; group < this.#groups; group += 1) {
+      const start = this.#startOf(group, live);
+      const span = this.list.spans.length === 0 ? undefined : this.list.at(start);
+      if (span !== undefined) this.list.leaveOpen(span);
+      const from = span?.end ?? start;
+      if (from < first) first = from;
+    }
+    return first;
+  }
+
+  get mayMatchInNumber(): boolean {
+    return this.machine.mayMatchInNumber(this.#state);
+  }
+}

@@ -1,0 +1,151 @@
+import type { Amount, Budget, BudgetState, Rate, RateState, Refusal, Reserved } from '../ledger.ts';
+import { rateOfKey } from '../rate-key.ts';
+import { budgetOfKey } from '../window-key.ts';
+import type { Organization } from './organization.ts';
+import { Ring } from './ring.ts';
+import { amountIn, type Counter, type Hold, type Joining, type Seats } from './state.ts';
+
+/** What a call may hold, or what refused it. Nothing is changed but the limits in force. */
+export interface Admission extends Joining {
+  readonly counters: Counter[];
+  readonly rings: Ring[];
+  readonly seats: Seats[];
+  /** The budget that governs each counter: the strictest that refuses, else the lowest. */
+  readonly governing: Budget[];
+  refusal: Refusal | undefined;
+}
+
+/** Checks every limit against the amount. `hold` is the one being amended: what it already holds is asked only for more. */
+export function admit(
+  org: Organization,
+  amount: Amount,
+  budgets: readonly Budget[],
+  rates: readonly Rate[],
+  now_ms: number,
+  hold?: Hold,
+): Admission {
+  const admission: Admission = { counters: [], rings: [], seats: [], governing: [], refusal: undefined };
+  for (const budget of budgets) {
+    const counter = org.counter(budget, now_ms);
+    const asked = amountIn(budget.unit, amount) - (hold?.counters.includes(counter) ? amountIn(budget.unit, hold) : 0);
+    if (exceeds(counter, budget, asked)) {
+      admission.refusal = { kind: 'budget', asked, ...budgetState(budget, counter) };
+      return admission;
+    }
+    const place = admission.counters.indexOf(counter);
+    if (place < 0) {
+      admission.counters.push(counter);
+      admission.governing.push(budget);
+    } else if (stricter(budget, admission.governing[place])) {
+      admission.governing[place] = budget;
+    }
+  }
+  for (const rate of rates) {
+    const limited = org.rate(rate);
+    if (limited instanceof Ring) {
+      const asked = askedOfRing(limited, amount, now_ms, hold);
+      if (overflows(limited, rate.limit, asked)) {
+        admission.refusal = refusedByRing(rate, limited, asked, now_ms);
+        return admission;
+      }
+      if (!admission.rings.includes(limited)) admission.rings.push(limited);
+    } else {
+      const asked = hold?.seats.includes(limited) && !hold.provisional ? 0 : 1;
+      if (asked > 0 && limited.taken + asked > rate.limit) {
+        admission.refusal = { kind: 'rate', asked, retry_after_ms: seat_retry_ms, ...rateState(rate, limited, now_ms) };
+        return admission;
+      }
+      if (!admission.seats.includes(limited)) admission.seats.push(limited);
+    }
+  }
+  return admission;
+}
+
+/** A seat is free when some call ends: nobody knows when, so a caller is asked to come back soon. */
+export const seat_retry_ms = 1_000;
+
+/** More of what is held already, under the limits last asked for. */
+export function admitMore(hold: Hold, amount: Amount, named: Admission, now_ms: number): Refusal | undefined {
+  for (const counter of hold.counters) {
+    if (named.counters.includes(counter)) continue;
+    const budget = budgetOf(counter);
+    const asked = amountIn(counter.unit, amount) - amountIn(counter.unit, hold);
+    if (exceeds(counter, budget, asked)) return { kind: 'budget', asked, ...budgetState(budget, counter) };
+  }
+  for (const { ring } of hold.rings) {
+    if (named.rings.includes(ring)) continue;
+    const asked = askedOfRing(ring, amount, now_ms, hold);
+    const rate = ring.rate ?? rateOfKey(ring.key, ring.limit);
+    if (overflows(ring, ring.limit, asked)) return refusedByRing(rate, ring, asked, now_ms);
+  }
+  if (!hold.provisional) return undefined;
+  for (const seats of hold.seats) {
+    if (named.seats.includes(seats) || seats.taken < seats.limit) continue;
+    const rate = seats.rate ?? rateOfKey(seats.key, seats.limit);
+    return { kind: 'rate', asked: 1, retry_after_ms: seat_retry_ms, ...rateState(rate, seats, now_ms) };
+  }
+  return undefined;
+}
+
+/** The answer to a hold: every limit as it stands. */
+export function held(
+  org: Organization,
+  budgets: readonly Budget[],
+  rates: readonly Rate[],
+  now_ms: number,
+): Extract<Reserved, { outcome: 'held' }> {
+  return {
+    outcome: 'held',
+    budgets: budgets.map((budget) => budgetState(budget, org.counter(budget, now_ms))),
+    rates: rates.map((rate) => rateState(rate, org.rate(rate), now_ms)),
+  };
+}
+
+export function budgetState(budget: Budget, counter: Counter): BudgetState {
+  return { budget, spent: counter.spent, held: counter.held, resets_at_ms: counter.end_ms };
+}
+
+export function rateState(rate: Rate, limited: Ring | Seats, now_ms: number): RateState {
+  if (!(limited instanceof Ring)) {
+    const { taken } = limited;
+    return { rate, used: taken, remaining: Math.max(0, rate.limit - taken), reset_ms: 0 };
+  }
+  limited.advance(now_ms);
+  const { used } = limited;
+  return { rate, used, remaining: Math.max(0, rate.limit - used), reset_ms: limited.reset_ms(now_ms) };
+}
+
+/** As it was asked for last, or what its key and its journal tell of it. */
+export function budgetOf(counter: Counter): Budget {
+  if (counter.budget !== undefined) return counter.budget;
+  const known = budgetOfKey(counter.key)?.budget;
+  if (known === undefined) throw new Error(`'${counter.key}' is no key of a budget`);
+  return { ...known, limit: counter.limit, hard: counter.hard, warnPercent: [] };
+}
+
+function exceeds(counter: Counter, budget: Budget, asked: number): boolean {
+  // Beyond 2^53 sums are not exact, so a budget that only counts stops there as well.
+  const limit = budget.hard ? budget.limit : Number.MAX_SAFE_INTEGER;
+  return asked > 0 && counter.spent + counter.held + asked > limit;
+}
+
+function stricter(budget: Budget, than: Budget | undefined): boolean {
+  if (than === undefined || budget.hard !== than.hard) return budget.hard;
+  return budget.limit < than.limit;
+}
+
+function askedOfRing(ring: Ring, amount: Amount, now_ms: number, hold: Hold | undefined): number {
+  ring.advance(now_ms);
+  const share = hold?.rings.find((one) => one.ring === ring);
+  if (ring.unit === 'requests') return share === undefined ? 1 : 0;
+  return share === undefined || hold === undefined ? amount.tokens : amount.tokens - hold.tokens;
+}
+
+function overflows(ring: Ring, limit: number, asked: number): boolean {
+  return asked > 0 && ring.used + asked > limit;
+}
+
+function refusedByRing(rate: Rate, ring: Ring, asked: number, now_ms: number): Refusal {
+  const retry_after_ms = ring.retry_ms(now_ms, ring.used + asked - rate.limit);
+  return { kind: 'rate', asked, retry_after_ms, ...rateState(rate, ring, now_ms) };
+}

@@ -1,0 +1,213 @@
+import { closeSync, fdatasync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { LedgerUnavailable } from '../ledger.ts';
+import { frame } from './frames.ts';
+
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+  readonly undo: (() => void) | undefined;
+}
+
+/** An open segment; closed once nothing is being flushed to it any more. */
+interface Segment {
+  readonly file: string;
+  readonly fd: number;
+  size: number;
+  flushing: number;
+  retired: boolean;
+}
+
+export interface JournalOptions {
+  readonly fsync: 'group' | 'always';
+  readonly segment_bytes_max: number;
+  /** Writes the next segment with a snapshot at its head, and says where it is. */
+  readonly rotate: () => { readonly file: string; readonly size: number };
+  readonly notice: (message: string) => void;
+}
+
+const group_ms = 50;
+const retry_ms = 200;
+
+/**
+ * The append-only journal. Lines of one turn of the event loop become one frame and one `write`; a verb resolves after
+ * it. What could not be written stays in memory and is written as soon as the disk takes it.
+ */
+export class Journal {
+  readonly #options: JournalOptions;
+  #segment: Segment;
+  #rotate_bytes: number;
+  #pending = '';
+  #waiters: Waiter[] = [];
+  #unsynced: Waiter[] = [];
+  #scheduled = false;
+  #syncing = false;
+  #timer: NodeJS.Timeout | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  /** Why nothing can be written at the moment. */
+  failure: LedgerUnavailable | undefined;
+
+  constructor(file: string, size: number, options: JournalOptions) {
+    this.#options = options;
+    this.#segment = open(file, size);
+    this.#rotate_bytes = options.segment_bytes_max;
+  }
+
+  /** Writes what is pending and says how far the newest segment reaches. Throws `LedgerUnavailable` where it cannot. */
+  position(): { readonly file: string; readonly size: number } {
+    this.#flush();
+    if (this.failure !== undefined) throw this.failure;
+    return { file: this.#segment.file, size: this.#segment.size };
+  }
+
+  line(text: string): void {
+    this.#pending += text;
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(this.#flush);
+  }
+
+  /** Resolves with `value` once every line so far is written (`always`: on the disk). `undo` is called where it cannot be. */
+  commit<T>(value: T, undo?: () => void): Promise<T> {
+    const written = this.#pending === '';
+    if (written && this.#unsynced.length === 0 && !this.#syncing) return Promise.resolve(value);
+    return new Promise<T>((resolve, reject) => {
+      const waiter = { resolve: () => resolve(value), reject, undo };
+      if (written) this.#unsynced.push(waiter);
+      else this.#waiters.push(waiter);
+    });
+  }
+
+  /** Writes what is pending now. */
+  readonly #flush = (): void => {
+    this.#scheduled = false;
+    if (this.#pending === '') return;
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    try {
+      this.#write(this.#pending);
+    } catch (error) {
+      this.#failed(error as Error, waiters);
+      return;
+    }
+    this.#pending = '';
+    if (this.failure !== undefined) {
+      this.failure = undefined;
+      this.#options.notice('the ledger journal can be written again');
+    }
+    if (this.#options.fsync === 'always') {
+      for (const waiter of waiters) this.#unsynced.push(waiter);
+    } else {
+      for (const waiter of waiters) waiter.resolve();
+      this.#timer ??= setTimeout(this.#group, group_ms).unref();
+    }
+    if (this.#segment.size > this.#rotate_bytes) this.#rotate();
+    this.#join();
+  };
+
+  #write(text: string): void {
+    const bytes = frame(text);
+    const segment = this.#segment;
+    try {
+      for (let done = 0; done < bytes.length; ) {
+        done += writeSync(segment.fd, bytes, done, bytes.length - done, segment.size + done);
+      }
+    } catch (error) {
+      ftruncateSync(segment.fd, segment.size);
+      throw error;
+    }
+    segment.size += bytes.length;
+  }
+
+  /** Holds nobody was told of are given back; what was settled stays settled and is written later. */
+  #failed(error: Error, waiters: readonly Waiter[]): void {
+    if (this.failure === undefined) this.#options.notice(`the ledger journal cannot be written: ${error.message}`);
+    this.failure = unavailable('written', error);
+    this.#scheduled = true;
+    for (const waiter of waiters) giveUp(waiter, this.failure);
+    this.#retry = setTimeout(this.#flush, retry_ms).unref();
+  }
+
+  readonly #group = (): void => {
+    this.#timer = undefined;
+    this.#sync(() => {});
+  };
+
+  /** `always`: everything written so far is flushed in one step, and what comes meanwhile in the next. */
+  #join(): void {
+    if (this.#syncing || this.#unsynced.length === 0) return;
+    const waiters = this.#unsynced;
+    this.#unsynced = [];
+    this.#syncing = true;
+    this.#sync((error) => {
+      this.#syncing = false;
+      if (error === null) for (const waiter of waiters) waiter.resolve();
+      else for (const waiter of waiters) giveUp(waiter, unavailable('flushed', error));
+      this.#join();
+    });
+  }
+
+  #sync(done: (error: Error | null) => void): void {
+    const segment = this.#segment;
+    segment.flushing++;
+    fdatasync(segment.fd, (error) => {
+      segment.flushing--;
+      if (error !== null) this.#options.notice(`the ledger journal cannot be flushed: ${error.message}`);
+      done(error);
+      if (segment.retired && segment.flushing === 0) closeSync(segment.fd);
+    });
+  }
+
+  #rotate(): void {
+    const old = this.#segment;
+    try {
+      const { file, size } = this.#options.rotate();
+      this.#segment = open(file, size);
+      this.#rotate_bytes = size + this.#options.segment_bytes_max;
+    } catch (error) {
+      this.#rotate_bytes = old.size + this.#options.segment_bytes_max / 8;
+      this.#options.notice(`the ledger journal cannot start a new segment: ${(error as Error).message}`);
+      return;
+    }
+    this.#retire(old);
+    clearTimeout(this.#timer);
+    this.#group();
+  }
+
+  #retire(segment: Segment): void {
+    segment.retired = true;
+    segment.flushing++;
+    fdatasync(segment.fd, () => {
+      segment.flushing--;
+      if (segment.flushing === 0) closeSync(segment.fd);
+    });
+  }
+
+  /** Writes and flushes all there is. Throws where it cannot. */
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#retry);
+    this.#flush();
+    clearTimeout(this.#timer);
+    clearTimeout(this.#retry);
+    const segment = this.#segment;
+    await new Promise<void>((resolve, reject) => {
+      fdatasync(segment.fd, (error) => (error === null ? resolve() : reject(error)));
+    });
+    segment.retired = true;
+    if (segment.flushing === 0) closeSync(segment.fd);
+    if (this.failure !== undefined) throw this.failure;
+  }
+}
+
+function open(file: string, size: number): Segment {
+  return { file, fd: openSync(file, 'r+'), size, flushing: 0, retired: false };
+}
+
+function giveUp(waiter: Waiter, error: Error): void {
+  waiter.undo?.();
+  waiter.reject(error);
+}
+
+function unavailable(done: 'written' | 'flushed', cause: Error): LedgerUnavailable {
+  return new LedgerUnavailable(`the ledger journal cannot be ${done}: ${cause.message}`, { cause });
+}

@@ -1,0 +1,69 @@
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { lock } from '../lock.ts';
+import type { EmbeddedLedger, EmbeddedLedgerOptions } from './index.ts';
+import { Journal } from './journal.ts';
+import { Embedded } from './ledger.ts';
+import { Scribe } from './records.ts';
+import { discard, load, start } from './segments.ts';
+
+const prune_every = 60;
+
+/**
+ * Opens the ledger kept in this process and journalled to `path`. Throws where another process holds the directory, and
+ * where the journal is damaged in its middle (the message says where); a torn end is cut off with a notice.
+ */
+export async function openEmbeddedLedger(options: EmbeddedLedgerOptions): Promise<EmbeddedLedger> {
+  const { path, clock = Date.now, fsync = 'group', notice = () => {} } = options;
+  const segment_bytes_max = options.segment_bytes_max ?? 32 * 1_048_576;
+  const entries_bytes_max = options.entries_bytes_max ?? 512 * 1_048_576;
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const held = lock(join(path, 'lock'));
+  try {
+    for (const name of readdirSync(path)) if (name.endsWith('.draft')) rmSync(join(path, name));
+    const loaded = load(path, notice);
+    const organizations = loaded?.organizations ?? new Map();
+    let number = loaded?.number ?? 0;
+    const scribe = new Scribe((text) => journal.line(text));
+    const prune = () => {
+      for (const org of organizations.values()) org.prune(clock());
+    };
+    const rotate = () => {
+      prune();
+      scribe.restart();
+      try {
+        const head = `ledger 1 ${number + 1} ${clock()}\n`;
+        const next = start(path, number + 1, fsync === 'always', (line) => {
+          line(head);
+          scribe.snapshot(organizations.values(), line);
+        });
+        number++;
+        discard(path, entries_bytes_max);
+        return next;
+      } catch (error) {
+        // The names went into a draft nobody will read: the old segment has to name everything again.
+        scribe.restart();
+        throw error;
+      }
+    };
+    // Always a fresh segment: numbers of names start anew with this process.
+    const first = rotate();
+    const journal = new Journal(first.file, first.size, { fsync, segment_bytes_max, rotate, notice });
+    const reap_interval_ms = options.reap_interval_ms ?? 1_000;
+    let ticks = 0;
+    const tick = () => {
+      void ledger.reap().catch((error: Error) => notice(`abandoned holds could not be settled: ${error.message}`));
+      if (++ticks % prune_every === 0) prune();
+    };
+    const timer = reap_interval_ms === 0 ? undefined : setInterval(tick, reap_interval_ms).unref();
+    const closed = () => {
+      clearInterval(timer);
+      held.release();
+    };
+    const ledger = new Embedded({ directory: path, organizations, journal, scribe, clock, closed });
+    return ledger;
+  } catch (error) {
+    held.release();
+    throw error;
+  }
+}

@@ -1,0 +1,142 @@
+import type { Budget, Rate } from '../ledger.ts';
+import { rateKey, slotting } from '../rate-key.ts';
+import { kept_ms, windowKey } from '../window-key.ts';
+import { Ring } from './ring.ts';
+import type { Counter, Hold, Seats } from './state.ts';
+
+/** Settled ids remembered, so that a second delivery is told apart from an unknown one. */
+const settled_max = 32_768;
+
+/** All state of one organisation. */
+export class Organization {
+  readonly id: string;
+  readonly counters = new Map<string, Counter>();
+  readonly rings = new Map<string, Ring>();
+  readonly seats = new Map<string, Seats>();
+  /** Open and provisional. */
+  readonly holds = new Map<string, Hold>();
+  mark = 0;
+  #settled = new Set<string>();
+  #settledBefore = new Set<string>();
+  readonly #ofBudget = new WeakMap<Budget, { counter: Counter; start_ms: number }>();
+  readonly #ofRate = new WeakMap<Rate, Ring | Seats>();
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  /** The counter of a budget at a moment, made where missing. */
+  counter(budget: Budget, now_ms: number): Counter {
+    const known = this.#ofBudget.get(budget);
+    if (known !== undefined && !known.counter.dropped && now_ms >= known.start_ms) {
+      if (known.counter.end_ms === 0 || now_ms < known.counter.end_ms) return known.counter;
+    }
+    const { key, start_ms, end_ms } = windowKey(budget, now_ms);
+    const counter =
+      this.counters.get(key) ??
+      this.addCounter(key, budget.unit, end_ms, end_ms + (budget.window === 'total' ? 0 : kept_ms[budget.window]));
+    this.#ofBudget.set(budget, { counter, start_ms });
+    return counter;
+  }
+
+  addCounter(key: string, unit: Budget['unit'], end_ms: number, keep_until_ms: number): Counter {
+    const counter: Counter = {
+      key,
+      unit,
+      end_ms,
+      keep_until_ms: end_ms === 0 ? Number.POSITIVE_INFINITY : keep_until_ms,
+      limit: 0,
+      hard: false,
+      spent: 0,
+      held: 0,
+      requests: 0,
+      tokens: 0,
+      budget: undefined,
+      mark: 0,
+      dropped: false,
+    };
+    this.counters.set(key, counter);
+    return counter;
+  }
+
+  /** The window or the seats of a rate, made where missing. */
+  rate(rate: Rate): Ring | Seats {
+    const known = this.#ofRate.get(rate);
+    if (known !== undefined && !known.dropped) return known;
+    const key = rateKey(rate);
+    const found =
+      rate.unit === 'concurrent' ? this.addSeats(key) : this.addRing(key, rate.unit, slotting(rate.window_ms));
+    this.#ofRate.set(rate, found);
+    return found;
+  }
+
+  addRing(key: string, unit: 'requests' | 'tokens', slots: { slot_ms: number; count: number }): Ring {
+    let ring = this.rings.get(key);
+    if (ring === undefined) {
+      ring = new Ring(key, unit, slots.slot_ms, slots.count);
+      this.rings.set(key, ring);
+    }
+    return ring;
+  }
+
+  addSeats(key: string): Seats {
+    let seats = this.seats.get(key);
+    if (seats === undefined) {
+      seats = { key, limit: 0, taken: 0, rate: undefined, mark: 0, dropped: false };
+      this.seats.set(key, seats);
+    }
+    return seats;
+  }
+
+  remember(id: string): void {
+    this.#settled.add(id);
+    if (this.#settled.size < settled_max) return;
+    this.#settledBefore = this.#settled;
+    this.#settled = new Set();
+  }
+
+  forget(id: string): void {
+    this.#settled.delete(id);
+    this.#settledBefore.delete(id);
+  }
+
+  remembers(id: string): boolean {
+    return this.#settled.has(id) || this.#settledBefore.has(id);
+  }
+
+  remembered(): string[] {
+    return [...this.#settledBefore, ...this.#settled];
+  }
+
+  /** Lets go of windows long over, of rates at rest, and of provisional holds whose owner never came back. */
+  prune(now_ms: number): void {
+    for (const [id, hold] of this.holds) {
+      if (hold.provisional && now_ms > hold.expires_ms + provisional_ms) {
+        this.holds.delete(id);
+        this.remember(id);
+      }
+    }
+    const used = new Set<Counter | Ring | Seats>();
+    for (const hold of this.holds.values()) {
+      for (const counter of hold.counters) used.add(counter);
+      for (const share of hold.rings) used.add(share.ring);
+      for (const seats of hold.seats) used.add(seats);
+    }
+    const drop = <T extends Counter | Ring | Seats>(table: Map<string, T>, over: (one: T) => boolean) => {
+      for (const [key, one] of table) {
+        if (used.has(one) || !over(one)) continue;
+        one.dropped = true;
+        table.delete(key);
+      }
+    };
+    drop(this.counters, (counter) => now_ms > counter.keep_until_ms);
+    drop(this.rings, (ring) => {
+      ring.advance(now_ms);
+      return ring.used === 0;
+    });
+    drop(this.seats, (seats) => seats.taken === 0);
+  }
+}
+
+/** How long a real settlement may still replace the reaper's estimate. */
+const provisional_ms = 7 * 86_400_000;

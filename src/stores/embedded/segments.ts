@@ -1,0 +1,134 @@
+import {
+  closeSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { frame, frameAfter, frameAt } from './frames.ts';
+import type { Organization } from './organization.ts';
+import { Replay } from './replay.ts';
+
+const frame_bytes = 1_048_576;
+
+/** The journal's files, oldest first: `ledger-00000001.journal`. Each starts with a snapshot of all there was. */
+export function segments(directory: string): { readonly number: number; readonly file: string }[] {
+  return readdirSync(directory)
+    .flatMap((name) => {
+      const match = /^ledger-(\d{8})\.journal$/.exec(name);
+      return match === null ? [] : [{ number: Number(match[1]), file: join(directory, name) }];
+    })
+    .sort((a, b) => a.number - b.number);
+}
+
+export interface Loaded {
+  readonly organizations: Map<string, Organization>;
+  readonly number: number;
+  readonly file: string;
+  readonly size: number;
+}
+
+/**
+ * The state the newest segment describes; undefined for an empty directory. A torn end is cut off with a notice, a
+ * newest segment whose very head is torn (a power cut while it was started) gives way to the one before it. Throws where
+ * whole frames follow a broken one: that is damage, and to go on would forget money.
+ */
+export function load(directory: string, notice: (message: string) => void): Loaded | undefined {
+  const all = segments(directory);
+  for (const { number, file } of all.reverse()) {
+    const organizations = new Map<string, Organization>();
+    const replay = new Replay(organizations);
+    const bytes = readFileSync(file);
+    let at = 0;
+    while (at < bytes.length) {
+      const next = frameAt(bytes, at);
+      if (next === undefined) break;
+      follow(replay, next.text, file, at);
+      at = next.end;
+    }
+    if (at < bytes.length && frameAfter(bytes, at)) {
+      throw new Error(`${file}: damaged at byte ${at}, and whole records follow; restore the file or move it away`);
+    }
+    if (!replay.whole) {
+      notice(`${file}: its head was never finished; going on from the segment before it`);
+      rmSync(file);
+      continue;
+    }
+    if (at < bytes.length) {
+      notice(`${file}: cut off ${bytes.length - at} bytes of a torn last record at byte ${at}`);
+      truncateSync(file, at);
+    }
+    return { organizations, number, file, size: at };
+  }
+  return undefined;
+}
+
+function follow(replay: Replay, text: string, file: string, at: number): void {
+  let start = 0;
+  for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
+    try {
+      replay.line(text.slice(start, end));
+    } catch (error) {
+      throw new Error(`${file}: the frame at byte ${at} cannot be followed: ${(error as Error).message}`, {
+        cause: error,
+      });
+    }
+    start = end + 1;
+  }
+}
+
+/** Starts segment `number` with the lines `head` writes, under its name only once it is whole. */
+export function start(
+  directory: string,
+  number: number,
+  sync: boolean,
+  head: (line: (text: string) => void) => void,
+): { readonly file: string; readonly size: number } {
+  const file = join(directory, `ledger-${String(number).padStart(8, '0')}.journal`);
+  const draft = `${file}.draft`;
+  const fd = openSync(draft, 'w', 0o600);
+  let size = 0;
+  let text = '';
+  const put = () => {
+    const bytes = frame(text);
+    for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done);
+    size += bytes.length;
+    text = '';
+  };
+  try {
+    head((line) => {
+      text += line;
+      if (text.length > frame_bytes) put();
+    });
+    if (text !== '') put();
+    if (sync) fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(draft, file);
+  if (sync) syncDirectory(directory);
+  return { file, size };
+}
+
+function syncDirectory(directory: string): void {
+  const fd = openSync(directory, 'r');
+  fsyncSync(fd);
+  closeSync(fd);
+}
+
+/** Deletes the oldest closed segments beyond `bytes_max`, never the two newest. */
+export function discard(directory: string, bytes_max: number): void {
+  const all = segments(directory).map(({ file }) => ({ file, bytes: statSync(file).size }));
+  let bytes = all.reduce((total, one) => total + one.bytes, 0);
+  for (const one of all.slice(0, -2)) {
+    if (bytes <= bytes_max) return;
+    rmSync(one.file);
+    bytes -= one.bytes;
+  }
+}

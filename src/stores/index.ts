@@ -1,0 +1,12 @@
+export type { EmbeddedLedger, EmbeddedLedgerOptions } from './embedded/index.ts';
+export { openEmbeddedLedger } from './embedded/index.ts';
+export type * from './ledger.ts';
+export { HoldGone, LedgerUnavailable } from './ledger.ts';
+export type { Job, JobQueue, QueueOptions } from './queue.ts';
+export { JobFailed, QueueUnavailable } from './queue.ts';
+export { type BullQueueOptions, openBullQueue } from './queue-bullmq.ts';
+export { openEmbeddedQueue } from './queue-embedded.ts';
+export type { RedisLedger, RedisLedgerOptions } from './redis/index.ts';
+export { openRedisLedger } from './redis/index.ts';
+export type { WindowKey } from './window-key.ts';
+export { windowKey } from './window-key.ts';

@@ -1,0 +1,279 @@
+import { randomBytes } from 'node:crypto';
+import type { Amendment, Budget, LedgerEntry, Rate, Reserved, ReserveRequest, Settled, Settlement } from '../ledger.ts';
+import { HoldGone, LedgerUnavailable } from '../ledger.ts';
+import { checkAmendment, checkId, checkLimits, checkReserve, checkSettlement } from '../validate.ts';
+import { type Answer, amended, codeOf, refusal, settled, standing } from './answers.ts';
+import type { RedisLedger } from './index.ts';
+import { type Line, NoAnswer } from './line.ts';
+import type { Message, Outbox } from './outbox.ts';
+import { argsOf, baseOf, keysOf, letters, type Plan, type Planned, planOf } from './plan.ts';
+import { reconcile } from './reconcile.ts';
+import * as reports from './reports.ts';
+import { scripts } from './scripts.ts';
+
+export interface Parts {
+  readonly line: Line;
+  readonly outbox: Outbox;
+  /** `llm:`, or nothing. */
+  readonly prefix: string;
+  readonly owner: string;
+  readonly deadline_ms: number;
+  readonly entries_max: number;
+  readonly reap_interval_ms: number;
+  readonly notice: (message: string) => void;
+}
+
+/** Settled and released ids are remembered this long, so that a repeated delivery is known for one. */
+const remembered_ms = 600_000;
+/** A real settlement may replace the reaper's estimate this long. */
+const provisional_ms = 7 * 86_400_000;
+const known_max = 100_000;
+
+/** All limits in Redis: one script a verb, on the server's clock. */
+export class RemoteLedger implements RedisLedger {
+  readonly #parts: Parts;
+  /** What this process holds: whose states to tell in full, and what to tell a store that lost its data. */
+  readonly #mine = new Map<string, { readonly budgets: Map<string, Planned>; readonly nonce: string }>();
+  readonly #organizations = new Set<string>();
+  readonly #timer: NodeJS.Timeout | undefined;
+  readonly #run = randomBytes(6).toString('base64url');
+  #reserves = 0;
+  /** How far the server's clock is ahead; never below the truth by more than an answer's way here. */
+  #ahead_ms = Number.NEGATIVE_INFINITY;
+  #sending: Promise<void> | undefined;
+  #ticks = 0;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    if (parts.reap_interval_ms > 0) this.#timer = setInterval(() => void this.#tick(), parts.reap_interval_ms).unref();
+  }
+
+  async reserve(request: ReserveRequest): Promise<Reserved> {
+    checkReserve(request);
+    const { id, organization, amount, budgets, rates } = request;
+    // Each reserve has a name of its own: what gives back one whose answer never came must not touch a later one.
+    const nonce = `${this.#run}${++this.#reserves}`;
+    const tail = [request.owner, amount.nusd, amount.tokens, request.lease_ms, id, nonce];
+    const { answer, plan } = await this.#timely(scripts.reserve, organization, id, budgets, rates, tail).catch(
+      (error) => {
+        if (error instanceof NoAnswer) this.#post({ op: 'release', id, organization, nonce });
+        throw error;
+      },
+    );
+    if (codeOf(answer) !== 0) return { outcome: 'refused', refusal: refusal(answer, plan, () => undefined) };
+    this.#remember(organization, id, plan, nonce);
+    this.#enrol(organization);
+    return { outcome: 'held', ...standing(answer, plan, budgets, rates) };
+  }
+
+  async amend(amendment: Amendment): Promise<Reserved> {
+    checkAmendment(amendment);
+    const { id, organization, amount, budgets, rates } = amendment;
+    const tail = [amount.nusd, amount.tokens, amendment.lease_ms, id];
+    const { answer, plan } = await this.#timely(scripts.amend, organization, id, budgets, rates, tail);
+    const known = (key: string) =>
+      plan.budgets.find((one) => one.key === key)?.budget ?? this.#known(organization, id, key);
+    if (codeOf(answer) === 4) throw new HoldGone(`nothing is held under ${id}`);
+    if (codeOf(answer) !== 0) return { outcome: 'refused', refusal: refusal(answer, plan, known) };
+    this.#remember(organization, id, plan, undefined);
+    return amended(answer, known);
+  }
+
+  async settle(settlement: Settlement): Promise<Settled> {
+    checkSettlement(settlement);
+    const { id, organization, amount, estimated } = settlement;
+    const message: Message = { op: 'settle', id, organization, nusd: amount.nusd, tokens: amount.tokens, estimated };
+    try {
+      return await this.#settle(message);
+    } catch (error) {
+      this.#post(message);
+      throw error;
+    }
+  }
+
+  async #settle(message: Extract<Message, { op: 'settle' }>): Promise<Settled> {
+    const { id, organization } = message;
+    const base = baseOf(this.#parts.prefix, organization);
+    const args = [base, id, message.nusd, message.tokens, message.estimated ? 1 : 0, remembered_ms];
+    let answer = (await this.#parts.line.run(scripts.settle, [`${base}hold:${id}`], args)) as Answer;
+    const mine = this.#mine.get(nameOf(organization, id));
+    // Held by us and not known there: the store lost it. What it cost is counted all the same.
+    if (codeOf(answer) === 2 && mine !== undefined) answer = await this.#recover(base, id, mine.budgets, args);
+    const budgets = settled(answer, (key) => mine?.budgets.get(key)?.budget);
+    this.#mine.delete(nameOf(organization, id));
+    return { outcome: codeOf(answer) === 0 ? 'settled' : codeOf(answer) === 1 ? 'repeated' : 'unknown', budgets };
+  }
+
+  async #recover(base: string, id: string, budgets: ReadonlyMap<string, Planned>, args: readonly (string | number)[]) {
+    const keys = [`${base}hold:${id}`];
+    const more: (string | number)[] = [];
+    for (const { key, budget, expires_ms } of budgets.values()) {
+      keys.push(base + key);
+      more.push(letters[budget.unit], budget.limit, budget.hard ? 1 : 0, expires_ms);
+    }
+    this.#parts.notice(`Redis has lost the hold of ${id}; its cost is counted from what this process remembers`);
+    return (await this.#parts.line.run(scripts.recover, keys, [...args, ...more])) as Answer;
+  }
+
+  async release(id: string, organization: string): Promise<void> {
+    checkId(id, organization);
+    const message: Message = { op: 'release', id, organization, nonce: '' };
+    try {
+      await this.#release(message);
+    } catch (error) {
+      this.#post(message);
+      throw error;
+    }
+  }
+
+  async #release(message: Extract<Message, { op: 'release' }>): Promise<void> {
+    const { id, organization, nonce } = message;
+    const base = baseOf(this.#parts.prefix, organization);
+    await this.#parts.line.run(scripts.release, [`${base}hold:${id}`], [base, id, nonce]);
+    const name = nameOf(organization, id);
+    if (nonce === '' || this.#mine.get(name)?.nonce === nonce) this.#mine.delete(name);
+  }
+
+  async read(organization: string, budgets: readonly Budget[], rates: readonly Rate[]) {
+    checkLimits(budgets, rates);
+    const { answer, plan } = await this.#timely(scripts.read, organization, '', budgets, rates, []);
+    return standing(answer, plan, budgets, rates);
+  }
+
+  async reap(): Promise<number> {
+    let reaped = 0;
+    for (const organization of await this.#everyone()) {
+      const base = baseOf(this.#parts.prefix, organization);
+      for (let done = reap_max; done === reap_max; reaped += done) {
+        const args = [base, reap_max, provisional_ms];
+        const answer = (await this.#parts.line.run(scripts.reap, [`${base}leases`], args, upkeep_ms)) as Answer;
+        done = Number(answer[0]);
+      }
+    }
+    return reaped;
+  }
+
+  counters(organization: string) {
+    return reports.counters(this.#parts, organization);
+  }
+
+  holds(organization: string) {
+    return reports.holds(this.#parts, organization);
+  }
+
+  entries(organization: string): AsyncGenerator<LedgerEntry> {
+    return reports.entries(this.#parts, organization);
+  }
+
+  reconcile(organization: string, options: { readonly repair: boolean }) {
+    return reconcile(this.#parts, organization, options.repair);
+  }
+
+  /** Sends what is waiting; called when Redis is back and with every round of upkeep. */
+  flush(): Promise<void> {
+    this.#sending ??= this.#send().finally(() => {
+      this.#sending = undefined;
+    });
+    return this.#sending;
+  }
+
+  async #send(): Promise<void> {
+    for (const message of this.#parts.outbox.waiting()) {
+      if (this.#parts.line.lost) return;
+      try {
+        if (message.op === 'settle') await this.#settle(message);
+        else await this.#release(message);
+        this.#parts.outbox.done(message);
+      } catch (error) {
+        if (error instanceof LedgerUnavailable) return;
+        this.#parts.notice(`${message.op} of ${message.id} is refused by Redis: ${(error as Error).message}`);
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    if (!this.#parts.line.lost) await this.flush();
+    this.#parts.line.close();
+    this.#parts.outbox.close();
+  }
+
+  /** Runs a verb in the windows of the server's moment: when one has turned meanwhile, again in the new one. */
+  async #timely(
+    one: (typeof scripts)[keyof typeof scripts],
+    organization: string,
+    id: string,
+    budgets: readonly Budget[],
+    rates: readonly Rate[],
+    tail: readonly (string | number)[],
+  ): Promise<{ readonly answer: Answer; readonly plan: Plan }> {
+    const base = baseOf(this.#parts.prefix, organization);
+    for (let tries = 0; tries < 4; tries++) {
+      const ahead_ms = Number.isFinite(this.#ahead_ms) ? this.#ahead_ms : 0;
+      const now_ms = Date.now() + ahead_ms;
+      const plan = planOf(budgets, rates, now_ms);
+      const args = [...argsOf(plan, base, now_ms + this.#parts.deadline_ms), ...tail];
+      const answer = (await this.#parts.line.run(one, keysOf(plan, base, id), args)) as Answer;
+      const measured_ms = Number(answer[1]) - Date.now();
+      this.#ahead_ms = codeOf(answer) === 3 ? measured_ms : Math.max(this.#ahead_ms, measured_ms);
+      if (codeOf(answer) !== 3) return { answer, plan };
+    }
+    throw new LedgerUnavailable('the clock of Redis does not agree with itself');
+  }
+
+  #post(message: Message): void {
+    this.#parts.outbox.add(message);
+  }
+
+  #remember(organization: string, id: string, plan: Plan, nonce: string | undefined): void {
+    const name = nameOf(organization, id);
+    const known = this.#mine.get(name);
+    const budgets = known?.budgets ?? new Map<string, Planned>();
+    for (const planned of plan.budgets) budgets.set(planned.key, planned);
+    this.#mine.set(name, { budgets, nonce: nonce ?? known?.nonce ?? '' });
+    if (this.#mine.size <= known_max) return;
+    for (const oldest of this.#mine.keys()) {
+      this.#mine.delete(oldest);
+      break;
+    }
+  }
+
+  #known(organization: string, id: string, key: string): Budget | undefined {
+    return this.#mine.get(nameOf(organization, id))?.budgets.get(key)?.budget;
+  }
+
+  /** Whoever comes after a crash must find the organisations whose holds were abandoned. */
+  #enrol(organization: string): void {
+    if (this.#organizations.has(organization)) return;
+    this.#organizations.add(organization);
+    const { line, prefix } = this.#parts;
+    line.call('sadd', [`${prefix}organizations`, organization], upkeep_ms).catch(() => {
+      this.#organizations.delete(organization);
+    });
+  }
+
+  async #everyone(): Promise<Set<string>> {
+    const { line, prefix } = this.#parts;
+    const all = (await line.call('smembers', [`${prefix}organizations`], upkeep_ms)) as string[];
+    return new Set([...all, ...this.#organizations]);
+  }
+
+  async #tick(): Promise<void> {
+    if (this.#parts.line.lost) return;
+    try {
+      if (this.#parts.outbox.size > 0) await this.flush();
+      await this.reap();
+      if (this.#ticks++ % trim_every === 0) await reports.trim(this.#parts, await this.#everyone());
+    } catch (error) {
+      if (!(error instanceof LedgerUnavailable)) this.#parts.notice(`upkeep failed: ${(error as Error).message}`);
+    }
+  }
+}
+
+const reap_max = 50;
+const trim_every = 10;
+export const upkeep_ms = 5_000;
+
+function nameOf(organization: string, id: string): string {
+  return `${organization} ${id}`;
+}

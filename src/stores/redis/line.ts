@@ -1,0 +1,200 @@
+import { createHash } from 'node:crypto';
+import type { Cluster, Redis } from 'ioredis';
+import { LedgerUnavailable } from '../ledger.ts';
+
+export interface Script {
+  readonly source: string;
+  readonly sha: string;
+}
+
+export function script(source: string): Script {
+  return { source, sha: createHash('sha1').update(source).digest('hex') };
+}
+
+/** Nobody knows whether a command that was sent and not answered was done. */
+export class NoAnswer extends LedgerUnavailable {}
+
+interface Waiting {
+  readonly sent_ms: number;
+  readonly due_ms: number;
+  open: boolean;
+  readonly reject: (error: Error) => void;
+}
+
+export interface LineOptions {
+  readonly deadline_ms: number;
+  readonly onState: (state: 'lost' | 'back') => void;
+}
+
+const probe_ms = 200;
+/** Unanswered probes after which the connection itself is given up and made anew. */
+const probes_max = 5;
+/** Late answers in a row, while others still arrive, after which the store counts as lost. */
+const late_max = 10;
+const broken = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|MISCONF|OOM|BUSY|NOREPLICAS|TRYAGAIN|UNBLOCKED|NOAUTH)/;
+
+/**
+ * The way to Redis: every command has a deadline, and a store that is slow is treated like one that is gone. While it is
+ * lost commands are refused at once and a probe looks for it; nobody waits.
+ */
+export class Line {
+  readonly #redis: Redis | Cluster;
+  readonly #options: LineOptions;
+  readonly #waiting: Waiting[] = [];
+  #first = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #probe: NodeJS.Timeout | undefined;
+  #heard_ms = 0;
+  #late = 0;
+  #probes = 0;
+  #closed = false;
+  #reason: string | undefined;
+
+  constructor(redis: Redis | Cluster, options: LineOptions) {
+    this.#redis = redis;
+    this.#options = options;
+    redis.on('close', () => this.#lose('the connection to Redis was closed'));
+    redis.on('ready', () => this.#look());
+  }
+
+  get lost(): boolean {
+    return this.#reason !== undefined;
+  }
+
+  /** Runs a script by its digest. Rejects with `LedgerUnavailable` when Redis is lost, `NoAnswer` when it became so. */
+  async run(one: Script, keys: readonly string[], args: readonly (string | number)[], deadline_ms?: number) {
+    try {
+      return await this.#send('evalsha', [one.sha, keys.length, ...keys, ...args], deadline_ms);
+    } catch (error) {
+      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+      return await this.#send('eval', [one.source, keys.length, ...keys, ...args], deadline_ms);
+    }
+  }
+
+  /** Any other command, with a deadline of its own. */
+  call(command: string, args: readonly (string | number)[], deadline_ms: number): Promise<unknown> {
+    return this.#send(command, args, deadline_ms);
+  }
+
+  #send(command: string, args: readonly (string | number)[], deadline_ms?: number): Promise<unknown> {
+    if (this.#reason !== undefined) return Promise.reject(new LedgerUnavailable(this.#reason));
+    return new Promise((resolve, reject) => {
+      const sent_ms = performance.now();
+      const due_ms = sent_ms + (deadline_ms ?? this.#options.deadline_ms);
+      const waiting: Waiting = { sent_ms, due_ms, open: true, reject };
+      if (deadline_ms === undefined) this.#watch(waiting);
+      else setTimeout(() => this.#overdue(waiting), deadline_ms).unref();
+      this.#redis.call(command, ...(args as string[])).then(
+        (value) => {
+          this.#hear();
+          waiting.open = false;
+          resolve(value);
+        },
+        (error: Error) => {
+          if (!waiting.open) return;
+          waiting.open = false;
+          reject(this.#failure(error));
+        },
+      );
+    });
+  }
+
+  #failure(error: Error): Error {
+    if (error.name === 'ReplyError') {
+      if (!broken.test(error.message)) {
+        this.#hear();
+        return error;
+      }
+      this.#late++;
+      if (this.#late >= late_max) this.#lose(`Redis answers ${error.message}`);
+      return new LedgerUnavailable(`Redis answers ${error.message}`, { cause: error });
+    }
+    this.#lose(`Redis is lost: ${error.message}`);
+    return new NoAnswer(`Redis is lost: ${error.message}`, { cause: error });
+  }
+
+  #watch(waiting: Waiting): void {
+    this.#waiting.push(waiting);
+    this.#timer ??= setTimeout(this.#expire, this.#options.deadline_ms);
+  }
+
+  /** All deadlines are equally long, so the first sent is the first due: one timer serves them all. */
+  readonly #expire = (): void => {
+    this.#timer = undefined;
+    // Answers may lie in the socket unread where this process itself was busy: read first, then judge.
+    setImmediate(() => {
+      const now_ms = performance.now();
+      while (this.#first < this.#waiting.length) {
+        const waiting = this.#waiting[this.#first];
+        if (waiting?.open && waiting.due_ms > now_ms) break;
+        if (waiting?.open) this.#overdue(waiting);
+        this.#first++;
+      }
+      this.#waiting.splice(0, this.#first);
+      this.#first = 0;
+      const next = this.#waiting[0];
+      if (next !== undefined) this.#timer ??= setTimeout(this.#expire, Math.max(1, next.due_ms - now_ms));
+    });
+  };
+
+  #overdue(waiting: Waiting): void {
+    if (!waiting.open) return;
+    waiting.open = false;
+    this.#late++;
+    const silent = this.#heard_ms < waiting.sent_ms;
+    const reason = `Redis did not answer within ${Math.round(waiting.due_ms - waiting.sent_ms)} ms`;
+    if (silent || this.#late >= late_max) this.#lose(reason);
+    waiting.reject(new NoAnswer(reason));
+  }
+
+  #hear(): void {
+    this.#heard_ms = performance.now();
+    this.#late = 0;
+  }
+
+  #lose(reason: string): void {
+    if (this.#reason !== undefined || this.#closed) return;
+    this.#reason = reason;
+    this.#probes = 0;
+    this.#probe = setInterval(this.#look, probe_ms).unref();
+    this.#options.onState('lost');
+  }
+
+  readonly #look = (): void => {
+    if (this.#reason === undefined || this.#redis.status !== 'ready') return;
+    if (this.#probes++ >= probes_max) {
+      this.#probes = 0;
+      this.#redis.disconnect(true);
+      return;
+    }
+    const sent_ms = performance.now();
+    this.#redis.call('ping').then(
+      () => {
+        // An old probe that a stalled store answers at last proves only that it lives: the next one is timely.
+        if (performance.now() - sent_ms <= this.#options.deadline_ms) this.#find();
+        else setImmediate(this.#look);
+      },
+      () => {},
+    );
+  };
+
+  #find(): void {
+    if (this.#reason === undefined || this.#closed) return;
+    clearInterval(this.#probe);
+    this.#reason = undefined;
+    this.#hear();
+    this.#options.onState('back');
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#reason = 'the ledger is closed';
+    clearInterval(this.#probe);
+    clearTimeout(this.#timer);
+    for (const waiting of this.#waiting) {
+      if (waiting.open) waiting.reject(new NoAnswer('the ledger is closed'));
+      waiting.open = false;
+    }
+    this.#redis.disconnect();
+  }
+}

@@ -1,0 +1,19 @@
+import { script } from './line.ts';
+import * as upkeep from './lua/upkeep.ts';
+import * as verbs from './lua/verbs.ts';
+
+/** Every script, with its digest. */
+export const scripts = {
+  reserve: script(verbs.reserve),
+  amend: script(verbs.amend),
+  settle: script(verbs.settle),
+  release: script(verbs.release),
+  read: script(verbs.read),
+  reap: script(upkeep.reap),
+  fold: script(upkeep.fold),
+  tidy: script(upkeep.tidy),
+  holds: script(upkeep.holds),
+  sums: script(upkeep.sums),
+  repair: script(upkeep.repair),
+  recover: script(upkeep.recover),
+} as const;

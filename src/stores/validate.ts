@@ -1,0 +1,59 @@
+import type { Amendment, Amount, Budget, Rate, ReserveRequest, Settlement } from './ledger.ts';
+
+const word = /^[\x21-\x7e]{1,200}$/;
+
+/** Throws `TypeError` for anything a sum of money must not be built on, `RangeError` for a limit above 2^53. */
+export function checkReserve(request: ReserveRequest): void {
+  checkId(request.id, request.organization);
+  checkAmount(request.amount);
+  checkCount('lease_ms', request.lease_ms);
+  if (typeof request.owner !== 'string' || request.owner === '') throw new TypeError('owner must be a name');
+  checkLimits(request.budgets, request.rates);
+}
+
+export function checkAmendment(amendment: Amendment): void {
+  checkId(amendment.id, amendment.organization);
+  checkAmount(amendment.amount);
+  checkCount('lease_ms', amendment.lease_ms);
+  checkLimits(amendment.budgets, amendment.rates);
+}
+
+export function checkSettlement(settlement: Settlement): void {
+  checkId(settlement.id, settlement.organization);
+  checkAmount(settlement.amount);
+}
+
+export function checkId(id: string, organization: string): void {
+  if (typeof id !== 'string' || !word.test(id)) throw new TypeError('id must be 1 to 200 visible ASCII characters');
+  if (typeof organization !== 'string' || organization === '') throw new TypeError('organization must be a name');
+}
+
+function checkAmount(amount: Amount): void {
+  checkCount('amount.nusd', amount.nusd);
+  checkCount('amount.tokens', amount.tokens);
+}
+
+/** Non-negative integers below 2^53 only: what is beyond is not exact, and money must be. */
+function checkCount(name: string, value: number): void {
+  if (!Number.isSafeInteger(value) || value < 0) {
+    throw new TypeError(`${name} must be a non-negative integer below 2^53, not ${value}`);
+  }
+}
+
+export function checkLimits(budgets: readonly Budget[], rates: readonly Rate[]): void {
+  for (const budget of budgets) checkLimit(budget.limit);
+  for (const rate of rates) {
+    checkLimit(rate.limit);
+    if (rate.unit === 'concurrent') continue;
+    if (!Number.isSafeInteger(rate.window_ms) || rate.window_ms < 1) {
+      throw new TypeError(`window_ms of a rate must be a positive integer, not ${rate.window_ms}`);
+    }
+  }
+}
+
+function checkLimit(limit: number): void {
+  if (typeof limit === 'number' && limit > Number.MAX_SAFE_INTEGER && limit !== Number.POSITIVE_INFINITY) {
+    throw new RangeError(`limit ${limit} is above 2^53: sums that large are not exact`);
+  }
+  checkCount('limit', limit);
+}

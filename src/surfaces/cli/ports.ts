@@ -1,0 +1,68 @@
+/** Something wrong in a file, and where. */
+export interface FileProblem {
+  readonly file: string;
+  readonly line?: number;
+  readonly column?: number;
+  readonly message: string;
+}
+
+/** The configuration as commands see it. */
+export interface LoadedSettings {
+  /** Every problem; when there is none, the rest is there. */
+  readonly problems: readonly FileProblem[];
+  /** Plain JSON, secrets as `[secret]`. */
+  readonly printable: Readonly<Record<string, unknown>>;
+}
+
+/** A key as commands see it: never the key itself, nor its hash. */
+export interface KeyRow {
+  readonly id: string;
+  readonly organization: string;
+  readonly team: string;
+  readonly name?: string;
+  readonly scopes: readonly string[];
+  readonly may_assert: boolean;
+  readonly models?: readonly string[];
+  readonly created_at: string;
+  readonly expires_at?: string;
+  readonly revoked_at?: string;
+  readonly rotated_from?: string;
+}
+
+/** A key that was just made. This is the one time it is shown. */
+export interface NewKeyRow extends KeyRow {
+  readonly key: string;
+  /** What may stand in a configuration in the key's place. */
+  readonly hash: string;
+}
+
+export interface KeyWish {
+  readonly team: string;
+  /** May be left out where one organisation alone has such a team. */
+  readonly organization?: string;
+  readonly name?: string;
+  readonly scopes?: readonly string[];
+  readonly may_assert?: boolean;
+  readonly models?: readonly string[];
+  readonly expires_at?: string;
+}
+
+/** The keys made at run time. Changes are in force in a running gateway at once. */
+export interface KeyPort {
+  list(): Promise<readonly KeyRow[]>;
+  /** With `keep` false the key is made for the configuration: it is shown and stored nowhere. */
+  create(wish: KeyWish, options: { readonly keep: boolean }): Promise<NewKeyRow>;
+  revoke(id: string): Promise<KeyRow>;
+  /** A new key in the place of an old one, which lives on for the grace. */
+  rotate(id: string, grace_seconds: number): Promise<NewKeyRow>;
+}
+
+/** What the entrance hands to commands. A surface knows no configuration, no store and no gateway itself. */
+export interface Ports {
+  /** Reads and validates everything; `file` undefined for the default one. */
+  loadSettings(file: string | undefined): Promise<LoadedSettings>;
+  /** The JSON Schema of the configuration. */
+  configSchemaText(): string;
+  /** The keys of the configured data directory. Rejects with `CannotRun` when the configuration has problems. */
+  keys(file: string | undefined): Promise<KeyPort>;
+}

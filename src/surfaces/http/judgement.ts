@@ -1,0 +1,23 @@
+import type { FastifyInstance } from 'fastify';
+
+/**
+ * How a route answers for its calls. `walk`: the whole ladder, the only way to a provider. `caller`: identified, answers
+ * from our own state. `admin`: an admin key. `open`: tells nothing about anybody.
+ */
+export type Judgement = 'walk' | 'caller' | 'admin' | 'open';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    judgement?: Judgement;
+  }
+}
+
+/** A route without a declared judgement does not start: the listener refuses to be built. */
+export function requireJudgements(app: FastifyInstance, allowed: readonly Judgement[]): void {
+  app.addHook('onRoute', (route) => {
+    const judgement = route.config?.judgement;
+    if (judgement === undefined || !allowed.includes(judgement)) {
+      throw new Error(`route ${String(route.method)} ${route.url} declares no judgement this listener allows`);
+    }
+  });
+}

@@ -1,0 +1,24 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { build } from 'vite';
+
+/**
+ * Runs a TypeScript file as a process of its own, so that it can be killed. It is bundled first, since the oldest Node
+ * we serve does not read types.
+ */
+export async function runProgram(file: string, outDir: string, args: readonly string[]): Promise<ChildProcess> {
+  await build({
+    configFile: false,
+    logLevel: 'error',
+    build: { ssr: file, outDir, target: 'node20', rollupOptions: { output: { entryFileNames: 'program.mjs' } } },
+    ssr: { noExternal: true },
+  });
+  return spawn(process.execPath, [join(outDir, 'program.mjs'), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
+/** Kills a process as a crash does and waits until it is gone. */
+export async function crash(child: ChildProcess): Promise<void> {
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await gone;
+}

@@ -1,0 +1,362 @@
+import { execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { type AuditRecord, openSpool, type Spool, SpoolUnavailable } from '../../src/observe/index.ts';
+import { genesis, lineHolds, type ParsedLine, parseLine, recordOf } from '../../src/observe/trail/line.ts';
+import { listSegments, segmentFile, type WriteSync } from '../../src/observe/trail/segment.ts';
+import { crash, runProgram } from './program.ts';
+import { intent, record, temporary, until } from './records.ts';
+
+function open(
+  path: string,
+  more: { write?: WriteSync; segment_bytes_max?: number; reserve_bytes?: number } = {},
+): Spool {
+  const spool = openSpool({
+    path,
+    spoolId: 'one',
+    fsync: 'group',
+    segment_bytes_max: 16 << 20,
+    reserve_bytes: 16_384,
+    clock: Date.now,
+    ...more,
+  });
+  onTestFinished(() => spool.close());
+  return spool;
+}
+
+/** The records that lie in a spool, with their chain checked. */
+function read(dir: string): { lines: ParsedLine[]; records: AuditRecord[] } {
+  const lines: ParsedLine[] = [];
+  let prev = genesis;
+  for (const number of listSegments(dir)) {
+    for (const text of readFileSync(segmentFile(dir, number), 'utf8').split('\n')) {
+      if (!text.startsWith('{"v":1')) continue;
+      const line = parseLine(text);
+      expect(line, text).toBeDefined();
+      expect(lineHolds(line!)).toBe(true);
+      expect(line!.prev).toBe(prev);
+      expect(line!.seq).toBe(lines.length + 1);
+      prev = line!.hash;
+      lines.push(line!);
+    }
+  }
+  return { lines, records: lines.map(recordOf) };
+}
+
+describe('a spool', () => {
+  test('keeps one record for each exchange, chained', async () => {
+    const spool = open(temporary());
+    for (const id of ['a', 'b', 'c']) spool.begin(intent(id));
+    await Promise.all(['b', 'a', 'c'].map((id) => spool.end(record(id))));
+    expect(read(spool.dir).records.map((one) => one.exchange)).toEqual(['b', 'a', 'c']);
+  });
+
+  test('records a call that was refused before it began', async () => {
+    const spool = open(temporary());
+    await spool.end(record('denied', { ending: 'denied' }));
+    expect(read(spool.dir).records).toMatchObject([{ exchange: 'denied', ending: 'denied' }]);
+  });
+
+  test('ends an exchange once, however often it is told', async () => {
+    const spool = open(temporary());
+    spool.begin(intent('a'));
+    await spool.end(record('a'));
+    await spool.end(record('a', { ending: 'failed' }));
+    expect(read(spool.dir).records).toMatchObject([{ exchange: 'a', ending: 'complete' }]);
+  });
+
+  test("is one owner's alone", () => {
+    const path = temporary();
+    open(path);
+    expect(() => open(path)).toThrow(/open already/);
+  });
+
+  test('turns an intent without an end into a record that says lost, once', () => {
+    const path = temporary();
+    const spool = open(path);
+    spool.begin(intent('a', { held_nusd: 77 }));
+    spool.begin(intent('b'));
+    void spool.end(record('b'));
+    spool.close();
+    for (let times = 0; times < 3; times++) open(path).close();
+    expect(read(spool.dir).records).toMatchObject([
+      { exchange: 'b', ending: 'complete' },
+      { exchange: 'a', ending: 'lost', cost_nusd: 77, cost_estimated: true, provider: 'openai' },
+    ]);
+  });
+
+  test('carries live exchanges from segment to segment', async () => {
+    const path = temporary();
+    const spool = open(path, { segment_bytes_max: 6000 });
+    spool.begin(intent('long'));
+    for (let count = 0; count < 40; count++) {
+      spool.begin(intent(`short-${count}`));
+      await spool.end(record(`short-${count}`));
+    }
+    const segments = listSegments(spool.dir);
+    expect(segments.length).toBeGreaterThan(5);
+    spool.removeBefore(segments.at(-1)!, (file) => rmSync(file));
+    spool.close();
+    const again = open(path);
+    expect(again.found.lost).toBe(1);
+    const last = readFileSync(segmentFile(again.dir, again.current.number), 'utf8');
+    expect(last).toContain('"ending":"lost"');
+  });
+
+  test('cuts a torn last line and goes on with the chain, wherever it was torn', () => {
+    const path = temporary();
+    const spool = open(path);
+    for (const id of ['a', 'b', 'c']) spool.begin(intent(id));
+    for (const id of ['a', 'b', 'c']) void spool.end(record(id));
+    spool.close();
+    const file = segmentFile(spool.dir, 1);
+    const whole = readFileSync(file);
+    const starts = [...whole.toString().matchAll(/\n(?=\{)/g)].map((match) => match.index + 1);
+    fc.assert(
+      fc.property(fc.integer({ min: starts[0]!, max: whole.length - 1 }), (length) => {
+        writeFileSync(file, whole);
+        truncateSync(file, length);
+        const begun = starts.filter((start) => start <= length).length;
+        open(path).close();
+        const { records } = read(spool.dir);
+        // Every exchange whose begin is whole has its one record: its own, or one that says lost.
+        const ids = records.map((one) => one.exchange).sort();
+        expect(ids).toEqual(['a', 'b', 'c'].slice(0, Math.min(3, begun - 1)));
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('never takes back a number that a signed position has seen', async () => {
+    const path = temporary();
+    const spool = open(path);
+    for (const id of ['a', 'b']) void spool.end(record(id));
+    spool.close();
+    const { lines } = read(spool.dir);
+    const head = {
+      spool: spool.id,
+      seq: 2,
+      hash: lines[1]!.hash,
+      at_ms: 1,
+      sink: 'file',
+      place: '',
+      key: 'k',
+      sig: 's',
+    };
+    writeFileSync(join(spool.dir, 'cursor-file.json'), JSON.stringify(head));
+    const file = segmentFile(spool.dir, 1);
+    truncateSync(file, readFileSync(file).lastIndexOf('{"v":1'));
+    const again = open(path);
+    expect(again.found).toMatchObject({ missing: 1 });
+    await again.end(record('c'));
+    const last = parseLine(
+      readFileSync(segmentFile(again.dir, again.current.number), 'utf8').trim().split('\n').at(-1)!,
+    );
+    expect(last).toMatchObject({ seq: 3, prev: lines[1]!.hash });
+  });
+
+  test('a second spool in a wiped place has another name', () => {
+    const path = temporary();
+    const spool = open(path);
+    spool.close();
+    rmSync(spool.dir, { recursive: true });
+    expect(open(path).id).not.toBe(spool.id);
+  });
+});
+
+describe('personal data', () => {
+  const person = { user: 'ann', email: 'ann@example.com', ip: '10.0.0.7' };
+
+  test('is nowhere in the open part, wherever it came in', async () => {
+    const spool = open(temporary());
+    spool.begin(intent('a', { caller: { team: 'research', ...person } }));
+    await spool.end(
+      record('a', {
+        caller: { team: 'research', ...person },
+        facts: {
+          'user.id': 'ann',
+          'user.email': 'ann@example.com',
+          'request.ip': '10.0.0.7',
+          'metadata.note': 'call ann@example.com',
+          'llm.prompt': 'my name is Ann Smith',
+          'team.tier': 'pro',
+        },
+        decision: {
+          request: {
+            decision: 'deny',
+            rules: [],
+            reasons: ['ann@example.com may not do this'],
+            obligations: [],
+            shadowed: [],
+            unable: [],
+            warnings: [],
+          },
+        },
+        content: { form: 'redacted', request: 'Ann asks [email]', reply: 'hello Ann' },
+      }),
+    );
+    const text = readFileSync(segmentFile(spool.dir, 1), 'utf8');
+    for (const word of ['ann@', '10.0.0.7', 'Smith', 'hello Ann', '"ann"']) expect(text).not.toContain(word);
+    const { records } = read(spool.dir);
+    expect(records[0]?.facts).toEqual({
+      'llm.prompt': expect.stringMatching(/^hmac:[0-9a-f]{64}$/),
+      'team.tier': 'pro',
+    });
+    expect(records[0]?.decision.request?.reasons).toEqual(['[person] may not do this']);
+  });
+
+  test('a record never grows without bound: its lists are cut and it says so', async () => {
+    const spool = open(temporary());
+    const findings = Array.from({ length: 5000 }, (_, at) => ({
+      type: 'email',
+      place: `messages.${at}.content`,
+      start: 0,
+      end: 9,
+      score: 1,
+      view: 'plain',
+    }));
+    await spool.end(record('a', { rails: [{ rail: 'pii', on: 'request', outcome: 'findings', findings }] }));
+    const { lines, records } = read(spool.dir);
+    expect(lines[0]!.line.length).toBeLessThan(8192);
+    expect(records[0]).toMatchObject({
+      trimmed: true,
+      cost_nusd: 85_500,
+      rails: [{ rail: 'pii', outcome: 'findings' }],
+    });
+  });
+});
+
+/** A disk of 200 KB, where this process may mount one; otherwise one that fails the same way. */
+function smallDisk(): { path: string; write?: WriteSync } {
+  const path = temporary();
+  try {
+    const disk = join(path, 'disk');
+    mkdirSync(disk);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=200k', 'tmpfs', disk], { stdio: 'ignore' });
+    onTestFinished(() => void execFileSync('umount', ['-l', disk]));
+    return { path: disk };
+  } catch {
+    const write: WriteSync = (fd, bytes, offset, length) => {
+      const used = readdirSync(path, { recursive: true, withFileTypes: true })
+        .filter((one) => one.isFile())
+        .reduce((sum, one) => sum + readFileSync(join(one.parentPath, one.name)).length, 0);
+      const room = 200_000 - used;
+      if (room <= 0) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+      return writeSync(fd, bytes, offset, Math.min(length, room));
+    };
+    return { path, write };
+  }
+}
+
+describe('a full disk', () => {
+  test('refuses new exchanges; live ones still end, each with its record; space brings it back', async () => {
+    const disk = smallDisk();
+    let now = 1_000_000;
+    const states: boolean[] = [];
+    const spool = openSpool({
+      ...disk,
+      spoolId: 'one',
+      fsync: 'group',
+      segment_bytes_max: 16 << 20,
+      reserve_bytes: 8192,
+      clock: () => now,
+      onState: (accepting) => states.push(accepting),
+    });
+    onTestFinished(() => spool.close());
+    const begun: string[] = [];
+    expect(() => {
+      for (let count = 0; count < 1000; count++) {
+        spool.begin(intent(`live-${count}`));
+        begun.push(`live-${count}`);
+      }
+    }).toThrow(SpoolUnavailable);
+    expect(begun.length).toBeGreaterThan(5);
+    // Something else takes what is left.
+    const ballast = join(disk.path, 'ballast');
+    const fill = (): void => {
+      try {
+        const room = disk.write === undefined ? Number.POSITIVE_INFINITY : 200;
+        for (let count = 0; count < room; count++) appendFileSync(ballast, Buffer.alloc(1024, 1));
+      } catch {
+        // Full to the last byte.
+      }
+    };
+    fill();
+    expect(() => spool.begin(intent('refused'))).toThrow(SpoolUnavailable);
+    expect(() => spool.end(record('never begun', { ending: 'denied' }))).toThrow(SpoolUnavailable);
+    for (const id of begun) await spool.end(record(id));
+    expect(read(spool.dir).records.map((one) => one.exchange)).toEqual(begun);
+    expect(spool.state).toMatchObject({ accepting: false, live: 0 });
+    fill();
+    now += 5000;
+    expect(() => spool.begin(intent('still refused'))).toThrow(SpoolUnavailable);
+    rmSync(ballast);
+    now += 5000;
+    spool.begin(intent('welcome'));
+    expect(states).toEqual([false, true]);
+  });
+
+  test('keeps in memory what a broken disk does not take, and writes it when it can', async () => {
+    let broken = false;
+    const spool = open(temporary(), {
+      write: (fd, bytes, offset, length) => {
+        if (broken) throw Object.assign(new Error('EIO'), { code: 'EIO' });
+        return writeSync(fd, bytes, offset, length);
+      },
+    });
+    spool.begin(intent('a'));
+    broken = true;
+    await spool.end(record('a'));
+    expect(read(spool.dir).records).toEqual([]);
+    expect(() => spool.begin(intent('b'))).toThrow(SpoolUnavailable);
+    broken = false;
+    await until(() => read(spool.dir).records.length === 1);
+  });
+});
+
+test('kill -9 under load: exactly one record for every exchange that began, and the chain holds', async () => {
+  const dir = temporary();
+  const [path, journal] = [join(dir, 'data'), join(dir, 'journal')];
+  for (let run = 0; run < 3; run++) {
+    const program = join(import.meta.dirname, 'programs', 'load.ts');
+    const child = await runProgram(program, join(dir, 'out'), [path, journal, `run${run}`]);
+    await new Promise((ready) => child.stdout!.once('data', ready));
+    await new Promise((later) => setTimeout(later, 150 + 130 * run));
+    await crash(child);
+  }
+  const last = openSpool({
+    path,
+    spoolId: 'load',
+    fsync: 'group',
+    segment_bytes_max: 16 << 20,
+    reserve_bytes: 65_536,
+    clock: Date.now,
+  });
+  last.close();
+  const said = readFileSync(journal, 'utf8').split('\n').slice(0, -1);
+  const begun = said.filter((line) => line.startsWith('begun ')).map((line) => line.slice(6));
+  const ended = said.filter((line) => line.startsWith('ended ')).map((line) => line.slice(6));
+  const { records } = read(last.dir);
+  const endings = new Map<string, string>();
+  for (const one of records) {
+    expect(endings.has(one.exchange), one.exchange).toBe(false);
+    endings.set(one.exchange, one.ending);
+  }
+  expect(begun.length).toBeGreaterThan(100);
+  for (const id of begun) expect(endings.has(id), id).toBe(true);
+  for (const id of ended) expect(endings.get(id)).toBe('complete');
+  // One exchange may have begun without having said so before the kill.
+  expect(endings.size - begun.length).toBeLessThanOrEqual(3);
+  expect([...endings.values()].filter((ending) => ending === 'lost').length).toBeGreaterThan(0);
+});

@@ -1,0 +1,394 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import {
+  fileSink,
+  openTrail,
+  queryTrail,
+  type SignedHead,
+  type Sink,
+  type SpooledRecord,
+  type Trail,
+  type TrailOptions,
+  verifyTrail,
+} from '../../src/observe/index.ts';
+import { dropPersonal, parseLine } from '../../src/observe/trail/line.ts';
+import { openEmbeddedQueue } from '../../src/stores/index.ts';
+import { intent, record, temporary, until } from './records.ts';
+
+async function open(dir: string, more: Partial<TrailOptions> = {}): Promise<Trail> {
+  const trail = await openTrail({
+    path: join(dir, 'data'),
+    spoolId: 'one',
+    sinks: [fileSink(join(dir, 'audit'))],
+    queue: openEmbeddedQueue({ attempts: 2, backoff_ms: 5 }),
+    linger_ms: 5,
+    retry_ms: 10,
+    reserve_bytes: 8192,
+    ...more,
+  });
+  onTestFinished(() => trail.close(0));
+  return trail;
+}
+
+async function all(dir: string, filter = {}, dataDir: string | undefined = join(dir, 'data')) {
+  const found = [];
+  for await (const one of queryTrail(join(dir, 'audit'), filter, dataDir)) found.push(one);
+  return found;
+}
+
+const verify = (dir: string, heads?: SignedHead[]) =>
+  verifyTrail(join(dir, 'audit'), join(dir, 'data'), heads === undefined ? {} : { heads });
+
+function trailFiles(dir: string): string[] {
+  return readdirSync(join(dir, 'audit'))
+    .filter((name) => name.startsWith('audit-'))
+    .map((name) => join(dir, 'audit', name));
+}
+
+/** A closed trail of a few records, three by ann and the others by bob. */
+async function sample(count = 6): Promise<{ dir: string; file: string; text: string }> {
+  const dir = temporary();
+  const trail = await open(dir);
+  for (let at = 0; at < count; at++) {
+    const user = at % 2 === 0 ? 'ann' : 'bob';
+    const caller = { ...intent('').caller, user, email: `${user}@example.com` };
+    trail.begin(intent(`x${at}`, { caller }));
+    await trail.end(record(`x${at}`, { caller }));
+  }
+  await trail.close();
+  const [file = ''] = trailFiles(dir);
+  return { dir, file, text: readFileSync(file, 'utf8') };
+}
+
+/** A sink that fails while told to, and keeps what it takes. */
+function moodySink(): Sink & { broken: boolean; taken: SpooledRecord[]; tries: number } {
+  return {
+    name: 'moody',
+    broken: false,
+    taken: [],
+    tries: 0,
+    async write(batch) {
+      this.tries += 1;
+      if (this.broken) throw new Error('out of order');
+      this.taken.push(...batch);
+    },
+    async close() {},
+  };
+}
+
+describe('delivery', () => {
+  test('every sink has every record, and the spool is emptied only then', async () => {
+    const dir = temporary();
+    const moody = moodySink();
+    moody.broken = true;
+    const trail = await open(dir, { sinks: [fileSink(join(dir, 'audit')), moody], segment_bytes_max: 5000 });
+    for (let at = 0; at < 40; at++) {
+      trail.begin(intent(`x${at}`));
+      await trail.end(record(`x${at}`));
+    }
+    await until(() => trail.state().delivered.file === 40);
+    const held = trail.state();
+    expect(held.delivered.moody).toBe(0);
+    expect(held.failed.moody).toBeGreaterThan(0);
+    const whole = held.bytes;
+    moody.broken = false;
+    await until(() => trail.state().delivered.moody === 40);
+    expect(trail.state().bytes).toBeLessThan(whole / 3);
+    expect(moody.taken.map((one) => one.seq)).toEqual(Array.from({ length: 40 }, (_, at) => at + 1));
+    expect(trail.state()).toMatchObject({ spooled: 40, live: 0, accepting: true });
+  });
+
+  test('says once that a sink does not take records, and once that it does again', async () => {
+    const dir = temporary();
+    const moody = moodySink();
+    moody.broken = true;
+    const said: string[] = [];
+    const say = () => {};
+    const log = {
+      debug: say,
+      info: say,
+      warn: say,
+      error: say,
+      fatal: say,
+      flush: say,
+      child: () => log,
+      change: (what: string, state: string) => said.push(`${what} ${state}`),
+    };
+    const trail = await open(dir, { sinks: [moody], log: log as never });
+    await trail.end(record('a'));
+    await until(() => moody.tries > 6);
+    moody.broken = false;
+    await until(() => trail.state().delivered.moody === 1);
+    expect(said).toEqual(['sink moody waiting', 'sink moody delivering']);
+  });
+
+  test('a restart goes on where the sink stopped; nothing comes twice into the trail', async () => {
+    const dir = temporary();
+    for (let run = 0; run < 4; run++) {
+      const trail = await open(dir);
+      for (let at = 0; at < 5; at++) await trail.end(record(`x${run}-${at}`));
+      // Without a grace most of it is delivered by the next run.
+      await trail.close(run === 3 ? 5000 : 0);
+    }
+    const exchanges = (await all(dir)).map((one) => one.record.exchange);
+    expect(exchanges).toHaveLength(20);
+    expect(new Set(exchanges).size).toBe(20);
+    expect(await verify(dir)).toMatchObject({ ok: true, records: 20, problems: [] });
+  });
+
+  test('a batch that comes again, whole or in part, is written once', async () => {
+    const { dir, text } = await sample();
+    const records = text
+      .trim()
+      .split('\n')
+      .map((line) => parseLine(line)!);
+    const other = join(dir, 'other');
+    await fileSink(other).write(records.slice(0, 4));
+    // Each of these is another process: what was written is known from the files alone.
+    await fileSink(other).write(records.slice(0, 4));
+    await fileSink(other).write(records.slice(2));
+    await Promise.all([fileSink(other).write(records), fileSink(other).write(records.slice(3))]);
+    expect(readFileSync(join(other, readdirSync(other).find((name) => name.startsWith('audit-'))!), 'utf8')).toBe(text);
+  });
+
+  test('a torn last line of a file is cut, and its record written again', async () => {
+    const { dir, text } = await sample();
+    const records = text
+      .trim()
+      .split('\n')
+      .map((line) => parseLine(line)!);
+    const name = trailFiles(dir)[0]!.split('/').at(-1)!;
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 0, max: text.length }), async (length) => {
+        const other = join(dir, `other-${length}`);
+        mkdirSync(other, { recursive: true });
+        writeFileSync(join(other, name), text.slice(0, length));
+        await fileSink(other).write(records);
+        expect(readFileSync(join(other, name), 'utf8')).toBe(text);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test('days are files of their own and one chain', async () => {
+    const dir = temporary();
+    let now = Date.UTC(2026, 10, 21, 23, 59, 59);
+    const trail = await open(dir, { clock: () => now });
+    for (let at = 0; at < 6; at++) {
+      await trail.end(record(`x${at}`));
+      now += 40_000_000;
+    }
+    await trail.close();
+    expect(trailFiles(dir).map((file) => file.slice(-16))).toEqual([
+      '2026-11-21.jsonl',
+      '2026-11-22.jsonl',
+      '2026-11-23.jsonl',
+      '2026-11-24.jsonl',
+    ]);
+    expect(await verify(dir)).toMatchObject({ ok: true, records: 6 });
+  });
+
+  test('several spools share one trail', async () => {
+    const dir = temporary();
+    const trails = await Promise.all(
+      ['a', 'b', 'c'].map((spoolId) => open(dir, { spoolId, sinks: [fileSink(join(dir, 'audit'))] })),
+    );
+    for (let at = 0; at < 30; at++) await Promise.all(trails.map((trail, of) => trail.end(record(`${of}-${at}`))));
+    await Promise.all(trails.map((trail) => trail.close()));
+    const report = await verify(dir);
+    expect(report).toMatchObject({ ok: true, records: 90 });
+    expect(report.spools.map((spool) => spool.vouched_seq)).toEqual([30, 30, 30]);
+  });
+});
+
+describe('a verified trail', () => {
+  test('an untouched one holds, up to its last record', async () => {
+    const { dir } = await sample();
+    expect(await verify(dir)).toMatchObject({
+      ok: true,
+      records: 6,
+      spools: [{ last_seq: 6, vouched_seq: 6, erased: 0 }],
+    });
+  });
+
+  test('every edit of a single byte shows', async () => {
+    const { dir, file, text } = await sample(2);
+    for (const path of [file, join(dir, 'audit', 'heads.jsonl')]) {
+      const whole = readFileSync(path);
+      for (let at = 0; at < whole.length; at++) {
+        const edited = Buffer.from(whole);
+        edited[at] = whole[at]! ^ (1 << (at % 7));
+        writeFileSync(path, edited);
+        const report = await verify(dir);
+        expect(report.ok, `byte ${at} of ${path}: ${whole.toString('utf8', at - 10, at + 10)}`).toBe(false);
+      }
+      writeFileSync(path, whole);
+    }
+    expect(text.length).toBeGreaterThan(2000);
+    expect((await verify(dir)).ok).toBe(true);
+  }, 60_000);
+
+  test('a removed record shows, with its number', async () => {
+    const { dir, file, text } = await sample();
+    const lines = text.trim().split('\n');
+    for (let at = 0; at < lines.length; at++) {
+      writeFileSync(file, `${lines.toSpliced(at, 1).join('\n')}\n`);
+      const kind = at === lines.length - 1 ? 'truncated' : 'removed';
+      expect((await verify(dir)).problems[0]).toMatchObject({ kind, seq: at + 1 });
+    }
+  });
+
+  test('records in another order show, and a repeated one', async () => {
+    const { dir, file, text } = await sample();
+    const lines = text.trim().split('\n');
+    const swapped = [lines[0], lines[2], lines[1], ...lines.slice(3)];
+    writeFileSync(file, `${swapped.join('\n')}\n`);
+    expect((await verify(dir)).problems[0]).toMatchObject({ kind: 'reordered', seq: 2, line: 2 });
+    writeFileSync(file, `${[...lines, lines[3]].join('\n')}\n`);
+    expect((await verify(dir)).problems[0]).toMatchObject({ kind: 'repeated', seq: 4, line: 7 });
+  });
+
+  test('a trail cut anywhere shows, even without the heads beside it', async () => {
+    const { dir, file, text } = await sample();
+    writeFileSync(join(dir, 'audit', 'heads.jsonl'), '');
+    for (let length = 0; length < text.length; length += 97) {
+      writeFileSync(file, text.slice(0, length));
+      expect((await verify(dir)).ok, String(length)).toBe(false);
+    }
+  });
+
+  test('a chain written anew, with the right hashes, does not fit the signed heads', async () => {
+    const { dir, file } = await sample();
+    const forged = temporary();
+    // The forger has the program and the records, and not the signing key.
+    const trail = await open(forged);
+    for (let at = 0; at < 6; at++) await trail.end(record(`x${at}`, { cost_nusd: 1 }));
+    await trail.close();
+    const spool = parseLine(readFileSync(file, 'utf8').split('\n')[0]!)!.spool;
+    const [other = ''] = trailFiles(forged);
+    writeFileSync(file, readFileSync(other, 'utf8'));
+    expect((await verify(dir)).problems.map((one) => one.kind)).toEqual(
+      expect.arrayContaining(['truncated', 'unsigned']),
+    );
+    writeFileSync(join(dir, 'audit', 'heads.jsonl'), readFileSync(join(forged, 'audit', 'heads.jsonl')));
+    expect((await verify(dir)).problems.map((one) => one.kind)).toContain('head_forged');
+    expect(spool).toBeTruthy();
+  });
+
+  test('a head kept elsewhere shows a trail that was cut together with all that vouched for it', async () => {
+    const dir = temporary();
+    const trail = await open(dir);
+    for (let at = 0; at < 3; at++) await trail.end(record(`x${at}`));
+    await until(() => trail.state().delivered.file === 3);
+    const before = readFileSync(trailFiles(dir)[0]!, 'utf8');
+    await trail.end(record('x3'));
+    const kept = trail.head();
+    await trail.close();
+    writeFileSync(trailFiles(dir)[0]!, before);
+    const heads = readFileSync(join(dir, 'audit', 'heads.jsonl'), 'utf8').split('\n');
+    writeFileSync(join(dir, 'audit', 'heads.jsonl'), `${heads[0]}\n`);
+    const spool = join(dir, 'data', 'spools', 'one');
+    writeFileSync(join(spool, 'cursor-file.json'), '');
+    expect((await verify(dir, [kept])).problems[0]).toMatchObject({ kind: 'truncated', seq: 4 });
+  });
+});
+
+describe('erasing a person', () => {
+  test('makes their part unreadable and leaves the chain whole', async () => {
+    const dir = temporary();
+    const trail = await open(dir);
+    const of = (user: string) => ({ caller: { ...intent('').caller, user, email: `${user}@example.com` } });
+    for (const user of ['ann', 'bob', 'ann']) {
+      await trail.end(
+        record(`${user}-${Math.random()}`, { ...of(user), content: { form: 'redacted', request: `${user} asks` } }),
+      );
+    }
+    await until(() => trail.state().delivered.file === 3);
+    expect(await all(dir, { user: 'ann' })).toHaveLength(2);
+    expect((await all(dir, { user: 'ann' }))[0]).toMatchObject({
+      sealed: false,
+      record: { caller: { user: 'ann', email: 'ann@example.com', ip: '10.0.0.7' }, content: { request: 'ann asks' } },
+    });
+    expect(trail.erase('ann')).toBe(true);
+    expect(trail.erase('nobody')).toBe(false);
+    expect(await all(dir, { user: 'ann' })).toEqual([]);
+    expect(trail.recent({ user: 'ann' })).toEqual([]);
+    const kept = await all(dir);
+    expect(kept.map((one) => one.sealed)).toEqual([true, false, true]);
+    expect(kept[0]?.record.caller).not.toHaveProperty('user');
+    // The person comes back: a new key, which reads nothing of before.
+    await trail.end(record('back', of('ann')));
+    await trail.close();
+    expect((await all(dir, { user: 'ann' })).map((one) => one.record.exchange)).toEqual(['back']);
+    expect(await verify(dir)).toMatchObject({ ok: true, records: 4 });
+  });
+
+  test('dropping the personal part of any records leaves the chain whole, and is counted', async () => {
+    const { dir, file, text } = await sample();
+    const lines = text.trim().split('\n');
+    await fc.assert(
+      fc.asyncProperty(fc.subarray([0, 1, 2, 3, 4, 5]), async (chosen) => {
+        const left = lines.map((line, at) => (chosen.includes(at) ? dropPersonal(parseLine(line)!) : line));
+        writeFileSync(file, `${left.join('\n')}\n`);
+        const report = await verify(dir);
+        expect(report.problems).toEqual([]);
+        expect(report.spools[0]?.erased).toBe(chosen.length);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  test("one person's sealed part does not pass for another's", async () => {
+    const { dir, file, text } = await sample();
+    const personal = [...text.matchAll(/"personal":(\{[^}]*\})/g)].map((match) => match[1]!);
+    expect(new Set(personal).size).toBe(2);
+    writeFileSync(file, text.replace(personal[0]!, personal[1]!));
+    expect((await verify(dir)).problems[0]).toMatchObject({ kind: 'edited', seq: 1 });
+  });
+});
+
+describe('a query', () => {
+  test('finds by every field and stops at its limit', async () => {
+    const dir = temporary();
+    const trail = await open(dir);
+    const noon = Date.UTC(2026, 10, 21, 12);
+    for (let at = 0; at < 10; at++) {
+      await trail.end(
+        record(`x${at}`, {
+          time_ms: noon + at * 60_000,
+          model_asked: at < 5 ? 'fast' : 'large',
+          model_used: at < 5 ? 'gpt-4o-mini' : 'gpt-4o',
+          ending: at === 9 ? 'denied' : 'complete',
+          caller: { team: at % 2 === 0 ? 'even' : 'odd', user: `user-${at}` },
+        }),
+      );
+    }
+    await trail.close();
+    const ids = async (filter: object) => (await all(dir, filter)).map((one) => one.record.exchange);
+    expect(await ids({ team: 'odd', limit: 3 })).toEqual(['x1', 'x3', 'x5']);
+    expect(await ids({ model: 'gpt-4o', since: noon + 7 * 60_000 })).toEqual(['x7', 'x8', 'x9']);
+    expect(await ids({ until: noon + 2 * 60_000 })).toEqual(['x0', 'x1']);
+    expect(await ids({ user: 'user-4' })).toEqual(['x4']);
+    expect(await ids({ exchange: 'x6' })).toEqual(['x6']);
+    expect(await ids({ decision: 'denied' })).toEqual(['x9']);
+    expect(await ids({ decision: 'allow', limit: 1 })).toEqual(['x0']);
+    expect(trail.recent({ team: 'even', limit: 2 }).map((one) => one.exchange)).toEqual(['x8', 'x6']);
+  });
+
+  test('without the keys a user cannot be asked for', async () => {
+    const { dir } = await sample();
+    const found = [];
+    for await (const one of queryTrail(join(dir, 'audit'), { user: 'ann' })) found.push(one);
+    expect(found).toEqual([]);
+  });
+});
+
+test('an empty trail directory has no records and no problems', async () => {
+  const dir = temporary();
+  const trail = await open(dir);
+  await trail.close();
+  mkdirSync(join(dir, 'audit'), { recursive: true });
+  expect(await verify(dir)).toMatchObject({ ok: true, records: 0 });
+});
