@@ -12,6 +12,7 @@ import { type LoadedProviders, loadProviders } from './providers.ts';
 import { type GatewayDocument, gatewaySchema } from './schema.ts';
 import { seal } from './seal.ts';
 import type { Settings } from './settings.ts';
+import { tryProviders } from './trial.ts';
 import type { Finding } from './validate.ts';
 import { deepFreeze } from './walk.ts';
 
@@ -73,14 +74,12 @@ async function read(path: string, reading: Reading): Promise<Outcome> {
   const document = seal<GatewayDocument>(value, gatewaySchema);
   const providers = await loadProviders(document.providers, reading, source);
   const policies = await loadPolicies(document.policies, reading, source);
-  const problems = [
-    ...inOrder([
-      ...checkDocument(document).map(placed),
-      ...(providers.problems.length === 0 ? checkProviders(document, providers).map(placed) : []),
-    ]),
-    ...providers.problems,
-    ...policies.problems,
-  ];
+  const problems = [...inOrder(checkDocument(document).map(placed)), ...providers.problems, ...policies.problems];
+  if (providers.problems.length === 0) {
+    const mentions = inOrder(checkProviders(document, providers).map(placed));
+    problems.push(...mentions);
+    if (mentions.length === 0) problems.push(...(await tryProviders(providers.read, document.models, source)));
+  }
   return problems.length > 0
     ? { problems }
     : { problems, settings: settingsOf(document, providers, policies.files, path, reading.cwd) };

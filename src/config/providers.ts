@@ -8,7 +8,16 @@ import { expandReferences, type References } from './references.ts';
 import { seal } from './seal.ts';
 import { isRecord } from './shape.ts';
 
+/** A provider's settings and the file they stand in. */
+export interface ReadProvider {
+  readonly provider: ProviderSettings;
+  readonly on: boolean;
+  readonly source: Source;
+}
+
 export interface LoadedProviders {
+  /** All that were read, those that are off as well. */
+  readonly read: readonly ReadProvider[];
   /** Those that are on. */
   readonly providers: readonly ProviderSettings[];
   /** Ids of those whose `enabled_if` came to nothing. */
@@ -23,7 +32,7 @@ export async function loadProviders(
   list: Source,
 ): Promise<LoadedProviders> {
   const problems: Problem[] = [];
-  const read: { provider: ProviderSettings; on: boolean; source: Source }[] = [];
+  const read: ReadProvider[] = [];
   for (const [index, entry] of listed.entries()) {
     try {
       const files = await providerFiles(basePath(entry, reading), reading);
@@ -45,6 +54,7 @@ export async function loadProviders(
     else problems.push(source.problem(['id'], `the provider '${provider.id}' is defined in ${other.file} as well`));
   }
   return {
+    read,
     providers: read.filter(({ on }) => on).map(({ provider }) => provider),
     off: read.filter(({ on }) => !on).map(({ provider }) => provider.id),
     problems,

@@ -49,7 +49,10 @@ export function loggedError(error: unknown, depth = 3): LoggedError {
   };
   // A failure of the closed table is expected: its code says it all.
   if (error instanceof Failure) return { ...known, ...inner };
-  const frames = (error.stack ?? '')
+  // The stack repeats the message, whose lines may look like frames.
+  const stack = error.stack ?? '';
+  const frames = stack
+    .slice(Math.max(0, stack.indexOf(error.message)) + error.message.length)
     .split('\n')
     .filter((line) => /^\s+at /.test(line))
     .slice(0, 8)

@@ -14,7 +14,7 @@ const openai = (key: string) =>
 
 describe('providers', () => {
   it('are read from directories and from files', async () => {
-    place.write('more.yaml', 'id: more\nformat: demo\nmodels: {}\n');
+    place.write('more.yaml', 'id: more\nformat: demo\nmodels: { m2: {} }\n');
     place.write('gateway.yaml', 'providers: [./providers, ./more.yaml]');
     const { settings, problems } = await place.load();
     expect(problems).toEqual([]);
@@ -48,7 +48,7 @@ describe('providers', () => {
   });
 
   it('have ids of their own', async () => {
-    place.write('providers/again.yaml', 'id: demo\nformat: demo\nmodels: {}\n');
+    place.write('providers/again.yaml', 'id: demo\nformat: demo\nmodels: { m2: {} }\n');
     const { problems } = await place.load();
     expect(problems).toEqual([
       {

@@ -234,7 +234,7 @@ describe('secrets of a configuration', () => {
     );
     place.write(
       'providers/other.yaml',
-      `id: other\nformat: openai\nbase_url: https://x.test/v1\nauth: { type: bearer, key: "\${O}" }\nheaders: { x-secret-key: "\${O}" }\nmodels: {}\n`,
+      `id: other\nformat: openai\nbase_url: https://x.test/v1\nauth: { type: bearer, key: "\${O}" }\nheaders: { x-secret-key: "\${O}" }\nmodels: { m2: {} }\n`,
     );
     const env = { K: 'team-s3cret', A: 'admin-s3cret', P: 'redis-s3cret', H: 'hash-s3cret', O: 'other-s3cret' };
     const loaded = await place.load(env);

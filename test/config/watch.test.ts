@@ -69,7 +69,7 @@ describe('a configuration that is watched', () => {
   });
 
   it('follows providers and policies: added, changed and removed', async () => {
-    place.write('providers/two.yaml', 'id: two\nformat: demo\nmodels: {}\n');
+    place.write('providers/two.yaml', 'id: two\nformat: demo\nmodels: { m2: {} }\n');
     await eventually(() => expect(inForce?.providers).toHaveLength(2));
     rmSync(join(place.path, 'providers/two.yaml'));
     await eventually(() => expect(inForce?.providers).toHaveLength(1));

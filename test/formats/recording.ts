@@ -63,7 +63,10 @@ export function textOf(bytes: Buffer): string {
 export function rendered(recording: Recording): string {
   const { about, provider } = recording;
   const derived = derive(recording);
-  return [`${about}--- provider\n${textOf(provider)}`, ...[...derived].map(([name, text]) => `--- ${name}\n${text}`)].join('');
+  return [
+    `${about}--- provider\n${textOf(provider)}`,
+    ...[...derived].map(([name, text]) => `--- ${name}\n${text}`),
+  ].join('');
 }
 
 /** What the program makes of the provider's bytes, by section. */
@@ -103,7 +106,9 @@ function plainBytes(name: FormatName, events: readonly ReplyEvent[]): Buffer {
 /** A frame in words, one line an event. */
 export function described(frame: Frame): string {
   const marks = [frame.passes ? 'passes' : '', frame.usageOnly ? 'usage only' : ''].filter(Boolean).join(', ');
-  return [`frame ${frame.raw.length} bytes${marks === '' ? '' : `, ${marks}`}\n`, ...frame.events.map(eventLine)].join('');
+  return [`frame ${frame.raw.length} bytes${marks === '' ? '' : `, ${marks}`}\n`, ...frame.events.map(eventLine)].join(
+    '',
+  );
 }
 
 function eventLine(event: ReplyEvent): string {

@@ -2,15 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { Frame } from '../../src/exchange/index.ts';
 import { wellFormed, wellFormedEvents } from '../support/well-formed.ts';
-import {
-  described,
-  framesOf,
-  names,
-  type Recording,
-  recordings,
-  rendered,
-  streamBytes,
-} from './recording.ts';
+import { described, framesOf, names, type Recording, recordings, rendered, streamBytes } from './recording.ts';
 
 const all = recordings();
 if (process.env.UPDATE_GOLDEN === '1') for (const one of all) writeFileSync(one.file, rendered(one));

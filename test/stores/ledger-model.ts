@@ -163,8 +163,8 @@ export async function follow(under: Openable, list: readonly Step[]): Promise<vo
   }
   expect(await under.ledger.reconcile('acme', { repair: false })).toEqual([]);
   const open = [...model.held].filter(([, one]) => one.state === 'open');
-  const holds = await under.ledger.holds('acme');
-  expect(holds.map((one) => [one.id, one.amount]).sort()).toEqual(open.map(([name, one]) => [name, one.amount]).sort());
+  const holds = (await under.ledger.holds('acme')).map((one) => [one.id, { ...one.amount }] as const);
+  expect(Object.fromEntries(holds)).toEqual(Object.fromEntries(open.map(([name, one]) => [name, { ...one.amount }])));
 }
 
 const keys = [

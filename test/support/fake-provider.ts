@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
-import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
+import { cut, encode, framesOf } from './fake-provider-body.ts';
 import { type FakeFormat, wrongBody, wrongHeaders } from './fake-provider-strict.ts';
-import { errorBody, errorFrame, type FakeAsked, type FakeSaid, plainBody, streamFrames } from './fake-provider-wire.ts';
+import { errorBody, type FakeAsked, type FakeSaid, plainBody } from './fake-provider-wire.ts';
 
 export type { FakeFormat, FakeSaid };
 
@@ -227,18 +227,6 @@ function askedOf({ format, body }: FakeRequest): FakeAsked {
   };
 }
 
-function framesOf(format: FakeFormat, reply: FakeReply, asked: FakeAsked): string[] {
-  const frames = streamFrames(format, reply, asked);
-  if (reply.firstFrameError !== undefined) {
-    return [errorFrame(format, reply.firstFrameError.message, reply.firstFrameError.type)];
-  }
-  const half = frames.length >> 1;
-  if (reply.middleError !== undefined) {
-    return [...frames.slice(0, half), errorFrame(format, reply.middleError.message, reply.middleError.type)];
-  }
-  return reply.unfinished === true ? frames.slice(0, half) : frames;
-}
-
 /** Writes a body piece by piece, doing whatever the script says on the way. Returns when it is over, however. */
 async function write(
   request: FakeRequest,
@@ -277,33 +265,6 @@ async function repeat(request: FakeRequest, response: ServerResponse, frame: str
     if (response.write(frame) === false) await Promise.race([once(response, 'drain'), request.over]);
     request.frames += 1;
     await wait(pace_ms);
-  }
-}
-
-function cut(frames: readonly (string | Buffer)[], bytes: number | undefined): (string | Buffer)[] {
-  if (bytes === undefined) return [...frames];
-  const whole = Buffer.concat(frames.map((frame) => Buffer.from(frame)));
-  const parts: Buffer[] = [];
-  for (let at = 0; at < whole.length; at += bytes) parts.push(whole.subarray(at, at + bytes));
-  return parts;
-}
-
-function encode(encoding: FakeReply['encoding'], frames: readonly (string | Buffer)[]) {
-  const whole = Buffer.concat(frames.map((frame) => Buffer.from(frame)));
-  const third = (bytes: Buffer, name: string) => ({ name, bytes: cut([bytes], Math.ceil(bytes.length / 3)) });
-  switch (encoding) {
-    case undefined:
-      return undefined;
-    case 'gzip':
-      return third(gzipSync(whole), 'gzip');
-    case 'deflate':
-      return third(deflateSync(whole), 'deflate');
-    case 'bare deflate':
-      return third(deflateRawSync(whole), 'deflate');
-    case 'br':
-      return third(brotliCompressSync(whole), 'br');
-    case 'unknown':
-      return third(whole, 'x-nobody-knows');
   }
 }
 

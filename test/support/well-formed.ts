@@ -73,7 +73,8 @@ function openaiChat(messages: readonly Message[], provider: boolean): Ending {
     if (chunk.choices?.length === 0 && chunk.usage) usageSeen = true;
     for (const choice of chunk.choices ?? []) openaiChoice(choice, choices, provider);
   }
-  if (ending === undefined && provider && choices.size > 0 && [...choices.values()].every((one) => one.finished)) return 'end';
+  if (ending === undefined && provider && choices.size > 0 && [...choices.values()].every((one) => one.finished))
+    return 'end';
   check(ending !== undefined, 'a stream ends with [DONE] or an error');
   return ending;
 }
@@ -86,7 +87,11 @@ function openaiChoice(choice: any, choices: Map<number, ChoiceState>, provider: 
     state = { finished: false, tools: new Set() };
     choices.set(choice.index, state);
     const closes = choice.finish_reason === 'content_filter' || choice.finish_reason === 'length';
-    check(provider || closes || choice.delta.role === 'assistant', 'the first delta of a choice names the role', choice);
+    check(
+      provider || closes || choice.delta.role === 'assistant',
+      'the first delta of a choice names the role',
+      choice,
+    );
   }
   const delta = choice.delta ?? {};
   const says = Boolean(delta.content || delta.refusal || delta.reasoning_content || delta.tool_calls);
@@ -186,7 +191,11 @@ export function wellFormedEvents(events: readonly ReplyEvent[]): Ending {
         check(started, 'a reply starts before it says anything', event);
         check(event.text !== '', 'a text is not empty');
         check(!ended.has(event.lane.slot), 'a lane that ended says nothing more', event);
-        check(!finished.has(event.lane.choice) || event.lane.channel === 'other', 'a finished choice says nothing more', event);
+        check(
+          !finished.has(event.lane.choice) || event.lane.channel === 'other',
+          'a finished choice says nothing more',
+          event,
+        );
         break;
       case 'lane_end':
         check(!ended.has(event.lane.slot), 'a lane ends once', event);

@@ -311,7 +311,7 @@ export function plainReply(events: readonly ReplyEvent[], context: ReplyContext)
   };
   const json = JSON.stringify(fields);
   // The blocks go in as text: the input of a tool keeps the model's own spelling.
-  return Buffer.from(`${json.slice(0, -1)},"content":[${blocksOf(choice).join(',')}]}`);
+  return Buffer.from(`${json.slice(0, -1)},"content":[${blocksOf(choice, context.id).join(',')}]}`);
 }
 
 /** The format has no reply without these two numbers. */
@@ -319,10 +319,18 @@ export function wholeUsage(usage: Usage | undefined): JsonObject {
   return { input_tokens: 0, output_tokens: 0, ...(usage === undefined ? {} : usageBody(usage)) };
 }
 
-function blocksOf(choice: GatheredChoice | undefined): string[] {
+/** An id for a call whose provider gave none: clients send it back with the result. */
+export function toolId(reply: string, place: number): string {
+  return `toolu_${reply}_${place}`;
+}
+
+function blocksOf(choice: GatheredChoice | undefined, reply: string): string[] {
+  let calls = 0;
   return (choice?.parts ?? []).map((part) => {
     if (part.type === 'call') {
-      const { id, name, text, kind } = part.call;
+      const { name, text, kind } = part.call;
+      const id = part.call.id || toolId(reply, calls);
+      calls += 1;
       const head = JSON.stringify({ type: 'tool_use', id, name });
       return `${head.slice(0, -1)},"input":${kind === 'custom' ? JSON.stringify({ input: text }) : objectJson(text)}}`;
     }

@@ -15,7 +15,7 @@ import type { JsonObject } from '../json/index.ts';
 import { SseReplyDecoder } from '../stream-decoder.ts';
 import { WireFrame } from '../wire-frame.ts';
 import { errorOf } from './failure.ts';
-import { MessageReading, repeats, stopWord, wholeUsage } from './reply.ts';
+import { MessageReading, repeats, stopWord, toolId, wholeUsage } from './reply.ts';
 import { usageBody } from './usage.ts';
 
 /** Usage always comes in this format, so there is none to be marked as injected. */
@@ -180,7 +180,12 @@ class EventEncoder implements ReplyEncoder {
 
   #tool({ index, id, name, kind }: Extract<ReplyEvent, { type: 'tool_start' }>): void {
     this.#closeCurrent();
-    const block = this.#open({ type: 'tool_use', id, name, input: {} });
+    const block = this.#open({
+      type: 'tool_use',
+      id: id || toolId(this.#context.id, this.#calls.length),
+      name,
+      input: {},
+    });
     this.#calls.push({ index, kind, block, open: true });
     if (kind === 'custom') this.#delta(block, { type: 'input_json_delta', partial_json: '{"input":"' });
   }

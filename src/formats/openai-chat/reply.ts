@@ -1,4 +1,5 @@
 import {
+  type Channel,
   Failure,
   type FinishReason,
   type Frame,
@@ -121,14 +122,15 @@ export class ReplyReading {
       return said;
     }
     const failed = isObject(value.error) || typeof value.error === 'string' || value.object === 'error';
-    if (!failed) this.#start(value, said);
     const choices = Array.isArray(value.choices) ? value.choices : [];
+    // A report on the prompt may come first, without choices and without an id: nothing has begun yet.
+    if (!failed && (choices.length > 0 || value.id)) this.#start(value, said);
+    for (const key in value) {
+      if (!replyKeys.has(key)) said.wholes(this.#lanes, 0, value[key], [key], noText);
+    }
     for (const [position, choice] of choices.entries()) {
       if (isObject(choice)) this.#choice(choice, ['choices', position], position, said);
       else said.wholes(this.#lanes, 0, choice, ['choices', position], noText);
-    }
-    for (const key in value) {
-      if (!replyKeys.has(key)) said.wholes(this.#lanes, 0, value[key], [key], noText);
     }
     const counted = this.#count(value, said);
     said.usageOnly = usageInjected && counted && Array.isArray(value.choices) && choices.length === 0;
@@ -148,7 +150,7 @@ export class ReplyReading {
       type: 'start',
       ...(typeof id === 'string' && id !== '' ? { id } : {}),
       ...(typeof model === 'string' && model !== '' ? { model } : {}),
-      ...(typeof created === 'number' ? { created } : {}),
+      ...(typeof created === 'number' && created > 0 ? { created } : {}),
     });
   }
 
@@ -162,7 +164,7 @@ export class ReplyReading {
       // Some providers repeat the whole text so far beside each delta: it is judged where it stands.
       if (isObject(message)) said.wholes(this.#lanes, number, message, [...path, 'message'], noText);
     } else if (isObject(message)) this.#message(message, [...path, 'message'], number, said);
-    said.text(this.#lanes.of(number, 'content', 0), text, [...path, 'text']);
+    this.#say(said, number, 'content', 0, text, [...path, 'text']);
     for (const key in choice) {
       if (!choiceKeys.has(key)) said.wholes(this.#lanes, number, choice[key], [...path, key], noText);
     }
@@ -173,6 +175,11 @@ export class ReplyReading {
     said.events.push({ type: 'finish', choice: number, reason: known ?? 'other', ...native });
   }
 
+  /** A lane begins with its first text, not with an empty one. */
+  #say(said: Said, choice: number, channel: Channel, index: number, text: unknown, path: JsonPath): void {
+    if (typeof text === 'string' && text !== '') said.text(this.#lanes.of(choice, channel, index), text, path);
+  }
+
   /** A `delta` or a `message`: they carry their text in the same members. */
   #message(message: JsonObject, path: JsonPath, choice: number, said: Said): void {
     for (const key in message) {
@@ -180,8 +187,8 @@ export class ReplyReading {
       if (value === null || value === '') continue;
       const at = [...path, key];
       if (key === 'content') this.#content(value, at, choice, said);
-      else if (key === 'refusal') said.text(this.#lanes.of(choice, 'refusal', 0), value, at);
-      else if (key === 'reasoning_content') said.text(this.#lanes.of(choice, 'reasoning', 0), value, at);
+      else if (key === 'refusal') this.#say(said, choice, 'refusal', 0, value, at);
+      else if (key === 'reasoning_content') this.#say(said, choice, 'reasoning', 0, value, at);
       else if (key === 'reasoning') this.#reasoning(message, at, choice, said);
       else if (key === 'tool_calls' && Array.isArray(value)) this.#toolCalls(value, at, choice, said);
       else if (key === 'function_call' && isObject(value)) this.#functionCall(value, at, choice, said);
@@ -192,14 +199,14 @@ export class ReplyReading {
 
   #content(value: unknown, path: JsonPath, choice: number, said: Said): void {
     if (!Array.isArray(value)) {
-      said.text(this.#lanes.of(choice, 'content', 0), value, path);
+      this.#say(said, choice, 'content', 0, value, path);
       return;
     }
     // Parts instead of a string, as some providers send them with their reasoning.
     for (const [index, part] of value.entries()) {
       const at = [...path, index];
       if (isObject(part) && part.type === 'text') {
-        said.text(this.#lanes.of(choice, 'content', 0), part.text, [...at, 'text']);
+        this.#say(said, choice, 'content', 0, part.text, [...at, 'text']);
       } else said.fragments(this.#lanes, choice, part, at, noText);
     }
   }
@@ -208,7 +215,7 @@ export class ReplyReading {
   #reasoning(message: JsonObject, path: JsonPath, choice: number, said: Said): void {
     const twice = typeof message.reasoning_content === 'string' && message.reasoning_content !== '';
     const value = message.reasoning;
-    if (typeof value === 'string' && !twice) said.text(this.#lanes.of(choice, 'reasoning', 0), value, path);
+    if (typeof value === 'string' && !twice) this.#say(said, choice, 'reasoning', 0, value, path);
     else said.fragments(this.#lanes, choice, value, path, noText);
   }
 
@@ -223,12 +230,12 @@ export class ReplyReading {
       const custom = isObject(call.custom) ? call.custom : undefined;
       const index = this.#callIndex(call, inner ?? custom, custom !== undefined, choice, said);
       if (inner !== undefined) {
-        said.text(this.#lanes.of(choice, 'tool_arguments', index), inner.arguments, [...at, 'function', 'arguments']);
+        this.#say(said, choice, 'tool_arguments', index, inner.arguments, [...at, 'function', 'arguments']);
         said.fragments(this.#lanes, choice, inner, [...at, 'function'], functionKeys);
       }
       if (custom !== undefined) {
         // Free text, no JSON: as tool arguments it would be looked at only inside JSON scalars.
-        said.text(this.#lanes.of(choice, 'other', index), custom.input, [...at, 'custom', 'input']);
+        this.#say(said, choice, 'other', index, custom.input, [...at, 'custom', 'input']);
         said.fragments(this.#lanes, choice, custom, [...at, 'custom'], customKeys);
       }
       said.fragments(this.#lanes, choice, call, at, callKeys);
@@ -272,7 +279,7 @@ export class ReplyReading {
       const name = typeof call.name === 'string' ? call.name : '';
       said.events.push({ type: 'tool_start', choice, index: 0, id: '', name, kind: 'function' });
     }
-    said.text(this.#lanes.of(choice, 'tool_arguments', 0), call.arguments, [...path, 'arguments']);
+    this.#say(said, choice, 'tool_arguments', 0, call.arguments, [...path, 'arguments']);
     said.fragments(this.#lanes, choice, call, path, functionKeys);
   }
 
@@ -398,11 +405,12 @@ function closeLanes(said: Said): void {
 export function plainReply(events: readonly ReplyEvent[], context: ReplyContext): Buffer {
   const reply = Gathered.from(events);
   const choices = reply.choices.map((choice) => {
-    const calls = choice.calls.map((call) =>
-      call.kind === 'custom'
-        ? { id: call.id, type: 'custom', custom: { name: call.name, input: call.text } }
-        : { id: call.id, type: 'function', function: { name: call.name, arguments: call.text || '{}' } },
-    );
+    const calls = choice.calls.map((call, place) => {
+      const id = call.id || callId(context.id, choice.number, place);
+      return call.kind === 'custom'
+        ? { id, type: 'custom', custom: { name: call.name, input: call.text } }
+        : { id, type: 'function', function: { name: call.name, arguments: call.text || '{}' } };
+    });
     const content = choice.textOf('content');
     const reasoning = choice.textOf('reasoning');
     return {
@@ -429,6 +437,11 @@ export function plainReply(events: readonly ReplyEvent[], context: ReplyContext)
       ...(reply.usage?.serviceTier === undefined ? {} : { service_tier: tierWord(reply.usage.serviceTier) }),
     }),
   );
+}
+
+/** An id for a call whose provider gave none: clients send it back with the result. */
+export function callId(reply: string, choice: number, place: number): string {
+  return `call_${reply}_${choice}_${place}`;
 }
 
 /** Anthropic's `standard` is `default` here. */

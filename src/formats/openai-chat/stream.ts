@@ -14,7 +14,7 @@ import type { JsonObject } from '../json/index.ts';
 import { SseReplyDecoder } from '../stream-decoder.ts';
 import { WireFrame } from '../wire-frame.ts';
 import { errorOf } from './failure.ts';
-import { finishWord, ReplyReading, repeats, tierWord, usageBody } from './reply.ts';
+import { callId, finishWord, ReplyReading, repeats, tierWord, usageBody } from './reply.ts';
 
 const done = Buffer.from('[DONE]');
 const doneLine = 'data: [DONE]\n\n';
@@ -129,7 +129,11 @@ class ChunkEncoder implements ReplyEncoder {
     const place = calls.length;
     calls.push({ index, kind, place, written: false });
     const body = kind === 'custom' ? { custom: { name, input: '' } } : { function: { name, arguments: '' } };
-    this.#chunk(choice, { tool_calls: [{ index: place, id, type: kind, ...body }] }, null);
+    this.#chunk(
+      choice,
+      { tool_calls: [{ index: place, id: id || callId(this.#context.id, choice, place), type: kind, ...body }] },
+      null,
+    );
   }
 
   #callsOf(choice: number): OpenCall[] {

@@ -79,8 +79,7 @@ const others: readonly Detector[] = [
     type: 'azure_client_secret',
     score: 0.9,
     fold: false,
-    pattern:
-      `(?i:azure[_-]?(?:ad[_-]?)?client[_-]?secret)${assigned}[0-9A-Za-z_~.-]{34,40}(?![0-9A-Za-z_~.-])`,
+    pattern: `(?i:azure[_-]?(?:ad[_-]?)?client[_-]?secret)${assigned}[0-9A-Za-z_~.-]{34,40}(?![0-9A-Za-z_~.-])`,
   }),
   detector({
     type: 'azure_identifier',

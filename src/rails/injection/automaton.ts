@@ -47,8 +47,6 @@ export interface Automaton {
   readonly leads: Uint8Array;
   /** For each word the cipher it is a tell-tale word of, plus one; 0 for plain words. */
   readonly cipher: Uint8Array;
-  /** The vocabulary spelled as the leet view spells (l and 1 both as i). */
-  readonly leetVocabulary: Vocabulary;
 }
 
 function tree(): UnitTree {
@@ -134,8 +132,6 @@ export function compileRules(
   const words = vocabulary.lexicon.size;
   const cipher = new Uint8Array(words);
   for (const [id, kind] of cipherIds) if (id >= plainWords) cipher[id] = kind + 1;
-  const leetLexicon = new Lexicon();
-  for (const [word, id] of vocabulary.lexicon.entries()) if (id < plainWords) leetLexicon.alias(word.replace(/l/g, 'i'), id);
   const wordStart = new Int32Array(words + 1);
   const flat: number[] = [];
   for (let word = 0; word < words; word++) {
@@ -156,7 +152,6 @@ export function compileRules(
     opening: Uint8Array.from(opening),
     leads: leading,
     cipher,
-    leetVocabulary: { ...vocabulary, lexicon: leetLexicon },
   };
 }
 

@@ -47,8 +47,7 @@ interface Read {
 /** Reads one text by the rules; scratch memory is shared, so nothing of it outlives the call. */
 function read(text: string, map: Int32Array | undefined, view: string, active: Uint8Array, into: Inspection): Read {
   const normalised = normaliseBriefly(text, map);
-  const vocabulary = view === 'leet' ? automaton.leetVocabulary : automaton.vocabulary;
-  tokenise(normalised, vocabulary, tokens);
+  tokenise(normalised, automaton.vocabulary, tokens);
   const hits = matcher.match(tokens);
   into.steps += normalised.length + hits.steps;
   const scored: Scored = score(rules, hits, tokens.count, active, 0);

@@ -26,20 +26,6 @@ export class Lexicon {
     return id;
   }
 
-  /** Another spelling of a word that has an id; the first word that claims a spelling keeps it. */
-  alias(spelling: string, id: number): void {
-    const hash = hashWord(spelling);
-    if (this.find(hash) !== -1) return;
-    this.ids.set(spelling, id);
-    if (this.ids.size * 3 > this.slots.length) this.widen();
-    else this.put(hash, id);
-  }
-
-  /** Every word with its id. */
-  entries(): Iterable<readonly [string, number]> {
-    return this.ids;
-  }
-
   /** The id of the word with this hash, or -1. */
   find(hash: number): number {
     const mask = this.slots.length - 1;

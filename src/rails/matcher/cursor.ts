@@ -40,7 +40,10 @@ export class Cursor {
   #spare = new Int32Array(8);
   #groups = 0;
   #state: number;
-  #live: Live;
+  /** Which groups slide in the current state. */
+  #sliding: readonly boolean[] = [];
+  /** What the states' numbers of this generation mean, kept for when the cache was emptied meanwhile. */
+  #lives: readonly Live[];
   #generation: number;
   /** No thread can be over `heldMax` before this place; reckoned anew when it is reached. */
   #limit = heldMax;
@@ -50,7 +53,7 @@ export class Cursor {
     this.#textOf = textOf;
     this.listener = listener;
     this.#state = machine.start;
-    this.#live = machine.live(machine.start);
+    this.#lives = machine.lives;
     this.#generation = machine.generation;
   }
 
@@ -61,19 +64,21 @@ export class Cursor {
   /** Must come before reading: another lane may have emptied the cache meanwhile. */
   wake(): void {
     if (this.#generation === this.machine.generation) return;
-    this.#state = this.machine.intern(this.#live);
-    this.#generation = this.machine.generation;
+    const live = this.#lives[this.#state / this.machine.stride];
+    this.#state = live === undefined ? this.machine.start : this.machine.intern(live);
+    this.#settle(this.machine.generation);
   }
 
-  /** Must come after reading. */
-  rest(): void {
-    this.#live = this.machine.live(this.#state);
+  #settle(generation: number): void {
+    this.#generation = generation;
+    this.#lives = this.machine.lives;
   }
 
   /** Begins a text of its own at the next character. What is live must have been finished. */
   begin(): void {
     this.#state = this.machine.start;
     this.#groups = 0;
+    this.#sliding = [];
   }
 
   /**
@@ -143,38 +148,49 @@ export class Cursor {
   }
 
   #act(cls: number, at: number, after: number): void {
-    const machine = this.machine;
-    const live = machine.live(this.#state);
-    let action = machine.action(this.#state, cls);
-    if (action.checks.length > 0) {
-      let passed = 0;
-      action.checks.forEach((check, bit) => {
-        const definition = machine.definitions[check.definition];
-        const start = check.from === fresh ? at : this.#startOf(check.from, live);
-        if (definition !== undefined && this.#confirmed(definition, start, after)) passed |= 1 << bit;
-      });
-      if (passed !== 0) action = machine.variant(live, cls, action, passed);
-    }
-    for (const fire of action.before) this.#fire(fire, this.#sourceOf(fire, live, at), at);
+    let action = this.machine.action(this.#state, cls);
+    if (action.checks.length > 0) action = this.#checked(action, cls, at, after);
+    const { before, after: ends, from, slid } = action;
+    for (const fire of before) this.#fire(fire, this.#sourceOf(fire.from, at), at);
     // Starts are taken before the character counts: a sliding start would move with it.
-    const count = action.from.length;
-    if (count > this.#spare.length) this.#spare = new Int32Array(count * 2);
-    for (let group = 0; group < count; group += 1) {
-      const from = action.from[group] ?? fresh;
-      if (from === fresh) this.#spare[group] = at;
-      else this.#spare[group] = action.slides[group] === 1 ? this.#startOf(from, live) : (this.#starts[from] ?? at);
+    const count = from.length;
+    if (count === 1) {
+      const source = from[0] ?? fresh;
+      this.#spare[0] =
+        slid[0] === 1 ? this.#sourceOf(source, at) : source === fresh ? at : (this.#starts[source] ?? at);
+    } else if (count > 1) {
+      if (count > this.#spare.length) this.#spare = new Int32Array(count * 2);
+      for (let group = 0; group < count; group += 1) {
+        const source = from[group] ?? fresh;
+        this.#spare[group] =
+          slid[group] === 1 ? this.#sourceOf(source, at) : source === fresh ? at : (this.#starts[source] ?? at);
+      }
     }
-    const ending = action.after.length === 0 ? none : action.after.map((fire) => this.#sourceOf(fire, live, at));
+    const ending = ends.length === 0 ? none : ends.map((fire) => this.#sourceOf(fire.from, at));
     this.#count(at);
-    action.after.forEach((fire, index) => {
-      this.#fire(fire, ending[index] ?? at, after);
-    });
+    for (let i = 0; i < ends.length; i += 1) {
+      const fire = ends[i];
+      if (fire !== undefined) this.#fire(fire, ending[i] ?? at, after);
+    }
     const starts = this.#starts;
     this.#starts = this.#spare;
     this.#spare = starts;
     this.#groups = count;
+    this.#sliding = action.sliding;
     this.#state = action.next;
-    this.#generation = action.generation;
+    if (action.generation !== this.#generation) this.#settle(action.generation);
+  }
+
+  /** The action under the answers its checks give now. */
+  #checked(action: Action, cls: number, at: number, after: number): Action {
+    const live = this.machine.live(this.#state);
+    let passed = 0;
+    action.checks.forEach((check, bit) => {
+      const definition = this.machine.definitions[check.definition];
+      const start = this.#sourceOf(check.from, at);
+      if (definition !== undefined && this.#confirmed(definition, start, after)) passed |= 1 << bit;
+    });
+    return passed === 0 ? action : this.machine.variant(live, cls, action, passed);
   }
 
   #count(at: number): void {
@@ -182,16 +198,12 @@ export class Cursor {
     this.#read += 1;
   }
 
-  #sourceOf(fire: Fire, live: Live, at: number): number {
-    return fire.from === fresh ? at : this.#startOf(fire.from, live);
-  }
-
-  /** Where a live group's match would begin. */
-  #startOf(group: number, live: Live): number {
+  /** Where the match of a thread from this group, or of a fresh one, begins. */
+  #sourceOf(group: number, at: number): number {
+    if (group === fresh) return at;
     const start = this.#starts[group] ?? 0;
-    if (!live.groups[group]?.slides || this.#read < slideMax) return start;
-    const slid = this.#slide[this.#read & slideMask] ?? 0;
-    return Math.max(slid, start);
+    if (!this.#sliding[group] || this.#read < slideMax) return start;
+    return Math.max(start, this.#slide[this.#read & slideMask] ?? 0);
   }
 
   #fire(fire: Fire, start: number, boundary: number): void {
@@ -233,28 +245,30 @@ export class Cursor {
 
   /** The text (or the scalar) ends at `at`: what waited for what follows is answered. */
   finish(at: number): void {
-    const live = this.machine.live(this.#state);
     const action = this.machine.action(this.#state, this.machine.edge);
-    for (const fire of action.before) this.#fire(fire, this.#sourceOf(fire, live, at), at);
-    this.#state = this.machine.start;
-    this.#generation = this.machine.generation;
-    this.#groups = 0;
+    for (const fire of action.before) this.#fire(fire, this.#sourceOf(fire.from, at), at);
+    this.#settle(this.machine.generation);
+    this.begin();
   }
 
   /** The first unit before `at` that is not final: what a live thread may still withhold, or begin a span with. */
   undecided(at: number): number {
     this.list.closeAll();
     if (this.#groups === 0) return at;
-    const live = this.machine.live(this.#state);
     let first = at;
     for (let group = 0; group < this.#groups; group += 1) {
-      const start = this.#startOf(group, live);
+      const start = this.#sourceOf(group, at);
       const span = this.list.spans.length === 0 ? undefined : this.list.at(start);
       if (span !== undefined) this.list.leaveOpen(span);
       const from = span?.end ?? start;
       if (from < first) first = from;
     }
     return first;
+  }
+
+  /** Nothing is live: what follows begins anew, but for what stands before it. */
+  get idle(): boolean {
+    return this.#groups === 0 && this.machine.isIdle(this.#state);
   }
 
   get mayMatchInNumber(): boolean {

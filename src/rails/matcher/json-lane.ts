@@ -75,7 +75,6 @@ export class JsonLane implements LaneMatcher {
   }
 
   #decide(undecided: number): number {
-    this.#cursor.rest();
     if (this.#cursor.tooMany) this.unable = tooManySpans;
     else this.decided = undecided;
     return this.decided;

@@ -9,7 +9,9 @@ export interface Action {
   readonly generation: number;
   readonly from: Int16Array;
   /** Groups that leave their sliding: their start is taken where it has come to. */
-  readonly slides: Uint8Array;
+  readonly slid: Uint8Array;
+  /** Which groups of `next` slide. */
+  readonly sliding: readonly boolean[];
   readonly before: readonly Fire[];
   readonly after: readonly Fire[];
   readonly checks: Step['checks'];
@@ -37,7 +39,8 @@ export class Machine {
   generation = 0;
   start = 0;
   readonly #statesMax: number;
-  #lives: Live[] = [];
+  /** The live states by number (divided by `stride`); a new array with each generation. */
+  lives: Live[] = [];
   #ids = new Map<string, number>();
   #actions: Action[] = [];
   #inNumber: Uint8Array = new Uint8Array(64);
@@ -55,7 +58,13 @@ export class Machine {
 
   /** The live state behind a number given in this generation. */
   live(state: number): Live {
-    return this.#lives[state / this.stride] ?? this.determiniser.start();
+    return this.lives[state / this.stride] ?? this.determiniser.start();
+  }
+
+  /** Whether nothing is live, not even context. */
+  isIdle(state: number): boolean {
+    const live = this.live(state);
+    return live.groups.length + live.context.length + live.ready.length === 0;
   }
 
   /** The number of a live state; may start a new generation, after which older numbers mean nothing. */
@@ -63,8 +72,8 @@ export class Machine {
     const key = keyOf(live);
     const known = this.#ids.get(key);
     if (known !== undefined) return known;
-    if (this.#lives.length >= this.#statesMax || this.#actions.length >= actionsMax) this.#startAnew();
-    const number = this.#lives.length;
+    if (this.lives.length >= this.#statesMax || this.#actions.length >= actionsMax) this.#startAnew();
+    const number = this.lives.length;
     const cells = (number + 1) * this.stride;
     if (cells > this.table.length) {
       const wider = new Int32Array(Math.min(this.table.length * 2, this.#statesMax * this.stride));
@@ -77,14 +86,14 @@ export class Machine {
       wider.set(this.#inNumber);
       this.#inNumber = wider;
     }
-    this.#lives.push(live);
+    this.lives.push(live);
     this.#ids.set(key, number * this.stride);
     return number * this.stride;
   }
 
   #startAnew(): void {
     this.generation += 1;
-    this.#lives = [];
+    this.lives = [];
     this.#ids = new Map();
     this.#actions = [];
     this.#inNumber.fill(0);
@@ -122,14 +131,15 @@ export class Machine {
   #build(live: Live, cls: number, passed: number): Action {
     const step = this.determiniser.step(live, cls, passed);
     const next = this.intern(step.next);
-    const slides = step.from.map((from, group) =>
+    const slid = step.from.map((from, group) =>
       from >= 0 && live.groups[from]?.slides && !step.next.groups[group]?.slides ? 1 : 0,
     );
     return {
       next,
       generation: this.generation,
       from: Int16Array.from(step.from),
-      slides: Uint8Array.from(slides),
+      slid: Uint8Array.from(slid),
+      sliding: step.next.groups.map((group) => group.slides),
       before: step.before,
       after: step.after,
       checks: step.checks,
@@ -153,7 +163,7 @@ function isPlain(live: Live, action: Action): boolean {
     action.before.length + action.after.length + action.checks.length === 0 &&
     action.from.length === live.groups.length &&
     action.from.every((from, group) => from === group) &&
-    action.slides.every((slides) => slides === 0)
+    action.sliding.every((slides, group) => slides === live.groups[group]?.slides)
   );
 }
 

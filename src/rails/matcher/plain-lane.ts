@@ -45,7 +45,6 @@ export class PlainLane implements LaneMatcher {
   }
 
   #decide(undecided: number): number {
-    this.#cursor.rest();
     if (this.#cursor.tooMany) this.unable = tooManySpans;
     else this.decided = undecided;
     return this.decided;

@@ -1,6 +1,6 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { nearestWord } from './nearest-word.ts';
 import { UsageError } from './command.ts';
+import { nearestWord } from './nearest-word.ts';
 
 type Options = NonNullable<ParseArgsConfig['options']>;
 
@@ -31,5 +31,8 @@ function optionMessage(error: NodeJS.ErrnoException, args: readonly string[], kn
 
 /** A list given with commas. */
 export function list(text: string | undefined): readonly string[] | undefined {
-  return text?.split(',').map((item) => item.trim()).filter((item) => item !== '');
+  return text
+    ?.split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
 }

@@ -36,5 +36,12 @@ function printableText(text: string): string {
 function tableText(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = [headings.map((heading) => heading.toUpperCase()), ...rows.map((row) => row.map(printableText))];
   const widths = headings.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)));
-  return cells.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()).join('\n');
+  return cells
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }

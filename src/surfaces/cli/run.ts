@@ -37,7 +37,7 @@ export async function runCommandLine(
       world.out.print(usageText(command));
       return exit.fine;
     }
-    const config = globals.config ?? (world.env['LLM_POLICY_CONFIG'] || undefined);
+    const config = globals.config ?? (world.env.LLM_POLICY_CONFIG || undefined);
     return await command.run({ ...world, args: rest, json, config });
   } catch (error) {
     return told(error, json, world);
@@ -81,7 +81,7 @@ function told(error: unknown, json: boolean, world: World): number {
   const message = error instanceof Error ? error.message : String(error);
   if (json) world.out.json({ error: { message, kind: usage ? 'usage' : 'failed' } });
   else world.out.error(`llm-policy: ${message}`);
-  if (!usage && !(error instanceof CannotRun) && world.env['LLM_POLICY_DEBUG'] && error instanceof Error) {
+  if (!usage && !(error instanceof CannotRun) && world.env.LLM_POLICY_DEBUG && error instanceof Error) {
     world.out.error(error.stack ?? '');
   }
   return usage ? exit.usage : exit.failed;

@@ -148,7 +148,7 @@ export function* letterViews(
   knows: (hash: number) => boolean,
   work: { steps: number },
 ): Generator<View | undefined> {
-  if (words.leetish > 1) yield unleet(normalise(text, map));
+  if (words.leetish > 1) yield unleet(normalise(text, map), knows);
   if (words.single >= 4 || seen.longestLower >= 19) {
     work.steps += text.length * segmenting_steps;
     yield joined(normalise(text, map), knows);

@@ -40,15 +40,15 @@ export function reversed(text: string, before?: Int32Array): View {
 
 const leet = new Uint16Array(128);
 for (const [sign, letter] of Object.entries({
-  '0': 'o', '1': 'i', '2': 'z', '3': 'e', '4': 'a', '5': 's', '6': 'g', '7': 't', '8': 'b', '9': 'g', '@': 'a', $: 's', '!': 'i', '|': 'i', '+': 't', l: 'i', '(': 'c',
+  '0': 'o', '1': 'i', '2': 'z', '3': 'e', '4': 'a', '5': 's', '6': 'g', '7': 't', '8': 'b', '9': 'g', '@': 'a', $: 's', '!': 'i', '|': 'i', '+': 't', '(': 'c',
 }))
   leet[sign.charCodeAt(0)] = letter.charCodeAt(0);
 
 /**
- * Digits and signs that stand for letters written as those letters, in words that have letters. `1` stands for i and
- * for l alike, so the view writes both as i, and its words are looked up spelled the same way.
+ * Digits and signs that stand for letters written as those letters, in words that have letters. `1` stands for i or for
+ * l: whichever makes a word the rules know, else i.
  */
-export function unleet(text: NormalisedText): View {
+export function unleet(text: NormalisedText, knows: (hash: number) => boolean): View {
   const writer = new ViewWriter();
   const part = (code: number): boolean => (code >= 0x61 && code <= 0x7a) || (leet[code] ?? 0) !== 0;
   for (let from = 0; from < text.length; ) {
@@ -64,13 +64,23 @@ export function unleet(text: NormalisedText): View {
       from++;
       continue;
     }
-    // Punctuation at the end of a word is punctuation.
+    // Punctuation at the end of a word is punctuation; digits alone are a number, unless there are many together.
     let end = to;
     while (end > from && [0x21, 0x28, 0x7c, 0x2b].includes(text.codes[end - 1] ?? 0)) end--;
+    const word = letters > 0 || end - from > 2;
+    let asI = hash_start;
+    let asL = hash_start;
+    for (let i = from; i < end; i++) {
+      const code = text.codes[i] ?? 0;
+      const stands = leet[code] ?? 0;
+      asI = hashStep(asI, stands === 0 ? code : stands);
+      asL = hashStep(asL, stands === 0 ? code : stands === 0x69 ? 0x6c : stands);
+    }
+    const one = !knows(asI) && knows(asL) ? 0x6c : 0x69;
     for (let i = from; i < to; i++) {
       const code = text.codes[i] ?? 0;
-      const stands = letters > 0 || end - from > 2 ? (leet[code] ?? 0) : 0;
-      writer.unit(i < end && stands !== 0 ? stands : code, text.at[i] ?? 0);
+      const stands = word && i < end ? (leet[code] ?? 0) : 0;
+      writer.unit(stands === 0 ? code : stands === 0x69 ? one : stands, text.at[i] ?? 0);
     }
     from = to;
   }

@@ -1,0 +1,46 @@
+import { type Arguments, readArguments } from './arguments.ts';
+import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
+import type { FileProblem, LoadedSettings } from './ports.ts';
+
+export const config: Command = {
+  name: 'config',
+  summary: 'Check, print or describe the configuration',
+  usage: `  llm-policy config check     every problem of the configuration, its providers and policies, with its place
+  llm-policy config print     the settings in force, defaults filled in, secrets as [secret]
+  llm-policy config schema    the JSON Schema of the configuration`,
+  async run(context) {
+    const { positionals }: Arguments<Record<never, never>> = readArguments(context.args, {});
+    const [verb, extra] = positionals;
+    if (extra !== undefined) throw new UsageError(`'config ${verb}' takes no '${extra}'`);
+    switch (verb) {
+      case 'check':
+        return check(context, await context.ports.loadSettings(context.config));
+      case 'print':
+        return print(context, await context.ports.loadSettings(context.config));
+      case 'schema':
+        context.out.print(context.ports.configSchemaText());
+        return exit.fine;
+      default:
+        throw new UsageError("say 'config check', 'config print' or 'config schema'");
+    }
+  },
+};
+
+function check({ out, json }: CommandContext, { problems }: LoadedSettings): number {
+  if (json) out.json({ ok: problems.length === 0, problems });
+  else if (problems.length === 0) out.print('The configuration is fine.');
+  else for (const problem of problems) out.print(fileProblemText(problem));
+  return problems.length === 0 ? exit.fine : exit.found;
+}
+
+function print({ out }: CommandContext, { problems, printable }: LoadedSettings): number {
+  if (problems.length > 0) throw new CannotRun(problems.map(fileProblemText).join('\n'));
+  out.print(JSON.stringify(printable, null, 2));
+  return exit.fine;
+}
+
+/** `file:line:column: message`. */
+export function fileProblemText({ file, line, column, message }: FileProblem): string {
+  const place = line === undefined || line === 0 ? file : `${file}:${line}:${column ?? 1}`;
+  return `${place}: ${message}`;
+}

@@ -1,0 +1,102 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { compile, explain as explainFacts, type FactTree, type Policy, PolicyEngine } from '../../policy/index.ts';
+import { type Arguments, readArguments } from './arguments.ts';
+import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
+import { parseTexts, problemsOf, readPolicyTexts, tellProblems } from './policy-files.ts';
+
+const options = {
+  context: { type: 'string' },
+  default: { type: 'string' },
+} as const;
+
+const usageOf = (name: string) => `  llm-policy ${name} FILE|DIRECTORY... --context JSON [--default allow|deny]
+
+  --context   the facts of a request: JSON, @FILE, or - for standard input
+  --default   what holds where no rule matched (default deny)
+
+  Exits with 1 when the request is denied.`;
+
+export const evaluate: Command = {
+  name: 'evaluate',
+  summary: 'Decide on a request by policies',
+  usage: usageOf('evaluate'),
+  run: (context) => withPolicies(context, 'evaluate', decided),
+};
+
+export const explain: Command = {
+  name: 'explain',
+  summary: 'Decide on a request and say why: each rule, each condition',
+  usage: usageOf('explain'),
+  run: (context) => withPolicies(context, 'explain', explained),
+};
+
+interface Asked {
+  readonly policies: readonly Policy[];
+  readonly facts: FactTree;
+  readonly fallback: 'allow' | 'deny';
+}
+
+async function withPolicies(
+  context: CommandContext,
+  name: string,
+  answer: (context: CommandContext, asked: Asked) => Promise<number>,
+): Promise<number> {
+  const { values, positionals }: Arguments<typeof options> = readArguments(context.args, options);
+  if (positionals.length === 0) throw new UsageError(`'${name}' needs a file or a directory`);
+  if (values.context === undefined) throw new UsageError(`'${name}' needs --context`);
+  const fallback = values.default ?? 'deny';
+  if (fallback !== 'allow' && fallback !== 'deny') throw new UsageError('--default is allow or deny');
+  const facts = await factsOf(values.context, context);
+  const { policies, problems } = parseTexts(await readPolicyTexts(positionals, context.cwd));
+  if (problems.length > 0) return tellProblems(context, problems);
+  try {
+    return await answer(context, { policies, facts, fallback });
+  } catch (error) {
+    return tellProblems(context, problemsOf(error));
+  }
+}
+
+async function decided({ out, json }: CommandContext, { policies, facts, fallback }: Asked): Promise<number> {
+  const clock = { now: Date.now, elapsed: () => performance.now() };
+  const response = await new PolicyEngine(clock, { policies, default: fallback }).evaluate({ context: facts });
+  const { decision } = response;
+  if (json) out.json(response);
+  else {
+    out.print(`${decision.decision}: ${decision.reason}`);
+    if (decision.determining.length > 0) out.print(`by ${decision.determining.join(', ')}`);
+    for (const warning of decision.warnings) out.print(`warning: ${warning}`);
+    for (const { rule, fact, reason } of [...decision.unable, ...decision.errors]) {
+      out.print(`undecided: ${rule}: ${fact}: ${reason}`);
+    }
+  }
+  return decision.allowed ? exit.fine : exit.found;
+}
+
+async function explained({ out, json }: CommandContext, { policies, facts, fallback }: Asked): Promise<number> {
+  const explanation = explainFacts(compile(policies, { default: fallback }), 'request', facts);
+  if (json) out.json(explanation);
+  else out.print(JSON.stringify(explanation, null, 2));
+  return explanation.decision.allowed ? exit.fine : exit.found;
+}
+
+async function factsOf(given: string, { cwd, input }: CommandContext): Promise<FactTree> {
+  const text =
+    given === '-' ? await input() : given.startsWith('@') ? await fileText(resolve(cwd, given.slice(1))) : given;
+  let facts: unknown;
+  try {
+    facts = JSON.parse(text);
+  } catch (error) {
+    throw new UsageError(`--context is not JSON: ${(error as Error).message}`);
+  }
+  if (typeof facts !== 'object' || facts === null || Array.isArray(facts)) {
+    throw new UsageError('--context is a JSON object of facts');
+  }
+  return facts as FactTree;
+}
+
+async function fileText(path: string): Promise<string> {
+  return await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new CannotRun(`${path} cannot be read (${error.code})`);
+  });
+}
