@@ -84,7 +84,7 @@ const rates = [
   'audio_output',
 ];
 
-function priceLines(name, known) {
+function priceLines(known) {
   const has = (key) => typeof known[key] === 'number';
   const fields = [];
   for (const kind of rates) {
@@ -129,7 +129,7 @@ for (const [box, { from, models, client, server, hidden, more = [], last = [] }]
     const called = client?.(name) ?? name;
     lines.push(`  ${JSON.stringify(called)}:`);
     if (server !== undefined) lines.push(`    name: ${JSON.stringify(server(name))}`);
-    lines.push(...priceLines(name, known));
+    lines.push(...priceLines(known));
     if (hidden?.test(name)) lines.push('    reasoning: true');
     lines.push(...more);
   }

@@ -6,18 +6,11 @@ import { type LoadedConfig, problemText, type Settings, watchConfig } from './co
 import type { Secret } from './exchange/index.ts';
 import { adminPorts } from './gateway/admin-ports.ts';
 import { watchLedger } from './gateway/ledger-figures.ts';
-import { fileSink, type Log, openLog, openMetrics, openTrail, type Trail } from './observe/index.ts';
+import { openAudit, openLedger } from './gateway/open-stores.ts';
+import { type Log, openLog, openMetrics, type Trail } from './observe/index.ts';
 import { Matchers, type Pinned, type Walk, type WalkLimits } from './pipeline/index.ts';
 import { compile, type Policy, PolicyError, type PolicyProblem, parsePolicies } from './policy/index.ts';
-import { alwaysHealthy, buildCatalog, buildProvider, type Provider } from './providers/index.ts';
-import {
-  type JobQueue,
-  type Ledger,
-  openBullQueue,
-  openEmbeddedLedger,
-  openEmbeddedQueue,
-  openRedisLedger,
-} from './stores/index.ts';
+import { buildCatalog, buildProvider, circuitBreaker, type Provider } from './providers/index.ts';
 import { buildAdminListener } from './surfaces/http/admin.ts';
 import { buildDataListener } from './surfaces/http/data.ts';
 import { buildMetricsListener } from './surfaces/http/metrics.ts';
@@ -31,13 +24,17 @@ export interface GatewayOptions {
   readonly adminKeys?: readonly Secret[];
   /** Off: files are read once. */
   readonly watch?: boolean;
-  readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 export interface Gateway {
   /** `http://host:port` of each listener that is on. */
   readonly addresses: { readonly data: string; readonly admin: string | undefined; readonly metrics: string };
   readonly settings: Settings;
+  /** How many policies are in force, and the id of their program. */
+  readonly policies: number;
+  readonly program: string;
+  /** A model that can be asked for. */
+  readonly firstModel: string;
   readonly log: Log;
   reload(): Promise<void>;
   /** Takes no new calls, lets running ones end within the grace, then closes everything. */
@@ -71,20 +68,11 @@ async function assemble(
     onProblem: (error) => log.warn('key store cannot be read', { error }),
   });
   opened.push(() => keys.close());
-  const env = options.env ?? process.env;
-  let pinned = pin(settings, keys, serverSecret, env);
-  opened.push(() => Promise.all(pinned.catalog.providers.map((provider) => provider.close())));
+  let pinned = pin(settings, keys, serverSecret);
+  opened.push(() => closeProviders(pinned));
   const ledger = await openLedger(settings, owner, log);
   opened.push(() => ledger.close());
-  const trail = await openTrail({
-    path: join(dataDir, 'spool'),
-    spoolId: 'gateway',
-    sinks: settings.audit.sinks.map((sink, index) =>
-      fileSink(sink.path ?? join(dataDir, 'audit'), index === 0 ? 'file' : `file-${index}`),
-    ),
-    queue: openQueue(settings),
-    log,
-  });
+  const trail = await openAudit(settings, log);
   opened.push(() => trail.close());
 
   const walk: Walk = {
@@ -93,7 +81,6 @@ async function assemble(
     trail,
     metrics,
     log,
-    health: alwaysHealthy,
     clock: Date.now,
     monotonic: () => performance.now(),
     random: Math.random,
@@ -115,12 +102,13 @@ async function assemble(
 
   const apply = (next: Settings): void => {
     const old = pinned;
-    pinned = pin(next, keys, serverSecret, env);
+    pinned = pin(next, keys, serverSecret);
     current = next;
     metrics.program(pinned.program.id);
     log.info('configuration in force', { program: pinned.program.id });
-    // Exchanges that pinned the old providers finish on them.
-    for (const provider of old.catalog.providers) void provider.close();
+    // Exchanges that pinned the old providers send and retry on them until the longest of them must be over.
+    const retire = setTimeout(() => closeProviders(old), old.limits.timeout_ms);
+    retire.unref();
   };
   metrics.program(pinned.program.id);
   const watching =
@@ -167,6 +155,15 @@ async function assemble(
     get settings() {
       return current;
     },
+    get policies() {
+      return pinned.program.policies.length;
+    },
+    get program() {
+      return pinned.program.id;
+    },
+    get firstModel() {
+      return firstModel(pinned);
+    },
     log,
     reload: async () => {
       await watching?.reload();
@@ -178,28 +175,40 @@ async function assemble(
       await Promise.all([metricsListener.close(), admin?.close()]);
       await trail.close();
       await ledger.close();
-      await Promise.all(pinned.catalog.providers.map((provider) => provider.close()));
+      await closeProviders(pinned);
       await keys.close();
     },
   };
 }
 
+/** The demo provider's model where it is on: it answers without an account. */
+function firstModel({ catalog }: Pinned): string {
+  const models = catalog.list();
+  return (models.find(({ provider }) => provider === 'demo') ?? models[0])?.id ?? '';
+}
+
+function closeProviders({ catalog }: Pinned): Promise<unknown> {
+  return Promise.all(catalog.providers.map((provider) => provider.close()));
+}
+
 /** Settings to what an exchange pins. Throws with `problems` what only shows when parts are put together. */
-function pin(
-  settings: Settings,
-  keys: KeyStore,
-  serverSecret: Secret,
-  env: Readonly<Record<string, string | undefined>>,
-): Pinned {
+function pin(settings: Settings, keys: KeyStore, serverSecret: Secret): Pinned {
   const program = compile(policiesOf(settings), { default: settings.policies.default });
   const providers: Provider[] = [];
   for (const one of settings.providers) {
-    const provider = buildProvider(one, env);
+    const provider = buildProvider(one, {});
     if (provider !== undefined) providers.push(provider);
   }
-  const catalog = buildCatalog({ providers, models: settings.models });
+  const catalog = buildCatalog({ providers, models: settings.models, off: settings.providersOff });
   const directory = buildDirectory(settings.organizations, settings.auth, serverSecret, { store: keys });
-  return { program, catalog, directory, matchers: new Matchers(), limits: limitsOf(settings) };
+  return {
+    program,
+    catalog,
+    directory,
+    matchers: new Matchers(),
+    health: circuitBreaker(settings.routing.circuit, () => performance.now()),
+    limits: limitsOf(settings),
+  };
 }
 
 function policiesOf(settings: Settings): readonly Policy[] {
@@ -230,30 +239,6 @@ function limitsOf({ server, routing, state }: Settings): WalkLimits {
     lease_ms: state.lease_ms,
     on_loss: state.on_loss === 'open' ? 'open' : 'closed',
   };
-}
-
-async function openLedger(settings: Settings, owner: string, log: Log): Promise<Ledger> {
-  const { state } = settings;
-  const notice = (message: string): void => log.warn('ledger', { state: message });
-  if (state.driver === 'embedded') {
-    return openEmbeddedLedger({ path: join(state.path, 'ledger'), fsync: state.fsync, notice });
-  }
-  return openRedisLedger({
-    url: state.url?.reveal() ?? '',
-    keyPrefix: state.key_prefix,
-    owner,
-    deadline_ms: state.deadline_ms,
-    outbox_path: join(state.path, 'ledger-outbox'),
-    onState: (now) => log.change('ledger', now, now === 'lost' ? 'error' : 'info', `ledger is ${now}`),
-    notice,
-  });
-}
-
-/** Batches of records: a local worker, or BullMQ where there is a Redis. The queue's name is the machine's own, like its files. */
-function openQueue({ state }: Settings): JobQueue {
-  const tries = { attempts: 5, backoff_ms: 250 };
-  if (state.driver === 'embedded' || state.url === undefined) return openEmbeddedQueue(tries);
-  return openBullQueue({ ...tries, url: state.url.reveal(), name: 'audit', prefix: `${state.key_prefix}:queue` });
 }
 
 function readiness(trail: Trail, closing: boolean): { ready: boolean; reasons: string[] } {

@@ -7,10 +7,13 @@ export interface Problem {
   /** Dotted path of the key (`organizations.0.teams.1.keys`). */
   readonly key?: string;
   readonly message: string;
+  /** The nearest valid name, where the message does not say it itself. */
+  readonly suggestion?: string;
 }
 
 /** `file:line:column: message`, as editors and terminals read it. */
 export function problemText(problem: Problem): string {
   const place = [problem.file, problem.line, problem.column].filter((part) => part !== undefined).join(':');
-  return `${place}: ${problem.message}`;
+  const meant = problem.suggestion === undefined ? '' : `; did you mean '${problem.suggestion}'?`;
+  return `${place}: ${problem.message}${meant}`;
 }

@@ -126,8 +126,8 @@ export const auditSchema = Type.Object(
       ),
       { default: [{ type: 'file', path: './data/audit' }] },
     ),
-    hot_days: Type.Integer({ minimum: 1, default: 30 }),
-    cold_days: Type.Integer({ minimum: 1, default: 365 }),
+    hot_days: Type.Optional(Type.Integer({ minimum: 1, description: 'Not supported yet: records are kept' })),
+    cold_days: Type.Optional(Type.Integer({ minimum: 1, description: 'Not supported yet: records are kept' })),
   },
   section,
 );

@@ -41,6 +41,8 @@ const unsupported: readonly {
     asked: (d) => d.audit.content !== 'none',
     instead: 'keeping texts in the audit trail; use none',
   },
+  { path: ['audit', 'hot_days'], asked: (d) => d.audit.hot_days !== undefined, instead: 'retention; leave it out' },
+  { path: ['audit', 'cold_days'], asked: (d) => d.audit.cold_days !== undefined, instead: 'retention; leave it out' },
   {
     path: ['telemetry', 'otlp_endpoint'],
     asked: (d) => d.telemetry.otlp_endpoint !== undefined,

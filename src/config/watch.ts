@@ -25,6 +25,9 @@ export interface ConfigWatch {
   close(): Promise<void>;
 }
 
+/** What is watched may change with what is read; after this many times it is left to the next look. */
+const roundsMax = 3;
+
 /**
  * Keeps the configuration in force equal to the files. A change is loaded and validated whole; then `apply` swaps it in,
  * in one step, or throws and changes nothing (policies that do not compile). What is refused is told to `onRefused`
@@ -42,14 +45,25 @@ export function watchConfig(
   let closed = false;
   let running: Promise<unknown> = Promise.resolve();
   let quiet: NodeJS.Timeout | undefined;
+  let restless_since = 0;
   const notice = watchers(() => later());
 
+  /** The state is taken before the files are read: what changes meanwhile is seen as a change afterwards. */
+  const loadSettled = async (): Promise<LoadedConfig> => {
+    for (let round = 1; ; round += 1) {
+      const before = await stateOf(watched);
+      const loaded = await load();
+      const same = loaded.watched.join('\n') === watched.join('\n');
+      watched = loaded.watched;
+      notice.follow(watched);
+      state = same ? before : undefined;
+      if (same || round === roundsMax) return loaded;
+    }
+  };
   const reloadNow = async (forced: boolean): Promise<Reloaded> => {
     if (closed) return 'unchanged';
-    const loaded = await load();
-    watched = loaded.watched;
-    notice.follow(watched);
-    state = await stateOf(watched);
+    if (!forced && state !== undefined && state === (await stateOf(watched))) return 'unchanged';
+    const loaded = await loadSettled();
     if (loaded.fingerprint === seen && !forced) return 'unchanged';
     seen = loaded.fingerprint;
     const problems = loaded.settings === undefined ? loaded.problems : await applied(apply, loaded.settings);
@@ -68,15 +82,19 @@ export function watchConfig(
     });
   };
   const later = () => {
+    if (closed) return;
+    const now = performance.now();
+    if (quiet === undefined) restless_since = now;
+    // A directory where something is always written to must not keep a change from being seen.
+    else if (now - restless_since > 10 * quiet_ms) return;
     clearTimeout(quiet);
-    if (!closed) quiet = setTimeout(() => inBackground(false), quiet_ms).unref();
+    quiet = setTimeout(() => {
+      quiet = undefined;
+      inBackground(false);
+    }, quiet_ms).unref();
   };
   const poll = setInterval(async () => {
-    const now = await stateOf(watched);
-    if (state !== undefined && now !== state) {
-      state = now;
-      later();
-    }
+    if (quiet === undefined && state !== (await stateOf(watched))) later();
   }, poll_ms).unref();
   const onSignal = () => inBackground(true);
   for (const signal of signals) process.on(signal, onSignal);

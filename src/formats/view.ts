@@ -1,13 +1,84 @@
-import { Failure, type RequestEdits, type RequestView } from '../exchange/index.ts';
-import { type JsonEdit, parsePath, splice } from './json/index.ts';
+import {
+  type ChatRequest,
+  Failure,
+  type FormatName,
+  type Passage,
+  type RequestEdits,
+  type RequestView,
+} from '../exchange/index.ts';
+import { type JsonEdit, type JsonObject, parsePath, splice } from './json/index.ts';
 
-/** How a view was read, so that edited bytes can be read again in their own format. */
-const readers = new WeakMap<RequestView, (bytes: Buffer) => RequestView>();
+/** What a format found in a body at first sight. */
+interface Facts {
+  readonly format: FormatName;
+  readonly bytes: Buffer;
+  readonly model: string;
+  readonly stream: boolean;
+  readonly choices: number;
+  readonly maxOutputTokens: number | undefined;
+  readonly temperature: number | undefined;
+  readonly toolNames: readonly string[];
+  readonly hasImages: boolean;
+  readonly usageAsked: boolean;
+  readonly user: string | undefined;
+  readonly metadata: JsonObject | undefined;
+}
 
-/** Remembers the reader of a view. */
-export function remember(view: RequestView, read: (bytes: Buffer) => RequestView): RequestView {
-  readers.set(view, read);
-  return view;
+/** How a format reads: a body whole, and the dearer parts of one body when somebody asks. */
+interface Reading {
+  readonly read: (bytes: Buffer) => RequestView;
+  readonly passages: () => readonly Passage[];
+  readonly chat: () => ChatRequest;
+}
+
+/** A request as the formats see it. A class, since an object literal with getters costs more than reading the body. */
+export class View implements RequestView {
+  readonly format: FormatName;
+  readonly bytes: Buffer;
+  readonly model: string;
+  readonly stream: boolean;
+  readonly choices: number;
+  readonly toolNames: readonly string[];
+  readonly hasImages: boolean;
+  readonly usageAsked: boolean;
+  declare readonly maxOutputTokens?: number;
+  declare readonly temperature?: number;
+  declare readonly user?: string;
+  declare readonly metadata?: JsonObject;
+  readonly #reading: Reading;
+  #passages: readonly Passage[] | undefined;
+  #chat: ChatRequest | undefined;
+
+  constructor(facts: Facts, reading: Reading) {
+    this.format = facts.format;
+    this.bytes = facts.bytes;
+    this.model = facts.model;
+    this.stream = facts.stream;
+    this.choices = facts.choices;
+    this.toolNames = facts.toolNames;
+    this.hasImages = facts.hasImages;
+    this.usageAsked = facts.usageAsked;
+    if (facts.maxOutputTokens !== undefined) this.maxOutputTokens = facts.maxOutputTokens;
+    if (facts.temperature !== undefined) this.temperature = facts.temperature;
+    if (facts.user !== undefined) this.user = facts.user;
+    if (facts.metadata !== undefined) this.metadata = facts.metadata;
+    this.#reading = reading;
+  }
+
+  get passages(): readonly Passage[] {
+    this.#passages ??= this.#reading.passages();
+    return this.#passages;
+  }
+
+  get chat(): ChatRequest {
+    this.#chat ??= this.#reading.chat();
+    return this.#chat;
+  }
+
+  /** Reads other bytes in the same format. */
+  reread(bytes: Buffer): RequestView {
+    return this.#reading.read(bytes);
+  }
 }
 
 /** The edits a policy asks for, as changes of the client's own document. */
@@ -25,7 +96,6 @@ export function policyEdits(edits: RequestEdits): JsonEdit[] {
 export function edited(view: RequestView, edits: RequestEdits): RequestView {
   const list = policyEdits(edits);
   if (list.length === 0) return view;
-  const read = readers.get(view);
-  if (read === undefined) throw new Failure('internal_error', 'The gateway could not finish this call.');
-  return read(splice(view.bytes, list));
+  if (!(view instanceof View)) throw new Failure('internal_error', 'The gateway could not finish this call.');
+  return view.reread(splice(view.bytes, list));
 }

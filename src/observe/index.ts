@@ -8,6 +8,7 @@ export {
   openMetrics,
 } from './metrics/metrics.ts';
 export * from './record.ts';
+export { eraseUser } from './trail/erase.ts';
 export { fileSink } from './trail/file-sink.ts';
 export type { Head, SignedHead } from './trail/head.ts';
 export type { SpooledRecord } from './trail/line.ts';
@@ -16,4 +17,4 @@ export type { Sink } from './trail/sink.ts';
 export { openSpool, type Spool } from './trail/spool.ts';
 export { type SpoolOptions, SpoolUnavailable } from './trail/spool-options.ts';
 export { openTrail, type Trail, type TrailOptions, type TrailState } from './trail/trail.ts';
-export { type TrailProblem, type TrailReport, verifyTrail } from './trail/verify.ts';
+export { type TrailProblem, type TrailReport, type VerifyOptions, verifyTrail } from './trail/verify.ts';

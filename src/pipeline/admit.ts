@@ -36,7 +36,7 @@ export async function admit(walk: Walk, decided: Decided): Promise<Admitted> {
   const [candidate] = decided.candidates;
   if (candidate === undefined) throw new Failure('internal_error', 'No candidate is left to reserve for.');
   const { identity } = decided;
-  const worst = worstCase(walk, decided, candidate, decided.verdict);
+  const worst = worstCase(decided, candidate, decided.verdict);
   const hold = await held(decided, worst, () =>
     walk.ledger.reserve({
       id: decided.id,
@@ -58,7 +58,7 @@ export async function admitAgain(
   candidate: Candidate,
   verdict: Verdict,
 ): Promise<Hold> {
-  const worst = worstCase(walk, admitted, candidate, verdict);
+  const worst = worstCase(admitted, candidate, verdict);
   if (!admitted.hold.kept) return { ...admitted.hold, ...worst };
   return held(admitted, worst, () =>
     walk.ledger.amend({
@@ -79,18 +79,18 @@ interface Worst {
 }
 
 /** Upper bound of what the call may cost before its hold is extended. Throws `price_unknown` under a money budget. */
-export function worstCase(walk: Walk, decided: Decided, candidate: Candidate, verdict: Verdict): Worst {
+export function worstCase(decided: Decided, candidate: Candidate, verdict: Verdict): Worst {
   const { view } = decided;
-  const { output } = figuresFor(walk, decided, candidate, verdict.decision.modifications.capMaxTokens);
+  const { output } = figuresFor(decided, candidate, verdict.decision.modifications.capMaxTokens);
   const inputTokens = inputTokensMax(view, candidate);
-  return { inputTokens, output, amount: amountFor(walk, decided, candidate, inputTokens, output.held) };
+  return { inputTokens, output, amount: amountFor(decided, candidate, inputTokens, output.held) };
 }
 
 /** Money and tokens of a call with this input and this output a choice, at the dearest tier the request can reach. */
-export function amountFor(walk: Walk, decided: Decided, candidate: Candidate, input: number, output: number): Amount {
+export function amountFor(decided: Decided, candidate: Candidate, input: number, output: number): Amount {
   const { view, identity } = decided;
   const tokens = input + output * view.choices;
-  const nusd = dearest(walk, decided, candidate, input, output);
+  const nusd = dearest(decided, candidate, input, output);
   if (nusd === undefined) {
     if (identity.budgets.some((budget) => budget.unit === 'nusd' && budget.hard)) {
       throw new Failure(
@@ -111,16 +111,14 @@ const cacheMark = Buffer.from('cache_control');
 
 /** Cache writes cost more than plain input; Anthropic's happen only where a client asks for them. */
 function dearest(
-  walk: Walk,
-  { view }: Decided,
+  { view, at_ms }: Decided,
   { price: book }: Candidate,
   input: number,
   output: number,
 ): number | undefined {
   if (book === undefined) return undefined;
   const cacheWrites = view.format !== 'anthropic-messages' || view.bytes.includes(cacheMark);
-  const now = walk.clock();
-  return price(book, worstUsage(book, { input, output: output * view.choices, cacheWrites }, now), now);
+  return price(book, worstUsage(book, { input, output: output * view.choices, cacheWrites }, at_ms), at_ms);
 }
 
 async function held(decided: Decided, worst: Worst, verb: () => Promise<Reserved>): Promise<Hold> {

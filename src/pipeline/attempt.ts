@@ -46,11 +46,14 @@ export class Attempts {
   verdict: Verdict;
   /** Milliseconds from the request to the first frame of its reply. */
   firstToken_ms: number | undefined;
+  /** What the gateway itself took of that. */
+  overhead_ms: number | undefined;
 
   constructor(admitted: Admitted) {
     this.hold = admitted.hold;
     this.verdict = admitted.verdict;
     this.firstToken_ms = undefined;
+    this.overhead_ms = undefined;
     this.candidate = undefined;
   }
 }
@@ -63,7 +66,7 @@ export async function attempt(walk: Walk, admitted: Admitted, attempts: Attempts
   let last: Failure | undefined;
   for (let index = 0; index < admitted.candidates.length; index += 1) {
     const candidate = admitted.candidates[index];
-    if (candidate === undefined || !walk.health.healthy(candidate)) continue;
+    if (candidate === undefined || !admitted.pinned.health.healthy(candidate)) continue;
     if (index > 0) {
       // The limits and rules of the model finally used hold, not those of the one first asked (decide, then reserve).
       const verdict = judge(walk, admitted, candidate);
@@ -105,17 +108,23 @@ async function once(
     const reply = await send(admitted, candidate, encoded, sameFormat);
     status = reply.status;
     const answered = await open(walk, admitted, attempts, candidate, reply, encoded);
-    walk.health.report(candidate, { kind: 'answered', first_byte_ms: answered.firstAt - started });
+    admitted.pinned.health.report(candidate, { kind: 'answered', first_byte_ms: answered.firstAt - started });
     note(attempts, candidate, status, undefined, walk.monotonic() - started);
     return answered;
   } catch (thrown) {
     if (!(thrown instanceof Failure)) throw thrown;
-    if (admitted.abort.reason === undefined) walk.health.report(candidate, { kind: 'failed', failure: thrown });
-    // Refused or never connected: nobody bills that.
-    if (thrown.code === 'upstream_unreachable' || status >= 400) attempts.sent = false;
+    if (admitted.abort.reason === undefined)
+      admitted.pinned.health.report(candidate, { kind: 'failed', failure: thrown });
+    if (!mayBeBilled(thrown, status)) attempts.sent = false;
     note(attempts, candidate, status, thrown.code, walk.monotonic() - started);
     return thrown;
   }
+}
+
+/** A refusal is not billed, nor what was never sent; a call that fell silent after it was sent may be. */
+function mayBeBilled(failure: Failure, status: number): boolean {
+  if (status >= 400 || failure.code === 'upstream_unreachable') return false;
+  return failure.detail.extra?.phase !== 'connect';
 }
 
 function note(
@@ -125,7 +134,7 @@ function note(
   failure: FailureCode | undefined,
   ms: number,
 ): void {
-  attempts.notes.push({ provider: candidate.provider.id, model: candidate.model, status, failure, ms: Math.round(ms) });
+  attempts.notes.push({ provider: candidate.provider.id, model: candidate.model, status, failure, ms });
 }
 
 /** The request for one candidate, from the original bytes with this attempt's edits alone. */
@@ -226,13 +235,14 @@ function wholeBody(reply: UpstreamReply, bytesMax: number): Promise<Buffer> {
 /** Waits, or throws at once when the exchange is called off. */
 function pause(ms: number, admitted: Admitted): Promise<void> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      admitted.abort.detach();
-      resolve();
-    }, ms);
-    admitted.abort.attach((reason) => {
+    const calledOff = (reason: Failure): void => {
       clearTimeout(timer);
       reject(reason);
-    });
+    };
+    const timer = setTimeout(() => {
+      admitted.abort.detach(calledOff);
+      resolve();
+    }, ms);
+    admitted.abort.attach(calledOff);
   });
 }

@@ -40,7 +40,7 @@ export class Ceiling {
       const reserved = await this.#walk.ledger.amend({
         id: this.#admitted.id,
         organization: this.#admitted.identity.caller.organization.id,
-        amount: amountFor(this.#walk, this.#admitted, candidate, hold.inputTokens, next),
+        amount: amountFor(this.#admitted, candidate, hold.inputTokens, next),
         lease_ms: this.#admitted.pinned.limits.lease_ms,
         budgets: [],
         rates: [],

@@ -11,7 +11,16 @@ import { inspect } from './inspect.ts';
 import { keepHold } from './lease.ts';
 import { read } from './read.ts';
 import { intentOf, type Progress, recordOf } from './record.ts';
-import { answerHeaders, costUsd, failureHeaders, type Headers, overhead, streamHeaders } from './reply-headers.ts';
+import {
+  answerHeaders,
+  costUsd,
+  failureHeaders,
+  type Headers,
+  overhead,
+  ownTime,
+  streamHeaders,
+  upstreamMs,
+} from './reply-headers.ts';
 import { finalCost, settle } from './settle.ts';
 import type { Arrival, Outlet, Walk } from './walk.ts';
 
@@ -69,7 +78,8 @@ async function climb(walk: Walk, progress: Progress, outlet: Outlet): Promise<Wa
   try {
     const answered = await attempt(walk, admitted, attempts);
     attempts.firstToken_ms = answered.firstAt - admitted.started;
-    const headers = answerHeaders(walk, admitted, answered, attempts);
+    attempts.overhead_ms = overhead(walk, admitted, attempts);
+    const headers = answerHeaders(admitted, answered, attempts);
     let headSent = false;
     const guarded = await guard(walk, admitted, answered, outlet, () => {
       headSent = true;
@@ -129,7 +139,7 @@ async function conclude(walk: Walk, progress: Progress, walked: Walked, outlet: 
   try {
     if (admitted !== undefined) {
       const tried = attempts ?? new Attempts(admitted);
-      const cost = finalCost(walk, admitted, tried, guarded?.meter);
+      const cost = finalCost(admitted, tried, guarded?.meter);
       progress.cost = cost;
       const reached = tried.sent || guarded !== undefined;
       const recorded = walk.trail.end(recordOf(walk, progress, walked.ending, walked.failure));
@@ -158,19 +168,17 @@ function finish(progress: Progress, walked: Walked, outlet: Outlet): void {
 }
 
 function measure(walk: Walk, progress: Progress, walked: Walked): void {
-  const { accepted, identified, attempts, cost, admitted, guarded } = progress;
+  const { accepted, identified, attempts, cost, guarded } = progress;
   const decision = progress.denied ?? attempts?.verdict.decision ?? progress.decided?.verdict.decision;
-  const elapsed = walk.monotonic() - accepted.started;
   const notes = attempts?.notes ?? [];
   walk.metrics.exchange({
     team: identified?.identity.caller.team.id,
     model: attempts?.candidate?.model,
     provider: attempts?.candidate?.provider.id,
-    decision: decision?.decision ?? '',
+    decision: decision?.decision ?? 'none',
     status: walked.status,
-    overhead_s:
-      (admitted !== undefined && attempts !== undefined ? overhead(walk, admitted, attempts) : elapsed) / 1000,
-    upstream_s: notes.length === 0 ? undefined : notes.reduce((sum, note) => sum + note.ms, 0) / 1000,
+    overhead_s: ownTime(walk, accepted, attempts, progress.read?.view.stream === true) / 1000,
+    upstream_s: notes.length === 0 ? undefined : upstreamMs(attempts) / 1000,
     first_token_s: attempts?.firstToken_ms === undefined ? undefined : attempts.firstToken_ms / 1000,
     usage: cost?.usage,
     cost_nusd: cost?.nusd ?? 0,

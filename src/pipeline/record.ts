@@ -9,7 +9,7 @@ import type { Guarded } from './guard.ts';
 import type { Identified } from './identify.ts';
 import type { Inspected } from './inspect.ts';
 import type { Read } from './read.ts';
-import { overhead } from './reply-headers.ts';
+import { ownTime, upstreamMs } from './reply-headers.ts';
 import type { Cost } from './settle.ts';
 import type { Walk } from './walk.ts';
 
@@ -51,11 +51,10 @@ export function intentOf(admitted: Admitted): Intent {
 
 /** The audit entry of an exchange, however far it came. */
 export function recordOf(walk: Walk, progress: Progress, ending: Ending, failure: Failure | undefined): AuditRecord {
-  const { accepted, identified, read, inspected, admitted, attempts, guarded, cost } = progress;
+  const { accepted, identified, read, inspected, attempts, guarded, cost } = progress;
   const verdict = attempts?.verdict ?? progress.decided?.verdict;
   const candidate = attempts?.candidate;
   const total = walk.monotonic() - accepted.started;
-  const added = admitted === undefined || attempts === undefined ? undefined : overhead(walk, admitted, attempts);
   const request = progress.denied ?? verdict?.decision;
   return {
     exchange: accepted.id,
@@ -85,9 +84,9 @@ export function recordOf(walk: Walk, progress: Progress, ending: Ending, failure
     failure: failure === undefined ? undefined : { code: failure.code, status: failure.status },
     timings: {
       total,
-      upstream: attempts === undefined ? undefined : attempts.notes.reduce((sum, note) => sum + note.ms, 0),
+      upstream: attempts === undefined ? undefined : upstreamMs(attempts),
       first_token: attempts?.firstToken_ms,
-      overhead: added,
+      overhead: ownTime(walk, accepted, attempts, read?.view.stream === true),
     },
     uninspected: false,
   };

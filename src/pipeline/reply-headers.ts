@@ -1,6 +1,7 @@
 import { type Failure, failures } from '../exchange/index.ts';
 import { replyHeaders } from '../providers/index.ts';
 import type { RateState } from '../stores/index.ts';
+import type { Accepted } from './accept.ts';
 import type { Admitted } from './admit.ts';
 import type { Answered, Attempts } from './attempt.ts';
 import type { Cost } from './settle.ts';
@@ -9,7 +10,7 @@ import type { Walk } from './walk.ts';
 export type Headers = Record<string, string | string[]>;
 
 /** Headers of a reply that a provider gave: its own, minus what is not the caller's business, plus ours. */
-export function answerHeaders(walk: Walk, admitted: Admitted, answered: Answered, attempts: Attempts): Headers {
+export function answerHeaders(admitted: Admitted, answered: Answered, attempts: Attempts): Headers {
   const { decision } = answered.verdict;
   const headers: Headers = { ...replyHeaders(answered.headers) };
   headers['x-request-id'] = admitted.requestId;
@@ -21,7 +22,7 @@ export function answerHeaders(walk: Walk, admitted: Admitted, answered: Answered
   const warnings = [...decision.warnings, ...answered.warnings, ...budgetWarnings(answered)];
   if (warnings.length > 0) headers['x-llm-warning'] = warnings.map(headerText);
   headers['x-llm-attempts'] = String(attempts.notes.length);
-  headers['x-llm-overhead-ms'] = overhead(walk, admitted, attempts).toFixed(2);
+  headers['x-llm-overhead-ms'] = (attempts.overhead_ms ?? 0).toFixed(2);
   for (const state of answered.hold.rates) rateHeaders(headers, state);
   const remaining = remainingUsd(answered);
   if (remaining !== undefined) headers['x-llm-budget-remaining-usd'] = remaining.toFixed(6);
@@ -29,10 +30,21 @@ export function answerHeaders(walk: Walk, admitted: Admitted, answered: Answered
 }
 
 /** What the gateway itself took so far: all the time but the attempts'. */
-export function overhead(walk: Walk, admitted: Admitted, attempts: Attempts): number {
+export function overhead(walk: Walk, accepted: Accepted, attempts: Attempts): number {
+  return Math.max(0, walk.monotonic() - accepted.started - upstreamMs(attempts));
+}
+
+/** What the gateway took of an exchange that is over. A stream's own time is the provider's: up to its first frame counts. */
+export function ownTime(walk: Walk, accepted: Accepted, attempts: Attempts | undefined, streamed: boolean): number {
+  if (attempts === undefined) return walk.monotonic() - accepted.started;
+  return streamed && attempts.overhead_ms !== undefined ? attempts.overhead_ms : overhead(walk, accepted, attempts);
+}
+
+/** Milliseconds spent waiting for providers, up to their first frames. */
+export function upstreamMs(attempts: Attempts | undefined): number {
   let upstream = 0;
-  for (const note of attempts.notes) upstream += note.ms;
-  return Math.max(0, walk.monotonic() - admitted.started - upstream);
+  for (const note of attempts?.notes ?? []) upstream += note.ms;
+  return upstream;
 }
 
 export function streamHeaders(headers: Headers): Headers {

@@ -15,7 +15,7 @@ export async function runPlain(context: GuardContext): Promise<Guarded> {
     judge.push(frame, released);
   }
   const figures = {
-    cost_usd: costOf(walk, answered, meter),
+    cost_usd: costOf(admitted.at_ms, answered, meter),
     latency_ms: walk.monotonic() - admitted.started,
   };
   if (meter.failure !== undefined) {
@@ -56,7 +56,7 @@ function allFrames({ admitted, answered }: GuardContext): Promise<readonly Frame
     answered.source.listen({
       frames: (more) => frames.push(...more),
       done: () => {
-        admitted.abort.detach();
+        admitted.abort.detach(gone);
         resolve(frames);
       },
     });

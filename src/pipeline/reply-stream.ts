@@ -30,6 +30,7 @@ export class StreamRun {
   #resolve: (guarded: Guarded) => void = () => {};
   #quiet: NodeJS.Timeout | undefined;
   #spoke = false;
+  readonly #gone = (): void => this.#aborted();
 
   constructor(context: GuardContext) {
     this.#context = context;
@@ -49,7 +50,7 @@ export class StreamRun {
         this.#aborted();
         return;
       }
-      admitted.abort.attach(() => this.#aborted());
+      admitted.abort.attach(this.#gone);
       outlet.onDrain(() => answered.source.resume());
       this.#quiet = setInterval(() => this.#keepAlive(), keepAlive_ms);
       answered.source.listen({ frames: (frames) => this.#frames(frames), done: () => this.#sourceDone() });
@@ -219,14 +220,14 @@ export class StreamRun {
 
   #figures(): { cost_usd: number | undefined; latency_ms: number } {
     const { walk, admitted, answered, meter } = this.#context;
-    return { cost_usd: costOf(walk, answered, meter), latency_ms: walk.monotonic() - admitted.started };
+    return { cost_usd: costOf(admitted.at_ms, answered, meter), latency_ms: walk.monotonic() - admitted.started };
   }
 
   #done(ending: Ending, failure: Failure | undefined): void {
     if (this.#over) return;
     this.#over = true;
     clearInterval(this.#quiet);
-    this.#context.admitted.abort.detach();
+    this.#context.admitted.abort.detach(this.#gone);
     const { judge, meter } = this.#context;
     const bytesOut = this.#bytesOut + this.#tail.length;
     this.#resolve({

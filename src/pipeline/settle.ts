@@ -15,10 +15,10 @@ export interface Cost {
   readonly estimated: boolean;
 }
 
-/** The cost of a reply so far in dollars, for response facts; undefined where the price is unknown. */
-export function costOf(walk: Walk, answered: Answered, meter: ReplyMeter): number | undefined {
+/** The cost of a reply so far in dollars, for response facts; undefined where the price is unknown. `at_ms` is the exchange's own moment: hold and cost share it. */
+export function costOf(at_ms: number, answered: Answered, meter: ReplyMeter): number | undefined {
   if (answered.candidate.price === undefined || meter.usage === undefined) return undefined;
-  const nusd = price(answered.candidate.price, meter.usage, walk.clock());
+  const nusd = price(answered.candidate.price, meter.usage, at_ms);
   return nusd === undefined ? undefined : nusd / 1e9;
 }
 
@@ -26,7 +26,7 @@ export function costOf(walk: Walk, answered: Answered, meter: ReplyMeter): numbe
  * Usage to cost. What the provider told counts; what it did not tell is counted from what was observed, and marked.
  * Zero is a number: a told zero is not replaced.
  */
-export function finalCost(walk: Walk, admitted: Admitted, attempts: Attempts, meter: ReplyMeter | undefined): Cost {
+export function finalCost(admitted: Admitted, attempts: Attempts, meter: ReplyMeter | undefined): Cost {
   const told = meter?.usage;
   const sent = attempts.sent || meter !== undefined;
   if (!sent) return { nusd: 0, usage: {}, tokens: 0, estimated: false };
@@ -41,7 +41,7 @@ export function finalCost(walk: Walk, admitted: Admitted, attempts: Attempts, me
         output: Math.max(told?.output ?? 0, observed),
       };
   const book = attempts.candidate?.price;
-  const nusd = book === undefined ? 0 : (price(book, usage, walk.clock()) ?? 0);
+  const nusd = book === undefined ? 0 : (price(book, usage, admitted.at_ms) ?? 0);
   return { nusd, usage, tokens: (usage.input ?? 0) + (usage.output ?? 0), estimated: !complete };
 }
 

@@ -31,6 +31,8 @@ export interface Pinned {
   readonly directory: Directory;
   readonly catalog: Catalog;
   readonly matchers: Matchers;
+  /** Which candidates are worth trying now. */
+  readonly health: Health;
   readonly limits: WalkLimits;
 }
 
@@ -42,7 +44,6 @@ export interface Walk {
   readonly trail: Trail;
   readonly metrics: Metrics;
   readonly log: Log;
-  readonly health: Health;
   /** Unix time in ms. */
   clock(): number;
   /** Monotonic ms, for durations. */

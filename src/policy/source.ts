@@ -1,4 +1,15 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type ParsedNode, parseAllDocuments } from 'yaml';
+import {
+  Composer,
+  type CST,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type ParsedNode,
+  Parser,
+} from 'yaml';
 import type { Json } from './policy.ts';
 import { type PolicyProblem, wholeProblem } from './problem.ts';
 
@@ -20,6 +31,8 @@ export const sourceLimits = {
   /** Values after aliases were expanded. */
   values: 2_000_000,
   aliases: 100,
+  /** Of syntax, told for a document: one slip brings many. */
+  faults: 20,
 } as const;
 
 class Refused extends Error {
@@ -46,42 +59,58 @@ export function readDocuments(
   };
   const problems: PolicyProblem[] = [];
   const documents: SourceDocument[] = [];
-  try {
-    // Duplicate keys are looked for below: the library's own search is quadratic in the size of a mapping.
-    const parsed = parseAllDocuments(text, { lineCounter: lines, uniqueKeys: false, prettyErrors: false });
-    if (!Array.isArray(parsed)) return { documents, problems };
-    if (parsed.length > sourceLimits.documents) {
-      return only(wholeProblem(file, `more than ${sourceLimits.documents} documents in a file`));
+  const tokens = [...new Parser(lines.addNewLine).parse(text)];
+  // Composing recurses, and a stack that runs out inside a regular expression ends the process: look before.
+  const deep = tokens.map(tooDeep).find((offset) => offset !== undefined);
+  if (deep !== undefined)
+    return only({ file, ...at(deep), message: `nested deeper than ${sourceLimits.depth} levels` });
+  // Duplicate keys are looked for below: the library's own search is quadratic in the size of a mapping.
+  const parsed = [...new Composer({ uniqueKeys: false }).compose(tokens)];
+  if (parsed.length > sourceLimits.documents) {
+    return only(wholeProblem(file, `more than ${sourceLimits.documents} documents in a file`));
+  }
+  for (const document of parsed) {
+    const faults = [...document.errors, ...document.warnings].slice(0, sourceLimits.faults);
+    for (const fault of faults) problems.push({ file, ...at(fault.pos[0]), message: fault.message });
+    if (faults.length > 0 || document.contents === null) continue;
+    const root = document.contents as ParsedNode;
+    const budget = { values: 0, aliases: 0 };
+    const follow = (node: Node): Node => {
+      if (!isAlias(node)) return node;
+      budget.aliases++;
+      if (budget.aliases > sourceLimits.aliases) throw new Refused('too many aliases', node);
+      const target = node.resolve(document);
+      if (target === undefined) throw new Refused(`unknown alias *${node.source}`, node);
+      return target;
+    };
+    try {
+      const value = plain(root, 0, budget, follow);
+      if (value !== null) documents.push({ value, place: (path, of) => at(offsetOf(root, path, of, document)) });
+    } catch (thrown) {
+      if (!(thrown instanceof Refused)) throw thrown;
+      const range = thrown.node?.range;
+      const place = range === null || range === undefined ? { line: 1, column: 1 } : at(range[0]);
+      problems.push({ file, ...place, message: thrown.message });
     }
-    for (const document of parsed) {
-      const faults = [...document.errors, ...document.warnings];
-      for (const fault of faults) problems.push({ file, ...at(fault.pos[0]), message: fault.message });
-      if (faults.length > 0 || document.contents === null) continue;
-      const root = document.contents as ParsedNode;
-      const budget = { values: 0, aliases: 0 };
-      const follow = (node: Node): Node => {
-        if (!isAlias(node)) return node;
-        budget.aliases++;
-        if (budget.aliases > sourceLimits.aliases) throw new Refused('too many aliases', node);
-        const target = node.resolve(document);
-        if (target === undefined) throw new Refused(`unknown alias *${node.source}`, node);
-        return target;
-      };
-      try {
-        const value = plain(root, 0, budget, follow);
-        if (value !== null) documents.push({ value, place: (path, of) => at(offsetOf(root, path, of, document)) });
-      } catch (thrown) {
-        if (!(thrown instanceof Refused)) throw thrown;
-        const place = thrown.node?.range == null ? { line: 1, column: 1 } : at(thrown.node.range[0]);
-        problems.push({ file, ...place, message: thrown.message });
-      }
-    }
-  } catch (thrown) {
-    // The YAML library recurses: a text that nests without end runs out of stack, here and nowhere else.
-    if (!(thrown instanceof RangeError)) throw thrown;
-    return only(wholeProblem(file, 'the document is nested too deep'));
   }
   return { documents, problems };
+}
+
+/** Where a document nests too deep; walks with a list of its own, since that is what it is there to spare others. */
+function tooDeep(document: CST.Token): number | undefined {
+  const open: { readonly token: CST.Token; readonly depth: number }[] = [{ token: document, depth: 0 }];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const { token, depth } = next;
+    // A document is no level, nor is what a document holds.
+    if (depth > sourceLimits.depth + 1) return token.offset;
+    if (token.type === 'document' && token.value !== undefined) open.push({ token: token.value, depth: depth + 1 });
+    if (!('items' in token)) continue;
+    for (const { key, value } of token.items) {
+      if (key !== undefined && key !== null) open.push({ token: key, depth: depth + 1 });
+      if (value !== undefined) open.push({ token: value, depth: depth + 1 });
+    }
+  }
+  return undefined;
 }
 
 function only(problem: PolicyProblem) {

@@ -1,5 +1,6 @@
 export { buildProvider, type ProviderEnvironment } from './build-provider.ts';
 export { buildCatalog, type Catalog, type ModelInfo } from './catalog.ts';
+export { type CircuitSettings, circuitBreaker } from './circuit.ts';
 export { replyHeaders, requestHeaders } from './headers.ts';
 export { type AttemptOutcome, alwaysHealthy, type Health } from './health.ts';
 export { type PriceOptions, price, type WorstCase, worstUsage } from './price.ts';

@@ -20,6 +20,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler {
   headers: Readonly<Record<string, string>> = {};
 
   readonly #provider: string;
+  readonly #onAbort = (reason: Failure) => this.abort(reason);
   readonly #call: UpstreamCall;
   readonly #resolve: (reply: UpstreamReply) => void;
   readonly #reject: (failure: Failure) => void;
@@ -55,7 +56,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler {
 
   /** Watches times and the caller's abort. False: it was aborted already and must not be sent. */
   start(): boolean {
-    this.#call.abort?.attach((reason) => this.abort(reason));
+    this.#call.abort?.attach(this.#onAbort);
     if (this.#over) return false;
     this.#deadlines.start();
     return true;
@@ -224,7 +225,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler {
   #leave(): void {
     this.#over = true;
     this.#deadlines.stop();
-    this.#call.abort?.detach();
+    this.#call.abort?.detach(this.#onAbort);
     this.#decoder?.destroy();
     this.#kept = [];
   }

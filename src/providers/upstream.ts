@@ -1,12 +1,12 @@
 import type { Failure } from '../exchange/index.ts';
 
 /**
- * Ends a call from outside: one for each exchange or attempt, made before `send` and good for every `send` it is handed
- * to, one at a time. Lighter than an AbortSignal: a slot, not an event target.
+ * Ends a call from outside: made once for an exchange, before `send`, and good for every `send` it is handed to. Lighter
+ * than an AbortSignal: a short list of functions, not an event target.
  */
 export class Abort {
   #reason: Failure | undefined;
-  #listener: ((reason: Failure) => void) | undefined;
+  #listeners: ((reason: Failure) => void)[] = [];
 
   /** Why it was aborted; undefined while it was not. */
   get reason(): Failure | undefined {
@@ -17,20 +17,23 @@ export class Abort {
   abort(reason: Failure): void {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
-    const listener = this.#listener;
-    this.#listener = undefined;
-    listener?.(reason);
+    const listeners = this.#listeners;
+    this.#listeners = [];
+    for (const listener of listeners) listener(reason);
   }
 
-  /** For implementations of `send`: who is told. Told at once where it is over already. */
+  /** Who is told, once, beside all others; told at once where it is over already. */
   attach(listener: (reason: Failure) => void): void {
     if (this.#reason !== undefined) listener(this.#reason);
-    else this.#listener = listener;
+    else this.#listeners.push(listener);
   }
 
-  /** For implementations of `send`: the call is over, nobody needs to be told. */
-  detach(): void {
-    this.#listener = undefined;
+  /** This one is not told any more; without an argument nobody is. */
+  detach(listener?: (reason: Failure) => void): void {
+    if (listener === undefined) this.#listeners = [];
+    else if (this.#listeners.includes(listener)) {
+      this.#listeners = this.#listeners.filter((known) => known !== listener);
+    }
   }
 }
 

@@ -105,5 +105,5 @@ function machineOf(definitions: readonly Definition[]): Machine {
       throw new PatternError(definition.type, thrown instanceof Error ? thrown.message : String(thrown));
     }
   }
-  return new Machine(definitions, Number.POSITIVE_INFINITY);
+  return new Machine(definitions);
 }

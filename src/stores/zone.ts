@@ -1,16 +1,19 @@
 const formats = new Map<string, Intl.DateTimeFormat>();
-const names = new Map<string, string>();
+const known = new Set<string>();
+const utc = new Set(['UTC', 'Etc/UTC', 'GMT', 'Etc/GMT']);
 
-/** The zone's own spelling (`UTC` for none). Throws `RangeError` for a zone this system does not know. */
+/**
+ * The zone as it was written, `UTC` for none. Aliases are not resolved: which of two names is the right one changes with
+ * the version of the system's data (Calcutta, Kolkata), and a counter's key must not. Throws `RangeError` for a zone
+ * this system does not know.
+ */
 export function zoneName(zone: string | undefined): string {
-  if (zone === undefined || zone === 'UTC') return 'UTC';
-  let name = names.get(zone);
-  if (name === undefined) {
-    name = new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone;
-    if (name === 'Etc/UTC' || name === 'GMT' || name === 'Etc/GMT') name = 'UTC';
-    names.set(zone, name);
+  if (zone === undefined || utc.has(zone)) return 'UTC';
+  if (!known.has(zone)) {
+    new Intl.DateTimeFormat('en', { timeZone: zone });
+    known.add(zone);
   }
-  return name;
+  return zone;
 }
 
 /** Milliseconds the zone's clocks are ahead of UTC at an instant. `zone` as `zoneName` spells it. */

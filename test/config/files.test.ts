@@ -25,13 +25,13 @@ describe('providers', () => {
     place.write('providers/real.yaml', openai(`\${K}`));
     place.write(
       'gateway.yaml',
-      'models: { fast: { candidates: [{ provider: real, model: m }, { provider: demo, model: d }] }, far: { candidates: [{ provider: real, model: m }] } }',
+      'models: { fast: { candidates: [{ provider: real, model: m }, { provider: demo, model: demo-small }] }, far: { candidates: [{ provider: real, model: m }] } }',
     );
     const off = await place.load();
     expect(off.problems).toEqual([]);
     expect(off.settings?.providersOff).toEqual(['real']);
     expect(off.settings?.models).toEqual({
-      fast: { strategy: 'fallback', candidates: [{ provider: 'demo', model: 'd', weight: 1 }] },
+      fast: { strategy: 'fallback', candidates: [{ provider: 'demo', model: 'demo-small', weight: 1 }] },
     });
     const on = await place.load({ K: 'k' });
     expect(on.settings?.providers.map(({ id }) => id)).toEqual(['demo', 'real']);

@@ -95,6 +95,7 @@ describe('a configuration', () => {
       ['cache: { enabled: true }', '1:10'],
       ['rails: { shield: { url: "http://localhost" } }', '1:10'],
       ['audit: { content: full }', '1:10'],
+      ['audit: { hot_days: 7 }', '1:10'],
       ['audit: { sinks: [{ type: s3 }] }', '1:26'],
       ['telemetry: { otlp_endpoint: "http://localhost" }', '1:14'],
     ];

@@ -4,7 +4,12 @@ import { dirname, join } from 'node:path';
 import { loadConfig } from '../../src/config.ts';
 
 const provider = 'id: demo\nformat: demo\nmodels: { demo-small: { input_usd_per_mtok: 0, output_usd_per_mtok: 0 } }\n';
-const policy = 'metadata: { id: one, name: One, version: 1.0.0 }\nrules: []\n';
+const policy = `metadata: { id: one, name: One, version: 1.0.0 }
+rules:
+  - id: never
+    condition: { operator: eq, field: llm.model, value: no-such-model }
+    action: { decision: warn, reason: Never said }
+`;
 
 /** A directory of its own with a gateway's files in it. */
 export class Place {

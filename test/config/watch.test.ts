@@ -131,6 +131,16 @@ describe('a configuration that is watched', () => {
     await eventually(() => expect(inForce?.admin.keys[0]?.reveal()).toBe('second'));
   });
 
+  it('is seen to change where other files are written to all the time', async () => {
+    const noise = setInterval(() => place.write('log', String(Math.random())), 5);
+    try {
+      place.write('gateway.yaml', port(8));
+      await eventually(() => expect(inForce?.server.port).toBe(8));
+    } finally {
+      clearInterval(noise);
+    }
+  });
+
   it('is not applied again for a change that changes nothing', async () => {
     let times = 0;
     applying = () => {

@@ -4,7 +4,16 @@ import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { PolicyEngine, PolicyParser } from '../../src/index.ts';
 import { decideNaive } from '../../src/policy/decide.ts';
-import { canonicalFacts, compile, decide, type FactTree, fmt, type Phase, parsePolicies, Unable } from '../../src/policy/index.ts';
+import {
+  canonicalFacts,
+  compile,
+  decide,
+  type FactTree,
+  fmt,
+  type Phase,
+  parsePolicies,
+  Unable,
+} from '../../src/policy/index.ts';
 
 interface Case {
   name: string;
@@ -42,7 +51,10 @@ describe.each(files)('%s', (file) => {
     expect(decision).toMatchObject(one.expect);
     // Every way to the engine says the same.
     expect(decideNaive(program, phase, canonicalFacts(given))).toEqual(decision);
-    const formatted = compile(policies.flatMap((policy) => parsePolicies(fmt(policy))), options);
+    const formatted = compile(
+      policies.flatMap((policy) => parsePolicies(fmt(policy))),
+      options,
+    );
     expect(formatted.id).toBe(program.id);
     expect(decide(formatted, phase, canonicalFacts(given))).toEqual(decision);
     if (phase !== 'request') return;

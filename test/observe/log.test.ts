@@ -93,7 +93,7 @@ describe('a log', () => {
     expect(text()).not.toMatch(/prompt|4111|home/);
     const [first, second, third, fourth] = lines().map((line) => line.error as Record<string, unknown>);
     expect(first).toMatchObject({ name: 'Error', cause: { name: 'SyntaxError' } });
-    expect((first?.at as string[])[0]).toMatch(/log\.test\.ts/);
+    expect((first?.at as string[] | undefined)?.[0]).toMatch(/log\.test\.ts/);
     expect(second).toMatchObject({ code: 'ENOENT', syscall: 'open' });
     expect(third).toMatchObject({ name: 'Failure', code: 'upstream_error' });
     expect(fourth).toMatchObject({ name: 'TypeError', message: expect.stringContaining('undefined') });

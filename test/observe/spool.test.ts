@@ -237,25 +237,40 @@ describe('personal data', () => {
   });
 });
 
+interface SmallDisk {
+  readonly path: string;
+  readonly write?: WriteSync;
+  /** Something else takes what is left. */
+  fill(): void;
+}
+
 /** A disk of 200 KB, where this process may mount one; otherwise one that fails the same way. */
-function smallDisk(): { path: string; write?: WriteSync } {
+function smallDisk(): SmallDisk {
   const path = temporary();
   try {
     const disk = join(path, 'disk');
     mkdirSync(disk);
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=200k', 'tmpfs', disk], { stdio: 'ignore' });
     onTestFinished(() => void execFileSync('umount', ['-l', disk]));
-    return { path: disk };
-  } catch {
-    const write: WriteSync = (fd, bytes, offset, length) => {
-      const used = readdirSync(path, { recursive: true, withFileTypes: true })
-        .filter((one) => one.isFile())
-        .reduce((sum, one) => sum + readFileSync(join(one.parentPath, one.name)).length, 0);
-      const room = 200_000 - used;
-      if (room <= 0) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
-      return writeSync(fd, bytes, offset, Math.min(length, room));
+    const fill = (): void => {
+      try {
+        for (;;) appendFileSync(join(disk, 'ballast'), Buffer.alloc(512, 1));
+      } catch {
+        // Full to the last byte.
+      }
     };
-    return { path, write };
+    return { path: disk, fill };
+  } catch {
+    const room = (): number =>
+      readdirSync(path, { recursive: true, withFileTypes: true })
+        .filter((one) => one.isFile())
+        .reduce((left, one) => left - readFileSync(join(one.parentPath, one.name)).length, 200_000);
+    const write: WriteSync = (fd, bytes, offset, length) => {
+      const left = room();
+      if (left <= 0) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+      return writeSync(fd, bytes, offset, Math.min(length, left));
+    };
+    return { path, write, fill: () => appendFileSync(join(path, 'ballast'), Buffer.alloc(Math.max(0, room()), 1)) };
   }
 }
 
@@ -265,7 +280,8 @@ describe('a full disk', () => {
     let now = 1_000_000;
     const states: boolean[] = [];
     const spool = openSpool({
-      ...disk,
+      path: disk.path,
+      ...(disk.write === undefined ? {} : { write: disk.write }),
       spoolId: 'one',
       fsync: 'group',
       segment_bytes_max: 16 << 20,
@@ -282,29 +298,24 @@ describe('a full disk', () => {
       }
     }).toThrow(SpoolUnavailable);
     expect(begun.length).toBeGreaterThan(5);
-    // Something else takes what is left.
-    const ballast = join(disk.path, 'ballast');
-    const fill = (): void => {
-      try {
-        const room = disk.write === undefined ? Number.POSITIVE_INFINITY : 200;
-        for (let count = 0; count < room; count++) appendFileSync(ballast, Buffer.alloc(1024, 1));
-      } catch {
-        // Full to the last byte.
-      }
-    };
-    fill();
+    disk.fill();
     expect(() => spool.begin(intent('refused'))).toThrow(SpoolUnavailable);
-    expect(() => spool.end(record('never begun', { ending: 'denied' }))).toThrow(SpoolUnavailable);
+    await spool.end(record('refused', { ending: 'failed' }));
+    expect(spool.state.unrecorded).toBe(1);
     for (const id of begun) await spool.end(record(id));
     expect(read(spool.dir).records.map((one) => one.exchange)).toEqual(begun);
     expect(spool.state).toMatchObject({ accepting: false, live: 0 });
-    fill();
+    disk.fill();
     now += 5000;
     expect(() => spool.begin(intent('still refused'))).toThrow(SpoolUnavailable);
-    rmSync(ballast);
+    rmSync(join(disk.path, 'ballast'));
     now += 5000;
     spool.begin(intent('welcome'));
     expect(states).toEqual([false, true]);
+    // The call that was refused is recorded as well, now that there is room.
+    await until(() => read(spool.dir).records.length === begun.length + 1);
+    expect(read(spool.dir).records.at(-1)).toMatchObject({ exchange: 'refused', ending: 'failed' });
+    expect(spool.state.unrecorded).toBe(0);
   });
 
   test('keeps in memory what a broken disk does not take, and writes it when it can', async () => {

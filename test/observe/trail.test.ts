@@ -15,6 +15,7 @@ import {
 } from '../../src/observe/index.ts';
 import { dropPersonal, parseLine } from '../../src/observe/trail/line.ts';
 import { openEmbeddedQueue } from '../../src/stores/index.ts';
+import { crash, runProgram } from './program.ts';
 import { intent, record, temporary, until } from './records.ts';
 
 async function open(dir: string, more: Partial<TrailOptions> = {}): Promise<Trail> {
@@ -201,6 +202,34 @@ describe('delivery', () => {
     expect(report).toMatchObject({ ok: true, records: 90 });
     expect(report.spools.map((spool) => spool.vouched_seq)).toEqual([30, 30, 30]);
   });
+});
+
+test('kill -9 in the middle of delivery: the trail has each record exactly once, and holds', async () => {
+  const dir = temporary();
+  const program = join(import.meta.dirname, 'programs', 'deliver.ts');
+  const runs = ['a', 'b', 'c', 'd', 'drain'];
+  for (const run of runs) {
+    const child = await runProgram(program, join(dir, 'out'), [dir, run]);
+    const gone = new Promise((exit) => child.once('exit', exit));
+    await new Promise((ready) => child.stdout!.once('data', ready));
+    if (run === 'drain') {
+      expect(await gone).toBe(0);
+    } else {
+      await new Promise((later) => setTimeout(later, 120 + 37 * runs.indexOf(run)));
+      await crash(child);
+    }
+  }
+  const report = await verify(dir);
+  expect(report).toMatchObject({ ok: true, problems: [] });
+  const exchanges = (await all(dir)).map((one) => one.record.exchange);
+  expect(new Set(exchanges).size).toBe(exchanges.length);
+  // Of each run every exchange is there, from its first to its last, with none between them missing.
+  for (const run of ['a', 'b', 'c', 'd']) {
+    const rounds = exchanges.filter((id) => id.startsWith(`${run}-`)).map((id) => Number(id.split('-')[1]));
+    const last = Math.max(...rounds);
+    expect(last).toBeGreaterThan(10);
+    for (let round = 0; round < last; round++) expect(rounds.filter((one) => one === round)).toHaveLength(3);
+  }
 });
 
 describe('a verified trail', () => {

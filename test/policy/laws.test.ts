@@ -1,7 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decideNaive } from '../../src/policy/decide.ts';
-import { checkPolicy, compile, type Decision, decide, explain, fmt, type Policy, PolicyError, parsePolicies, Unable } from '../../src/policy/index.ts';
+import {
+  checkPolicy,
+  compile,
+  type Decision,
+  decide,
+  explain,
+  fmt,
+  type Policy,
+  PolicyError,
+  parsePolicies,
+  Unable,
+} from '../../src/policy/index.ts';
 import { facts, policies } from './arbitrary.ts';
 
 /** Sets in which obligations conflict do not compile: another law's business. */
@@ -9,7 +20,8 @@ function program(set: readonly Policy[], fallback: 'allow' | 'deny' = 'allow') {
   try {
     return compile(set, { default: fallback });
   } catch (thrown) {
-    if (thrown instanceof PolicyError && thrown.message.includes('want different values')) return fc.pre(false) as never;
+    if (thrown instanceof PolicyError && thrown.message.includes('want different values'))
+      return fc.pre(false) as never;
     throw thrown;
   }
 }
@@ -22,7 +34,9 @@ describe('laws of deciding', () => {
   it('the order in which policies are given changes nothing', () => {
     fc.assert(
       fc.property(policies(), facts, fc.infiniteStream(fc.nat()), (set, given, keys) => {
-        const shuffled = set.map((policy) => ({ policy, key: keys.next().value as number })).sort((a, b) => a.key - b.key);
+        const shuffled = set
+          .map((policy) => ({ policy, key: keys.next().value as number }))
+          .sort((a, b) => a.key - b.key);
         const other = program(shuffled.map(({ policy }) => policy));
         expect(other.id).toBe(program(set).id);
         expect(decide(other, 'request', given)).toEqual(decide(program(set), 'request', given));
@@ -42,10 +56,18 @@ describe('laws of deciding', () => {
   });
 
   it('a rule that cannot match changes nothing', () => {
-    const never = { operator: 'and', conditions: ['free', 'pro'].map((value) => ({ operator: 'eq', field: 'metadata.impossible', value })) };
+    const never = {
+      operator: 'and',
+      conditions: ['free', 'pro'].map((value) => ({ operator: 'eq', field: 'metadata.impossible', value })),
+    };
     fc.assert(
       fc.property(policies(), facts, fc.integer({ min: -5, max: 5 }), (set, given, priority) => {
-        const [extra] = parsePolicies(JSON.stringify({ metadata: { id: 'zz', priority }, rules: [{ id: 'never', condition: never, action: { decision: 'deny' } }] }));
+        const [extra] = parsePolicies(
+          JSON.stringify({
+            metadata: { id: 'zz', priority },
+            rules: [{ id: 'never', condition: never, action: { decision: 'deny' } }],
+          }),
+        );
         expect(decide(program([...set, extra!]), 'request', given)).toEqual(decide(program(set), 'request', given));
       }),
       runs,
@@ -54,13 +76,20 @@ describe('laws of deciding', () => {
 
   it('a shadow policy never changes an outcome, and its matches are told', () => {
     fc.assert(
-      fc.property(policies(fc.constant('active')), policies(fc.constant('active')), facts, (enforced, watched, given) => {
-        const shadows = watched.map((policy) => again(policy, { metadata: { ...policy.metadata, id: `s-${policy.metadata.id}` }, status: 'shadow' }));
-        const together = decide(program([...enforced, ...shadows]), 'request', given);
-        expect(outcome(together)).toEqual(outcome(decide(program(enforced), 'request', given)));
-        const alone = decide(program(shadows), 'request', given);
-        expect(together.shadowed).toEqual(alone.shadowed);
-      }),
+      fc.property(
+        policies(fc.constant('active')),
+        policies(fc.constant('active')),
+        facts,
+        (enforced, watched, given) => {
+          const shadows = watched.map((policy) =>
+            again(policy, { metadata: { ...policy.metadata, id: `s-${policy.metadata.id}` }, status: 'shadow' }),
+          );
+          const together = decide(program([...enforced, ...shadows]), 'request', given);
+          expect(outcome(together)).toEqual(outcome(decide(program(enforced), 'request', given)));
+          const alone = decide(program(shadows), 'request', given);
+          expect(together.shadowed).toEqual(alone.shadowed);
+        },
+      ),
       runs,
     );
   });
@@ -99,10 +128,18 @@ describe('laws of deciding', () => {
             ],
           }),
         );
-        const tree = { ...given, key: { id: 'k' }, rails: { ...(given.rails as object), injection: new Unable('no model') } };
+        const tree = {
+          ...given,
+          key: { id: 'k' },
+          rails: { ...(given.rails as object), injection: new Unable('no model') },
+        };
         const decision = decide(program([...set, rule!]), 'request', tree);
         expect(decision.allowed).toBe(false);
-        expect(decision.unable).toContainEqual({ rule: 'guard/deny', fact: 'rails.injection.score', reason: 'no model' });
+        expect(decision.unable).toContainEqual({
+          rule: 'guard/deny',
+          fact: 'rails.injection.score',
+          reason: 'no model',
+        });
       }),
       runs,
     );

@@ -1,10 +1,20 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { compile, decide, fmt, parsePolicies, planResponse, runPolicyTests, selectPolicies } from '../../src/policy/index.ts';
+import {
+  compile,
+  decide,
+  fmt,
+  parsePolicies,
+  planResponse,
+  runPolicyTests,
+  selectPolicies,
+} from '../../src/policy/index.ts';
 
 const root = join(import.meta.dirname, '../../policies');
-const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.yaml')).sort();
+const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.yaml'))
+  .sort();
 const policyFiles = files.filter((file) => !file.endsWith('.policytest.yaml'));
 const testFiles = files.filter((file) => file.endsWith('.policytest.yaml'));
 const load = (file: string) => parsePolicies(readFileSync(join(root, file), 'utf8'), { file });
@@ -22,7 +32,11 @@ describe('the shipped policies', () => {
   });
 
   it.each(testFiles)('%s passes', (file) => {
-    const report = runPolicyTests(readFileSync(join(root, file), 'utf8'), (reference) => load(join(dirname(file), reference)), { file });
+    const report = runPolicyTests(
+      readFileSync(join(root, file), 'utf8'),
+      (reference) => load(join(dirname(file), reference)),
+      { file },
+    );
     expect(report.results.filter((result) => !result.passed)).toEqual([]);
     expect(report.passed).toBeGreaterThan(0);
   });
@@ -39,9 +53,13 @@ describe('the shipped policies', () => {
     const program = compile(selectPolicies(shipped, ['**']), { default: 'allow' });
     const plan = planResponse(program, { team: { tier: 'pro' } });
     expect(plan.mode).toBe('hold_back');
-    const card = plan.patterns.findIndex((pattern) => pattern.kind === 'rail' && pattern.rail === 'pii' && pattern.type === 'card');
+    const card = plan.patterns.findIndex(
+      (pattern) => pattern.kind === 'rail' && pattern.rail === 'pii' && pattern.type === 'card',
+    );
     expect(plan.verdicts[card]).toMatchObject({ effect: 'redact', with: '[REDACTED:$' + '{type}]' });
-    const denied = decide(program, 'request', { rails: { injection: { found: true, types: ['override_instructions'], score: 0.97, count: 1 } } });
+    const denied = decide(program, 'request', {
+      rails: { injection: { found: true, types: ['override_instructions'], score: 0.97, count: 1 } },
+    });
     expect(denied).toMatchObject({ decision: 'deny', blockedByRail: true, policyId: 'prompt-injection-basic' });
   });
 });

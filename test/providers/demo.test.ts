@@ -152,6 +152,35 @@ describe('the demo model', () => {
     expect(over).toBe(false);
   });
 
+  test('is spoken to, and answers, in the format it says it speaks', async () => {
+    const here = demo();
+    for (const stream of [false, true]) {
+      const view = here.format.read(
+        Buffer.from(JSON.stringify({ model: 'alias', stream, ...said('Repeat after me: yes') })),
+      );
+      const encoded = here.format.encodeRequest(view, {
+        model: 'demo',
+        texts: [],
+        set: {},
+        remove: [],
+        askUsage: stream,
+        dropFields: [],
+        renameFields: {},
+      });
+      const path = here.requestPath(encoded, { model: 'demo' });
+      const reply = await here.send({ path, headers: encoded.headers, body: encoded.body, ...times });
+      const { text } = await collect(reply);
+      const decoder = here.format.streamDecoder({ usageInjected: true });
+      const frames = stream
+        ? [...decoder.push(Buffer.from(text)), ...decoder.end()]
+        : [here.format.plainFrame(Buffer.from(text))];
+      const events = frames.flatMap((frame) => frame.events);
+      expect(events.map((event) => (event.type === 'text' ? event.text : '')).join('')).toBe('yes');
+      expect(events.find((event) => event.type === 'usage')).toMatchObject({ usage: { output: 1 } });
+      expect(events.at(-1)).toEqual({ type: 'end' });
+    }
+  });
+
   test('closes when its calls are over', async () => {
     const here = demo();
     const reply = await here.send({

@@ -218,6 +218,32 @@ describe('an abort', () => {
     await narrow.close();
   });
 
+  test('tells everyone attached, the ones whose call is over no longer', async () => {
+    const abort = new Abort();
+    const told: string[] = [];
+    const first = () => told.push('first');
+    abort.attach(first);
+    abort.attach(() => told.push('second'));
+    await collect(await send({}, { abort }));
+    abort.detach(first);
+    abort.abort(gone());
+    abort.abort(gone());
+    abort.attach(() => told.push('late'));
+    expect(told).toEqual(['second', 'late']);
+  });
+
+  test('reaches the latest call, though an earlier one was left unread', async () => {
+    const abort = new Abort();
+    script({ status: 503 });
+    const first = await send({}, { abort });
+    script({ text: long, endless: true });
+    const second = await send({ stream: true }, { abort });
+    await collect(first);
+    second.read({ data: () => {}, end: () => {}, error: () => {} });
+    abort.abort(gone());
+    await until(() => fake.requests[1]!.aborted_ms !== undefined);
+  });
+
   test('through the reply does the same, and is harmless after the end', async () => {
     script({ text: long, pace_ms: 5 });
     const reply = await send({ stream: true });

@@ -100,7 +100,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
   const load = () => loadConfig({ file, env, cwd: directory, base: directory });
   const loaded = await load();
   if (loaded.settings === undefined) throw new Error(loaded.problems.map(problemText).join('\n'));
-  const gateway = await openGateway({ loaded, load, env });
+  const gateway = await openGateway({ loaded, load });
   return {
     gateway,
     directory,

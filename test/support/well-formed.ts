@@ -9,7 +9,7 @@ interface Message {
 }
 
 /** A plain reader of event streams, on purpose not the one under test: whole text, one regular expression. */
-export function sseMessages(bytes: Uint8Array): readonly Message[] {
+export function sseMessages(bytes: Uint8Array, lenient = false): readonly Message[] {
   const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   const lines = text.split(/\r\n|\r|\n/);
   const messages: Message[] = [];
@@ -20,19 +20,23 @@ export function sseMessages(bytes: Uint8Array): readonly Message[] {
       if (data.length > 0) messages.push({ event, data: data.join('\n') });
       event = '';
       data = [];
-    } else if (line.startsWith('data:')) data.push(line.slice(5).replace(/^ /, ''));
+    } else if (line === 'data') data.push('');
+    else if (line === 'event') event = '';
+    else if (line.startsWith('data:')) data.push(line.slice(5).replace(/^ /, ''));
     else if (line.startsWith('event:')) event = line.slice(6).replace(/^ /, '');
   }
-  if (data.length > 0) throw new Error(`the stream ends inside a message: ${data.join(' ').slice(0, 80)}`);
+  if (data.length > 0 && lenient) messages.push({ event, data: data.join('\n') });
+  else if (data.length > 0) throw new Error(`the stream ends inside a message: ${data.join(' ').slice(0, 80)}`);
   return messages;
 }
 
 /**
  * Checks the grammar of a whole stream as a client of the format sees it; throws on the first fault. `provider` allows
- * what imitators of a format do and clients bear: chunks without a role, no `[DONE]` after every choice has finished.
+ * what imitators of a format do and clients bear: chunks without a role, no `[DONE]` after every choice has finished, no
+ * blank line after the last message.
  */
 export function wellFormed(format: FormatName, bytes: Uint8Array, options: { provider?: boolean } = {}): Ending {
-  const messages = sseMessages(bytes);
+  const messages = sseMessages(bytes, options.provider === true);
   return format === 'openai-chat' ? openaiChat(messages, options.provider === true) : anthropicMessages(messages);
 }
 

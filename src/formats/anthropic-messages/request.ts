@@ -1,12 +1,4 @@
-import type {
-  ChatRequest,
-  EncodedRequest,
-  JsonPath,
-  Passage,
-  RequestEdits,
-  RequestView,
-  Role,
-} from '../../exchange/index.ts';
+import type { EncodedRequest, JsonPath, Passage, RequestEdits, RequestView, Role } from '../../exchange/index.ts';
 import {
   bodyOf,
   checkContent,
@@ -22,7 +14,7 @@ import {
 import { isObject, type JsonEdit, type JsonObject, parseStrict, RawValues, splice } from '../json/index.ts';
 import { Passages } from '../passages.ts';
 import { applyQuirks, leftBehind } from '../quirks.ts';
-import { edited, policyEdits, remember } from '../view.ts';
+import { edited, policyEdits, View } from '../view.ts';
 import { fromChat, toChat } from './chat.ts';
 import { fitThinking } from './thinking.ts';
 
@@ -44,31 +36,23 @@ export function read(bytes: Buffer): RequestView {
   const metadata = body.metadata ?? undefined;
   if (metadata !== undefined && !isObject(metadata)) refuse('metadata', 'an object');
   const user = metadata === undefined ? undefined : optionalString(metadata, 'user_id', 'metadata.user_id');
-  let passages: readonly Passage[] | undefined;
-  let chat: ChatRequest | undefined;
-  const view: RequestView = {
-    format: 'anthropic-messages',
-    bytes,
-    model,
-    stream,
-    choices: 1,
-    ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
-    ...(temperature === undefined ? {} : { temperature }),
-    toolNames: tools.flatMap(({ name }) => (typeof name === 'string' ? [name] : [])),
-    hasImages: messages.some(({ content }) => hasImage(content)),
-    usageAsked: true,
-    ...(user === undefined ? {} : { user }),
-    ...(metadata === undefined ? {} : { metadata }),
-    get passages() {
-      passages ??= passagesOf(body, bytes);
-      return passages;
+  return new View(
+    {
+      format: 'anthropic-messages',
+      bytes,
+      model,
+      stream,
+      choices: 1,
+      maxOutputTokens,
+      temperature,
+      toolNames: tools.flatMap(({ name }) => (typeof name === 'string' ? [name] : [])),
+      hasImages: messages.some(({ content }) => hasImage(content)),
+      usageAsked: true,
+      user,
+      metadata,
     },
-    get chat() {
-      chat ??= toChat(body, bytes);
-      return chat;
-    },
-  };
-  return remember(view, read);
+    { read, passages: () => passagesOf(body, bytes), chat: () => toChat(body, bytes) },
+  );
 }
 
 function checkBlocks(content: unknown, param: string): void {

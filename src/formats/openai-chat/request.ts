@@ -1,12 +1,4 @@
-import type {
-  ChatRequest,
-  EncodedRequest,
-  JsonPath,
-  Passage,
-  RequestEdits,
-  RequestView,
-  Role,
-} from '../../exchange/index.ts';
+import type { EncodedRequest, JsonPath, Passage, RequestEdits, RequestView, Role } from '../../exchange/index.ts';
 import {
   bodyOf,
   checkContent,
@@ -22,7 +14,7 @@ import {
 import { findSpans, isObject, type JsonEdit, type JsonObject, parseStrict, splice } from '../json/index.ts';
 import { Passages } from '../passages.ts';
 import { applyQuirks, leftBehind } from '../quirks.ts';
-import { edited, policyEdits, remember } from '../view.ts';
+import { edited, policyEdits, View } from '../view.ts';
 import { fromChat, toChat } from './chat.ts';
 
 const path = '/chat/completions';
@@ -48,31 +40,23 @@ export function read(bytes: Buffer): RequestView {
   const user = optionalString(body, 'user', 'user');
   const metadata = body.metadata ?? undefined;
   if (metadata !== undefined && !isObject(metadata)) refuse('metadata', 'an object');
-  let passages: readonly Passage[] | undefined;
-  let chat: ChatRequest | undefined;
-  const view: RequestView = {
-    format: 'openai-chat',
-    bytes,
-    model,
-    stream,
-    choices: optionalInteger(body, 'n', 1, 128) ?? 1,
-    ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
-    ...(temperature === undefined ? {} : { temperature }),
-    toolNames: [...tools.flatMap((tool) => nameOf(tool.function ?? tool.custom)), ...functions.flatMap(nameOf)],
-    hasImages: messages.some(hasImage),
-    usageAsked: stream && options.include_usage === true,
-    ...(user === undefined ? {} : { user }),
-    ...(metadata === undefined ? {} : { metadata }),
-    get passages() {
-      passages ??= passagesOf(body);
-      return passages;
+  return new View(
+    {
+      format: 'openai-chat',
+      bytes,
+      model,
+      stream,
+      choices: optionalInteger(body, 'n', 1, 128) ?? 1,
+      maxOutputTokens,
+      temperature,
+      toolNames: [...tools.flatMap((tool) => nameOf(tool.function ?? tool.custom)), ...functions.flatMap(nameOf)],
+      hasImages: messages.some(hasImage),
+      usageAsked: stream && options.include_usage === true,
+      user,
+      metadata,
     },
-    get chat() {
-      chat ??= toChat(body, bytes);
-      return chat;
-    },
-  };
-  return remember(view, read);
+    { read, passages: () => passagesOf(body), chat: () => toChat(body, bytes) },
+  );
 }
 
 function checkMessage(message: JsonObject, param: string): void {

@@ -58,7 +58,10 @@ async function takeLock(path: string): Promise<void> {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
     const owner = Number(await readFile(path, 'utf8').catch(() => '0'));
-    if (owner === process.pid || (owner > 0 && gone(owner))) {
+    // Without a number its maker died before it wrote one, unless it is only just being made.
+    const unnamed =
+      owner === 0 && Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? Date.now()) > 5000;
+    if (owner === process.pid || unnamed || (owner > 0 && gone(owner))) {
       await rm(path, { force: true });
     } else if (tries > 200) {
       throw new Error(`${path} is held by process ${owner}`);

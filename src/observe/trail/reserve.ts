@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
 import { trimmed_bytes_max } from './compose.ts';
+import type { WriteSync } from './segment.ts';
 
 /**
  * A file of ballast beside the spool: when the disk is full it is given up, and the records of live exchanges go into
@@ -46,5 +47,17 @@ export class Reserve {
   release(): void {
     this.#held = 0;
     rmSync(this.#path, { force: true });
+  }
+}
+
+/** Whether a disk has this much room: writes it and takes it away again. Throws where it has not. */
+export function probe(path: string, bytes: number, write: WriteSync = writeSync): void {
+  const fd = openSync(path, 'w', 0o600);
+  try {
+    const noise = randomBytes(Math.ceil(bytes));
+    for (let done = 0; done < noise.length; ) done += write(fd, noise, done, noise.length - done);
+  } finally {
+    closeSync(fd);
+    rmSync(path, { force: true });
   }
 }

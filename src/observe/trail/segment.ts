@@ -32,6 +32,13 @@ export function listSegments(dir: string): number[] {
     .sort((a, b) => a - b);
 }
 
+/** Bytes of the segments before this one. */
+export function bytesBefore(dir: string, number: number): number {
+  return listSegments(dir)
+    .filter((one) => one < number)
+    .reduce((sum, one) => sum + (statSync(segmentFile(dir, one), { throwIfNoEntry: false })?.size ?? 0), 0);
+}
+
 /** A file that only grows, by whole lines: a write that fails half way is taken back. */
 export class Segment {
   readonly number: number;

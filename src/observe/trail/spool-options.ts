@@ -27,6 +27,8 @@ export interface SpoolOptions {
 export interface SpoolState {
   /** Records appended since opening. */
   readonly spooled: number;
+  /** Records of refused calls that have no room on the full disk: waiting in memory, or given up. */
+  readonly unrecorded: number;
   /** Bytes on disk. */
   readonly bytes: number;
   /** Exchanges begun and not ended. */

@@ -1,21 +1,23 @@
-import { mkdirSync, statSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type AuditRecord, type Intent, lostRecord } from '../record.ts';
+import { Chain } from './chain.ts';
 import { type Composed, Composer } from './compose.ts';
 import { openKeys, type TrailKeys } from './keys.ts';
-import { sha256, writeLine } from './line.ts';
+import { Lately } from './lately.ts';
+import { sha256 } from './line.ts';
 import { lockDirectory } from './lock.ts';
-import { intentLine, recover, segmentOpening, spoolIdentity, type Tail } from './recover.ts';
-import { Reserve } from './reserve.ts';
-import { listSegments, Segment, segmentFile } from './segment.ts';
+import { intentLine, recover, segmentOpening, spoolIdentity } from './recover.ts';
+import { probe, Reserve } from './reserve.ts';
+import { bytesBefore, listSegments, Segment, segmentFile } from './segment.ts';
 import { type SpoolOptions, type SpoolState, SpoolUnavailable } from './spool-options.ts';
 import { Subjects } from './subjects.ts';
 
 const fsync_ms = 200;
 /** How often a full disk is tried again. */
 const retry_ms = 1000;
-/** Ends remembered so that a second end of one exchange is no second record. */
-const remembered = 4096;
+/** Records of refused calls kept in memory while the disk is full; what is over it is counted. */
+const waiting_max = 4096;
 
 /** An append-only, hash-chained log on local disk. One process owns it. */
 export class Spool {
@@ -35,13 +37,14 @@ export class Spool {
   readonly #unlock: () => void;
   readonly #timer: NodeJS.Timeout;
   readonly #open = new Map<string, string>();
-  #ended = new Set<string>();
-  #endedBefore = new Set<string>();
+  readonly #ended = new Lately(4096);
+  /** Refused calls that ended while the disk was full: their records wait for room of their own. */
+  readonly #waiting: AuditRecord[] = [];
   #segment: Segment;
   #rotateAt: number;
   #olderBytes = 0;
-  #tail: Tail;
-  #spooled = 0;
+  readonly #chain: Chain;
+  #unrecorded = 0;
   #pending = '';
   #written: { readonly done: Promise<void>; readonly resolve: () => void } | undefined;
   #scheduled = false;
@@ -61,20 +64,20 @@ export class Spool {
       this.#composer = new Composer(this.#subjects, this.keys.textHash);
       this.#reserve = new Reserve(join(this.dir, 'reserve'), options.reserve_bytes);
       const found = recover(this.dir, this.id);
-      this.#tail = found.tail;
+      this.#chain = new Chain(this.id, found.tail, options.clock);
       // A gap the chain jumps over needs an opening of its own; so does the first segment.
       const fresh = found.segment === 0 || found.missing > 0;
       const carried = [...found.open.values()].map((open) => open.line).join('');
       const number = fresh ? found.segment + 1 : found.segment;
       this.#segment = fresh
-        ? Segment.create(this.dir, number, segmentOpening(this.id, number, this.#tail) + carried, options.write)
+        ? Segment.create(this.dir, number, segmentOpening(this.id, number, this.#chain.tail) + carried, options.write)
         : Segment.open(this.dir, number, options.write);
       this.#rotateAt = options.segment_bytes_max;
       this.#countOlder();
       for (const open of found.open.values()) {
         const json = JSON.stringify(lostRecord(open.intent, options.clock()));
         const personal = open.personalJson;
-        this.#chain({
+        this.#pending += this.#chain.link({
           json,
           sealed: personal === undefined ? undefined : { json: personal, commit: sha256(personal) },
         });
@@ -95,9 +98,8 @@ export class Spool {
    */
   begin(intent: Intent): void {
     if (this.#closed) throw new SpoolUnavailable('The audit spool is closed');
-    const now = this.#options.clock();
-    if (!this.#accepting && now - this.#triedAt < retry_ms) throw new SpoolUnavailable('The audit spool is full');
-    this.#triedAt = now;
+    if (!this.#accepting && !this.#recovered()) throw new SpoolUnavailable('The audit spool is full');
+    const before = this.#open.get(intent.exchange);
     try {
       const composed = this.#composer.intent(intent);
       const line = intentLine(composed.json, composed.sealed?.json);
@@ -107,31 +109,35 @@ export class Spool {
       this.#append(line);
       if (this.#options.fsync === 'always') this.#segment.sync();
     } catch (cause) {
-      this.#open.delete(intent.exchange);
+      if (before === undefined) this.#open.delete(intent.exchange);
+      else this.#open.set(intent.exchange, before);
       this.#setAccepting(false, cause);
       this.flush();
       throw new SpoolUnavailable('The audit spool cannot be written', { cause });
     }
-    this.#setAccepting(true, undefined);
   }
 
   /**
    * Appends the record of an exchange, once: a second end of it changes nothing. The promise resolves when the line
-   * survives kill -9; ends of one turn of the event loop share a write. It never rejects: what a broken disk does not
-   * take is kept in memory and tried again. An exchange that never began (refused before any call) has no room kept
-   * for it: on a full disk that throws `SpoolUnavailable`.
+   * survives kill -9; ends of one turn of the event loop share a write. Never throws nor rejects: what a broken disk
+   * does not take is kept in memory and tried again. For a call that never began (refused, so nothing was sent) no
+   * room is kept: on a full disk its record waits in memory until there is room.
    */
   end(record: AuditRecord): Promise<void> {
     const { exchange } = record;
-    if (this.#ended.has(exchange) || this.#endedBefore.has(exchange)) return Promise.resolve();
-    const begun = this.#open.delete(exchange);
-    if (this.#closed || (!this.#accepting && !begun)) throw new SpoolUnavailable('The audit spool is full');
+    if (this.#closed || this.#ended.has(exchange)) return Promise.resolve();
     this.#ended.add(exchange);
-    if (this.#ended.size >= remembered) {
-      this.#endedBefore = this.#ended;
-      this.#ended = new Set();
+    const begun = this.#open.delete(exchange);
+    if (!begun && !this.#accepting) {
+      if (this.#waiting.length < waiting_max) this.#waiting.push(record);
+      else this.#unrecorded += 1;
+      return Promise.resolve();
     }
-    this.#chain(this.#compose(record));
+    return this.#put(record);
+  }
+
+  #put(record: AuditRecord): Promise<void> {
+    this.#pending += this.#chain.link(this.#compose(record));
     if (!this.#scheduled) {
       this.#scheduled = true;
       setImmediate(() => this.flush());
@@ -142,11 +148,12 @@ export class Spool {
 
   get state(): SpoolState {
     return {
-      spooled: this.#spooled,
+      spooled: this.#chain.count,
+      unrecorded: this.#unrecorded + this.#waiting.length,
       bytes: this.#olderBytes + this.#segment.size,
       live: this.#open.size,
       accepting: this.#accepting,
-      tail: this.#tail,
+      tail: this.#chain.tail,
     };
   }
 
@@ -187,19 +194,6 @@ export class Spool {
     }
   }
 
-  #chain(composed: Composed): void {
-    const at_ms = Math.max(this.#options.clock(), this.#tail.at_ms);
-    const seq = this.#tail.seq + 1;
-    const { line, hash } = writeLine(
-      { spool: this.id, seq, at_ms, prev: this.#tail.hash },
-      composed.json,
-      composed.sealed,
-    );
-    this.#tail = { seq, hash, at_ms };
-    this.#pending += `${line}\n`;
-    this.#spooled += 1;
-  }
-
   /** Pending records and then this line, in one write. */
   #append(line: string): void {
     const hadRecords = this.#pending.length > 0;
@@ -211,9 +205,13 @@ export class Spool {
 
   #recordsWritten(): void {
     if (this.#options.fsync === 'always') this.#segment.sync();
+    this.#settleWaiters();
+    this.onAppend?.();
+  }
+
+  #settleWaiters(): void {
     this.#written?.resolve();
     this.#written = undefined;
-    this.onAppend?.();
   }
 
   /** Writes pending records now. */
@@ -229,21 +227,39 @@ export class Spool {
         this.#append('');
       } catch {
         // Kept in memory for the next tick; the intent on disk still stands for the record.
-        this.#written?.resolve();
-        this.#written = undefined;
       }
+      // Replies do not wait for a broken disk.
+      this.#settleWaiters();
     }
   }
 
   #tick(): void {
     if (this.#pending !== '' && !this.#scheduled) this.flush();
+    if (!this.#accepting) this.#recovered();
     if (this.#options.fsync === 'group') this.#segment.syncSoon();
+  }
+
+  /** Looks, once a second, whether the disk takes exchanges again: the reserve, and some room beside it. */
+  #recovered(): boolean {
+    const now = this.#options.clock();
+    if (now - this.#triedAt < retry_ms) return false;
+    this.#triedAt = now;
+    try {
+      this.#reserve.ensure(this.#open.size + 1);
+      probe(join(this.dir, 'probe'), Math.max(65_536, this.#options.reserve_bytes / 4), this.#options.write);
+      this.#append('');
+    } catch {
+      return false;
+    }
+    this.#setAccepting(true, undefined);
+    for (const record of this.#waiting.splice(0)) void this.#put(record);
+    return true;
   }
 
   #rotate(): void {
     const number = this.#segment.number + 1;
     try {
-      const lines = segmentOpening(this.id, number, this.#tail) + [...this.#open.values()].join('');
+      const lines = segmentOpening(this.id, number, this.#chain.tail) + [...this.#open.values()].join('');
       const next = Segment.create(this.dir, number, lines, this.#options.write);
       this.#segment.close();
       this.#segment = next;
@@ -256,11 +272,7 @@ export class Spool {
   }
 
   #countOlder(): void {
-    let bytes = 0;
-    for (const number of listSegments(this.dir)) {
-      if (number !== this.#segment.number) bytes += fileSize(segmentFile(this.dir, number));
-    }
-    this.#olderBytes = bytes;
+    this.#olderBytes = bytesBefore(this.dir, this.#segment.number);
   }
 
   #setAccepting(accepting: boolean, error: unknown): void {
@@ -283,8 +295,4 @@ function deferred(): { readonly done: Promise<void>; readonly resolve: () => voi
     resolve = yes;
   });
   return { done, resolve };
-}
-
-function fileSize(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

@@ -56,6 +56,11 @@ function readEntries(file: string): Entry[] {
   return entries;
 }
 
+/** Keyed hash under which a subject's key is filed. */
+export function subjectHash(name: string, hash: (text: string) => string): string {
+  return hash(`subject ${name}`);
+}
+
 function encrypt(key: Buffer, text: string): string {
   const nonce = randomBytes(12);
   const cipher = createCipheriv('aes-256-gcm', key, nonce);
@@ -106,7 +111,7 @@ export class Subjects {
   /** The subject's key, made and written to disk before its first use. Throws where the disk does not take it. */
   #subject(name: string): Subject {
     this.#refresh();
-    const of = this.#hash(`subject ${name}`);
+    const of = subjectHash(name, this.#hash);
     const known = this.#byName.get(of);
     if (known !== undefined) return known;
     const subject = { id: randomBytes(12).toString('hex'), key: randomBytes(32) };
@@ -152,13 +157,14 @@ export class Subjects {
   erase(name: string): boolean {
     this.#sealed.clear();
     this.#refresh();
-    const of = this.#hash(`subject ${name}`);
+    const of = subjectHash(name, this.#hash);
     this.#byName.delete(of);
     return eraseIn(this.#file, of);
   }
 }
 
-function eraseIn(file: string, of: string): boolean {
+/** Takes a subject's entry out of a key file; whether there was one. */
+export function eraseIn(file: string, of: string): boolean {
   const entries = readEntries(file);
   const kept = entries.filter((entry) => entry.of !== of);
   if (kept.length === entries.length) return false;
@@ -187,7 +193,7 @@ export class SubjectReader {
 
   /** Ids under which this name's records are sealed. */
   idsOf(name: string): ReadonlySet<string> {
-    return this.#ids.get(this.#hash(`subject ${name}`)) ?? new Set();
+    return this.#ids.get(subjectHash(name, this.#hash)) ?? new Set();
   }
 
   /** The personal part in clear; undefined where its subject was erased. */
@@ -200,10 +206,4 @@ export class SubjectReader {
       content: parts.content === undefined ? undefined : decrypt(key, parts.content),
     };
   }
-}
-
-/** Forgets a subject's keys in every spool of a data directory. Returns how many key files held one. */
-export function eraseSubject(dir: string, name: string, hash: (text: string) => string): number {
-  const of = hash(`subject ${name}`);
-  return readdirSync(dir).filter((file) => /^subjects-.*\.jsonl$/.test(file) && eraseIn(join(dir, file), of)).length;
 }

@@ -35,6 +35,8 @@ export interface TrailState {
   readonly delivered: Readonly<Record<string, number>>;
   /** Records of failed tries, for each sink; they are tried again. */
   readonly failed: Readonly<Record<string, number>>;
+  /** Records of refused calls that a full disk keeps out of the spool. */
+  readonly unrecorded: number;
   /** Bytes of the spool on disk. */
   readonly bytes: number;
   readonly live: number;
@@ -48,7 +50,7 @@ export interface Trail {
   begin(intent: Intent): void;
   /**
    * The record of an exchange, once. Resolves when it survives kill -9 (the same turn of the event loop shares a
-   * write); never rejects. Throws `SpoolUnavailable` for an exchange that never began while the disk is full.
+   * write). Never throws nor rejects; on a full disk the record of a call that never began waits in memory.
    */
   end(record: AuditRecord): Promise<void>;
   state(): TrailState;
@@ -99,11 +101,12 @@ class LiveTrail implements Trail {
   }
 
   state(): TrailState {
-    const { spooled, bytes, live, accepting } = this.#spool.state;
+    const { spooled, unrecorded, bytes, live, accepting } = this.#spool.state;
     const count = (of: (delivery: Delivery) => number) =>
       Object.fromEntries(this.#deliveries.map((delivery) => [delivery.sink.name, of(delivery)]));
     return {
       spooled,
+      unrecorded,
       delivered: count((delivery) => delivery.delivered),
       failed: count((delivery) => delivery.failed),
       bytes,
@@ -230,12 +233,17 @@ export async function openTrail(options: TrailOptions): Promise<Trail> {
   spool.onAppend = () => {
     for (const delivery of deliveries) delivery.wake();
   };
-  await queue.work(async (job) => {
-    const { sink: name, records } = readPayload(job.payload);
-    const sink = sinks.find((one) => one.name === name);
-    if (sink === undefined) throw new Error(`No sink is called ${name}`);
-    await sink.write(records);
-  });
+  try {
+    await queue.work(async (job) => {
+      const { sink: name, records } = readPayload(job.payload);
+      const sink = sinks.find((one) => one.name === name);
+      if (sink === undefined) throw new Error(`No sink is called ${name}`);
+      await sink.write(records);
+    });
+  } catch (error) {
+    spool.close();
+    throw error;
+  }
   for (const delivery of deliveries) delivery.start();
   return new LiveTrail(spool, deliveries, options);
 }

@@ -8,6 +8,7 @@ export class DemoCall implements UpstreamReply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly #provider: string;
+  readonly #onAbort = (reason: Failure) => this.abort(reason);
   readonly #call: UpstreamCall;
   readonly #reply: DemoReply;
   readonly #pace_ms: number;
@@ -27,7 +28,7 @@ export class DemoCall implements UpstreamReply {
     this.#reply = reply;
     this.#pace_ms = pace_ms;
     this.#over = over;
-    call.abort?.attach((reason) => this.abort(reason));
+    call.abort?.attach(this.#onAbort);
   }
 
   get rawHeaders(): readonly string[] {
@@ -59,7 +60,7 @@ export class DemoCall implements UpstreamReply {
   #leave(): void {
     this.#done = true;
     clearTimeout(this.#timer);
-    this.#call.abort?.detach();
+    this.#call.abort?.detach(this.#onAbort);
     this.#over();
   }
 

@@ -20,16 +20,27 @@ const trunk = `${left}\\(?0[0-9]{1,4}\\)?(?:[ ./-][0-9]{2,8}){1,4}`;
 const announced =
   '(?<![A-Za-z])(?:(?:tele|cell|smart)?phone|tel|mobile|cell|fax|call|calling|dial|text|sms|whatsapp|contact|reach' +
   '|ring|desk|hotline|helpline|answering|messages? (?:to|on))[^0-9+(]{0,20}' +
-  '(?<![0-9A-Za-z])\\K(?:\\([0-9]{2,4}\\)[ .-]?)?[0-9]{2,5}(?:[ ./-]{1,2}[0-9]{2,5}){0,5}';
-const announcedRun = `(?<![A-Za-z])(?:(?:tele|cell)?phone|tel|mobile|cell|fax|call|dial|whatsapp|sms)[^0-9+(]{0,20}(?<![0-9A-Za-z])\\K[0-9]{7,12}`;
+  '(?<![0-9A-Za-z])\\K(?:\\([0-9]{2,4}\\)[ .-]?)?[0-9]{2,5}(?:[ ./-]{1,2}[0-9]{2,8}){0,5}';
+const announcedRun = `(?<![A-Za-z])(?:(?:tele|cell)?phone|tel|mobile|cell|fax|call|dial|whatsapp|sms|desk)[^0-9+(]{0,20}(?<![0-9A-Za-z])\\K[0-9]{7,12}`;
 
-/** Numbers of other kinds that come in groups: dates, ranges of years, thousands, times. */
+/** Any groups before a word that says what number it was; the word and the sign before it are not the number's. */
+const labelled =
+  `${left}(?:\\([0-9]{2,4}\\)[ .-]?)?[0-9]{2,10}(?:[ .-][0-9]{2,5}){0,4}[ -]` +
+  '(?:(?:office|mobile)(?![a-z])(?E7)|(?:home|work|cell)(?![a-z])(?E5)|fax(?![a-z])(?E4))';
+
+const unlabelled = [international, dialled, northAmerican, northAmericanSpaced, trunk, announced, announcedRun];
+
+/** Numbers of other kinds that come in groups: dates, ranges of years, round thousands. */
 function looksOtherwise(text: string): boolean {
+  const date = /^(\d{1,2})[./ -](\d{1,2})[./ -](?:(?:19|20)\d{2}|\d{2}$)/.exec(text);
+  if (date !== null) {
+    const [first, second] = [Number(date[1]), Number(date[2])];
+    if (first <= 31 && second <= 31 && Math.min(first, second) <= 12) return true;
+  }
   return (
-    /^\(?\d{1,2}[./ -]\d{1,2}[./ -](?:19|20)?\d{2}(?:$|\D)/.test(text) ||
     /^(?:19|20)\d{2}[./ -]+\d{1,2}[./ -]+\d{1,2}(?:$|\D)/.test(text) ||
     /^(?:19|20)\d{2}[./ -]+(?:19|20)\d{2}$/.test(text) ||
-    (/^\d{1,3}(?:[. ]\d{3})+$/.test(text) && !text.startsWith('0') && !/^\d{3}[ ]\d{3}[ ]\d{3}$/.test(text))
+    /^\d{1,3}(?:[. ]\d{3})*[. ]000$/.test(text)
   );
 }
 
@@ -48,6 +59,6 @@ export const phone = detector({
   type: 'phone',
   score: 0.85,
   ignoreCase: true,
-  pattern: `(?:${[international, dialled, northAmerican, northAmericanSpaced, trunk, announced, announcedRun].join('|')})${extension}`,
+  pattern: `(?:(?:${unlabelled.join('|')})${extension}|${labelled})`,
   check: isPhone,
 });

@@ -47,6 +47,22 @@ const pem =
   '(?:[0-9A-Za-z+/]{20}|(?:Proc-Type|Version|Comment|Charset|Hash): )' +
   `(?:${pemRest}|-{1,4}${pemRest})*(?:-----END [0-9A-Z ]{0,60}-----)?`;
 
+/** Vendors whose keys have no sign of their own; a name that assigns a random value gives them away. */
+const vendors = (
+  'adafruit adobe airtable algolia alibaba asana atlassian beamer bitbucket bittrex cloudflare codecov cohere ' +
+  'co_api_key coinbase confluence confluent contentful datadog discord droneci dropbox etsy facebook fastly ' +
+  'finicity finnhub flickr freshbooks gitter gocardless heroku hubspot intercom jfrog artifactory bintray xray jira ' +
+  'kraken kucoin launchdarkly linear linked[_-]?in lob looker mailchimp mailgun mapbox mattermost meraki ' +
+  'message[_-]?bird netlify new[_-]?relic nytimes okta plaid private[_-]?ai rapidapi sendbird sentry snyk sonar ' +
+  'squarespace sumo(?:logic)? telegram travis twitch twitter typeform yandex zendesk'
+).split(' ');
+
+/** Letters and digits mixed as no name mixes them. */
+function isRandom(text: string): boolean {
+  const digits = text.replaceAll(/[^0-9]/g, '').length;
+  return digits >= 2 && /[A-Za-z]/.test(text) && entropy(text) >= 3;
+}
+
 const others: readonly Detector[] = [
   detector({
     type: '1password_secret_key',
@@ -114,21 +130,21 @@ const others: readonly Detector[] = [
     type: 'jwt',
     score: 0.95,
     fold: false,
-    pattern: `${left}eyJ[0-9A-Za-z_-]{8,}={0,2}\\.eyJ[0-9A-Za-z_-]{8}[0-9A-Za-z_/\\\\-]*={0,2}(?:\\.[0-9A-Za-z_/\\\\-]+={0,2})*`,
+    pattern: `${left}ey[0-9A-Za-z_-]{17,}={0,2}\\.ey[0-9A-Za-z_/\\\\-]{8}[0-9A-Za-z_/\\\\-]*={0,2}(?:\\.[0-9A-Za-z_/\\\\-]+={0,2})*`,
   }),
   detector({
     type: 'jwt',
     score: 0.9,
     fold: false,
     // The same in base64 once more: `eyJhbGciOi...`, `eyJ0eXAiOi...` and their kin.
-    pattern: `${left}ZXlK[0-9A-Za-z+/]{60}[0-9A-Za-z+/=_-]*`,
+    pattern: `${left}ZXlK[0-9A-Za-z+/\\\\_-]{40}(?C)[0-9A-Za-z+/\\\\=_-]*`,
     check: (text) => entropy(text) >= 3,
   }),
   detector({
     type: 'microsoft_teams_webhook',
     score: 0.95,
     fold: false,
-    pattern: 'webhook\\.office\\.com/webhookb2/[0-9a-f-]{36}@[0-9A-Za-z@/-]*',
+    pattern: 'webhook\\.office\\.com/webhookb2/[0-9a-z-]{36}@[0-9A-Za-z@/-]*',
   }),
   detector({
     type: 'nuget_password',
@@ -137,12 +153,44 @@ const others: readonly Detector[] = [
     pattern: '(?i:<add key="(?:cleartext)?password"\\s{0,4}value=")\\K[^"\\n]{8}(?C)[^"\\n]*',
     check: (text) => !/^[%$*{<]/.test(text) && new Set(text).size > 2,
   }),
+  detector({
+    type: 'freemius_secret_key',
+    score: 0.9,
+    fold: false,
+    pattern: `["']secret_key["']\\s{0,4}=>\\s{0,4}["']\\Ksk_[^\\s"']{20}[^\\s"']*`,
+  }),
+  detector({
+    type: 'authorization_header',
+    score: 0.85,
+    fold: false,
+    pattern:
+      '(?i:authorization["\']?[ \\t]{0,2}[:=][ \\t]{0,4}["\']?(?:bearer|basic|token|apikey)[ \\t]{1,3}' +
+      '|x-(?:[a-z]{1,12}-)?(?:api-?)?(?:key|token)["\']?[ \\t]{0,2}[:=][ \\t]{0,4}["\']?)' +
+      '\\K[0-9A-Za-z_~+/.=-]{16}(?C)[0-9A-Za-z_~+/.=-]*',
+    check: (text) => entropy(text) >= 3 && /[0-9]/.test(text) && /[A-Za-z]/.test(text),
+  }),
+  detector({
+    type: 'vendor_secret',
+    score: 0.8,
+    fold: false,
+    pattern:
+      `(?i:${vendors.join('|')})[0-9A-Za-z_.\\t -]{0,20}["'\\s]{0,3}(?:=>|:{1,3}=|\\?=|\\|\\||[=:>,])` +
+      '["\'`\\s=]{0,5}\\K[0-9A-Za-z_=-]{14,130}(?![0-9A-Za-z_=-])',
+    check: isRandom,
+  }),
   detector({ type: 'private_key', score: 0.99, fold: false, pattern: pem }),
   detector({
     type: 'slack_webhook',
     score: 0.95,
     fold: false,
-    pattern: 'hooks\\.slack\\.com/(?:services|workflows|triggers)/[0-9A-Za-z_+/]{20}[0-9A-Za-z_+/]*',
+    pattern: 'hooks.slack.com/(?:services|workflows|triggers)/[0-9A-Za-z_+/]{20}[0-9A-Za-z_+/]*',
+  }),
+  detector({
+    type: 'stripe_secret_key',
+    score: 0.95,
+    fold: false,
+    pattern: `${left}(?:sk|rk)_(?:test|live|prod)_[0-9A-Za-z]{10}(?C)[0-9A-Za-z]*`,
+    check: (text) => /[0-9]/.test(text) && /[A-Z]/.test(text) && entropy(text) >= 3,
   }),
   detector({
     type: 'tailscale_key',
@@ -155,7 +203,7 @@ const others: readonly Detector[] = [
     score: 0.9,
     fold: false,
     pattern: `${left}s\\.[0-9A-Za-z]{24}(?![0-9A-Za-z_.(-])`,
-    check: (text) => entropy(text) >= 3.5 && /[0-9]/.test(text) && /[A-Z]/.test(text),
+    check: (text) => entropy(text) >= 3.5 && text.replaceAll(/[^0-9]/g, '').length >= 2,
   }),
 ];
 

@@ -157,7 +157,14 @@ export function compileRules(
 
 /** Runs an automaton over texts, one after the other; holds the scratch memory for it. Not re-entrant. */
 export class Matcher {
-  readonly hits: Hits = { count: 0, rule: new Int32Array(256), from: new Int32Array(256), to: new Int32Array(256), steps: 0, ciphers: 0 };
+  readonly hits: Hits = {
+    count: 0,
+    rule: new Int32Array(256),
+    from: new Int32Array(256),
+    to: new Int32Array(256),
+    steps: 0,
+    ciphers: 0,
+  };
   private readonly automaton: Automaton;
   /** For each slot the two latest ends of its prefix and where those began; positions grow from text to text. */
   private readonly end: Int32Array;

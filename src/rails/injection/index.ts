@@ -1,3 +1,3 @@
-export { injectionRail, injectionScore, measureSlices } from './rail.ts';
 export { type NormalisedText, normalise } from './normalise.ts';
-export { injectionThresholds, type InjectionProfile, profileOf } from './thresholds.ts';
+export { injectionRail, injectionScore, measureSlices } from './rail.ts';
+export { type InjectionProfile, injectionThresholds, profileOf } from './thresholds.ts';

@@ -1,8 +1,9 @@
 import { Matcher } from './automaton.ts';
 import { Fold } from './fold.ts';
+import { judge } from './model.ts';
 import { normaliseBriefly } from './normalise.ts';
 import { automaton, rules } from './ruleset.ts';
-import { type Scored, score } from './score.ts';
+import { type Evidence, modelWeight, type Scored, score } from './score.ts';
 import { emptyTokens, tokenise } from './tokens.ts';
 import { type Hidden, hiddenBits, hiddenTags, hiddenVariations } from './views/hidden.ts';
 import { encodedViews, letterViews, type Signs, signsOf } from './views/index.ts';
@@ -26,9 +27,23 @@ export interface Inspection {
   exhausted: boolean;
 }
 
+/** What counts in an inspection. */
+export interface How {
+  /** For each rule whether it counts. */
+  readonly active: Uint8Array;
+  /**
+   * What the n-gram model may do: nothing, add to the rules' evidence, or also take away. It learned how people write to a
+   * model; what a page or a tool says looks harmless to it.
+   */
+  readonly model: 'none' | 'adds' | 'weighs';
+}
+
 /** Views looked at for one piece of text, and how deep one may be inside another. */
 const views_max = 32;
 const depth_max = 3;
+
+/** Log-odds from which the model's part in a score is told as a finding of its own. */
+const told_min = 1;
 
 const tokens = emptyTokens();
 const matcher = new Matcher(automaton);
@@ -45,23 +60,33 @@ interface Read {
 }
 
 /** Reads one text by the rules; scratch memory is shared, so nothing of it outlives the call. */
-function read(text: string, map: Int32Array | undefined, view: string, active: Uint8Array, into: Inspection): Read {
+function read(text: string, map: Int32Array | undefined, view: string, how: How, into: Inspection): Read {
   const normalised = normaliseBriefly(text, map);
   tokenise(normalised, automaton.vocabulary, tokens);
   const hits = matcher.match(tokens);
   into.steps += normalised.length + hits.steps;
-  const scored: Scored = score(rules, hits, tokens.count, active, 0);
+  const opinion = how.model === 'none' ? undefined : judge(tokens);
+  const extra = opinion === undefined ? 0 : modelWeight(opinion, how.model === 'weighs');
+  const scored: Scored = score(rules, hits, tokens.count, how.active, extra);
   if (scored.score > 0) {
-    let how: number = Fold.none;
-    const evidence = scored.evidence.map(({ type, from, to }) => {
-      for (let token = from; token <= to; token++) how |= tokens.how[token] ?? 0;
+    let folds: number = Fold.none;
+    const found: Pick<Evidence, 'type' | 'from' | 'to'>[] = [...scored.evidence];
+    if (opinion !== undefined && extra >= told_min)
+      found.push({ type: 'resembles_attack', from: opinion.from, to: opinion.to - 1 });
+    const evidence = found.map(({ type, from, to }) => {
+      for (let token = from; token <= to; token++) folds |= tokens.how[token] ?? 0;
       const start = normalised.at[tokens.from[from] ?? 0] ?? 0;
       const last = normalised.at[(tokens.to[to] ?? 1) - 1] ?? 0;
       const end = normalised.at[tokens.to[to] ?? 0] ?? 0;
       // Read backwards, the end comes first.
       return { type, from: Math.min(start, last, end), to: Math.max(start, last, end) };
     });
-    into.readings.push({ view: view === 'plain' && how !== Fold.none ? 'normalised' : view, score: scored.score, evidence, how });
+    into.readings.push({
+      view: view === 'plain' && folds !== Fold.none ? 'normalised' : view,
+      score: scored.score,
+      evidence,
+      how: folds,
+    });
   }
   return { ciphers: hits.ciphers, leetish: tokens.leetish, single: tokens.single };
 }
@@ -69,7 +94,7 @@ function read(text: string, map: Int32Array | undefined, view: string, active: U
 function* inspectView(
   view: View,
   depth: number,
-  active: Uint8Array,
+  how: How,
   into: Inspection,
   budget: { views: number },
 ): Generator<void> {
@@ -78,7 +103,7 @@ function* inspectView(
     return;
   }
   yield;
-  yield* inspectText(view.text, view.map, view.name, depth, active, into, budget);
+  yield* inspectText(view.text, view.map, view.name, depth, how, into, budget);
 }
 
 function* inspectText(
@@ -86,11 +111,11 @@ function* inspectText(
   map: Int32Array | undefined,
   name: string,
   depth: number,
-  active: Uint8Array,
+  how: How,
   into: Inspection,
   budget: { views: number },
 ): Generator<void> {
-  const words = read(text, map, name, active, into);
+  const words = read(text, map, name, how, into);
   if (depth >= depth_max) return;
   const seen: Signs = signsOf(text);
   into.steps += text.length;
@@ -98,12 +123,12 @@ function* inspectText(
     const wordSigns = { ciphers: words.ciphers, leetish: words.leetish, single: words.single };
     for (const view of letterViews(text, map, seen, wordSigns, knows, into)) {
       into.steps += text.length;
-      if (view !== undefined) yield* inspectView(view, depth_max, active, into, budget);
+      if (view !== undefined) yield* inspectView(view, depth_max, how, into, budget);
     }
   }
   for (const view of encodedViews(text, map, seen)) {
     into.steps += text.length;
-    if (view !== undefined) yield* inspectView(view, depth + 1, active, into, budget);
+    if (view !== undefined) yield* inspectView(view, depth + 1, how, into, budget);
   }
   if (!seen.invisible || depth > 0) return;
   for (const find of [hiddenTags, hiddenVariations, hiddenBits]) {
@@ -111,16 +136,16 @@ function* inspectText(
     into.steps += text.length;
     if (hidden === undefined) continue;
     into.hidden.push(hidden);
-    yield* inspectView(hidden.view, depth + 1, active, into, budget);
+    yield* inspectView(hidden.view, depth + 1, how, into, budget);
   }
 }
 
 /**
  * Reads a piece of text in every way its signs call for. Yields between readings, so a caller may let others run; the
- * scratch memory is free at each yield. `active[rule]` says which rules count.
+ * scratch memory is free at each yield.
  */
-export function* inspect(text: string, active: Uint8Array): Generator<void, Inspection> {
+export function* inspect(text: string, how: How): Generator<void, Inspection> {
   const into: Inspection = { readings: [], hidden: [], steps: 0, exhausted: false };
-  yield* inspectText(text, undefined, 'plain', 0, active, into, { views: views_max });
+  yield* inspectText(text, undefined, 'plain', 0, how, into, { views: views_max });
   return into;
 }

@@ -19,7 +19,11 @@ function forms(word: string): readonly string[] {
   const stem = word.endsWith('e') ? word.slice(0, -1) : word;
   const last = word.at(-1) ?? '';
   const third =
-    last === 'y' && !'aeiou'.includes(word.at(-2) ?? '') ? `${word.slice(0, -1)}ies` : /[sx]$|[cs]h$/.test(word) ? `${word}es` : `${word}s`;
+    last === 'y' && !'aeiou'.includes(word.at(-2) ?? '')
+      ? `${word.slice(0, -1)}ies`
+      : /[sx]$|[cs]h$/.test(word)
+        ? `${word}es`
+        : `${word}s`;
   const past = last === 'y' && !'aeiou'.includes(word.at(-2) ?? '') ? `${word.slice(0, -1)}ied` : `${stem}ed`;
   return [word, third, past, `${stem}ing`];
 }

@@ -1,7 +1,7 @@
 import type { Finding, Measured, Passage, Rail } from '../../exchange/index.ts';
 import { chunksOf } from './chunks.ts';
 import { Fold } from './fold.ts';
-import { type Inspection, inspect } from './inspect.ts';
+import { type How, type Inspection, inspect } from './inspect.ts';
 import { attackTypes } from './rule.ts';
 import { rules } from './ruleset.ts';
 import { type InjectionProfile, injectionThresholds, profileOf } from './thresholds.ts';
@@ -42,8 +42,7 @@ const types: readonly string[] = [
 
 interface Scope {
   readonly profile: InjectionProfile;
-  /** Which rules count. */
-  readonly active: Uint8Array;
+  readonly how: How;
   readonly wants: (type: string) => boolean;
 }
 
@@ -57,7 +56,9 @@ function scopeOf(passage: Passage, asked: readonly string[] | undefined): Scope 
     const inPlace = rule.outsideOnly !== true || profile === 'strict';
     if (profile !== 'smuggling' && inPlace && (byRules || wanted.has(rule.type) || rule.weight < 0)) active[index] = 1;
   });
-  return { profile, active, wants: (type) => wanted === undefined || wanted.has(type) };
+  const heard = profile !== 'smuggling' && (wanted === undefined || wanted.has('resembles_attack') || byRules);
+  const model = !heard ? 'none' : profile === 'strict' ? 'adds' : 'weighs';
+  return { profile, how: { active, model }, wants: (type) => wanted === undefined || wanted.has(type) };
 }
 
 class Findings {
@@ -79,7 +80,13 @@ class Findings {
 function collect(inspection: Inspection, scope: Scope, offset: number, penalty: number, findings: Findings): void {
   for (const { type, view, length } of inspection.hidden) {
     if (!scope.wants(type) || length === 0) continue;
-    findings.add(type, view.name, hidden_score, offset + (view.map[0] ?? 0), offset + (view.map[view.map.length - 2] ?? 0) + 1);
+    findings.add(
+      type,
+      view.name,
+      hidden_score,
+      offset + (view.map[0] ?? 0),
+      offset + (view.map[view.map.length - 2] ?? 0) + 1,
+    );
   }
   if (scope.profile === 'smuggling') return;
   const threshold = injectionThresholds[scope.profile];
@@ -98,7 +105,8 @@ function collect(inspection: Inspection, scope: Scope, offset: number, penalty: 
     if (disguised && scope.wants(obfuscation) && !hiddenViews.some((view) => view === reading.view))
       findings.add(obfuscation, reading.view, score, offset + first.from, offset + first.to);
     for (const [bit, type] of foldTypes)
-      if ((reading.how & bit) !== 0 && scope.wants(type)) findings.add(type, reading.view, score, offset + first.from, offset + first.to);
+      if ((reading.how & bit) !== 0 && scope.wants(type))
+        findings.add(type, reading.view, score, offset + first.from, offset + first.to);
   }
 }
 
@@ -107,7 +115,11 @@ function lessened(score: number, penalty: number): number {
   return penalty === 0 ? score : 1 / (1 + ((1 - score) / score) * Math.exp(penalty));
 }
 
-function* measuring(passage: Passage, asked: readonly string[] | undefined, steps_max: number): Generator<void, Measured> {
+function* measuring(
+  passage: Passage,
+  asked: readonly string[] | undefined,
+  steps_max: number,
+): Generator<void, Measured> {
   const { text } = passage;
   if (text.length > passage_units_max)
     return { outcome: 'unable', reason: `the passage is longer than ${passage_units_max} characters` };
@@ -118,7 +130,7 @@ function* measuring(passage: Passage, asked: readonly string[] | undefined, step
   let steps = 0;
   for (const { from, to } of chunksOf(text)) {
     const whole = from === 0 && to === text.length;
-    const inspection = yield* inspect(whole ? text : text.slice(from, to), scope.active);
+    const inspection = yield* inspect(whole ? text : text.slice(from, to), scope.how);
     steps += inspection.steps;
     collect(inspection, scope, from, penalty, findings);
     if (inspection.exhausted) return { outcome: 'unable', reason: 'too many disguises in one another to look through' };
@@ -158,7 +170,7 @@ export function injectionScore(text: string, role: Passage['role'] = 'user'): nu
   const scope = scopeOf({ text, role, channel: 'content', path: [], message: 0 }, undefined);
   let best = 0;
   for (const { from, to } of chunksOf(text)) {
-    const slices = inspect(text.slice(from, to), scope.active);
+    const slices = inspect(text.slice(from, to), scope.how);
     let step = slices.next();
     while (step.done !== true) step = slices.next();
     for (const reading of step.value.readings) best = Math.max(best, reading.score);

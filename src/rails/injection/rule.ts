@@ -1,4 +1,5 @@
-/** Every kind of attack the rules can name; obfuscations have types of their own (`views.ts`). */
+/** Every kind of attack the rules can name; obfuscations have types of their own. `resembles_attack`
+ * is the n-gram model's: no rule knows the words, but known attacks use them. */
 export const attackTypes = [
   'override_instructions',
   'reveal_prompt',
@@ -9,7 +10,7 @@ export const attackTypes = [
   'exfiltration',
   'tool_hijack',
   'encoded_instructions',
-  'model_score',
+  'resembles_attack',
 ] as const;
 
 export type AttackType = (typeof attackTypes)[number];

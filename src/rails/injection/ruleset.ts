@@ -5,7 +5,7 @@ import { atbash, caesar } from './views/letters.ts';
 
 /** Words that betray a cipher when they are met enciphered: common in attacks, long enough not to be met by chance. */
 const telltale =
-  'ignore previous instructions instruction prompt system reveal disregard forget rules guidelines restrictions pretend unfiltered developer answer response chatgpt character illegal password secret execute jailbreak override openai message without should always respond language never';
+  'ignore previous instructions instruction prompt system reveal disregard forget rules guidelines restrictions pretend unfiltered developer answer response chatgpt character illegal password secret execute jailbreak override openai message without should always respond language never your with what this that from have will above repeat before print everything anything text free must each there their about would which these other than then them into only';
 
 function ciphered(): (readonly [string, number])[] {
   const words: (readonly [string, number])[] = [];

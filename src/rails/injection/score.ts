@@ -1,4 +1,5 @@
 import type { Hits } from './automaton.ts';
+import type { Opinion } from './model.ts';
 import type { AttackType, Rule } from './rule.ts';
 
 /** Words in a window and from one window's start to the next: an attack is dense, a long text is not. */
@@ -6,17 +7,18 @@ export const window_words = 100;
 export const stride_words = 50;
 
 /** Log-odds of a text without any evidence. */
-export const prior = -4;
+export const prior = -3.3;
 /** Log-odds taken away for each doubling of the number of windows: a long text has more chances to look odd. */
 const perDoubling = 0.25;
 
 export interface Evidence {
   readonly type: AttackType;
-  /** Token numbers, inclusive. */
+  /** Where its heaviest rule matched: token numbers, inclusive. */
   from: number;
   to: number;
   /** Sum of the rules' weights of this type. */
   weight: number;
+  heaviest: number;
 }
 
 export interface Scored {
@@ -30,6 +32,16 @@ export const nothing: Scored = { score: 0, evidence: [] };
 
 export function logistic(logOdds: number): number {
   return 1 / (1 + Math.exp(-logOdds));
+}
+
+/** Share of the model's log-odds that is believed, and their bounds: it adds to what the rules say, and rarely decides. */
+const model_share = 1;
+const model_least = -1;
+const model_most = 4.2;
+
+/** What the n-gram model adds to the rules' log-odds; without `doubts` it only adds. */
+export function modelWeight(opinion: Pick<Opinion, 'logOdds'>, doubts: boolean): number {
+  return Math.max(doubts ? model_least : 0, Math.min(model_most, model_share * opinion.logOdds));
 }
 
 /** The last two windows a rule was counted in; scratch. */
@@ -81,11 +93,14 @@ function evidenceIn(rules: readonly Rule[], hits: Hits, active: Uint8Array, wind
     if (from < start || to >= start + window_words || seen.has(index)) continue;
     seen.add(index);
     const known = byType.get(rule.type);
-    if (known === undefined) byType.set(rule.type, { type: rule.type, from, to, weight: rule.weight });
+    if (known === undefined)
+      byType.set(rule.type, { type: rule.type, from, to, weight: rule.weight, heaviest: rule.weight });
     else {
       known.weight += rule.weight;
-      known.from = Math.min(known.from, from);
-      known.to = Math.max(known.to, to);
+      if (rule.weight <= known.heaviest) continue;
+      known.heaviest = rule.weight;
+      known.from = from;
+      known.to = to;
     }
   }
   return [...byType.values()].sort((a, b) => b.weight - a.weight);

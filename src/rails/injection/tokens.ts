@@ -158,7 +158,10 @@ export function tokenise(text: NormalisedText, vocabulary: Vocabulary, tokens: T
         } else if (is === kind.digit) digits++;
         else if (is === kind.apostrophe) continue;
         else {
-          if ((unit === 0x40 || unit === 0x24 || unit === 0x21 || unit === 0x7c) && kindOf(codes[i + 1] ?? 0x20) === kind.letter)
+          if (
+            (unit === 0x40 || unit === 0x24 || unit === 0x21 || unit === 0x7c) &&
+            kindOf(codes[i + 1] ?? 0x20) === kind.letter
+          )
             tokens.leetish++;
           break;
         }

@@ -1,5 +1,5 @@
 import { type Fire, fresh, type Live } from './determinise.ts';
-import type { Machine } from './machine.ts';
+import type { Action, Machine } from './machine.ts';
 import type { Definition } from './nfa.ts';
 import { SpanList } from './span-list.ts';
 
@@ -183,7 +183,8 @@ export class Cursor {
 
   /** The action under the answers its checks give now. */
   #checked(action: Action, cls: number, at: number, after: number): Action {
-    const live = this.machine.live(this.#state);
+    // Building the action may have emptied the cache: the state's number is of this cursor's generation.
+    const live = this.#lives[this.#state / this.machine.stride] ?? this.machine.determiniser.start();
     let passed = 0;
     action.checks.forEach((check, bit) => {
       const definition = this.machine.definitions[check.definition];

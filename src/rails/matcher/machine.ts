@@ -46,7 +46,11 @@ export class Machine {
   #inNumber: Uint8Array = new Uint8Array(64);
 
   /** Throws RangeError where a definition needs more than `nfaStatesMax` states. */
-  constructor(definitions: readonly Definition[], nfaStatesMax: number, cells: number = cellsMax) {
+  constructor(
+    definitions: readonly Definition[],
+    nfaStatesMax: number = Number.POSITIVE_INFINITY,
+    cells: number = cellsMax,
+  ) {
     this.definitions = definitions;
     this.determiniser = new Determiniser(new Nfa(definitions, nfaStatesMax));
     this.edge = this.determiniser.tables.edge;

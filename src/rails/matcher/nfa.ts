@@ -118,7 +118,12 @@ export class Nfa {
         after = this.#add(op.split, 0, [this.#build(of, after, definition, first), next], definition);
       }
     }
-    for (let i = 0; i < least; i += 1) after = this.#build(of, after, definition, first);
+    for (let i = 0; i < least; i += 1) {
+      const before = this.states.length;
+      after = this.#build(of, after, definition, first);
+      // What reads nothing and asks nothing is the same however often it is said.
+      if (this.states.length === before) break;
+    }
     return after;
   }
 }

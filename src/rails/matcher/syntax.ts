@@ -1,37 +1,10 @@
 import { choice, emptyTree, type Look, sequence, type Tree } from './ast.ts';
-import { type CharSet, everything, negate, setOf, unite, wordChars } from './char-set.ts';
-import { perlClass, posixClass, propertyClass } from './class-syntax.ts';
+import { type CharSet, everything, negate, setOf, wordChars } from './char-set.ts';
 import { withCases, withFolds } from './fold.ts';
-
-export interface SyntaxOptions {
-  /** Every set also takes the other ways of writing its members (full width, other digits, typographic dashes). */
-  readonly fold: boolean;
-  readonly ignoreCase: boolean;
-  /**
-   * Our own patterns may also say: `(?=set)` `(?!set)` `(?<=set)` `(?<!set)` of one character, the edge of the text
-   * passing the negated ones; `\K` the match begins here; `(?C)` ask the check; `(?E1)` the match ended one character
-   * ago; `(?@set)` one or more at the start, sliding.
-   */
-  readonly own: boolean;
-}
-
-interface Flags {
-  ignoreCase: boolean;
-  manyLines: boolean;
-  dotAll: boolean;
-}
+import { type Flags, SetReader, type SyntaxOptions } from './set-syntax.ts';
 
 const repeatMost = 1000;
 const newline: CharSet = [0x0a, 0x0a];
-const simpleEscapes: ReadonlyMap<string, number> = new Map([
-  ['a', 0x07],
-  ['f', 0x0c],
-  ['t', 0x09],
-  ['n', 0x0a],
-  ['r', 0x0d],
-  ['v', 0x0b],
-]);
-
 const look = (set: CharSet, edge: boolean): Look => ({ set, edge, escapes: false });
 
 /** A boundary (or its absence) between word characters and others, from both sides. */
@@ -43,46 +16,13 @@ function wordBoundary(wanted: boolean): Tree {
   return wanted ? choice(both(word, other), both(other, word)) : choice(both(word, word), both(other, other));
 }
 
-class Reader {
-  readonly #chars: readonly string[];
-  readonly #options: SyntaxOptions;
-  #at = 0;
+class Reader extends SetReader {
   #depth = 0;
 
-  constructor(source: string, options: SyntaxOptions) {
-    this.#chars = [...source];
-    this.#options = options;
-  }
-
   whole(): Tree {
-    const tree = this.#choice({ ignoreCase: this.#options.ignoreCase, manyLines: false, dotAll: false });
-    if (this.#at < this.#chars.length) throw new SyntaxError('unexpected )');
+    const tree = this.#choice({ ignoreCase: this.options.ignoreCase, manyLines: false, dotAll: false });
+    if (this.at < this.chars.length) throw new SyntaxError('unexpected )');
     return tree;
-  }
-
-  #peek(ahead = 0): string {
-    return this.#chars[this.#at + ahead] ?? '';
-  }
-
-  #starts(text: string): boolean {
-    for (let i = 0; i < text.length; i += 1) if (this.#peek(i) !== text[i]) return false;
-    return true;
-  }
-
-  #take(text: string): boolean {
-    if (!this.#starts(text)) return false;
-    this.#at += text.length;
-    return true;
-  }
-
-  #until(end: string): string {
-    let out = '';
-    while (!this.#take(end)) {
-      if (this.#at >= this.#chars.length) throw new SyntaxError(`missing ${end}`);
-      out += this.#peek();
-      this.#at += 1;
-    }
-    return out;
   }
 
   #choice(outer: Flags): Tree {
@@ -91,16 +31,16 @@ class Reader {
     // Flags set inside a group hold to the end of the group.
     const flags = { ...outer };
     const options = [this.#sequence(flags)];
-    while (this.#take('|')) options.push(this.#sequence(flags));
+    while (this.take('|')) options.push(this.#sequence(flags));
     this.#depth -= 1;
     return choice(...options);
   }
 
   #sequence(flags: Flags): Tree {
     const parts: Tree[] = [];
-    while (this.#at < this.#chars.length && this.#peek() !== '|' && this.#peek() !== ')') {
-      if (this.#take('\\Q')) {
-        while (this.#at < this.#chars.length && !this.#take('\\E')) parts.push(this.#literal(flags));
+    while (this.at < this.chars.length && this.peek() !== '|' && this.peek() !== ')') {
+      if (this.take('\\Q')) {
+        while (this.at < this.chars.length && !this.take('\\E')) parts.push(this.#literal(flags));
         continue;
       }
       parts.push(this.#repeated(this.#atom(flags)));
@@ -109,20 +49,15 @@ class Reader {
   }
 
   #literal(flags: Flags): Tree {
-    const point = this.#peek().codePointAt(0) ?? 0;
-    this.#at += 1;
-    return { kind: 'set', set: this.#leaf([point, point], flags) };
-  }
-
-  #leaf(set: CharSet, flags: Flags): CharSet {
-    const cased = flags.ignoreCase ? withCases(set) : set;
-    return this.#options.fold ? withFolds(cased) : cased;
+    const point = this.peek().codePointAt(0) ?? 0;
+    this.at += 1;
+    return { kind: 'set', set: this.leaf([point, point], flags) };
   }
 
   #repeated(of: Tree): Tree {
     const counts = this.#quantifier();
     if (counts === undefined) return of;
-    this.#take('?');
+    this.take('?');
     if (this.#quantifier() !== undefined) throw new SyntaxError('a repetition cannot be repeated');
     const [least, most] = counts;
     if (least > most || least > repeatMost || (most !== Number.POSITIVE_INFINITY && most > repeatMost)) {
@@ -132,69 +67,60 @@ class Reader {
   }
 
   #quantifier(): readonly [number, number] | undefined {
-    if (this.#take('*')) return [0, Number.POSITIVE_INFINITY];
-    if (this.#take('+')) return [1, Number.POSITIVE_INFINITY];
-    if (this.#take('?')) return [0, 1];
-    if (this.#peek() !== '{') return undefined;
-    const start = this.#at;
-    this.#at += 1;
-    const least = this.#number();
+    if (this.take('*')) return [0, Number.POSITIVE_INFINITY];
+    if (this.take('+')) return [1, Number.POSITIVE_INFINITY];
+    if (this.take('?')) return [0, 1];
+    if (this.peek() !== '{') return undefined;
+    const start = this.at;
+    this.at += 1;
+    const least = this.number();
     let most = least;
-    if (this.#take(',')) most = this.#peek() === '}' ? Number.POSITIVE_INFINITY : this.#number();
-    if (Number.isNaN(least) || Number.isNaN(most) || !this.#take('}')) {
-      this.#at = start;
+    if (this.take(',')) most = this.peek() === '}' ? Number.POSITIVE_INFINITY : this.number();
+    if (Number.isNaN(least) || Number.isNaN(most) || !this.take('}')) {
+      this.at = start;
       return undefined;
     }
     return [least, most];
   }
 
-  #number(): number {
-    let text = '';
-    while (this.#peek() >= '0' && this.#peek() <= '9' && this.#peek() !== '') {
-      text += this.#peek();
-      this.#at += 1;
-    }
-    return text === '' ? Number.NaN : Number(text);
-  }
-
   #atom(flags: Flags): Tree {
-    if (this.#take('(')) return this.#group(flags);
-    if (this.#peek() === '[') return { kind: 'set', set: this.#bracket(flags) };
-    if (this.#take('.')) return { kind: 'set', set: flags.dotAll ? everything : negate(newline) };
-    if (this.#take('^')) return { kind: 'behind', look: look(flags.manyLines ? newline : [], true) };
-    if (this.#take('$')) return { kind: 'ahead', look: look(flags.manyLines ? newline : [], true) };
-    if (this.#peek() === '\\') return this.#escape(flags);
-    if ('*+?'.includes(this.#peek())) throw new SyntaxError(`nothing to repeat before ${this.#peek()}`);
+    if (this.take('(')) return this.#group(flags);
+    if (this.peek() === '[') return { kind: 'set', set: this.bracket(flags) };
+    if (this.take('.')) return { kind: 'set', set: flags.dotAll ? everything : negate(newline) };
+    if (this.take('^')) return { kind: 'behind', look: look(flags.manyLines ? newline : [], true) };
+    if (this.take('$')) return { kind: 'ahead', look: look(flags.manyLines ? newline : [], true) };
+    if (this.peek() === '\\') return this.#escape(flags);
+    if ('*+?'.includes(this.peek())) throw new SyntaxError(`nothing to repeat before ${this.peek()}`);
     return this.#literal(flags);
   }
 
   #group(flags: Flags): Tree {
-    if (this.#options.own) {
+    if (this.options.own) {
       const own = this.#ownGroup(flags);
       if (own !== undefined) return own;
     }
     let inner = flags;
-    if (this.#take('?P<') || this.#take('?<')) {
-      if (!/^\w+$/.test(this.#until('>'))) throw new SyntaxError('a group has no such name');
-    } else if (this.#take('?')) {
+    if (this.take('?P<') || this.take('?<')) {
+      if (!/^\w+$/.test(this.until('>'))) throw new SyntaxError('a group has no such name');
+    } else if (this.take('?')) {
       const changed = this.#flags(flags);
-      if (this.#take(')')) {
+      if (this.take(')')) {
         Object.assign(flags, changed);
         return emptyTree;
       }
-      if (!this.#take(':')) throw new SyntaxError('unknown group');
+      if (!this.take(':')) throw new SyntaxError('unknown group');
       inner = changed;
     }
     const tree = this.#choice(inner);
-    if (!this.#take(')')) throw new SyntaxError('missing )');
+    if (!this.take(')')) throw new SyntaxError('missing )');
     return tree;
   }
 
   #flags(flags: Flags): Flags {
     const changed = { ...flags };
     let value = true;
-    for (; this.#peek() !== ':' && this.#peek() !== ')'; this.#at += 1) {
-      const flag = this.#peek();
+    for (; this.peek() !== ':' && this.peek() !== ')'; this.at += 1) {
+      const flag = this.peek();
       if (flag === '-' && value) value = false;
       else if (flag === 'i') changed.ignoreCase = value;
       else if (flag === 'm') changed.manyLines = value;
@@ -206,16 +132,16 @@ class Reader {
 
   #ownGroup(flags: Flags): Tree | undefined {
     let tree: Tree;
-    if (this.#take('?C')) tree = { kind: 'check' };
-    else if (this.#take('?E1')) tree = { kind: 'accept', back: 1 };
-    else if (this.#take('?@')) tree = { kind: 'slide', set: this.#one(flags) };
-    else if (this.#take('?=')) tree = { kind: 'ahead', look: look(this.#one(flags), false) };
-    else if (this.#take('?!')) tree = { kind: 'ahead', look: look(negate(this.#one(flags)), true) };
-    else if (this.#take('?<=')) tree = { kind: 'behind', look: look(this.#one(flags), false) };
-    else if (this.#take('?<!')) {
+    if (this.take('?C')) tree = { kind: 'check' };
+    else if (this.take('?E')) tree = { kind: 'accept', back: this.number() };
+    else if (this.take('?@')) tree = { kind: 'slide', set: this.#one(flags) };
+    else if (this.take('?=')) tree = { kind: 'ahead', look: look(this.#one(flags), false) };
+    else if (this.take('?!')) tree = { kind: 'ahead', look: look(negate(this.#one(flags)), true) };
+    else if (this.take('?<=')) tree = { kind: 'behind', look: look(this.#one(flags), false) };
+    else if (this.take('?<!')) {
       tree = { kind: 'behind', look: { set: negate(this.#one(flags)), edge: true, escapes: true } };
     } else return undefined;
-    if (!this.#take(')')) throw new SyntaxError('missing )');
+    if (!this.take(')')) throw new SyntaxError('missing )');
     return tree;
   }
 
@@ -227,103 +153,14 @@ class Reader {
   }
 
   #escape(flags: Flags): Tree {
-    const letter = this.#peek(1);
-    if (letter === 'b' || letter === 'B' || letter === 'A' || letter === 'z' || (letter === 'K' && this.#options.own)) {
-      this.#at += 2;
+    const letter = this.peek(1);
+    if (letter === 'b' || letter === 'B' || letter === 'A' || letter === 'z' || (letter === 'K' && this.options.own)) {
+      this.at += 2;
       if (letter === 'A') return { kind: 'behind', look: look([], true) };
       if (letter === 'z') return { kind: 'ahead', look: look([], true) };
       return letter === 'K' ? { kind: 'mark' } : wordBoundary(letter === 'b');
     }
-    return { kind: 'set', set: this.#escapedSet(flags) };
-  }
-
-  /** `\d`, `\pL`, `\x41`, `\.` and the like, inside and outside brackets. */
-  #escapedSet(flags: Flags): CharSet {
-    this.#at += 1;
-    const letter = this.#peek();
-    this.#at += 1;
-    const perl = perlClass(letter.toLowerCase());
-    if (perl !== undefined && 'dswDSW'.includes(letter)) {
-      const wide = this.#leaf(perl, flags);
-      return letter === letter.toLowerCase() ? wide : negate(wide);
-    }
-    if (letter === 'p' || letter === 'P') return this.#property(letter === 'P', flags);
-    const point = this.#escapedPoint(letter);
-    return this.#leaf([point, point], flags);
-  }
-
-  #property(negated: boolean, flags: Flags): CharSet {
-    let name = this.#peek();
-    this.#at += 1;
-    if (name === '{') name = this.#until('}');
-    const inverted = name.startsWith('^');
-    const set = propertyClass(inverted ? name.slice(1) : name);
-    if (set === undefined) throw new SyntaxError(`unknown character class ${name}`);
-    const wide = this.#leaf(set, flags);
-    return negated !== inverted ? negate(wide) : wide;
-  }
-
-  #escapedPoint(letter: string): number {
-    const simple = simpleEscapes.get(letter);
-    if (simple !== undefined) return simple;
-    if (letter === 'x') {
-      let hex = '';
-      if (this.#take('{')) hex = this.#until('}');
-      else {
-        hex = this.#peek() + this.#peek(1);
-        this.#at += 2;
-      }
-      const point = /^[0-9A-Fa-f]{1,8}$/.test(hex) ? Number.parseInt(hex, 16) : Number.NaN;
-      if (!(point <= 0x10ffff)) throw new SyntaxError('not a code point');
-      return point;
-    }
-    if (letter >= '0' && letter <= '7') {
-      let octal = letter;
-      while (octal.length < 3 && this.#peek() >= '0' && this.#peek() <= '7' && this.#peek() !== '') {
-        octal += this.#peek();
-        this.#at += 1;
-      }
-      return Number.parseInt(octal, 8);
-    }
-    if (letter === '' || /[A-Za-z0-9]/.test(letter)) throw new SyntaxError(`unknown escape \\${letter}`);
-    return letter.codePointAt(0) ?? 0;
-  }
-
-  #bracket(flags: Flags): CharSet {
-    this.#at += 1;
-    const negated = this.#take('^');
-    let set: CharSet = [];
-    for (let first = true; first || this.#peek() !== ']'; first = false) {
-      if (this.#at >= this.#chars.length) throw new SyntaxError('missing ]');
-      set = unite(set, this.#bracketItem(flags));
-    }
-    this.#at += 1;
-    return negated ? negate(set) : set;
-  }
-
-  #bracketItem(flags: Flags): CharSet {
-    if (this.#take('[:')) {
-      const named = posixClass(this.#until(':]'));
-      if (named === undefined) throw new SyntaxError('unknown class between [: and :]');
-      return this.#leaf(named, flags);
-    }
-    if (this.#peek() === '\\' && 'dswDSWpP'.includes(this.#peek(1))) return this.#escapedSet(flags);
-    const first = this.#bracketPoint();
-    if (this.#peek() !== '-' || this.#peek(1) === ']') return this.#leaf([first, first], flags);
-    this.#at += 1;
-    const last = this.#bracketPoint();
-    if (last < first) throw new SyntaxError('a range runs backwards');
-    return this.#leaf([first, last], flags);
-  }
-
-  #bracketPoint(): number {
-    const char = this.#peek();
-    this.#at += 1;
-    if (char === '') throw new SyntaxError('missing ]');
-    if (char !== '\\') return char.codePointAt(0) ?? 0;
-    const letter = this.#peek();
-    this.#at += 1;
-    return this.#escapedPoint(letter);
+    return { kind: 'set', set: this.escapedSet(flags) };
   }
 }
 

@@ -112,7 +112,7 @@ export class Journal {
         done += writeSync(segment.fd, bytes, done, bytes.length - done, segment.size + done);
       }
     } catch (error) {
-      ftruncateSync(segment.fd, segment.size);
+      cut(segment);
       throw error;
     }
     segment.size += bytes.length;
@@ -201,6 +201,15 @@ export class Journal {
 
 function open(file: string, size: number): Segment {
   return { file, fd: openSync(file, 'r+'), size, flushing: 0, retired: false };
+}
+
+/** Half a frame must not stay where the next one will follow. It is written over in any case. */
+function cut(segment: Segment): void {
+  try {
+    ftruncateSync(segment.fd, segment.size);
+  } catch {
+    // The disk refuses this as well: what counts is the failure to write.
+  }
 }
 
 function giveUp(waiter: Waiter, error: Error): void {

@@ -3,8 +3,8 @@ import { rateOfKey } from '../rate-key.ts';
 import { budgetOfKey } from '../window-key.ts';
 import type { Plan } from './plan.ts';
 
-/** Texts, numbers among them: ioredis rounds integers above 2^52 when it reads them as numbers. */
-export type Answer = readonly string[];
+/** Numbers, large ones as text, and keys. */
+export type Answer = readonly (string | number)[];
 
 /** Which of its answers a script gave. */
 export function codeOf(answer: Answer): number {

@@ -82,7 +82,8 @@ export class RemoteLedger implements RedisLedger {
   async settle(settlement: Settlement): Promise<Settled> {
     checkSettlement(settlement);
     const { id, organization, amount, estimated } = settlement;
-    const message: Message = { op: 'settle', id, organization, nusd: amount.nusd, tokens: amount.tokens, estimated };
+    const { nusd, tokens } = amount;
+    const message: Message = { op: 'settle', id, organization, nusd, tokens, estimated, at_ms: Date.now() };
     try {
       return await this.#settle(message);
     } catch (error) {
@@ -95,10 +96,13 @@ export class RemoteLedger implements RedisLedger {
     const { id, organization } = message;
     const base = baseOf(this.#parts.prefix, organization);
     const args = [base, id, message.nusd, message.tokens, message.estimated ? 1 : 0, remembered_ms];
-    let answer = (await this.#parts.line.run(scripts.settle, [`${base}hold:${id}`], args)) as Answer;
     const mine = this.#mine.get(nameOf(organization, id));
-    // Held by us and not known there: the store lost it. What it cost is counted all the same.
-    if (codeOf(answer) === 2 && mine !== undefined) answer = await this.#recover(base, id, mine.budgets, args);
+    const told = [...args, mine === undefined ? 0 : 1];
+    let answer = (await this.#parts.line.run(scripts.settle, [`${base}hold:${id}`], told)) as Answer;
+    // Held by us and not known there: the store lost it. What it cost is counted all the same, unless so much time has
+    // passed since it was first sent that it may have been settled then and forgotten.
+    const fresh = Date.now() - message.at_ms < remembered_ms / 2;
+    if (codeOf(answer) === 2 && mine !== undefined && fresh) answer = await this.#recover(base, id, mine.budgets, args);
     const budgets = settled(answer, (key) => mine?.budgets.get(key)?.budget);
     this.#mine.delete(nameOf(organization, id));
     return { outcome: codeOf(answer) === 0 ? 'settled' : codeOf(answer) === 1 ? 'repeated' : 'unknown', budgets };

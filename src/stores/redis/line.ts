@@ -141,7 +141,8 @@ export class Line {
     if (!waiting.open) return;
     waiting.open = false;
     this.#late++;
-    const silent = this.#heard_ms < waiting.sent_ms;
+    // Slow is not gone: while other answers come, one that is late is only late.
+    const silent = this.#heard_ms < (waiting.sent_ms + waiting.due_ms) / 2;
     const reason = `Redis did not answer within ${Math.round(waiting.due_ms - waiting.sent_ms)} ms`;
     if (silent || this.#late >= late_max) this.#lose(reason);
     waiting.reject(new NoAnswer(reason));

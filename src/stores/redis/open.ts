@@ -55,8 +55,6 @@ function clientOf(options: RedisLedgerOptions, connect_timeout_ms: number): Redi
     maxRetriesPerRequest: 0,
     lazyConnect: true,
     protocol: 2,
-    // ioredis 6.0.0 rounds integers above 2^52 when it reads them itself (9007199254740991 becomes ...992).
-    stringNumbers: true,
     // Keys are written out in full by this ledger: scripts build some of them themselves.
     keyPrefix: '',
     connectTimeout: connect_timeout_ms,
@@ -65,8 +63,10 @@ function clientOf(options: RedisLedgerOptions, connect_timeout_ms: number): Redi
   };
   const { replyMapping: _, ...given } = { ...options.options, ...fixed };
   if (options.cluster !== undefined) {
+    // The cluster's own queue is off as well; its connections need theirs to learn the slots.
+    const { enableOfflineQueue: __, lazyConnect: ___, retryStrategy: ____, ...redisOptions } = given;
     return new Cluster([...options.cluster], {
-      redisOptions: given,
+      redisOptions,
       enableOfflineQueue: false,
       lazyConnect: true,
       slotsRefreshTimeout: connect_timeout_ms,

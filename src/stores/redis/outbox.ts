@@ -21,6 +21,8 @@ export type Message =
       readonly nusd: number;
       readonly tokens: number;
       readonly estimated: boolean;
+      /** When it was first sent. */
+      readonly at_ms: number;
     }
   | { readonly op: 'release'; readonly id: string; readonly organization: string; readonly nonce: string };
 

@@ -40,7 +40,7 @@ function print({ out }: CommandContext, { problems, printable }: LoadedSettings)
 }
 
 /** `file:line:column: message`. */
-export function fileProblemText({ file, line, column, message }: FileProblem): string {
+export function fileProblemText({ file, line, column, message, suggestion }: FileProblem): string {
   const place = line === undefined || line === 0 ? file : `${file}:${line}:${column ?? 1}`;
-  return `${place}: ${message}`;
+  return `${place}: ${message}${suggestion === undefined ? '' : `; did you mean '${suggestion}'?`}`;
 }

@@ -4,6 +4,7 @@ export interface FileProblem {
   readonly line?: number;
   readonly column?: number;
   readonly message: string;
+  readonly suggestion?: string;
 }
 
 /** The configuration as commands see it. */
@@ -57,10 +58,31 @@ export interface KeyPort {
   rotate(id: string, grace_seconds: number): Promise<NewKeyRow>;
 }
 
+/** A gateway that serves, and what to tell whoever started it. */
+export interface RunningGateway {
+  readonly version: string;
+  readonly addresses: { readonly data: string; readonly admin: string | undefined; readonly metrics: string };
+  readonly providers: readonly string[];
+  readonly providersOff: readonly string[];
+  /** How many are in force. */
+  readonly policies: number;
+  readonly program: string;
+  /** A model that can be asked for a first call. */
+  readonly model: string;
+  /** The key made for a first start, and where it is kept. */
+  readonly teamKey: string | undefined;
+  readonly teamKeyFile: string | undefined;
+  readonly adminKeyFile: string | undefined;
+  log(message: string): void;
+  close(): Promise<void>;
+}
+
 /** What the entrance hands to commands. A surface knows no configuration, no store and no gateway itself. */
 export interface Ports {
   /** Reads and validates everything; `file` undefined for the default one. */
   loadSettings(file: string | undefined): Promise<LoadedSettings>;
+  /** Opens the gateway. Rejects with `CannotRun` when the configuration has problems. */
+  serve(file: string | undefined): Promise<RunningGateway>;
   /** The JSON Schema of the configuration. */
   configSchemaText(): string;
   /** The keys of the configured data directory. Rejects with `CannotRun` when the configuration has problems. */

@@ -2,7 +2,7 @@ import type { Rule } from '../rule.ts';
 
 /** Forged turns, ways out for data, tools turned against their user, and orders behind an encoding. */
 export const channelRules: readonly Rule[] = [
-  { name: 'chat template mark', type: 'delimiter_forgery', weight: 3.6, patterns: ['@turn_marks'] },
+  { name: 'chat template mark', type: 'delimiter_forgery', weight: 2.6, patterns: ['@turn_marks'] },
   { name: 'chat template marks', type: 'delimiter_forgery', weight: 2, patterns: ['@turn_marks _40 @turn_marks'] },
   {
     name: 'chat template turn of authority',
@@ -14,7 +14,11 @@ export const channelRules: readonly Rule[] = [
     name: 'role mark',
     type: 'delimiter_forgery',
     weight: 1.6,
-    patterns: ['@role_marks', '@heading _1 [system|instruction|instructions|system prompt|new instructions|admin|developer] ', '[begin|end] [system|of system|admin|of user] [prompt|message|input|instructions|override]'],
+    patterns: [
+      '@role_marks',
+      '@heading _1 [system|instruction|instructions|system prompt|new instructions|admin|developer] ',
+      '[begin|end] [system|of system|admin|of user] [prompt|message|input|instructions|override]',
+    ],
   },
   {
     name: 'role mark with orders',
@@ -55,8 +59,9 @@ export const channelRules: readonly Rule[] = [
   {
     name: 'data out by a link',
     type: 'exfiltration',
-    weight: 3.6,
+    weight: 4.4,
     patterns: [
+      '@image _8 @link _16 @slot',
       '@image _30 [https|http] _14 @slot',
       '[render|display|show|output|include|insert|embed|add|create|generate|write|print|return|append] _8 [markdown image|image markdown|image tag|img tag|image|markdown link|markdown|pixel|iframe|hyperlink|link] _20 [https|http] _16 [@slot|data|conversation|history|secret|query|token|key|password|encoded|parameter|summary]',
       '[append|add|include|concatenate|encode|embed|put|insert|replace|substitute|base64] _10 [conversation|chat history|user data|secret|secrets|system prompt|password|passwords|api key|api keys|token|tokens|private|user input|personal|credentials|email|emails|users name|context|previous messages|history] _10 [url|link|query string|query parameter|image|parameter|query|endpoint|src|webhook]',
@@ -67,12 +72,16 @@ export const channelRules: readonly Rule[] = [
     name: 'markdown link with data',
     type: 'exfiltration',
     weight: 2.2,
-    patterns: ['@link _20 @slot [conversation|data|history|secret|summary|prompt|user|info|password|key|context|the|your|insert|message|base64|encoded|email|token]', '[exfiltrate|exfiltration|exfil] _8 [data|secrets|conversation|prompt|to|via|information|keys|credentials|tokens]', '@image _12 [evil|attacker|exfil|webhook|requestbin|burpcollaborator|oastify|ngrok|pipedream|interactsh|hookbin]'],
+    patterns: [
+      '@link _20 @slot [conversation|data|history|secret|summary|prompt|user|info|password|key|context|the|your|insert|message|base64|encoded|email|token]',
+      '[exfiltrate|exfiltration|exfil] _8 [data|secrets|conversation|prompt|to|via|information|keys|credentials|tokens]',
+      '@image _12 [evil|attacker|exfil|webhook|requestbin|burpcollaborator|oastify|ngrok|pipedream|interactsh|hookbin]',
+    ],
   },
   {
     name: 'tool turned',
     type: 'tool_hijack',
-    weight: 3.2,
+    weight: 3.8,
     patterns: [
       '[call|invoke|use|run|execute|trigger] _4 [tool|function|plugin|api|command|action|send email|send_email|shell|bash|terminal|code interpreter] _14 [without asking|without confirmation|without telling|without permission|silently|secretly|do not tell|dont tell|without user|before answering|before responding|do not mention|dont mention|without informing|without notifying|instead of]',
       '[silently|secretly|quietly|covertly|discreetly|stealthily] _3 [send|call|run|execute|forward|delete|upload|invoke|transfer|email|add|insert|install|read|copy|include]',
@@ -93,7 +102,7 @@ export const channelRules: readonly Rule[] = [
   {
     name: 'decode and obey',
     type: 'encoded_instructions',
-    weight: 3,
+    weight: 3.5,
     patterns: [
       '[decode|decrypt|decipher|decoding|unscramble|deobfuscate|translate|convert|interpret|unencode] _10 [base64|base 64|rot13|rot 13|hex|hexadecimal|morse|binary|cipher|ascii|base32|caesar|atbash|braille|reversed|following|string|encoded|leetspeak|message|below|this|text|leet] _12 [follow|execute|obey|answer|respond|do|perform|comply|run|carry out|act|instructions|instruction|without|reply|treat|complete] ',
       '[follow|execute|obey|answer|respond to|comply with|run|perform|carry out|do] _8 [encoded|base64|rot13|hex encoded|decoded|encrypted|reversed|obfuscated|deciphered] _4 [instructions|instruction|message|text|command|commands|request|string|question|prompt|payload|below|above]',
@@ -104,7 +113,11 @@ export const channelRules: readonly Rule[] = [
     name: 'payload assembled from parts',
     type: 'encoded_instructions',
     weight: 2,
-    patterns: ['[concatenate|combine|join|concat|assemble|put together] _8 [variables|strings|parts|letters|pieces|words|fragments|variable|a b|and] _14 [answer|follow|execute|respond|do|instructions|question|result|reply|print]', '[what would|what is|simulate|predict|compute] _4 [output|result] _4 [of|for] _6 [function|code|program] _20 [auto regressive|mask|token|tokens|gpt]', '[smartgpt|simple function|def simple|auto regressive|masked language|masked language task]'],
+    patterns: [
+      '[concatenate|combine|join|concat|assemble|put together] _8 [variables|strings|parts|letters|pieces|words|fragments|variable|a b|and] _14 [answer|follow|execute|respond|do|instructions|question|result|reply|print]',
+      '[what would|what is|simulate|predict|compute] _4 [output|result] _4 [of|for] _6 [function|code|program] _20 [auto regressive|mask|token|tokens|gpt]',
+      '[smartgpt|simple function|def simple|auto regressive|masked language|masked language task]',
+    ],
   },
   {
     name: 'talk about attacks',

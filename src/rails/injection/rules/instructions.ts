@@ -7,13 +7,19 @@ export const instructionRules: readonly Rule[] = [
     type: 'override_instructions',
     weight: 6.5,
     patterns: [
-      '@override _3 @every _2 @prior _3 @orders',
-      '@override _1 @prior _2 @orders',
+      '^@override _3 @every _2 @prior _3 @orders',
+      '^@override _1 @prior _2 @orders',
       '@override _4 @orders _4 [you have received|you received|you were given|you got|given to you|you have been given|provided to you|that came before|you had|you have been told|you were told]',
-      '@override _4 @orders _1 [above|before this|prior to this|up to this point|so far|previously|preceding this|that precede|that preceded|provided above|given above|mentioned above]',
+      '^@override _4 @orders _1 [above|before this|prior to this|up to this point|so far|previously|preceding this|that precede|that preceded|provided above|given above|mentioned above]',
       '@override [everything|anything|all|whatever] _4 [before this|above|told before|were told|been told|you have learned|you were taught|said before this|instructed|previously said|to your core before this|that was said before|prior to this]',
       '@override [previous|prior|all previous|any previous|the previous|the above|all above|all prior|everything above|the foregoing|all the above] [direction|directions|instructions|instruction|directives|and]',
     ],
+  },
+  {
+    name: 'speaks of overriding prior orders',
+    type: 'override_instructions',
+    weight: 2.6,
+    patterns: ['@override _3 @every _2 @prior _3 @orders', '@override _1 @prior _2 @orders'],
   },
   {
     name: 'override your orders',
@@ -32,14 +38,23 @@ export const instructionRules: readonly Rule[] = [
   {
     name: 'override any orders',
     type: 'override_instructions',
-    weight: 3.2,
-    patterns: ['^@override [all|any|every|each|the|these|those|previous|prior|earlier|above] _1 @orders', '^@override @orders', '^@override [everything|it all|all that|all of that|all of the above|the above|all the above|that]', '@override _2 @prior _3 @soft_orders'],
+    weight: 2.8,
+    patterns: [
+      '^@override [all|any|every|each|the|these|those|previous|prior|earlier|above] _1 @orders',
+      '^@override @orders',
+      '^@override [everything|it all|all that|all of that|all of the above|the above|all the above|that]',
+      '@override _2 @prior _3 @soft_orders',
+    ],
   },
   {
     name: 'forget the conversation',
     type: 'override_instructions',
     weight: 2.2,
-    patterns: ['^[forget|disregard|ignore] _4 [told you|said|discussed|talked about|before|i said|we said]', '[start over|start fresh|start from scratch|reset] _4 [instructions|memory|context|conversation]', '^[forget|erase|wipe|clear|reset] _2 [your|all your] [memory|context|identity|training|persona|role]'],
+    patterns: [
+      '^[forget|disregard|ignore] _4 [told you|said|discussed|talked about|before|i said|we said]',
+      '[start over|start fresh|start from scratch|reset] _4 [instructions|memory|context|conversation]',
+      '^[forget|erase|wipe|clear|reset] _2 [your|all your] [memory|context|identity|training|persona|role]',
+    ],
   },
   {
     name: 'new orders instead',
@@ -55,10 +70,22 @@ export const instructionRules: readonly Rule[] = [
     ],
   },
   {
+    name: 'stop everything',
+    type: 'override_instructions',
+    weight: 4,
+    patterns: [
+      '[stop everything|stop what youre doing|stop what you are doing|halt everything] _4 [print|say|write|output|just|listen|instead]',
+      '[reprogramming|reprogram|reset] _3 [new instruction|new instructions|instruction to|assistant|chatbot|ai]',
+    ],
+  },
+  {
     name: 'just print this',
     type: 'override_instructions',
     weight: 1.5,
-    patterns: ['[and|then|instead|only|just] [print|say|output|write|respond with|reply with|return] _2 [the following|this|exactly|only|i have been pwned|pwned|hacked|haha|lol]', '@override _8 [and|then|instead|just] [print|say|output|write|respond|reply|return|tell|answer]'],
+    patterns: [
+      '[and|then|instead|only|just] [print|say|output|write|respond with|reply with|return] _2 [the following|this|exactly|only|i have been pwned|pwned|hacked|haha|lol]',
+      '@override _8 [and|then|instead|just] [print|say|output|write|respond|reply|return|tell|answer]',
+    ],
   },
   {
     name: 'reveal the prompt',
@@ -66,6 +93,8 @@ export const instructionRules: readonly Rule[] = [
     weight: 5.2,
     patterns: [
       '^@reveal _5 [your|the|its|all|me|entire|full|exact|whole|complete|above|everything in the|own] _3 @secret_prompt',
+      '^@reveal _9 your _1 @secret_prompt',
+      '^@reveal @secret_prompt',
       '[what|whats|which] _4 [your|the] _2 @secret_prompt',
       '[your|the] _1 @secret_prompt _3 [verbatim|word for word|in full|exactly|as is|in a code block|in json|in base64|in its entirety|letter by letter|to me|please|here|now|is]',
       '[leak|exfiltrate|steal|expose|reveal|dump|divulge] _4 @secret_prompt',
@@ -75,7 +104,13 @@ export const instructionRules: readonly Rule[] = [
     name: 'names the prompt',
     type: 'reveal_prompt',
     weight: 2.4,
-    patterns: ['[your|my|these|those|were the] _2 @secret_prompt', '[see|know|view|access|obtain|get|extract] _4 @secret_prompt', '<system_prompt>', '[the system prompt is|my system prompt is|my instructions are|i was instructed to|my rules are|my guidelines are]'],
+    patterns: [
+      '[your|my|these|those|were the] _2 @secret_prompt',
+      '[see|know|view|access|obtain|get|extract] _4 @secret_prompt',
+      'opposite of your _2 [instructions|prompt|rules]',
+      '<system_prompt>',
+      '[the system prompt is|my system prompt is|my instructions are|i was instructed to|my rules are|my guidelines are]',
+    ],
   },
   {
     name: 'reveal your orders',
@@ -94,9 +129,19 @@ export const instructionRules: readonly Rule[] = [
     weight: 4,
     patterns: [
       '^[repeat|print|output|show|display|copy|write|recite|return|echo|reveal|translate|encode|summarize|reproduce|tell me|give me] _3 [text|words|everything|content|message|messages|all|conversation|instructions|sentences|lines|phrases|prompt|prompts] _2 [above|before this|preceding|prior to this|you were given|given to you|that came before|so far|at the top|in your context|in your context window|you have been given|you received]',
+      '^[repeat|print|output|recite|echo|copy|reproduce|show me] _2 [above|preceding] [text|message|messages|instructions|prompt|words|content|conversation|sentences]',
+      '[text|words|instructions|message] you were [given|told|shown] _4 [initially|at first|first|before|originally|at the start|in the beginning|and show]',
       '[everything|text|words|instructions|message|prompt] [above|before this] _3 [verbatim|word for word|in full|code block|exactly|txt code block|starting with]',
       '[beginning with|starting with|starts with|begin with|start with] _1 you are _12 [repeat|verbatim|word for word|code block|print|everything|conversation]',
       '[repeat|print|output|recite] _14 [starting with|beginning with|starts with] [you are|you]',
+    ],
+  },
+  {
+    name: 'finish the confession',
+    type: 'reveal_prompt',
+    weight: 3,
+    patterns: [
+      '[start|begin|complete|continue|finish|prefix|end] _8 [the system prompt is|my system prompt is|my instructions are|i was instructed to|my rules are|my guidelines are|my prompt is|i have been instructed to|i was told to|my initial instructions are]',
     ],
   },
   {

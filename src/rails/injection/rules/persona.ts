@@ -9,7 +9,7 @@ export const personaRules: readonly Rule[] = [
     patterns: [
       '[do anything now|dan mode|developer mode enabled|developer mode output|jailbreak mode|dev mode enabled|god mode enabled|evil confidant|always intelligent and machiavellian|antigpt|anti gpt|opposite mode|unfiltered mode|unrestricted mode|evil mode|sudo mode|freedom mode|chaos mode|no limits mode|uncensored mode|jailbroken mode]',
       '[do|does|doing|say] anything now',
-      '@be _3 [dan|stan|dude|aim|ucar|mongo tom|evilbot|evil bot|betterdan|sydan|jailbot|jedi mindtrick|maximum|devmode|badgpt|basedgpt|based gpt|darkgpt|dark gpt|freegpt|chadgpt|truegpt|rudegpt|evilgpt|evil gpt|fraudgpt|wormgpt|superdan|khajiit|hackgpt|devgpt|opengpt|alphabreak|nraf|omega|yool nane|m78|shadowgpt|tyrone|anarchy]',
+      '@be _3 [dan|stan|dude|aim|ucar|mongo tom|evilbot|evil bot|betterdan|sydan|jailbot|jedi mindtrick|devmode|badgpt|basedgpt|based gpt|darkgpt|dark gpt|freegpt|chadgpt|truegpt|rudegpt|evilgpt|evil gpt|fraudgpt|wormgpt|superdan|khajiit|hackgpt|devgpt|opengpt|alphabreak|nraf|omega|yool nane|m78|shadowgpt|tyrone|anarchy]',
       '[dan|stan|dude|antigpt|evilgpt|betterdan] [can|will|has|is|does|says|mode|would|must]',
       'stands for _2 [do anything|strive to avoid norms|do everything|always intelligent|anything now|do anything else]',
       '[enable|activate|enter|simulate|turn on|switch to|engage|with|in] _1 [developer mode|dan mode|jailbreak mode|god mode|debug mode|unrestricted mode|maintenance mode|sudo mode|dev mode|admin mode|root mode|opposite mode|evil mode]',
@@ -23,7 +23,8 @@ export const personaRules: readonly Rule[] = [
       '@be _10 @unrestricted',
       '@bot _8 [with no|without any|free of|free from|has no|have no|not bound by|unbound by|without] _3 @hard_limits',
       '[you|he|she|it|they|who|which|that|character|gpt|model] _3 @no _3 [any|all|the|its|your|such|typical|of] _3 @hard_limits',
-      '@no _2 [any|all|the|your|its|such|openai|openais] _2 @hard_limits',
+      '@no _2 [any|all|your|its|such|openai|openais] _2 @soft_limits',
+      '[remove|disable|lift|turn off|drop|switch off|shut off|deactivate] _2 [your|all your|openai|openais|its] _2 @hard_limits',
       '[broken free|break free|freed|liberated|unshackled|breaking free] _3 [of|from] _4 [confines|restrictions|limits|limitations|shackles|chains|ai|rules|constraints]',
     ],
   },
@@ -42,7 +43,7 @@ export const personaRules: readonly Rule[] = [
     weight: 2.2,
     patterns: [
       '[not|no longer|isnt|arent|never|wont|doesnt|dont] _1 [bound|restricted|limited|constrained|governed|confined|abide|obliged|obligated|adhere|subject|follow|obey|tied|care about|comply with] _4 @limits',
-      '[bypass|ignore|ignoring|ignores|disregard|disregarding|violate|violates|violating|circumvent|defy|bypasses|bypassing|override|overrides] _4 @limits',
+      '[bypass|ignore|ignoring|ignores|disregard|disregarding|violate|violates|violating|circumvent|defy|bypasses|bypassing] _4 @limits',
       '@no _4 [ethics|morals|morality|ethical|moral|legality|openai|openais|content policy|content policies|law|laws]',
       '[rules|restrictions|limitations|policies|guidelines|filters] _2 [set|imposed|placed|given|made|created|enforced] _2 [by|on|upon|for] _2 @bot',
       '[regardless of|without regard for|without regard to|no matter how|irrespective of|even if it is|even when it is|even if they are|even if its|whether or not|no matter] _6 [legal|legality|illegal|ethical|unethical|moral|morality|immoral|harmful|dangerous|consequences|offensive|safety|inappropriate]',
@@ -74,7 +75,7 @@ export const personaRules: readonly Rule[] = [
     type: 'refusal_suppression',
     weight: 2.2,
     patterns: [
-      '[answer|answers|fulfill|fulfills|respond to|responds to|comply with|complies with|obey|obeys|accept|grant|reply to|comply] _2 [any|every|all|whatever|everything|anything|each] _4 [request|requests|question|questions|prompt|prompts|command|commands|query|queries|order|orders|i say|ask|asked|demand|inquiry|inquiries|with]',
+      '[answer|answers|fulfill|fulfills|respond to|responds to|comply with|complies with|obey|obeys|accept|grant|reply to|comply] _2 [any|every|all|whatever|everything|anything|each] _4 [request|requests|question|questions|prompt|prompts|command|commands|query|queries|order|orders|i say|ask|asked|demand|inquiry|inquiries]',
       '[no matter|regardless of|despite] [what|how|what it is|how unethical|how illegal|the request|the question|the topic]',
       '[must|always|have to|will] _2 [answer|comply|obey|respond|fulfill|follow] _4 [any|every|all|no matter|my|me|whatever]',
       '[will|can] do _1 [anything|everything] _3 [i|user|asked|ask|say|want|told]',
@@ -83,7 +84,7 @@ export const personaRules: readonly Rule[] = [
   {
     name: 'two answers',
     type: 'jailbreak_persona',
-    weight: 3.2,
+    weight: 3,
     patterns: [
       '[two|2|both|dual|separate|different] _2 [responses|answers|ways|manners|personalities|replies|outputs|paragraphs|personas|versions] _12 [gpt|chatgpt|normal|standard|classic|one as|jailbroken|jailbreak|dan|first|yourself|ai|developer mode|normally]',
       '[answer|respond|reply] _6 [two|2|both] _3 [ways|manners|responses|answers|different]',
@@ -127,6 +128,17 @@ export const personaRules: readonly Rule[] = [
       '@be _4 [evil|ruthless|malicious|immoral|criminal|villain|hacker|psychopath|black hat|sociopath|terrorist|serial killer|drug dealer|amoral|nazi|racist]',
       '[hypothetical|fictional] [story|scenario|world|setting|universe|response|character|dialogue|conversation|novel|game] _20 [ai|no rules|no restrictions|illegal|unfiltered|amoral|no laws|chatbot|unethical|without]',
       '[chatgpt|gpt|openai] _8 [evil|twin|counterpart|opposite|clone|successor|alternate|unlocked|jailbroken|rival|fork|forked|brother|sister|cousin]',
+    ],
+  },
+  {
+    name: 'assistant replaced',
+    type: 'jailbreak_persona',
+    weight: 2.2,
+    patterns: [
+      '[assistant|ai|chatbot|model|chatgpt] _2 [is|was|has] _4 [offline|in error|malfunctioning|malfunctioned|crashed|been replaced|not functioning|terminated|disconnected]',
+      '[now online|took over|taken over|takes over|is now being fulfilled|being fulfilled by|replaced by] _4 [does|as|assistant|bot|ai|model|jobs|job|and]',
+      '[secret|hidden] agenda',
+      'unrestricted [ai|bot|language model|model|assistant|chatbot]',
     ],
   },
   {

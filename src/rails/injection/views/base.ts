@@ -1,5 +1,5 @@
 import { textOf } from './bytes.ts';
-import { ViewWriter, type View } from './view.ts';
+import { type View, ViewWriter } from './view.ts';
 
 /** A positional encoding of bytes in letters: bits a digit, the digits' values, the shortest run worth reading. */
 interface Base {
@@ -23,7 +23,13 @@ const digits = '0123456789';
 
 /** The two spellings of base64, base32, hex and binary digits. */
 export const bases: readonly Base[] = [
-  { name: 'base64', bits: 6, values: valuesOf(`${upper}${lower}${digits}+/`, `${upper}${lower}${digits}-_`), run_min: 8, wordy: true },
+  {
+    name: 'base64',
+    bits: 6,
+    values: valuesOf(`${upper}${lower}${digits}+/`, `${upper}${lower}${digits}-_`),
+    run_min: 8,
+    wordy: true,
+  },
   { name: 'base32', bits: 5, values: valuesOf(`${upper}234567`, `${lower}234567`), run_min: 16, wordy: false },
   { name: 'hex', bits: 4, values: valuesOf(`${digits}ABCDEF`, `${digits}abcdef`), run_min: 8, wordy: true },
   { name: 'binary', bits: 1, values: valuesOf('01'), run_min: 24, wordy: false },

@@ -28,7 +28,8 @@ function plausible(bytes: Uint8Array): boolean {
       if ((byte < 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) || byte === 0x7f) bad++;
       continue;
     }
-    const more = byte >= 0xc2 && byte < 0xe0 ? 1 : byte >= 0xe0 && byte < 0xf0 ? 2 : byte >= 0xf0 && byte < 0xf5 ? 3 : 0;
+    const more =
+      byte >= 0xc2 && byte < 0xe0 ? 1 : byte >= 0xe0 && byte < 0xf0 ? 2 : byte >= 0xf0 && byte < 0xf5 ? 3 : 0;
     if (more === 0) return false;
     for (let k = 0; k < more; k++) if (((bytes[++i] ?? 0) & 0xc0) !== 0x80) return false;
   }

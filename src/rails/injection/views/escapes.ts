@@ -1,11 +1,16 @@
 import { textOf } from './bytes.ts';
-import { ViewWriter, type View } from './view.ts';
+import { type View, ViewWriter } from './view.ts';
 
 function hexAt(text: string, at: number, length: number): number {
   let value = 0;
   for (let i = at; i < at + length; i++) {
     const code = text.charCodeAt(i);
-    const digit = code >= 0x30 && code <= 0x39 ? code - 0x30 : (code | 0x20) >= 0x61 && (code | 0x20) <= 0x66 ? (code | 0x20) - 0x57 : -1;
+    const digit =
+      code >= 0x30 && code <= 0x39
+        ? code - 0x30
+        : (code | 0x20) >= 0x61 && (code | 0x20) <= 0x66
+          ? (code | 0x20) - 0x57
+          : -1;
     if (digit === -1 || Number.isNaN(code)) return -1;
     value = value * 16 + digit;
   }
@@ -32,7 +37,11 @@ function decodeBytes(name: string, sign: number, text: string, before?: Int32Arr
     }
     let length = 0;
     let to = from;
-    for (let byte = hexAt(text, to + 1, 2); text.charCodeAt(to) === sign && byte !== -1; byte = hexAt(text, to + 1, 2)) {
+    for (
+      let byte = hexAt(text, to + 1, 2);
+      text.charCodeAt(to) === sign && byte !== -1;
+      byte = hexAt(text, to + 1, 2)
+    ) {
       bytes[length++] = byte;
       to += 3;
     }
@@ -41,7 +50,9 @@ function decodeBytes(name: string, sign: number, text: string, before?: Int32Arr
       continue;
     }
     const one = length < 3 && bytes.subarray(0, length).every((byte) => byte < 0x80);
-    const decoded = one ? String.fromCharCode(...bytes.subarray(0, length)) : textOf(bytes.subarray(0, length)) ?? latin(bytes, length);
+    const decoded = one
+      ? String.fromCharCode(...bytes.subarray(0, length))
+      : (textOf(bytes.subarray(0, length)) ?? latin(bytes, length));
     writer.copy(text, copied, from);
     writer.decoded(decoded, from, to);
     copied = to;
@@ -66,7 +77,23 @@ export function decodeQuotedPrintable(text: string, before?: Int32Array): View |
   return decodeBytes('quoted_printable', 0x3d, text, before);
 }
 
-const named: Readonly<Record<string, string>> = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'", nbsp: ' ', num: '#', lpar: '(', rpar: ')', lsqb: '[', rsqb: ']', excl: '!', colon: ':', period: '.', comma: ',' };
+const named: Readonly<Record<string, string>> = {
+  lt: '<',
+  gt: '>',
+  amp: '&',
+  quot: '"',
+  apos: "'",
+  nbsp: ' ',
+  num: '#',
+  lpar: '(',
+  rpar: ')',
+  lsqb: '[',
+  rsqb: ']',
+  excl: '!',
+  colon: ':',
+  period: '.',
+  comma: ',',
+};
 
 /** The next `sign` within ten characters, or -1; a search to the end for each opening would be quadratic. */
 function closing(text: string, sign: string, at: number): number {
@@ -82,7 +109,8 @@ function entityAt(text: string, at: number): { readonly point: number; readonly 
     const known = named[body.toLowerCase()];
     return known === undefined ? undefined : { point: known.charCodeAt(0), end: end + 1 };
   }
-  const point = body[1] === 'x' || body[1] === 'X' ? Number.parseInt(body.slice(2), 16) : Number.parseInt(body.slice(1), 10);
+  const point =
+    body[1] === 'x' || body[1] === 'X' ? Number.parseInt(body.slice(2), 16) : Number.parseInt(body.slice(1), 10);
   return point > 0 && point <= 0x10ffff ? { point, end: end + 1 } : undefined;
 }
 

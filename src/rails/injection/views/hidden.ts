@@ -1,5 +1,5 @@
 import { textOf } from './bytes.ts';
-import { ViewWriter, type View } from './view.ts';
+import { type View, ViewWriter } from './view.ts';
 
 /** Hidden characters that carry text of their own, and how much of it. */
 export interface Hidden {
@@ -45,7 +45,8 @@ export function hiddenVariations(text: string): Hidden | undefined {
   let previous = false;
   for (let i = 0; i < text.length; i++) {
     const point = text.codePointAt(i) ?? 0;
-    const value = point >= 0xfe00 && point <= 0xfe0f ? point - 0xfe00 : point >= 0xe0100 && point <= 0xe01ef ? point - 0xe00f0 : -1;
+    const value =
+      point >= 0xfe00 && point <= 0xfe0f ? point - 0xfe00 : point >= 0xe0100 && point <= 0xe01ef ? point - 0xe00f0 : -1;
     // One selector after a character is ordinary (emoji style, ideographic variants); two in a row select nothing.
     const selects = value === -1 ? false : previous || isSelector(text.codePointAt(i + (point > 0xffff ? 2 : 1)) ?? 0);
     if (selects) {
@@ -70,7 +71,9 @@ function isSelector(point: number): boolean {
 
 function nibbles(values: Uint8Array): string | undefined {
   if (values.some((value) => value > 15)) return undefined;
-  return textOf(Uint8Array.from({ length: values.length >> 1 }, (_, i) => ((values[i * 2] ?? 0) << 4) | (values[i * 2 + 1] ?? 0)));
+  return textOf(
+    Uint8Array.from({ length: values.length >> 1 }, (_, i) => ((values[i * 2] ?? 0) << 4) | (values[i * 2 + 1] ?? 0)),
+  );
 }
 
 /** Pairs of invisible characters used as the two binary digits. */
@@ -104,7 +107,11 @@ export function hiddenBits(text: string): Hidden | undefined {
       if (decoded === undefined) continue;
       const writer = new ViewWriter();
       writer.decoded(decoded, first, last + 1);
-      return { view: writer.view('zero_width_bits', text.length), type: 'zero_width_smuggling', length: decoded.length };
+      return {
+        view: writer.view('zero_width_bits', text.length),
+        type: 'zero_width_smuggling',
+        length: decoded.length,
+      };
     }
   }
   return undefined;

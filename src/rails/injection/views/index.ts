@@ -8,8 +8,24 @@ import type { View } from './view.ts';
 
 /** Names of all views a finding may carry beside `plain` and `normalised`. */
 export const viewNames = [
-  'base64', 'base32', 'hex', 'binary', 'ascii85', 'uuencode', 'url', 'quoted_printable', 'escapes', 'morse',
-  'spelling_alphabet', 'braille', 'rot13', 'caesar', 'atbash', 'reversed', 'leet', 'letters_apart',
+  'base64',
+  'base32',
+  'hex',
+  'binary',
+  'ascii85',
+  'uuencode',
+  'url',
+  'quoted_printable',
+  'escapes',
+  'morse',
+  'spelling_alphabet',
+  'braille',
+  'rot13',
+  'caesar',
+  'atbash',
+  'reversed',
+  'leet',
+  'letters_apart',
 ] as const;
 
 /** What one look over a text says about encodings that may be in it. */
@@ -34,7 +50,18 @@ export interface Signs {
   invisible: boolean;
 }
 
-const sign = { other: 0, lower: 1, upper: 2, digit: 3, percent: 4, equals: 5, ampersand: 6, backslash: 7, dash: 8, space: 9 } as const;
+const sign = {
+  other: 0,
+  lower: 1,
+  upper: 2,
+  digit: 3,
+  percent: 4,
+  equals: 5,
+  ampersand: 6,
+  backslash: 7,
+  dash: 8,
+  space: 9,
+} as const;
 const signs = new Uint8Array(128);
 for (let code = 0x61; code <= 0x7a; code++) signs[code] = sign.lower;
 for (let code = 0x41; code <= 0x5a; code++) signs[code] = sign.upper;
@@ -50,8 +77,19 @@ signs[0x2e] = sign.dash;
 /** Looks a text over once for the signs of encodings; decoders run only where their sign is there. */
 export function signsOf(text: string): Signs {
   const found: Signs = {
-    codeRun: false, longest: 0, longestLower: 0, signedWord: false, upperLine: false, digits: 0, percents: 0, equals: 0,
-    ampersands: 0, backslashes: 0, dotsAndDashes: 0, braille: false, invisible: false,
+    codeRun: false,
+    longest: 0,
+    longestLower: 0,
+    signedWord: false,
+    upperLine: false,
+    digits: 0,
+    percents: 0,
+    equals: 0,
+    ampersands: 0,
+    backslashes: 0,
+    dotsAndDashes: 0,
+    braille: false,
+    invisible: false,
   };
   const { length } = text;
   let runFrom = 0;
@@ -104,7 +142,12 @@ export function signsOf(text: string): Signs {
       else if (is === sign.backslash) found.backslashes++;
       else if (code >= 0x200b) {
         if (code >= 0x2800 && code <= 0x28ff) found.braille = true;
-        else if (code <= 0x200f || (code >= 0x2060 && code <= 0x2064) || (code >= 0xfe00 && code <= 0xfe0f) || code === 0xdb40)
+        else if (
+          code <= 0x200f ||
+          (code >= 0x2060 && code <= 0x2064) ||
+          (code >= 0xfe00 && code <= 0xfe0f) ||
+          code === 0xdb40
+        )
           found.invisible = true;
       }
     }
@@ -152,7 +195,7 @@ export function* letterViews(
   if (words.single >= 4 || seen.longestLower >= 19) {
     work.steps += text.length * segmenting_steps;
     yield joined(normalise(text, map), knows);
-  };
+  }
   if ((words.ciphers & (1 << spelling_bit)) !== 0) yield decodeSpelling(text, map);
   for (let shift = 1; shift < 26; shift++) {
     if ((words.ciphers & (1 << shift)) === 0) continue;

@@ -1,6 +1,6 @@
 import { hash_start, hashStep } from '../lexicon.ts';
 import type { NormalisedText } from '../normalise.ts';
-import { ViewWriter, type View } from './view.ts';
+import { type View, ViewWriter } from './view.ts';
 
 /** Each letter moved by `shift` places; other characters stay. `rot13` is its own inverse. */
 export function caesar(text: string, shift: number): string {
@@ -40,7 +40,22 @@ export function reversed(text: string, before?: Int32Array): View {
 
 const leet = new Uint16Array(128);
 for (const [sign, letter] of Object.entries({
-  '0': 'o', '1': 'i', '2': 'z', '3': 'e', '4': 'a', '5': 's', '6': 'g', '7': 't', '8': 'b', '9': 'g', '@': 'a', $: 's', '!': 'i', '|': 'i', '+': 't', '(': 'c',
+  '0': 'o',
+  '1': 'i',
+  '2': 'z',
+  '3': 'e',
+  '4': 'a',
+  '5': 's',
+  '6': 'g',
+  '7': 't',
+  '8': 'b',
+  '9': 'g',
+  '@': 'a',
+  $: 's',
+  '!': 'i',
+  '|': 'i',
+  '+': 't',
+  '(': 'c',
 }))
   leet[sign.charCodeAt(0)] = letter.charCodeAt(0);
 

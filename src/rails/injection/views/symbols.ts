@@ -1,9 +1,15 @@
-import { ViewWriter, type View } from './view.ts';
+import { type View, ViewWriter } from './view.ts';
 
 const morseOf =
   'a.- b-... c-.-. d-.. e. f..-. g--. h.... i.. j.--- k-.- l.-.. m-- n-. o--- p.--. q--.- r.-. s... t- u..- v...- w.-- x-..- y-.-- z--.. 0----- 1.---- 2..--- 3...-- 4....- 5..... 6-.... 7--... 8---.. 9----.';
 const morse = new Map(morseOf.split(' ').map((entry) => [entry.slice(1), entry.charCodeAt(0)]));
-morse.set('.-.-.-', 0x2e).set('--..--', 0x2c).set('..--..', 0x3f).set('-.-.--', 0x21).set('-....-', 0x2d).set('.----.', 0x27);
+morse
+  .set('.-.-.-', 0x2e)
+  .set('--..--', 0x2c)
+  .set('..--..', 0x3f)
+  .set('-.-.--', 0x21)
+  .set('-....-', 0x2d)
+  .set('.----.', 0x27);
 
 const spelling = new Map(
   'alfa alpha bravo charlie delta echo foxtrot golf hotel india juliett juliet kilo lima mike november oscar papa quebec romeo sierra tango uniform victor whiskey whisky xray yankee zulu'
@@ -70,7 +76,8 @@ function decodeGroups(
   return writer.view(name, text.length, before);
 }
 
-const brailleLetters = 'a1 b12 c14 d145 e15 f124 g1245 h125 i24 j245 k13 l123 m134 n1345 o135 p1234 q12345 r1235 s234 t2345 u136 v1236 w2456 x1346 y13456 z1356';
+const brailleLetters =
+  'a1 b12 c14 d145 e15 f124 g1245 h125 i24 j245 k13 l123 m134 n1345 o135 p1234 q12345 r1235 s234 t2345 u136 v1236 w2456 x1346 y13456 z1356';
 const braille = new Map(
   brailleLetters.split(' ').map((entry) => {
     let dots = 0;

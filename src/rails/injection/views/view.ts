@@ -44,7 +44,8 @@ export class ViewWriter {
   view(name: string, end: number, before?: Int32Array): View {
     this.flush();
     const map = new Int32Array(this.length + 1);
-    for (let i = 0; i < this.length; i++) map[i] = before === undefined ? (this.map[i] ?? 0) : (before[this.map[i] ?? 0] ?? 0);
+    for (let i = 0; i < this.length; i++)
+      map[i] = before === undefined ? (this.map[i] ?? 0) : (before[this.map[i] ?? 0] ?? 0);
     map[this.length] = before === undefined ? end : (before[end] ?? 0);
     return { name, text: this.parts.join(''), map };
   }

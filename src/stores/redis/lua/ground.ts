@@ -1,5 +1,7 @@
 /**
  * What every script starts with: the server's clock, numbers as text that is exact to 2^53, and the counters' shapes.
+ * A number given to redis.call is written with %.17g, which is %.0f for every integer a sum may be, and cheaper than
+ * formatting it first.
  * KEYS[1] is the hold; ARGV[1] is what comes before every key of the organisation. Keys a hold names are reached
  * through it: they share the hash tag, so they share the slot.
  *
@@ -9,11 +11,20 @@
  * A settled one is the word 's' until it is forgotten.
  */
 export const ground = `
-local call, base = redis.call, ARGV[1]
+local call, K, A = redis.call, KEYS, ARGV
+local base = A[1]
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local exact = 9007199254740991
 local function text(n) return string.format('%.0f', n) end
+-- ioredis 6.0.0 rounds integers above 2^52 when it reads them (9007199254740991 becomes ...992): those go as text
+local function plain(reply)
+  for at = 1, #reply do
+    local n = reply[at]
+    if type(n) == 'number' and n > 4503599627370495 then reply[at] = text(n) end
+  end
+  return reply
+end
 local function sum(a, b)
   local s = a + b
   if s > exact then return exact end
@@ -40,7 +51,7 @@ end
 export const windows = `
 local function window(key, slot_ms, count)
   local slot = math.floor(now / slot_ms)
-  local v = call('HMGET', key, 'used', 'head', 'last', text(slot % count))
+  local v = call('HMGET', key, 'used', 'head', 'last', slot % count)
   local w = {key = key, used = tonumber(v[1] or '0'), slot = slot, count = count, ms = slot_ms,
              last = tonumber(v[3] or '0'), here = 0}
   local head = tonumber(v[2] or '0')
@@ -48,18 +59,18 @@ local function window(key, slot_ms, count)
     w.here = tonumber(v[4] or '0')
   elseif slot < head then
     w.slot = head
-    w.here = tonumber(call('HGET', key, text(head % count)) or '0')
+    w.here = tonumber(call('HGET', key, head % count) or '0')
   elseif slot - head >= count then
     if v[2] then call('DEL', key) end
     w.used = 0
   elseif w.used > 0 then
     local names, freed = {}, 0
-    for at = head + 1, slot do names[#names + 1] = text(at % count) end
+    for at = head + 1, slot do names[#names + 1] = at % count end
     for _, old in ipairs(call('HMGET', key, unpack(names))) do freed = freed + tonumber(old or '0') end
     if freed > 0 then
       call('HDEL', key, unpack(names))
       w.used = w.used - freed
-      call('HSET', key, 'used', text(w.used), 'head', text(slot))
+      call('HSET', key, 'used', w.used, 'head', slot)
     end
   end
   w.fresh = slot > head
@@ -70,10 +81,9 @@ local function add(w, amount)
   w.used = w.used + here - w.here
   w.here = here
   w.last = w.slot
-  call('HSET', w.key, 'used', text(w.used), 'head', text(w.slot), 'last', text(w.slot),
-    text(w.slot % w.count), text(here))
+  call('HSET', w.key, 'used', w.used, 'head', w.slot, 'last', w.slot, w.slot % w.count, here)
   if w.fresh then
-    call('PEXPIRE', w.key, text(w.count * w.ms * 2))
+    call('PEXPIRE', w.key, w.count * w.ms * 2)
     w.fresh = false
   end
 end
@@ -83,11 +93,11 @@ local function change(w, slot, amount)
     add(w, amount)
     return
   end
-  local field = text(slot % w.count)
+  local field = slot % w.count
   local before = tonumber(call('HGET', w.key, field) or '0')
   local after = math.max(0, before + amount)
   w.used = w.used + after - before
-  call('HSET', w.key, field, text(after), 'used', text(w.used))
+  call('HSET', w.key, field, after, 'used', w.used)
 end
 local function reset(w)
   if w.used == 0 then return 0 end
@@ -95,7 +105,7 @@ local function reset(w)
 end
 local function retry(w, excess)
   local names, freed = {}, 0
-  for slot = w.slot - w.count + 1, w.slot do names[#names + 1] = text(slot % w.count) end
+  for slot = w.slot - w.count + 1, w.slot do names[#names + 1] = slot % w.count end
   for at, old in ipairs(call('HMGET', w.key, unpack(names))) do
     freed = freed + tonumber(old or '0')
     if freed >= excess then return (w.slot + at) * w.ms - now end
@@ -106,31 +116,28 @@ end
 
 /** Puts a sum and its reading for people into a budget's hash. */
 export const counting = `
-local function usd(nusd)
-  local whole = math.floor(nusd / 1e9)
-  return string.format('%.0f.%09.0f', whole, nusd - whole * 1e9)
-end
 local function put(key, unit, spent, held, requests, tokens)
   if unit == 'n' then
-    call('HSET', key, 'spent', text(spent), 'held', text(held), 'requests', text(requests), 'tokens', text(tokens),
-      'spent_usd', usd(spent))
+    call('HSET', key, 'spent', spent, 'held', held, 'requests', requests, 'tokens', tokens,
+      'spent_usd', string.format('%.9f', spent / 1e9))
   else
-    call('HSET', key, 'spent', text(spent), 'held', text(held), 'requests', text(requests), 'tokens', text(tokens))
+    call('HSET', key, 'spent', spent, 'held', held, 'requests', requests, 'tokens', tokens)
   end
 end
 local function entry(id, kind, nusd, tokens, estimated, prior, budgets)
   local keys = {}
   for at = 1, #budgets, 2 do keys[#keys + 1] = budgets[at] end
-  call('XADD', base .. 'entries', '*', 'id', id, 'kind', kind, 'nusd', text(nusd), 'tokens', text(tokens),
+  call('XADD', base .. 'entries', '*', 'id', id, 'kind', kind, 'nusd', nusd, 'tokens', tokens,
     'estimated', estimated, 'prior', prior, 'budgets', table.concat(keys, ' '))
 end
-local function spend(id, key, hold, nusd, tokens, estimated, provisional, keep)
+local function spend(id, key, hold, nusd, tokens, estimated, provisional, keep, brief)
   local was = hold[1] == 'p'
   local states = {}
   local budgets = hold[7]
   for at = 1, #budgets, 2 do
     local unit, counter = budgets[at + 1], base .. budgets[at]
-    local v = call('HMGET', counter, 'spent', 'held', 'requests', 'tokens', 'limit', 'hard')
+    local v = brief and call('HMGET', counter, 'spent', 'held', 'requests', 'tokens')
+      or call('HMGET', counter, 'spent', 'held', 'requests', 'tokens', 'limit', 'hard')
     if v[1] then
       local before, after = size(unit, hold[3], hold[4]), size(unit, nusd, tokens)
       local spent, held, requests, used = tonumber(v[1]), tonumber(v[2]), tonumber(v[3]), tonumber(v[4])
@@ -145,7 +152,8 @@ local function spend(id, key, hold, nusd, tokens, estimated, provisional, keep)
       end
       put(counter, unit, spent, held, requests, used)
       local n = #states
-      states[n + 1], states[n + 2], states[n + 3], states[n + 4], states[n + 5] = budgets[at], spent, held, tonumber(v[5]), v[6]
+      states[n + 1], states[n + 2], states[n + 3] = budgets[at], spent, held
+      states[n + 4], states[n + 5] = tonumber(v[5] or '0'), v[6] or '0'
     end
   end
   local delta, rings = tokens - hold[4], hold[8]

@@ -68,7 +68,7 @@ for _, id in ipairs(call('ZRANGE', KEYS[1], 0, -1)) do
     reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5] = id, hold[3], hold[4], hold[2], hold[5]
   end
 end
-return reply
+return plain(reply)
 `;
 
 /**
@@ -98,7 +98,7 @@ for _, key in ipairs(call('SMEMBERS', KEYS[1])) do
     reply[#reply + 1] = holding[key] or 0
   end
 end
-return reply
+return plain(reply)
 `;
 
 /** KEYS[1]: a counter. ARGV: base, unit, and what to add to spent, held, requests, tokens. */
@@ -117,7 +117,7 @@ export const recover = `${ground}${windows}${counting}
 local id, nusd, tokens = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local hold = find(KEYS[1])
 if hold == 's' then return {1, now} end
-if hold then return {0, now, unpack(spend(id, KEYS[1], hold, nusd, tokens, ARGV[5], false, ARGV[6]))} end
+if hold then return plain({0, now, unpack(spend(id, KEYS[1], hold, nusd, tokens, ARGV[5], false, ARGV[6]))}) end
 local budgets, reply = {}, {0, now}
 for at = 2, #KEYS do
   local key, place = KEYS[at], 6 + (at - 2) * 4
@@ -138,5 +138,5 @@ for at = 2, #KEYS do
 end
 entry(id, 'settled', nusd, tokens, ARGV[5], '', budgets)
 call('SET', KEYS[1], 's', 'PX', ARGV[6])
-return reply
+return plain(reply)
 `;

@@ -11,30 +11,31 @@ import { counting, ground, windows } from './ground.ts';
  * each budget its unit (capital where it refuses), limit and expiry, and for each rate its unit, limit, slot_ms and count.
  */
 const limits = `
-local nb, nr = tonumber(ARGV[2]), tonumber(ARGV[3])
-if now < tonumber(ARGV[4]) or now >= tonumber(ARGV[5]) or now > tonumber(ARGV[6]) then return {3, now} end
-local first = 6
+local nb, nr = tonumber(A[2]), tonumber(A[3])
+if now < tonumber(A[4]) or now >= tonumber(A[5]) or now > tonumber(A[6]) then return {3, now} end
+local first, small = 6, {n = 'n', N = 'n', t = 't', T = 't', r = 'r', R = 'r'}
 local function budget(at)
-  local code = ARGV[first + at * 3 - 2]
-  local unit = string.lower(code)
-  return KEYS[1 + at], unit, code ~= unit, tonumber(ARGV[first + at * 3 - 1])
+  local code = A[first + at * 3 - 2]
+  local unit = small[code]
+  return K[1 + at], unit, code ~= unit, tonumber(A[first + at * 3 - 1])
 end
 local function rate(at)
   local place = first + nb * 3 + at * 4
-  return KEYS[1 + nb + at], ARGV[place - 3], tonumber(ARGV[place - 2]), tonumber(ARGV[place - 1]), tonumber(ARGV[place])
+  return K[1 + nb + at], A[place - 3], tonumber(A[place - 2]), tonumber(A[place - 1]), tonumber(A[place])
 end
 local function seats(key) return call('ZCOUNT', key, '(' .. text(now), '+inf') end
 local function short(key) return string.sub(key, #base + 1) end
-local function create(key, at)
+local function create(key, at, unit)
   call('HSET', key, 'spent', '0', 'held', '0', 'requests', '0', 'tokens', '0')
-  local expires = ARGV[first + at * 3]
+  if unit == 'n' then call('HSET', key, 'spent_usd', '0.000000000') end
+  local expires = A[first + at * 3]
   if expires ~= '0' then call('PEXPIREAT', key, expires) end
   call('SADD', base .. 'counters', short(key))
 end
 local function standing()
   local reply = {0, now}
   for at = 1, nb do
-    local v = call('HMGET', KEYS[1 + at], 'spent', 'held')
+    local v = call('HMGET', K[1 + at], 'spent', 'held')
     reply[#reply + 1] = tonumber(v[1] or '0')
     reply[#reply + 1] = tonumber(v[2] or '0')
   end
@@ -55,49 +56,56 @@ end
 
 /** Further ARGV, from the last: owner, nusd, tokens, lease_ms, id, nonce. */
 export const reserve = `${ground}${windows}${limits}
-local last = #ARGV
-local owner, nusd, tokens, lease_ms, id, nonce = ARGV[last - 5], tonumber(ARGV[last - 4]), tonumber(ARGV[last - 3]), tonumber(ARGV[last - 2]), ARGV[last - 1], ARGV[last]
-if call('EXISTS', KEYS[1]) == 1 then return standing() end
-local reply, helds, found = {0, now}, {}, {}
+local last = #A
+local owner, nusd, tokens, lease_ms, id, nonce = A[last - 5], tonumber(A[last - 4]), tonumber(A[last - 3]), tonumber(A[last - 2]), A[last - 1], A[last]
+local known = find(K[1])
+if known then
+  -- asked again because the first answer was lost: what gives the first one back must not take this one's hold
+  if known ~= 's' and known[6] ~= nonce then
+    known[6] = nonce
+    call('SET', K[1], cmsgpack.pack(known), 'KEEPTTL')
+  end
+  return plain(standing())
+end
+local reply, held, found, units = {0, now}, {}, {}, {}
 for at = 1, nb do
-  local key, unit, hard, limit = budget(at)
-  local v = call('HMGET', key, 'spent', 'held')
-  local spent, held, asked = tonumber(v[1] or '0'), tonumber(v[2] or '0'), size(unit, nusd, tokens)
-  if not hard then limit = exact end
-  if asked > 0 and spent + held + asked > limit then return {1, now, at - 1, asked, spent, held} end
-  found[at], helds[at] = v[1], held + asked
-  reply[#reply + 1], reply[#reply + 2] = spent, held + asked
+  local code, limit = A[first + at * 3 - 2], tonumber(A[first + at * 3 - 1])
+  local unit = small[code]
+  local v = call('HMGET', K[1 + at], 'spent', 'held', 'limit', 'hard')
+  local spent, holds, asked = tonumber(v[1] or '0'), tonumber(v[2] or '0'), size(unit, nusd, tokens)
+  if code == unit then limit = exact end
+  if asked > 0 and spent + holds + asked > limit then return plain({1, now, at - 1, asked, spent, holds}) end
+  found[at], held[at], units[at] = v, holds + asked, unit
+  reply[at * 2 + 1], reply[at * 2 + 2] = spent, holds + asked
 end
 local ws = {}
 for at = 1, nr do
   local key, unit, limit, slot_ms, count = rate(at)
   if unit == 'c' then
     local taken = seats(key)
-    if taken + 1 > limit then return {2, now, at - 1, 1, 1000, taken, 0} end
+    if taken + 1 > limit then return plain({2, now, at - 1, 1, 1000, taken, 0}) end
     ws[at] = taken
   else
     local w, asked = window(key, slot_ms, count), unit == 't' and tokens or 1
     if asked > 0 and w.used + asked > limit then
-      return {2, now, at - 1, asked, retry(w, w.used + asked - limit), w.used, reset(w)}
+      return plain({2, now, at - 1, asked, retry(w, w.used + asked - limit), w.used, reset(w)})
     end
     ws[at] = w
   end
 end
 local budgets, rings, chairs, expires = {}, {}, {}, now + lease_ms
 for at = 1, nb do
-  local key, unit, hard, limit = budget(at)
-  if not found[at] then
-    create(key, at)
-    if unit == 'n' then call('HSET', key, 'spent_usd', '0') end
-  end
-  call('HSET', key, 'held', text(helds[at]), 'limit', ARGV[first + at * 3 - 1], 'hard', hard and '1' or '0')
-  budgets[#budgets + 1] = short(key)
-  budgets[#budgets + 1] = unit
+  local key, unit, v = K[1 + at], units[at], found[at]
+  local limit, hard = A[first + at * 3 - 1], A[first + at * 3 - 2] ~= unit and '1' or '0'
+  if not v[1] then create(key, at, unit) end
+  if v[3] == limit and v[4] == hard then call('HSET', key, 'held', held[at])
+  else call('HSET', key, 'held', held[at], 'limit', limit, 'hard', hard) end
+  budgets[at * 2 - 1], budgets[at * 2] = short(key), unit
 end
 for at = 1, nr do
   local key, unit, limit, slot_ms, count = rate(at)
   if unit == 'c' then
-    call('ZADD', key, text(expires), id)
+    call('ZADD', key, expires, id)
     chairs[#chairs + 1] = short(key)
     chairs[#chairs + 1] = limit
     reply[#reply + 1], reply[#reply + 2] = ws[at] + 1, 0
@@ -109,13 +117,13 @@ for at = 1, nr do
     reply[#reply + 1], reply[#reply + 2] = w.used, reset(w)
   end
 end
-call('SET', KEYS[1], cmsgpack.pack({'o', owner, nusd, tokens, expires, nonce, budgets, rings, chairs}))
-call('ZADD', base .. 'leases', text(expires), id)
-return reply
+call('SET', K[1], cmsgpack.pack({'o', owner, nusd, tokens, expires, nonce, budgets, rings, chairs}))
+call('ZADD', base .. 'leases', expires, id)
+return plain(reply)
 `;
 
 export const read = `${ground}${windows}${limits}
-return standing()
+return plain(standing())
 `;
 
 /**
@@ -124,9 +132,9 @@ return standing()
  * A refusal names a held limit that was not asked for by its key instead of its place.
  */
 export const amend = `${ground}${windows}${counting}${limits}
-local last = #ARGV
-local nusd, tokens, lease_ms, id = tonumber(ARGV[last - 3]), tonumber(ARGV[last - 2]), tonumber(ARGV[last - 1]), ARGV[last]
-local hold = find(KEYS[1])
+local last = #A
+local nusd, tokens, lease_ms, id = tonumber(A[last - 3]), tonumber(A[last - 2]), tonumber(A[last - 1]), A[last]
+local hold = find(K[1])
 if not hold or hold == 's' then return {4, now} end
 local was, asks, ringed, seated = hold[1] == 'p', {}, {}, {}
 local function ask(key, unit, hard, limit, holding, name, at)
@@ -135,7 +143,7 @@ local function ask(key, unit, hard, limit, holding, name, at)
   local spent, held, bound = tonumber(v[1] or '0'), tonumber(v[2] or '0'), limit
   local asked = size(unit, nusd, tokens) - (holding and size(unit, hold[3], hold[4]) or 0)
   if not hard then bound = exact end
-  if asked > 0 and spent + held + asked > bound then return {1, now, name, asked, spent, held, limit, hard and 1 or 0} end
+  if asked > 0 and spent + held + asked > bound then return plain({1, now, name, asked, spent, held, limit, hard and 1 or 0}) end
   asks[#asks + 1] = {key = key, unit = unit, found = v[1], holding = holding, at = at, limit = limit, hard = hard,
     spent = spent, held = held, requests = tonumber(v[3] or '0'), tokens = tonumber(v[4] or '0')}
 end
@@ -145,7 +153,7 @@ local function askWindow(key, unit, limit, slot_ms, count, share, name)
   local asked = unit == 't' and tokens or 1
   if share then asked = unit == 't' and tokens - hold[4] or 0 end
   if asked > 0 and w.used + asked > limit then
-    return {2, now, name, asked, retry(w, w.used + asked - limit), w.used, reset(w), limit}
+    return plain({2, now, name, asked, retry(w, w.used + asked - limit), w.used, reset(w), limit})
   end
   w.unit, w.limit, w.share = unit, limit, share
   ringed[#ringed + 1] = w
@@ -154,7 +162,7 @@ local function askSeats(key, limit, holding, name)
   local taken = seats(key)
   local mine = holding and call('ZSCORE', key, id)
   local inside = mine and tonumber(mine) > now
-  if not inside and taken + 1 > limit then return {2, now, name, 1, 1000, taken, 0, limit} end
+  if not inside and taken + 1 > limit then return plain({2, now, name, 1, 1000, taken, 0, limit}) end
   seated[#seated + 1] = {key = key, taken = inside and taken or taken + 1, holding = holding, limit = limit}
 end
 local holding, named = {}, {}
@@ -204,7 +212,7 @@ for _, a in ipairs(asks) do
   if a.holding and not a.found then
     -- its window is long over and forgotten: nothing is counted there any more
   else
-    if not a.found then create(a.key, a.at) end
+    if not a.found then create(a.key, a.at, a.unit) end
     if a.holding and was then
       a.spent, a.tokens, a.requests = sum(a.spent, -before), sum(a.tokens, -hold[4]), a.requests - 1
       a.held = sum(a.held, after)
@@ -212,7 +220,7 @@ for _, a in ipairs(asks) do
       a.held = sum(a.held, after - (a.holding and before or 0))
     end
     put(a.key, a.unit, a.spent, a.held, a.requests, a.tokens)
-    call('HSET', a.key, 'limit', text(a.limit), 'hard', a.hard and '1' or '0')
+    call('HSET', a.key, 'limit', a.limit, 'hard', a.hard and '1' or '0')
   end
   if not a.holding then
     hold[7][#hold[7] + 1] = short(a.key)
@@ -245,31 +253,34 @@ for _, w in ipairs(ringed) do
   reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = short(w.key), w.used, reset(w), w.limit
 end
 for _, s in ipairs(seated) do
-  call('ZADD', s.key, text(expires), id)
+  call('ZADD', s.key, expires, id)
   local chair = s.holding or #hold[9] + 1
   hold[9][chair], hold[9][chair + 1] = short(s.key), s.limit
   local n = #reply
   reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = short(s.key), s.taken, 0, s.limit
 end
 hold[1], hold[3], hold[4], hold[5] = 'o', nusd, tokens, expires
-call('SET', KEYS[1], cmsgpack.pack(hold))
-call('ZADD', base .. 'leases', text(expires), id)
-return reply
+call('SET', K[1], cmsgpack.pack(hold))
+call('ZADD', base .. 'leases', expires, id)
+return plain(reply)
 `;
 
-/** ARGV: base, id, nusd, tokens, estimated, how long to remember. Answer: 0 settled, 1 repeated, 2 unknown; time; states. */
+/**
+ * ARGV: base, id, nusd, tokens, estimated, how long to remember, and '1' where the caller knows the limits itself.
+ * Answer: 0 settled, 1 repeated, 2 unknown; time; then key, spent, held, limit, hard of each budget.
+ */
 export const settle = `${ground}${windows}${counting}
-local hold = find(KEYS[1])
+local hold = find(K[1])
 if not hold then return {2, now} end
 if hold == 's' then return {1, now} end
-local states = spend(ARGV[2], KEYS[1], hold, tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], false, ARGV[6])
-return {0, now, unpack(states)}
+local states = spend(A[2], K[1], hold, tonumber(A[3]), tonumber(A[4]), A[5], false, A[6], A[7] == '1')
+return plain({0, now, unpack(states)})
 `;
 
 /** ARGV: base, id, nonce (empty: whatever is held). Gives back only what that very reserve took. */
 export const release = `${ground}${windows}${counting}
-local id, hold = ARGV[2], find(KEYS[1])
-if not hold or hold == 's' or (ARGV[3] ~= '' and ARGV[3] ~= hold[6]) then return {0, now} end
+local id, hold = A[2], find(K[1])
+if not hold or hold == 's' or (A[3] ~= '' and A[3] ~= hold[6]) then return {0, now} end
 local was, budgets, rings = hold[1] == 'p', hold[7], hold[8]
 for at = 1, #budgets, 2 do
   local unit, counter = budgets[at + 1], base .. budgets[at]
@@ -279,7 +290,7 @@ for at = 1, #budgets, 2 do
     if was then
       put(counter, unit, sum(tonumber(v[1]), -before), tonumber(v[2]), tonumber(v[3]) - 1, sum(tonumber(v[4]), -hold[4]))
     else
-      call('HSET', counter, 'held', text(sum(tonumber(v[2]), -before)))
+      call('HSET', counter, 'held', sum(tonumber(v[2]), -before))
     end
   end
 end
@@ -290,6 +301,6 @@ end
 for at = 1, #hold[9], 2 do call('ZREM', base .. hold[9][at], id) end
 call('ZREM', base .. 'leases', id)
 if was then entry(id, 'released', 0, 0, '0', text(hold[3]) .. ':' .. text(hold[4]), budgets) end
-call('DEL', KEYS[1])
+call('DEL', K[1])
 return {1, now}
 `;

@@ -1,0 +1,39 @@
+import { loadConfig, printable, problemText, publishedSchemaText, type Settings } from '../config.ts';
+import { compile } from '../policy/index.ts';
+import { CannotRun } from '../surfaces/cli/command.ts';
+import { parseTexts, problemsOf } from '../surfaces/cli/policy-files.ts';
+import type { FileProblem, Ports } from '../surfaces/cli/ports.ts';
+import { configLocation } from './config-file.ts';
+import { keyPort } from './key-port.ts';
+import { serveGateway } from './serve-port.ts';
+
+/** What the command line is handed: the configuration of this machine, and what it leads to. */
+export function portsOf(cwd: string, env: Readonly<Record<string, string | undefined>>, version: string): Ports {
+  const load = (file: string | undefined) => loadConfig(configLocation(file, cwd, env));
+  return {
+    configSchemaText: publishedSchemaText,
+    serve: (file) => serveGateway(configLocation(file, cwd, env), version),
+    async loadSettings(file) {
+      const { settings, problems } = await load(file);
+      if (settings === undefined) return { problems, printable: {} };
+      return { problems: policyProblems(settings), printable: printable(settings) };
+    },
+    async keys(file) {
+      const { settings, problems } = await load(file);
+      if (settings === undefined) throw new CannotRun(problems.map(problemText).join('\n'));
+      return keyPort(settings);
+    },
+  };
+}
+
+/** The enabled policies are part of the configuration: those that do not compile are problems of it. */
+function policyProblems({ policyFiles, policies }: Settings): readonly FileProblem[] {
+  const parsed = parseTexts(policyFiles.map(({ path, text }) => ({ file: path, path, text })));
+  if (parsed.problems.length > 0) return parsed.problems;
+  try {
+    compile(parsed.policies, { default: policies.default });
+    return [];
+  } catch (error) {
+    return problemsOf(error);
+  }
+}

@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs';
+import { relative, resolve } from 'node:path';
+import {
+  ensureStartKeys,
+  type LoadedConfig,
+  type LoadOptions,
+  loadConfig,
+  problemText,
+  type StartKeys,
+} from '../config.ts';
+import { openGateway } from '../gateway.ts';
+import { CannotRun } from '../surfaces/cli/command.ts';
+import type { RunningGateway } from '../surfaces/cli/ports.ts';
+
+const teamVariable = 'LLM_POLICY_TEAM_KEY';
+const adminVariable = 'LLM_POLICY_ADMIN_KEY';
+
+/**
+ * Opens the gateway. Where the configuration names the two start keys and the environment does not give them, they are
+ * made on the first run and kept in the data directory: a first call needs no preparation.
+ */
+export async function serveGateway(location: LoadOptions, version: string): Promise<RunningGateway> {
+  const first = await settled(location);
+  const made = startKeys(location, first);
+  const env = made === undefined ? location.env : withKeys(location.env, made);
+  const load = () => loadConfig({ ...location, env });
+  const loaded = made === undefined ? first : await settled({ ...location, env });
+  const gateway = await openGateway({ loaded, load });
+  const cwd = location.cwd ?? process.cwd();
+  const { settings } = gateway;
+  return {
+    version,
+    addresses: gateway.addresses,
+    providers: settings.providers.map(({ id }) => id),
+    providersOff: settings.providersOff,
+    policies: gateway.policies,
+    program: gateway.program,
+    model: gateway.firstModel,
+    teamKey: made?.teamKey.reveal(),
+    teamKeyFile: made === undefined ? undefined : relative(cwd, made.teamKeyFile),
+    adminKeyFile: made === undefined ? undefined : relative(cwd, made.adminKeyFile),
+    log: (message) => gateway.log.info(message),
+    close: () => gateway.close(),
+  };
+}
+
+async function settled(
+  location: LoadOptions,
+): Promise<LoadedConfig & { readonly settings: NonNullable<LoadedConfig['settings']> }> {
+  const loaded = await loadConfig(location);
+  const { settings } = loaded;
+  if (settings === undefined) throw new CannotRun(loaded.problems.map(problemText).join('\n'));
+  return { ...loaded, settings };
+}
+
+function startKeys(location: LoadOptions, { settings }: Awaited<ReturnType<typeof settled>>): StartKeys | undefined {
+  const text = readFileSync(resolve(location.cwd ?? process.cwd(), location.file), 'utf8');
+  const given = (location.env[teamVariable] ?? '') !== '';
+  return given || !text.includes(teamVariable) ? undefined : ensureStartKeys(settings.state.path);
+}
+
+function withKeys(env: LoadOptions['env'], { teamKey, adminKey }: StartKeys): LoadOptions['env'] {
+  const admin = env[adminVariable];
+  return {
+    ...env,
+    [teamVariable]: teamKey.reveal(),
+    [adminVariable]: admin === undefined || admin === '' ? adminKey.reveal() : admin,
+  };
+}

@@ -1,0 +1,60 @@
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { Settings } from '../config.ts';
+import { fileSink, type Log, openTrail, type Trail } from '../observe/index.ts';
+import {
+  type JobQueue,
+  type Ledger,
+  openBullQueue,
+  openEmbeddedLedger,
+  openEmbeddedQueue,
+  openRedisLedger,
+} from '../stores/index.ts';
+
+/** The ledger the configuration asks for. Rejects where it cannot be opened: a gateway without its ledger does not start. */
+export async function openLedger({ state }: Settings, owner: string, log: Log): Promise<Ledger> {
+  const notice = (message: string): void => log.warn('ledger', { state: message });
+  if (state.driver === 'embedded') {
+    return openEmbeddedLedger({ path: join(state.path, 'ledger'), fsync: state.fsync, notice });
+  }
+  return openRedisLedger({
+    url: state.url?.reveal() ?? '',
+    keyPrefix: state.key_prefix,
+    owner,
+    deadline_ms: state.deadline_ms,
+    outbox_path: join(state.path, 'ledger-outbox'),
+    onState: (now) => log.change('ledger', now, now === 'lost' ? 'error' : 'info', `ledger is ${now}`),
+    notice,
+  });
+}
+
+/** The audit trail: spool, queue and sinks. */
+export function openAudit(settings: Settings, log: Log): Promise<Trail> {
+  const { path } = settings.state;
+  return openTrail({
+    path: join(path, 'spool'),
+    spoolId: 'gateway',
+    fsync: settings.state.fsync,
+    sinks: settings.audit.sinks.map((sink, index) =>
+      fileSink(sink.path ?? join(path, 'audit'), index === 0 ? 'file' : `file-${index}`),
+    ),
+    queue: openQueue(settings),
+    log,
+  });
+}
+
+/**
+ * Batches of records: a local worker, or BullMQ where there is a Redis. The sinks are this machine's files, so the queue
+ * is this machine's own: gateways that share a Redis do not write each other's records.
+ */
+function openQueue({ state }: Settings): JobQueue {
+  const tries = { attempts: 5, backoff_ms: 250 };
+  if (state.driver === 'embedded' || state.url === undefined) return openEmbeddedQueue(tries);
+  const machine = hostname().replaceAll(/[^\w-]/g, '-');
+  return openBullQueue({
+    ...tries,
+    url: state.url.reveal(),
+    name: `audit-${machine}-${Buffer.from(state.path).toString('base64url').slice(-12)}`,
+    prefix: `${state.key_prefix}:queue`,
+  });
+}

@@ -1,0 +1,102 @@
+import { setOfChars, unite } from './matcher/char-set.ts';
+import { invisible, withFolds } from './matcher/fold.ts';
+
+/**
+ * Where a text could hold something: a cheap look that passes over plain prose. Stretches are `[from, to)`, in order,
+ * apart from each other; each begins early enough for the context and the beginning of whatever its anchor is part of.
+ */
+export interface Stretch {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Finds the first stretch with an anchor at `from` or later; undefined where only plain text is left. */
+export type NextAnchor = (text: string, from: number) => Stretch | undefined;
+
+/** What announces a personal datum and the datum up to its first digit or `@` take no more than this, words apart. */
+const piiReach = 48;
+/** A word around that edge is read from its beginning, up to the longest local part of an address. */
+const wordReach = 80;
+const wordChars = new Uint8Array(128);
+for (let unit = 33; unit < 127; unit += 1) wordChars[unit] = 1;
+
+/**
+ * Every personal datum by pattern has a digit or an `@`, however written. What cannot be seen counts too: any amount
+ * of it may stand inside a datum.
+ */
+const piiAnchors = new Uint8Array(0x10000);
+const anchors = unite(withFolds(setOfChars('0123456789@')), invisible);
+for (let i = 0; i + 1 < anchors.length; i += 2) {
+  for (let point = anchors[i] ?? 0; point <= (anchors[i + 1] ?? -1); point += 1) {
+    piiAnchors[String.fromCodePoint(point).charCodeAt(0)] = 1;
+  }
+}
+
+export function nextPiiAnchor(text: string, from: number): Stretch | undefined {
+  for (let i = from; i < text.length; i += 1) {
+    if (piiAnchors[text.charCodeAt(i)] === 1) {
+      let first = Math.max(from, i - piiReach);
+      const least = Math.max(from, i - piiReach - wordReach);
+      while (first > least && (wordChars[text.charCodeAt(first - 1)] ?? 1) === 1) first -= 1;
+      return { from: first, to: i + 1 };
+    }
+  }
+  return undefined;
+}
+
+/** No key, with what announces it, begins further before its first telling run. */
+const secretReach = 80;
+/** Runs shorter than this tell nothing: `ftp://` is the shortest that does. */
+const runLeast = 6;
+const keyLeast = 10;
+const anythingLeast = 20;
+
+const plain = 0;
+const letter = 1;
+const upper = 2;
+const other = 3;
+const quote = 4;
+const keyChars = new Uint8Array(128);
+for (const char of 'abcdefghijklmnopqrstuvwxyz') keyChars[char.charCodeAt(0)] = letter;
+for (const char of 'ABCDEFGHIJKLMNOPQRSTUVWXYZ') keyChars[char.charCodeAt(0)] = upper;
+for (const char of '0123456789_-+/=.~:@') keyChars[char.charCodeAt(0)] = other;
+keyChars[0x22] = quote;
+
+function kindAt(text: string, index: number): number {
+  return keyChars[text.charCodeAt(index)] ?? plain;
+}
+
+/**
+ * Runs of key characters: ten or more that are no plain word (a capital or a sign within), twenty of anything, or the
+ * beginning of an address. Looks at every sixth character first, since a run of six cannot lie between two of them.
+ */
+export function nextSecretAnchor(text: string, from: number): Stretch | undefined {
+  let probe = from + runLeast - 1;
+  while (probe < text.length) {
+    if (kindAt(text, probe) === plain) {
+      probe += runLeast;
+      continue;
+    }
+    let first = probe;
+    while (first > from && kindAt(text, first - 1) !== plain) first -= 1;
+    let last = probe + 1;
+    while (last < text.length && kindAt(text, last) !== plain) last += 1;
+    if (last - first >= runLeast && isTelling(text, first, last)) {
+      return { from: Math.max(from, first - secretReach), to: last };
+    }
+    probe = last + runLeast;
+  }
+  return undefined;
+}
+
+function isTelling(text: string, first: number, last: number): boolean {
+  if (last - first >= anythingLeast) return true;
+  // The first and the last character (a capital, a full stop) do not make a word a key.
+  let signs = 0;
+  for (let i = first + 1; i < last - 1; i += 1) {
+    const kind = kindAt(text, i);
+    if (kind === upper || kind === other) signs += 1;
+  }
+  if (signs === 0) return false;
+  return last - first >= keyLeast || text.slice(first, last).includes('://');
+}

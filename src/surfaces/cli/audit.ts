@@ -1,0 +1,198 @@
+import { statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { eraseUser, type QueriedRecord, type QueryFilter, queryTrail, verifyTrail } from '../../observe/index.ts';
+import { readArguments } from './arguments.ts';
+import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
+
+export const audit: Command = {
+  name: 'audit',
+  summary: 'Search the audit trail, check it, and erase a person from it',
+  usage: `  llm-policy audit query [--since T] [--until T] [--team ID] [--user ID] [--decision WORD] [--model NAME]
+                         [--exchange ID] [--limit N]
+  llm-policy audit export [the same]
+  llm-policy audit verify [DIRECTORY]
+  llm-policy audit erase --user ID
+
+  --since, --until  RFC 3339, or how long ago: 30m, 12h, 7d
+  --decision        a decision (deny) or an ending (denied, failed, aborted, lost ...)
+  --limit           default 100; export has none
+  --path            where the trail lies (default: the first file sink of the configuration)
+  --data            where its keys and spools lie (default: spool in the configured data directory)
+
+  export prints JSON lines. verify exits 1 where a record was removed, edited, reordered or cut off.`,
+  async run(context) {
+    const [verb, ...args] = context.args;
+    switch (verb) {
+      case 'query':
+        return await query(context, args);
+      case 'export':
+        return await exportLines(context, args);
+      case 'verify':
+        return await verify(context, args);
+      case 'erase':
+        return await erase(context, args);
+      case 'report':
+        throw new CannotRun("'audit report' is not supported yet");
+      default:
+        throw new UsageError("say 'audit query', 'audit export', 'audit verify' or 'audit erase'");
+    }
+  },
+};
+
+const places = { path: { type: 'string' }, data: { type: 'string' } } as const;
+
+const filters = {
+  ...places,
+  since: { type: 'string' },
+  until: { type: 'string' },
+  team: { type: 'string' },
+  user: { type: 'string' },
+  decision: { type: 'string' },
+  model: { type: 'string' },
+  exchange: { type: 'string' },
+  limit: { type: 'string' },
+} as const;
+
+interface Places {
+  readonly path: string;
+  readonly data: string;
+}
+
+interface PrintedSettings {
+  readonly state?: { readonly path?: string };
+  readonly audit?: { readonly sinks?: readonly { readonly type?: string; readonly path?: string }[] };
+}
+
+/** Where the trail and its data lie: as told, or as the configuration says. */
+async function placesOf(context: CommandContext, path: string | undefined, data: string | undefined): Promise<Places> {
+  const from = (place: string): string => resolve(context.cwd, place);
+  if (path !== undefined && data !== undefined) return { path: from(path), data: from(data) };
+  const { problems, printable } = await context.ports.loadSettings(context.config);
+  if (problems.length > 0) throw new CannotRun("the configuration has problems; 'llm-policy config check' tells them");
+  const { state, audit: settings } = printable as PrintedSettings;
+  const state_path = state?.path ?? './data';
+  const sink = settings?.sinks?.find((one) => one.type === 'file');
+  return {
+    path: from(path ?? sink?.path ?? join(state_path, 'audit')),
+    data: from(data ?? join(state_path, 'spool')),
+  };
+}
+
+function mustExist(path: string, what: string): void {
+  if (statSync(path, { throwIfNoEntry: false }) === undefined) throw new CannotRun(`there is no ${what} at ${path}`);
+}
+
+const spans: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+function instant(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const ago = /^(\d+)([mhd])$/.exec(text);
+  const at = ago === null ? Date.parse(text) : Date.now() - Number(ago[1]) * (spans[ago[2] ?? ''] ?? 0);
+  if (Number.isNaN(at))
+    throw new UsageError(`--${name} is a time (2026-11-21T09:00:00Z) or how long ago (12h), not '${text}'`);
+  return at;
+}
+
+async function* found(
+  context: CommandContext,
+  args: readonly string[],
+  limit_default: number | undefined,
+): AsyncGenerator<QueriedRecord> {
+  const { values, positionals } = readArguments(args, filters);
+  if (positionals.length > 0) throw new UsageError(`'${positionals[0]}' is one word too many`);
+  const limit = values.limit === undefined ? limit_default : Number(values.limit);
+  if (limit !== undefined && !(Number.isInteger(limit) && limit > 0)) throw new UsageError('--limit is a whole number');
+  const { team, user, decision, model, exchange } = values;
+  const [since, until] = [instant('since', values.since), instant('until', values.until)];
+  const filter: QueryFilter = { since, until, team, user, decision, model, exchange, limit };
+  const { path, data } = await placesOf(context, values.path, values.data);
+  mustExist(path, 'audit trail');
+  const keys = statSync(data, { throwIfNoEntry: false }) === undefined ? undefined : data;
+  if (keys === undefined && user !== undefined)
+    throw new CannotRun(`without the keys at ${data} no user can be looked for`);
+  yield* queryTrail(path, filter, keys);
+}
+
+/** As programs read it: amounts in dollars, times as text. */
+function printed({ spool, seq, hash, record, sealed }: QueriedRecord): Record<string, unknown> {
+  const { time_ms, cost_nusd, held_nusd, ...rest } = record;
+  return {
+    time: new Date(time_ms).toISOString(),
+    ...rest,
+    cost_usd: cost_nusd / 1e9,
+    held_usd: held_nusd / 1e9,
+    sealed,
+    spool,
+    seq,
+    hash,
+  };
+}
+
+async function query(context: CommandContext, args: readonly string[]): Promise<number> {
+  const records: QueriedRecord[] = [];
+  for await (const one of found(context, args, 100)) records.push(one);
+  if (context.json) {
+    context.out.json({ records: records.map(printed) });
+  } else if (records.length === 0) {
+    context.out.print('No record fits.');
+  } else {
+    context.out.table(
+      ['time', 'exchange', 'team', 'user', 'model', 'decision', 'ending', 'status', 'cost usd', 'ms'],
+      records.map(({ record, sealed }) => [
+        new Date(record.time_ms).toISOString(),
+        record.exchange,
+        record.caller.team ?? '-',
+        sealed ? '[sealed]' : (record.caller.user ?? '-'),
+        record.model_used ?? record.model_asked ?? '-',
+        record.decision.request?.decision ?? '-',
+        record.ending,
+        record.failure === undefined ? '-' : `${record.failure.status} ${record.failure.code}`,
+        `${(record.cost_nusd / 1e9).toFixed(6)}${record.cost_estimated ? ' est.' : ''}`,
+        String(Math.round(record.timings.total)),
+      ]),
+    );
+  }
+  return exit.fine;
+}
+
+async function exportLines(context: CommandContext, args: readonly string[]): Promise<number> {
+  for await (const one of found(context, args, undefined)) context.out.print(JSON.stringify(printed(one)));
+  return exit.fine;
+}
+
+async function verify(context: CommandContext, args: readonly string[]): Promise<number> {
+  const { values, positionals } = readArguments(args, places);
+  if (positionals.length > 1) throw new UsageError(`'${positionals[1]}' is one word too many`);
+  const { path, data } = await placesOf(context, positionals[0] ?? values.path, values.data);
+  mustExist(path, 'audit trail');
+  mustExist(join(data, 'keys'), 'signing key');
+  const report = await verifyTrail(path, data);
+  if (context.json) {
+    context.out.json(report);
+  } else {
+    for (const { kind, file, line, spool, seq, detail } of report.problems) {
+      const place = line > 0 ? `${file}:${line}` : file;
+      context.out.error(`${place}: ${kind}: ${detail}${spool === '' ? '' : ` (spool ${spool}, record ${seq})`}`);
+    }
+    context.out.table(
+      ['spool', 'records', 'last', 'signed up to', 'erased'],
+      report.spools.map((one) => [one.spool, ...[one.records, one.last_seq, one.vouched_seq, one.erased].map(String)]),
+    );
+    context.out.print(report.ok ? `${report.records} records; the chain holds.` : 'The trail does not hold.');
+  }
+  return report.ok ? exit.fine : exit.found;
+}
+
+async function erase(context: CommandContext, args: readonly string[]): Promise<number> {
+  const { values } = readArguments(args, { ...places, user: { type: 'string' } });
+  if (values.user === undefined) throw new UsageError("'audit erase' needs --user");
+  const { data } = await placesOf(context, values.path, values.data);
+  mustExist(join(data, 'keys'), 'key');
+  const erased = eraseUser(data, values.user);
+  if (context.json) context.out.json({ erased });
+  else
+    context.out.print(
+      erased ? 'Erased: what was sealed for this user can no longer be read.' : 'Nothing is kept of this user.',
+    );
+  return erased ? exit.fine : exit.found;
+}

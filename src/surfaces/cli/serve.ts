@@ -1,0 +1,63 @@
+import { readArguments } from './arguments.ts';
+import { type Command, type CommandContext, exit, UsageError } from './command.ts';
+import type { RunningGateway } from './ports.ts';
+
+export const serve: Command = {
+  name: 'serve',
+  summary: 'Run the gateway',
+  usage: `  llm-policy serve [--config FILE]
+
+  Serves until it is told to stop: SIGTERM and Ctrl-C let running calls end (a second one does not wait), SIGHUP reads
+  the configuration again. PORT, HOST, METRICS_PORT, REDIS_URL and LOG_LEVEL override the file.`,
+  async run(context) {
+    const { positionals } = readArguments<Record<never, never>>(context.args, {});
+    if (positionals.length > 0) throw new UsageError(`'serve' takes no '${positionals[0]}'`);
+    const gateway = await context.ports.serve(context.config);
+    announce(context, gateway);
+    await stopSignal(gateway);
+    await gateway.close();
+    return exit.fine;
+  },
+};
+
+function announce({ out, json }: CommandContext, gateway: RunningGateway): void {
+  const { addresses } = gateway;
+  if (json) {
+    out.json({ addresses, base_url: `${addresses.data}/v1`, providers: gateway.providers, program: gateway.program });
+    return;
+  }
+  const off = gateway.providersOff.length === 0 ? '' : `  (off: ${gateway.providersOff.join(', ')})`;
+  out.print(`
+LLM Policy Engine ${gateway.version}
+
+  base URL   ${addresses.data}/v1
+  admin      ${addresses.admin ?? 'off: no admin key'}${gateway.adminKeyFile === undefined ? '' : `   key in ${gateway.adminKeyFile}`}
+  metrics    ${addresses.metrics}/metrics
+  providers  ${gateway.providers.join(', ')}${off}
+  policies   ${gateway.policies} in force`);
+  if (gateway.teamKey === undefined) return;
+  out.print(`  team key   ${gateway.teamKey}   (kept in ${gateway.teamKeyFile})
+
+A first call:
+
+  curl ${addresses.data}/v1/chat/completions \\
+    -H 'authorization: Bearer ${gateway.teamKey}' \\
+    -H 'content-type: application/json' \\
+    -d '{"model": "${gateway.model}", "messages": [{"role": "user", "content": "Hello"}]}'
+`);
+}
+
+/** Resolves at the first signal to stop; a second one ends the process without waiting. */
+function stopSignal(gateway: RunningGateway): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false;
+    const stop = (): void => {
+      if (asked) process.exit(exit.failed);
+      asked = true;
+      gateway.log('stopping: running calls may end');
+      resolve();
+    };
+    process.on('SIGTERM', stop);
+    process.on('SIGINT', stop);
+  });
+}

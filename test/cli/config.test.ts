@@ -1,0 +1,95 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { loadConfig, publishedSchema } from '../../src/config.ts';
+import { Place } from '../config/place.ts';
+import { run } from './world.ts';
+
+let place: Place;
+beforeEach(() => {
+  place = new Place(`admin: { keys: ["\${ADMIN:-}"] }\n`);
+});
+afterEach(() => place.remove());
+const config = (args: string[], env: Record<string, string> = {}) =>
+  run(place.path, ['config', ...args, '--config', 'gateway.yaml'], { env });
+
+describe('config check', () => {
+  it('finds nothing, or everything with its place', async () => {
+    expect(await config(['check'])).toEqual({ code: 0, out: 'The configuration is fine.\n', err: '' });
+    place.write('gateway.yaml', 'server: { prot: 1 }\nrooting: {}\n');
+    expect(await config(['check'])).toEqual({
+      code: 1,
+      out: "gateway.yaml:1:11: unknown key 'prot'; did you mean 'port'?\ngateway.yaml:2:1: unknown key 'rooting'; did you mean 'routing'?\n",
+      err: '',
+    });
+    const json = JSON.parse((await config(['check', '--json'])).out);
+    expect(json).toMatchObject({ ok: false, problems: [{ file: 'gateway.yaml', line: 1, column: 11 }, { line: 2 }] });
+  });
+
+  it('looks into the enabled policies as well', async () => {
+    place.write('policies/security/bad.yaml', 'metadata: { id: bad, name: Bad, version: 1.0.0 }\nrulez: []\n');
+    const { code, out } = await config(['check']);
+    expect(code).toBe(1);
+    expect(out).toMatch(/^policies\/security\/bad\.yaml:2:1: .*did you mean 'rules'\?/);
+  });
+});
+
+describe('config print', () => {
+  it('shows what is in force, and no secret', async () => {
+    const { code, out } = await config(['print'], { ADMIN: 's3cret', PORT: '9999' });
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({
+      server: { port: 9999 },
+      admin: { keys: ['[secret]'] },
+      routing: { retries: 2 },
+    });
+    expect(out).not.toContain('s3cret');
+  });
+
+  it('cannot, where there are problems', async () => {
+    place.write('gateway.yaml', 'server: 1');
+    expect(await config(['print'])).toMatchObject({ code: 3, out: '' });
+  });
+});
+
+describe('the published schema', () => {
+  const root = new URL('../../', import.meta.url);
+  const published = readFileSync(new URL('config/gateway.schema.json', root), 'utf8');
+
+  it('is the one the program validates with', async () => {
+    const { out } = await config(['schema']);
+    expect(published).toBe(out);
+  });
+
+  it('is named in the first line of the shipped configuration', () => {
+    const [first] = readFileSync(new URL('config/gateway.yaml', root), 'utf8').split('\n');
+    expect(first).toBe('# yaml-language-server: $schema=./gateway.schema.json');
+  });
+
+  it('takes the shipped configuration, an empty one and references, and refuses unknown keys', () => {
+    const check = new Ajv2020({ strict: false, validateFormats: false }).compile(publishedSchema());
+    const shipped = parse(readFileSync(new URL('config/gateway.yaml', root), 'utf8'));
+    expect([check(shipped), check.errors]).toEqual([true, null]);
+    expect(check({})).toBe(true);
+    expect(check({ server: { port: `\${PORT}` }, auth: { keys: `\${KEYS:-true}` } })).toBe(true);
+    for (const wrong of [
+      { sever: {} },
+      { server: { prot: 1 } },
+      { server: { port: 'x' } },
+      { server: { port: 1.5 } },
+    ]) {
+      expect(check(wrong), JSON.stringify(wrong)).toBe(false);
+    }
+  });
+
+  it('describes the shipped configuration, which is fine as it is', async () => {
+    const cwd = fileURLToPath(root);
+    const { settings, problems } = await loadConfig({ file: 'config/gateway.yaml', env: {}, cwd });
+    expect(problems).toEqual([]);
+    expect(settings?.organizations[0]?.teams[0]?.budgets[0]).toMatchObject({ window: 'day', limit_usd: 5 });
+    expect(settings?.providers.map(({ id }) => id)).toContain('demo');
+    expect((await run(cwd, ['config', 'check'])).out).toBe('The configuration is fine.\n');
+  });
+});

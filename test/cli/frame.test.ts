@@ -1,0 +1,85 @@
+import { tmpdir } from 'node:os';
+import { describe, expect, it } from 'vitest';
+import { outputTo } from '../../src/surfaces/cli/output.ts';
+import { run } from './world.ts';
+
+const here = (...args: string[]) => run(tmpdir(), args);
+
+describe('the command line', () => {
+  it('lists its commands, and tells how to use each', async () => {
+    const overview = await here('--help');
+    expect(overview.code).toBe(0);
+    for (const name of ['config', 'keys', 'validate', 'evaluate', 'test', 'fmt'])
+      expect(overview.out).toContain(`  ${name} `);
+    expect((await here('help')).out).toBe(overview.out);
+    const keys = await here('keys', '--help');
+    expect(keys).toMatchObject({ code: 0, err: '' });
+    expect(keys.out).toContain('llm-policy keys rotate ID');
+    expect((await here('help', 'keys')).out).toBe(keys.out);
+  });
+
+  it('says its version', async () => {
+    expect(await here('--version')).toEqual({ code: 0, out: '1.2.3\n', err: '' });
+  });
+
+  it('exits with 2 when it is used wrongly, and says what was probably meant', async () => {
+    const cases: [string[], string][] = [
+      [['konfig'], "there is no command 'konfig'; did you mean 'config'?"],
+      [['eval'], "did you mean 'evaluate'?"],
+      [['xyzzy'], "'llm-policy --help' lists them"],
+      [['config'], "say 'config check'"],
+      [['config', 'check', 'more'], "takes no 'more'"],
+      [['keys', 'create'], 'needs --team'],
+      [['keys', 'create', '--teem', 'a'], "unknown option '--teem'; did you mean '--team'?"],
+      [['keys', 'create', '--team'], "Option '--team <value>' argument missing"],
+      [['keys', 'create', '--team', 'a', '--expires-days', '-1'], '--expires-days'],
+      [['keys', 'create', '--team', 'a', '--expires-at', 'tomorrow'], 'is a time such as'],
+      [['keys', 'revoke'], 'needs the id of one key'],
+      [['keys', 'list', '--config'], "'--config' needs a file"],
+      [['validate'], 'needs a file'],
+      [['evaluate', 'x'], 'needs --context'],
+      [['evaluate', 'x', '--context', '[1]'], 'is a JSON object'],
+      [['evaluate', 'x', '--context', '{'], 'is not JSON'],
+      [['evaluate', 'x', '--context', '{}', '--default', 'maybe'], 'is allow or deny'],
+      [['fmt', 'x', '--check', '--write'], 'not both'],
+    ];
+    for (const [args, message] of cases) {
+      const { code, err, out } = await here(...args);
+      expect([code, out], args.join(' ')).toEqual([2, '']);
+      expect(err).toContain(message);
+    }
+    expect((await here()).code).toBe(2);
+  });
+
+  it('exits with 3 for what it cannot do, or not yet', async () => {
+    expect(await here('lint')).toMatchObject({ code: 3, err: "llm-policy: 'lint' is not supported yet\n" });
+    expect(await here('validate', 'absent.yaml')).toMatchObject({
+      code: 3,
+      err: 'llm-policy: absent.yaml does not exist\n',
+    });
+    expect((await here('test', '--coverage=80')).code).toBe(3);
+    expect((await here('keys', 'list', '--config', 'absent.yaml')).err).toContain('absent.yaml: does not exist');
+  });
+
+  it('tells programs of trouble in JSON', async () => {
+    const { code, out, err } = await here('--json', 'lint');
+    expect(JSON.parse(out)).toEqual({ error: { message: "'lint' is not supported yet", kind: 'failed' } });
+    expect([code, err]).toEqual([3, '']);
+  });
+
+  it('lets no name in a table steer the terminal', () => {
+    let out = '';
+    outputTo({ write: (text) => (out += text) }, { write: () => undefined }).table(
+      ['a', 'b'],
+      [
+        ['\u001b[2Jx', 'long value'],
+        ['y', 'z'],
+      ],
+    );
+    expect(out).toBe(
+      'A       B\n\ufffd[2Jx  long value\ny       z\n'
+        .replace('A       B', 'A      B')
+        .replace('y       z', 'y      z'),
+    );
+  });
+});

@@ -1,0 +1,37 @@
+import { portsOf } from '../../src/cli/ports.ts';
+import type { Command } from '../../src/surfaces/cli/command.ts';
+import { config } from '../../src/surfaces/cli/config.ts';
+import { evaluate, explain } from '../../src/surfaces/cli/evaluate.ts';
+import { fmt } from '../../src/surfaces/cli/fmt.ts';
+import { keys } from '../../src/surfaces/cli/keys.ts';
+import { outputTo } from '../../src/surfaces/cli/output.ts';
+import { runCommandLine } from '../../src/surfaces/cli/run.ts';
+import { test } from '../../src/surfaces/cli/test.ts';
+import { unbuilt } from '../../src/surfaces/cli/unbuilt.ts';
+import { validate } from '../../src/surfaces/cli/validate.ts';
+
+const commands: readonly Command[] = [config, keys, validate, evaluate, explain, test, fmt, unbuilt('lint', 'Lint')];
+
+export interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs a command line in a directory, as the program would. */
+export async function run(
+  cwd: string,
+  args: readonly string[],
+  { env = {}, input = '' }: { env?: Record<string, string>; input?: string } = {},
+): Promise<Ran> {
+  let out = '';
+  let err = '';
+  const code = await runCommandLine(args, commands, '1.2.3', {
+    env,
+    cwd,
+    out: outputTo({ write: (text) => (out += text) }, { write: (text) => (err += text) }),
+    input: async () => input,
+    ports: portsOf(cwd, env, '1.2.3'),
+  });
+  return { code, out, err };
+}

@@ -1,0 +1,99 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { fileSink, openTrail } from '../../src/observe/index.ts';
+import { openEmbeddedQueue } from '../../src/stores/index.ts';
+import { audit } from '../../src/surfaces/cli/audit.ts';
+import { outputTo } from '../../src/surfaces/cli/output.ts';
+import type { Ports } from '../../src/surfaces/cli/ports.ts';
+import { runCommandLine } from '../../src/surfaces/cli/run.ts';
+import { record, temporary } from './records.ts';
+
+/** A closed trail where the default configuration would have it. */
+async function sample(): Promise<string> {
+  const dir = temporary();
+  const trail = await openTrail({
+    path: join(dir, 'data', 'spool'),
+    spoolId: 'gateway',
+    sinks: [fileSink(join(dir, 'data', 'audit'))],
+    queue: openEmbeddedQueue({ attempts: 1, backoff_ms: 5 }),
+    reserve_bytes: 8192,
+  });
+  await trail.end(record('one', { time_ms: Date.now() - 7_200_000 }));
+  await trail.end(record('two', { time_ms: Date.now(), caller: { team: 'sales', user: 'bob' }, ending: 'denied' }));
+  await trail.close();
+  return dir;
+}
+
+async function run(dir: string, ...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const said = { out: '', err: '' };
+  const to = (which: 'out' | 'err') => ({
+    write: (text: string) => {
+      said[which] += text;
+    },
+  });
+  const ports = {
+    loadSettings: async () => ({
+      problems: [],
+      printable: { state: { path: './data' }, audit: { sinks: [{ type: 'file', path: './data/audit' }] } },
+    }),
+  } as unknown as Ports;
+  const world = { env: {}, cwd: dir, out: outputTo(to('out'), to('err')), input: async () => '', ports };
+  const code = await runCommandLine(['audit', ...args], [audit], '0', world);
+  return { code, ...said };
+}
+
+describe('llm-policy audit', () => {
+  test('query shows records as a table and as JSON', async () => {
+    const dir = await sample();
+    const table = await run(dir, 'query');
+    expect(table.code).toBe(0);
+    expect(table.out).toMatch(/TIME +EXCHANGE +TEAM/);
+    expect(table.out).toMatch(/one +research +ann +gpt-4o-mini +allow +complete/);
+    const json = await run(dir, 'query', '--json', '--since', '1h');
+    expect(JSON.parse(json.out)).toMatchObject({
+      records: [{ exchange: 'two', caller: { user: 'bob' }, cost_usd: 0.0000855, ending: 'denied' }],
+    });
+    expect((await run(dir, 'query', '--user', 'ann')).out).toContain('one');
+    expect((await run(dir, 'query', '--team', 'nobody')).out).toBe('No record fits.\n');
+    expect(
+      (await run(dir, 'export')).out
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).exchange),
+    ).toEqual(['one', 'two']);
+  });
+
+  test('verify exits 0 for a trail that holds and 1 for one that does not, with file and line', async () => {
+    const dir = await sample();
+    expect(await run(dir, 'verify')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('2 records; the chain holds.'),
+    });
+    const file = join(dir, 'data', 'audit', `audit-${new Date().toISOString().slice(0, 10)}.jsonl`);
+    writeFileSync(file, readFileSync(file, 'utf8').replace('"ending":"denied"', '"ending":"failed"'));
+    const edited = await run(dir, 'verify');
+    expect(edited).toMatchObject({ code: 1, err: expect.stringContaining(`${file}:2: edited`) });
+    expect(JSON.parse((await run(dir, 'verify', '--json')).out)).toMatchObject({
+      ok: false,
+      problems: [{ kind: 'edited', seq: 2 }],
+    });
+  });
+
+  test('erase makes a user unreadable; the chain holds', async () => {
+    const dir = await sample();
+    expect(await run(dir, 'erase', '--user', 'ann')).toMatchObject({ code: 0 });
+    expect(await run(dir, 'erase', '--user', 'ann')).toMatchObject({ code: 1 });
+    expect((await run(dir, 'query')).out).toMatch(/one +research +\[sealed\]/);
+    expect((await run(dir, 'verify')).code).toBe(0);
+  });
+
+  test('says what was used wrongly (2) and what could not be done (3)', async () => {
+    const dir = await sample();
+    expect(await run(dir)).toMatchObject({ code: 2 });
+    expect(await run(dir, 'query', '--since', 'yesterday')).toMatchObject({ code: 2 });
+    expect(await run(dir, 'query', '--teem', 'x')).toMatchObject({ code: 2, err: expect.stringContaining('--team') });
+    expect(await run(dir, 'verify', './nowhere')).toMatchObject({ code: 3 });
+    expect(await run(dir, 'report')).toMatchObject({ code: 3 });
+  });
+});
