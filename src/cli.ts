@@ -3,8 +3,10 @@ import { readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { portsOf } from './cli/ports.ts';
 import { audit } from './surfaces/cli/audit.ts';
+import { budgets } from './surfaces/cli/budgets.ts';
 import type { Command } from './surfaces/cli/command.ts';
 import { config } from './surfaces/cli/config.ts';
+import { doctor } from './surfaces/cli/doctor.ts';
 import { evaluate, explain } from './surfaces/cli/evaluate.ts';
 import { fmt } from './surfaces/cli/fmt.ts';
 import { keys } from './surfaces/cli/keys.ts';
@@ -30,10 +32,10 @@ const commands: readonly Command[] = [
   unbuilt('bundle', 'Build, sign, verify and inspect bundles'),
   unbuilt('policies', 'Manage the policies of a registry'),
   keys,
-  unbuilt('budgets', 'List, set, reset and reconcile budgets'),
+  budgets,
   audit,
   config,
-  unbuilt('doctor', 'Find out what is wrong with an installation'),
+  doctor,
 ];
 
 function version(): string {

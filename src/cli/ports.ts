@@ -3,13 +3,20 @@ import { compile } from '../policy/index.ts';
 import { CannotRun } from '../surfaces/cli/command.ts';
 import { parseTexts, problemsOf } from '../surfaces/cli/policy-files.ts';
 import type { FileProblem, Ports } from '../surfaces/cli/ports.ts';
+import { budgetPort } from './budget-port.ts';
 import { configLocation } from './config-file.ts';
+import { diagnose } from './diagnose.ts';
 import { keyPort } from './key-port.ts';
 import { serveGateway } from './serve-port.ts';
 
 /** What the command line is handed: the configuration of this machine, and what it leads to. */
 export function portsOf(cwd: string, env: Readonly<Record<string, string | undefined>>, version: string): Ports {
   const load = (file: string | undefined) => loadConfig(configLocation(file, cwd, env));
+  const settled = async (file: string | undefined): Promise<Settings> => {
+    const { settings, problems } = await load(file);
+    if (settings === undefined) throw new CannotRun(problems.map(problemText).join('\n'));
+    return settings;
+  };
   return {
     configSchemaText: publishedSchemaText,
     serve: (file) => serveGateway(configLocation(file, cwd, env), version),
@@ -18,11 +25,9 @@ export function portsOf(cwd: string, env: Readonly<Record<string, string | undef
       if (settings === undefined) return { problems, printable: {} };
       return { problems: policyProblems(settings), printable: printable(settings) };
     },
-    async keys(file) {
-      const { settings, problems } = await load(file);
-      if (settings === undefined) throw new CannotRun(problems.map(problemText).join('\n'));
-      return keyPort(settings);
-    },
+    budgets: async (file) => budgetPort(await settled(file)),
+    diagnose: (file) => diagnose(configLocation(file, cwd, env), policyProblems),
+    keys: async (file) => keyPort(await settled(file)),
   };
 }
 

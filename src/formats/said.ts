@@ -13,6 +13,12 @@ export class Said {
   usageOnly = false;
   passes = false;
 
+  /** The provider refused the gateway's own credentials: its words are not for the client. */
+  get secret(): boolean {
+    const last = this.events.at(-1);
+    return last?.type === 'error' && last.failure.code === 'upstream_auth';
+  }
+
   text(lane: Lane, text: unknown, path: JsonPath): void {
     if (typeof text !== 'string' || text === '') return;
     this.events.push({ type: 'text', lane, text });

@@ -65,6 +65,7 @@ export class SseReplyDecoder implements ReplyDecoder {
     const said = this.#dialect.said(read.value, message.event, data);
     const last = said.events.at(-1)?.type;
     this.#over = last === 'end' || last === 'error';
+    if (said.secret) return WireFrame.bare(nothing, said.events);
     return WireFrame.of(message.raw, said, message.data, this.#dialect.repeats);
   }
 

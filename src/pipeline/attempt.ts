@@ -44,6 +44,8 @@ export class Attempts {
   hold: Hold;
   candidate: Candidate | undefined;
   verdict: Verdict;
+  /** The last refusal of a provider, with the headers it came with: they go on with it, should it become the reply. */
+  refusal: { readonly failure: Failure; readonly headers: Readonly<Record<string, string>> } | undefined;
   /** Milliseconds from the request to the first frame of its reply. */
   firstToken_ms: number | undefined;
   /** What the gateway itself took of that. */
@@ -55,6 +57,7 @@ export class Attempts {
     this.firstToken_ms = undefined;
     this.overhead_ms = undefined;
     this.candidate = undefined;
+    this.refusal = undefined;
   }
 }
 
@@ -165,7 +168,7 @@ function send(
   const { limits } = admitted.pinned;
   return candidate.provider.send({
     path: candidate.provider.requestPath(encoded, candidate),
-    headers: { ...requestHeaders(admitted.arrival.headers, sameFormat), ...encoded.headers },
+    headers: requestHeaders(admitted.arrival.headers, sameFormat, encoded.headers),
     body: encoded.body,
     abort: admitted.abort,
     connect_timeout_ms: limits.connect_timeout_ms,
@@ -186,7 +189,9 @@ async function open(
   const { format, quirks } = candidate.provider;
   const { limits } = admitted.pinned;
   if (reply.status < 200 || reply.status > 299) {
-    throw format.upstreamFailure(reply.status, reply.headers, await wholeBody(reply, errorBodyBytesMax));
+    const failure = format.upstreamFailure(reply.status, reply.headers, await wholeBody(reply, errorBodyBytesMax));
+    attempts.refusal = { failure, headers: reply.headers };
+    throw failure;
   }
   const streamed = admitted.view.stream && (reply.headers['content-type'] ?? '').includes('text/event-stream');
   const usageInjected = streamed && !admitted.view.usageAsked && quirks.streamUsage === 'ask';
@@ -195,6 +200,7 @@ async function open(
   const failure = source.openingFailure();
   if (failure !== undefined) {
     source.abort(failure);
+    attempts.refusal = { failure, headers: reply.headers };
     throw failure;
   }
   return {

@@ -122,7 +122,7 @@ function failed(walk: Walk, progress: Progress, thrown: unknown): Walked {
     failure,
     tail: body,
     status: failure.status,
-    headers: failureHeaders(failure, accepted.requestId),
+    headers: failureHeaders(failure, accepted.requestId, progress.attempts),
     headSent: false,
   };
 }

@@ -60,15 +60,29 @@ export function costUsd(cost: Cost): string {
   return (cost.nusd / 1e9).toFixed(9);
 }
 
-/** Headers of a failure before the first byte. */
-export function failureHeaders(failure: Failure, requestId: string): Headers {
-  const headers: Headers = { 'content-type': 'application/json; charset=utf-8', 'x-request-id': requestId };
+/** Headers of a failure before the first byte: with the provider's own where it is the provider's refusal. */
+export function failureHeaders(failure: Failure, requestId: string, attempts?: Attempts): Headers {
+  const headers: Headers = attempts === undefined ? {} : refusalHeaders(failure, attempts);
+  headers['content-type'] = 'application/json; charset=utf-8';
+  headers['x-request-id'] = requestId;
   if (!failure.retryable) headers['x-should-retry'] = 'false';
   const after = failure.detail.retryAfterSeconds;
   if (after !== undefined) headers['retry-after'] = String(after);
   if (failures[failure.code].fault === 'policy') headers['x-llm-decision'] = 'deny';
   const rule = failure.detail.extra?.rule;
   if (typeof rule === 'string') headers['x-llm-policy'] = rule;
+  return headers;
+}
+
+/** Who was asked, and what it said in headers; nothing of a refusal of our own credentials. */
+function refusalHeaders(failure: Failure, { refusal, candidate, notes }: Attempts): Headers {
+  const headers: Headers =
+    refusal?.failure === failure && failure.code !== 'upstream_auth' ? replyHeaders(refusal.headers) : {};
+  if (candidate !== undefined && notes.length > 0) {
+    headers['x-llm-provider'] = candidate.provider.id;
+    headers['x-llm-model'] = candidate.model;
+    headers['x-llm-attempts'] = String(notes.length);
+  }
   return headers;
 }
 

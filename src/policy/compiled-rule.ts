@@ -1,10 +1,11 @@
 import { policyHash } from './canonical.ts';
-import { branch, compileCondition, leafNode, type Node } from './condition.ts';
+import { branch, compileCondition, type LeafNode, leafNode, leavesOf, type Node } from './condition.ts';
 import type { Obligation } from './decision.ts';
 import { factOf } from './facts.ts';
 import { type Read, reader } from './leaf.ts';
 import type { Action, AuditWish, Effect, Json, OnError, Phase, Policy, Rule, StreamMode } from './policy.ts';
 import { canonicalType, canonicalTypes } from './rails.ts';
+import { type Key, keysOf } from './rule-index.ts';
 import { modeOf, readsRail, type Shape, shapeOf } from './stream-mode.ts';
 import { type Params, placesIn, printed, withParams } from './template.ts';
 import type { FactTree } from './unable.ts';
@@ -31,6 +32,9 @@ export interface CompiledRule {
   readonly readsRail: boolean;
   readonly audit: AuditWish | undefined;
   readonly tags: readonly string[];
+  /** Its comparisons, and those of them an index may go by. */
+  readonly leaves: readonly LeafNode[];
+  readonly keys: readonly Key[];
   readonly shape: Shape;
   readonly mode: StreamMode;
   /** Shared lists for the common case of one match. */
@@ -92,6 +96,8 @@ function compileRule(policy: Policy, rule: Rule): CompiledRule {
     readsRail: readsRail(rule),
     audit: rule.audit,
     tags: Object.freeze([...(rule.tags ?? [])]),
+    leaves: node === undefined ? [] : leavesOf(node),
+    keys: node === undefined ? [] : keysOf(node),
     shape: node === undefined ? { kind: 'constant' } : shapeOf(node, rule.id),
     mode: modeOf(rule),
     refs: Object.freeze([ref]),

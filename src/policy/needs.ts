@@ -1,5 +1,5 @@
 import type { CompiledRule } from './compiled-rule.ts';
-import { type LeafNode, leavesOf } from './condition.ts';
+import type { LeafNode } from './condition.ts';
 import { railOf } from './rails.ts';
 
 /** What a phase's rules read: nothing else has to be computed. */
@@ -22,7 +22,7 @@ export function needsOf(rules: readonly CompiledRule[]): Needs {
   };
   const told: string[] = [];
   for (const rule of rules) {
-    for (const leaf of rule.node === undefined ? [] : leavesOf(rule.node)) {
+    for (const leaf of rule.leaves) {
       facts.add(leaf.fact.name);
       const rail = railOf(leaf.fact.name);
       if (rail !== undefined) want(rail, typesOf(leaf));

@@ -1,10 +1,10 @@
 import type { CompiledRule } from './compiled-rule.ts';
-import { isBranch, leavesOf, type Node } from './condition.ts';
+import { isBranch, type LeafNode, type Node } from './condition.ts';
 import { FALSE, type Outcome, TRUE, UNABLE } from './leaf.ts';
 import { findingsOf, type PatternRef, patternKey, patternsOf } from './pattern.ts';
 import type { Effect, StreamMode } from './policy.ts';
 import { type CompiledProgram, inside, type Program } from './program.ts';
-import { railStreams } from './rails.ts';
+import { railOf, railStreams } from './rails.ts';
 import type { FactTree } from './unable.ts';
 
 /** What a match of a pattern means. */
@@ -36,9 +36,18 @@ export interface ResponsePlan {
 
 const strictness: Readonly<Record<ResponsePlan['mode'], number>> = { none: 0, observe: 1, hold_back: 2, buffer: 3 };
 const effectRank: Readonly<Record<Verdict['effect'], number>> = { deny: 0, redact: 1, note: 2 };
-/** Distinct lists of patterns kept for one program. */
-const keptLists = 256;
-const lists = new WeakMap<CompiledProgram, Map<string, readonly PatternRef[]>>();
+/** Plans, and lists of patterns, kept for one program. */
+const keptMax = 256;
+
+interface Kept {
+  /** The comparisons of the request in response rules: the plan follows from their outcomes alone, unless a reason tells more. */
+  readonly asked: readonly LeafNode[];
+  readonly constant: boolean;
+  readonly plans: Map<string, ResponsePlan>;
+  readonly lists: Map<string, readonly PatternRef[]>;
+}
+
+const kept = new WeakMap<CompiledProgram, Kept>();
 
 /**
  * Evaluates the response rules with the facts of the request, once; what remains are conditions on the reply. `facts`
@@ -50,20 +59,44 @@ const lists = new WeakMap<CompiledProgram, Map<string, readonly PatternRef[]>>()
  */
 export function planResponse(program: Program, facts: FactTree): ResponsePlan {
   const compiled = inside(program);
-  const { rules } = compiled.tables.response;
-  const plan = new Planner();
-  for (const rule of rules) {
-    if (rule.shadow === undefined && rule.policy.metadata.priority < plan.floor) continue;
-    plan.add(rule, remains(rule, facts), facts);
+  const memory = kept.get(compiled) ?? remember(compiled);
+  if (!memory.constant) return makePlan(compiled, facts, memory);
+  let key = '';
+  for (const leaf of memory.asked) key += leaf.test(facts);
+  const known = memory.plans.get(key);
+  if (known !== undefined) return known;
+  const plan = makePlan(compiled, facts, memory);
+  if (memory.plans.size >= keptMax) memory.plans.clear();
+  memory.plans.set(key, plan);
+  return plan;
+}
+
+function remember(program: CompiledProgram): Kept {
+  const { rules } = program.tables.response;
+  const asked = rules.flatMap((rule) => rule.leaves.filter((leaf) => findingsOf(leaf, rule.rule.id) === undefined));
+  const constant = rules.every(
+    (rule) => rule.effect !== 'deny' || rule.reason.facts.every((fact) => railOf(fact) !== undefined),
+  );
+  const memory: Kept = { asked, constant, plans: new Map(), lists: new Map() };
+  kept.set(program, memory);
+  return memory;
+}
+
+function makePlan(program: CompiledProgram, facts: FactTree, memory: Kept): ResponsePlan {
+  const planner = new Planner();
+  for (const rule of program.tables.response.rules) {
+    if (rule.shadow === undefined && rule.policy.metadata.priority < planner.floor) continue;
+    planner.add(rule, remains(rule, facts), facts);
   }
-  const entries = [...plan.entries.values()].sort(
+  const entries = [...planner.entries.values()].sort(
     (a, b) => effectRank[a.verdict.effect] - effectRank[b.verdict.effect],
   );
-  const { patterns, verdicts } = {
-    patterns: entries.map((entry) => entry.pattern),
-    verdicts: entries.map((entry) => entry.verdict),
-  };
-  return { mode: plan.mode, patterns: interned(compiled, patterns), verdicts, bufferBytesMax: compiled.bufferBytesMax };
+  const patterns = interned(
+    memory,
+    entries.map((entry) => entry.pattern),
+  );
+  const verdicts = Object.freeze(entries.map((entry) => Object.freeze(entry.verdict)));
+  return Object.freeze({ mode: planner.mode, patterns, verdicts, bufferBytesMax: program.bufferBytesMax });
 }
 
 /** What is left of a condition: an outcome, or comparisons of the reply. `simple`: any one of those makes it true. */
@@ -161,8 +194,8 @@ class Planner {
 
   /** Searches for what a rule reads, so that the facts of the reply can be told at its end. */
   watch(rule: CompiledRule, open: boolean): void {
-    if (!open || rule.node === undefined) return;
-    const patterns = leavesOf(rule.node).flatMap((leaf): readonly PatternRef[] => {
+    if (!open) return;
+    const patterns = rule.leaves.flatMap((leaf): readonly PatternRef[] => {
       const findings = findingsOf(leaf, rule.rule.id);
       if (typeof findings === 'object') return findings;
       return findings === undefined ? [] : wholeRail(leaf.fact.name);
@@ -211,16 +244,14 @@ function withFinding(facts: FactTree, pattern: PatternRef): FactTree {
   return { ...facts, rails: { [pattern.rail]: found } };
 }
 
-function interned(program: CompiledProgram, patterns: readonly PatternRef[]): readonly PatternRef[] {
-  const known = lists.get(program) ?? new Map<string, readonly PatternRef[]>();
-  lists.set(program, known);
+function interned({ lists }: Kept, patterns: readonly PatternRef[]): readonly PatternRef[] {
   const key = patterns
     .map((pattern) => `${patternKey(pattern)}${pattern.kind === 'rail' ? '' : ` ${pattern.id}`}`)
     .join('\n');
-  const list = known.get(key);
+  const list = lists.get(key);
   if (list !== undefined) return list;
-  if (known.size >= keptLists) known.clear();
-  const kept = Object.freeze([...patterns]);
-  known.set(key, kept);
-  return kept;
+  if (lists.size >= keptMax) lists.clear();
+  const fresh = Object.freeze([...patterns]);
+  lists.set(key, fresh);
+  return fresh;
 }

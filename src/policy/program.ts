@@ -101,7 +101,7 @@ export function compile(policies: readonly Policy[], options: CompileOptions = {
       hash: compiled[i]?.hash ?? '',
     };
   });
-  const id = contentHash(canonicalJson([options.default ?? 'deny', summaries.map((summary) => summary.hash)]));
+  const id = contentHash(`${options.default ?? 'deny'} ${summaries.map((summary) => summary.hash).join(' ')}`);
   return new CompiledProgram(id, Object.freeze(summaries), rules, options);
 }
 

@@ -7,7 +7,8 @@ import { type FactTree, Unable } from './unable.ts';
 /** Positions of rules, ascending. */
 export type Positions = readonly number[];
 
-interface Key {
+/** An equality a rule cannot match without. */
+export interface Key {
   readonly leaf: LeafNode;
   readonly values: readonly unknown[];
 }
@@ -33,10 +34,12 @@ export interface RuleIndex {
 /** Each rule goes under the equality of its top-level `and` that the fewest rules share. */
 export function indexRules(rules: readonly CompiledRule[]): RuleIndex {
   const shared = new Map<string, Map<unknown, number>>();
-  const keys = rules.map((rule) => (rule.node === undefined ? [] : keysOf(rule.node)));
-  for (const { leaf, values } of keys.flat()) {
-    const counts = entry(shared, leaf.fact.name, () => new Map<unknown, number>());
-    for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  const keys = rules.map((rule) => rule.keys);
+  for (const choices of keys) {
+    for (const { leaf, values } of choices) {
+      const counts = entry(shared, leaf.fact.name, () => new Map<unknown, number>());
+      for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+    }
   }
   const crowd = ({ leaf, values }: Key) =>
     values.reduce<number>((sum, value) => sum + (shared.get(leaf.fact.name)?.get(value) ?? 0), 0);
@@ -57,12 +60,13 @@ export function indexRules(rules: readonly CompiledRule[]): RuleIndex {
       all: [],
     }));
     field.all.push(position);
-    for (const value of new Set(best.values)) entry(field.byValue, value, () => []).push(position);
+    for (const value of best.values) entry(field.byValue, value, () => []).push(position);
   }
   return { always, fields: [...fields.values()] };
 }
 
-function keysOf(node: Node): readonly Key[] {
+/** The equalities of a condition's top-level `and`. */
+export function keysOf(node: Node): readonly Key[] {
   const leaves = isBranch(node) ? (node.operator === 'and' ? node.children : []) : [node];
   return leaves.flatMap((leaf): Key[] => {
     if (isBranch(leaf)) return leaf.operator === 'and' ? [...keysOf(leaf)] : [];
@@ -73,7 +77,7 @@ function keysOf(node: Node): readonly Key[] {
       leaf.fact.type === 'any';
     if (!scalar) return [];
     if (leaf.operator === 'eq') return [{ leaf, values: [leaf.value] }];
-    return leaf.operator === 'in' && Array.isArray(leaf.value) ? [{ leaf, values: leaf.value }] : [];
+    return leaf.operator === 'in' && Array.isArray(leaf.value) ? [{ leaf, values: [...new Set(leaf.value)] }] : [];
   });
 }
 

@@ -27,7 +27,7 @@ export function patternRail(name: string, nextAnchor: NextAnchor): Rail {
   const machines = new Map<string, Machine>();
 
   const machineFor = (wanted: readonly string[] | undefined): Machine => {
-    const key = wanted === undefined ? '' : [...new Set(wanted)].sort().join();
+    const key = wanted === undefined ? '*' : [...new Set(wanted)].sort().join();
     let machine = machines.get(key);
     if (machine === undefined) {
       if (machines.size >= machinesMax) machines.clear();

@@ -119,7 +119,7 @@ describe('the JSON scanner', () => {
   });
 
   test('finds keys that are spelled with escapes, and nothing where there is nothing', () => {
-    const bytes = Buffer.from('{"mod\\u0065l" : "x", "long": "' + 'y\\"'.repeat(100) + '\\\\", "z": 1}');
+    const bytes = Buffer.from(`{"mod\\u0065l" : "x", "long": "${'y\\"'.repeat(100)}\\\\", "z": 1}`);
     const [model, long, z, none, deeper] = findSpans(bytes, [['model'], ['long'], ['z'], ['none'], ['z', 'a']]);
     expect(bytes.toString('utf8', model!.start, model!.end)).toBe('"x"');
     expect(JSON.parse(bytes.toString('utf8', long!.start, long!.end))).toBe(`${'y"'.repeat(100)}\\`);

@@ -326,4 +326,28 @@ describe('what the guard does and what the record says', () => {
       { numRuns: 500 },
     );
   });
+
+  it('a plan is the same whatever the program was asked before', () => {
+    fc.assert(
+      fc.property(program, fc.array(requests, { minLength: 2, maxLength: 5 }), (compiled, asked) => {
+        const warm = asked.map((facts) => planResponse(compiled, facts));
+        for (const [i, facts] of asked.entries()) {
+          expect(planResponse(compiled, facts)).toBe(warm[i]);
+          for (const [j, other] of asked.entries())
+            if (JSON.stringify(facts) === JSON.stringify(other)) expect(warm[j]).toEqual(warm[i]);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('a reason that tells of the request is told anew each time', () => {
+    const reason = 'no secrets for $' + '{team.tier}';
+    const compiled = compile(one({ condition: is('rails.secrets.found', true), action: { decision: 'deny', reason } }));
+    for (const tier of ['free', 'pro']) {
+      expect(planResponse(compiled, { team: { tier } }).verdicts).toMatchObject([
+        { effect: 'deny', reason: `no secrets for ${tier}` },
+      ]);
+    }
+  });
 });

@@ -284,9 +284,10 @@ export function plainFrame(body: Buffer): Frame {
   if (!read.ok || !isObject(read.value)) {
     const why = read.ok ? 'it is no object' : read.problem;
     const failure = new Failure('upstream_error', `The provider sent a reply that cannot be read: ${why}.`);
-    return WireFrame.bare(body, [{ type: 'error', failure }]);
+    return WireFrame.bare(Buffer.alloc(0), [{ type: 'error', failure }]);
   }
   const said = new MessageReading().whole(read.value, body);
+  if (said.secret) return WireFrame.bare(Buffer.alloc(0), said.events);
   return WireFrame.of(body, said, [{ start: 0, end: body.length }], repeats);
 }
 

@@ -121,7 +121,7 @@ export class ReplyReading {
       said.wholes(this.#lanes, 0, value, [], noText);
       return said;
     }
-    const failed = isObject(value.error) || typeof value.error === 'string' || value.object === 'error';
+    const failed = isError(value.error) || value.object === 'error';
     const choices = Array.isArray(value.choices) ? value.choices : [];
     // A report on the prompt may come first, without choices and without an id: nothing has begun yet.
     if (!failed && (choices.length > 0 || value.id)) this.#start(value, said);
@@ -182,14 +182,14 @@ export class ReplyReading {
 
   /** A `delta` or a `message`: they carry their text in the same members. */
   #message(message: JsonObject, path: JsonPath, choice: number, said: Said): void {
+    // It came before the answer, wherever its member stands: other formats tell the two in order.
+    if (message.reasoning_content || message.reasoning) this.#reasoning(message, path, choice, said);
     for (const key in message) {
       const value = message[key];
       if (value === null || value === '') continue;
       const at = [...path, key];
       if (key === 'content') this.#content(value, at, choice, said);
       else if (key === 'refusal') this.#say(said, choice, 'refusal', 0, value, at);
-      else if (key === 'reasoning_content') this.#say(said, choice, 'reasoning', 0, value, at);
-      else if (key === 'reasoning') this.#reasoning(message, at, choice, said);
       else if (key === 'tool_calls' && Array.isArray(value)) this.#toolCalls(value, at, choice, said);
       else if (key === 'function_call' && isObject(value)) this.#functionCall(value, at, choice, said);
       else if (key === 'audio') said.fragments(this.#lanes, choice, value, at, audioKeys);
@@ -211,12 +211,15 @@ export class ReplyReading {
     }
   }
 
-  /** The other name of `reasoning_content`; where both are given, they say the same. */
+  /** Under either of its two names; where both are given, they say the same. */
   #reasoning(message: JsonObject, path: JsonPath, choice: number, said: Said): void {
-    const twice = typeof message.reasoning_content === 'string' && message.reasoning_content !== '';
-    const value = message.reasoning;
-    if (typeof value === 'string' && !twice) this.#say(said, choice, 'reasoning', 0, value, path);
-    else said.fragments(this.#lanes, choice, value, path, noText);
+    const { reasoning_content: content, reasoning } = message;
+    const named = typeof content === 'string' && content !== '';
+    if (named) this.#say(said, choice, 'reasoning', 0, content, [...path, 'reasoning_content']);
+    else said.fragments(this.#lanes, choice, content, [...path, 'reasoning_content'], noText);
+    if (typeof reasoning === 'string' && !named) {
+      this.#say(said, choice, 'reasoning', 0, reasoning, [...path, 'reasoning']);
+    } else said.fragments(this.#lanes, choice, reasoning, [...path, 'reasoning'], noText);
   }
 
   #toolCalls(calls: readonly unknown[], path: JsonPath, choice: number, said: Said): void {
@@ -296,6 +299,11 @@ export class ReplyReading {
   }
 }
 
+/** An error that says something: some providers send the member with null or nothing in it. */
+function isError(error: unknown): boolean {
+  return isObject(error) ? Object.keys(error).length > 0 : typeof error === 'string' && error !== '';
+}
+
 function dropFinishes(events: ReplyEvent[]): void {
   const rest = events.filter((event) => event.type !== 'finish');
   events.splice(0, events.length, ...rest);
@@ -363,7 +371,7 @@ export function plainFrame(body: Buffer): Frame {
   if (!read.ok || !isObject(read.value)) {
     const why = read.ok ? 'it is no object' : read.problem;
     const failure = new Failure('upstream_error', `The provider sent a reply that cannot be read: ${why}.`);
-    return WireFrame.bare(body, [{ type: 'error', failure }]);
+    return WireFrame.bare(Buffer.alloc(0), [{ type: 'error', failure }]);
   }
   const reading = new ReplyReading();
   const said = reading.said(read.value, body, false);
@@ -371,6 +379,7 @@ export function plainFrame(body: Buffer): Frame {
     if (Array.isArray(read.value.choices)) closeLanes(said);
     else said.events.push(noReply());
   }
+  if (said.secret) return WireFrame.bare(Buffer.alloc(0), said.events);
   return WireFrame.of(body, said, [{ start: 0, end: body.length }], repeats);
 }
 

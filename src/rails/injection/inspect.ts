@@ -23,7 +23,7 @@ export interface Inspection {
   readonly hidden: Hidden[];
   /** Work done: characters read and slots visited. */
   steps: number;
-  /** More disguises were nested or mixed than are looked through. */
+  /** There was more to look through than is allowed. */
   exhausted: boolean;
 }
 
@@ -55,6 +55,7 @@ function knows(hash: number): boolean {
 
 interface Read {
   readonly ciphers: number;
+  readonly count: number;
   readonly leetish: number;
   readonly single: number;
 }
@@ -88,17 +89,16 @@ function read(text: string, map: Int32Array | undefined, view: string, how: How,
       how: folds,
     });
   }
-  return { ciphers: hits.ciphers, leetish: tokens.leetish, single: tokens.single };
+  return { ciphers: hits.ciphers, count: tokens.count, leetish: tokens.leetish, single: tokens.single };
 }
 
-function* inspectView(
-  view: View,
-  depth: number,
-  how: How,
-  into: Inspection,
-  budget: { views: number },
-): Generator<void> {
-  if (budget.views-- <= 0) {
+interface Budget {
+  views: number;
+  readonly steps: number;
+}
+
+function* inspectView(view: View, depth: number, how: How, into: Inspection, budget: Budget): Generator<void> {
+  if (budget.views-- <= 0 || into.steps > budget.steps) {
     into.exhausted = true;
     return;
   }
@@ -113,15 +113,14 @@ function* inspectText(
   depth: number,
   how: How,
   into: Inspection,
-  budget: { views: number },
+  budget: Budget,
 ): Generator<void> {
   const words = read(text, map, name, how, into);
   if (depth >= depth_max) return;
   const seen: Signs = signsOf(text);
   into.steps += text.length;
   if (name !== 'leet' && name !== 'letters_apart') {
-    const wordSigns = { ciphers: words.ciphers, leetish: words.leetish, single: words.single };
-    for (const view of letterViews(text, map, seen, wordSigns, knows, into)) {
+    for (const view of letterViews(text, map, seen, words, knows, into)) {
       into.steps += text.length;
       if (view !== undefined) yield* inspectView(view, depth_max, how, into, budget);
     }
@@ -142,10 +141,10 @@ function* inspectText(
 
 /**
  * Reads a piece of text in every way its signs call for. Yields between readings, so a caller may let others run; the
- * scratch memory is free at each yield.
+ * scratch memory is free at each yield. Past `steps_max` no further view is opened and the inspection is `exhausted`.
  */
-export function* inspect(text: string, how: How): Generator<void, Inspection> {
+export function* inspect(text: string, how: How, steps_max = Number.POSITIVE_INFINITY): Generator<void, Inspection> {
   const into: Inspection = { readings: [], hidden: [], steps: 0, exhausted: false };
-  yield* inspectText(text, undefined, 'plain', 0, how, into, { views: views_max });
+  yield* inspectText(text, undefined, 'plain', 0, how, into, { views: views_max, steps: steps_max });
   return into;
 }

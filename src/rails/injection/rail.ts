@@ -15,7 +15,7 @@ export const passage_units_max = 8_388_608;
  * Steps (characters read, slots visited) `measure` may take before it is `unable`: about 20 ms. Ordinary prose takes
  * three to four steps a character; only text made to be slow, or several megabytes, comes here.
  */
-export const measure_steps_max = 1_500_000;
+export const measure_steps_max = 800_000;
 /** The same for `measureSlices`, which lets others run in between. */
 export const slices_steps_max = 400_000_000;
 /** Most findings told of one passage. */
@@ -130,10 +130,11 @@ function* measuring(
   let steps = 0;
   for (const { from, to } of chunksOf(text)) {
     const whole = from === 0 && to === text.length;
-    const inspection = yield* inspect(whole ? text : text.slice(from, to), scope.how);
+    const inspection = yield* inspect(whole ? text : text.slice(from, to), scope.how, steps_max - steps);
     steps += inspection.steps;
     collect(inspection, scope, from, penalty, findings);
-    if (inspection.exhausted) return { outcome: 'unable', reason: 'too many disguises in one another to look through' };
+    if (inspection.exhausted)
+      return { outcome: 'unable', reason: 'reading the passage takes more work than is allowed' };
     if (to < text.length && steps > steps_max)
       return { outcome: 'unable', reason: 'reading the passage takes more work than is allowed' };
     if (to < text.length) yield;

@@ -39,9 +39,13 @@ const model_share = 1;
 const model_least = -1;
 const model_most = 4.2;
 
+/** Words from which the model is fully heard: a short sentence has too few features, and short attacks are the rules' part. */
+const words_sure = 60;
+
 /** What the n-gram model adds to the rules' log-odds; without `doubts` it only adds. */
-export function modelWeight(opinion: Pick<Opinion, 'logOdds'>, doubts: boolean): number {
-  return Math.max(doubts ? model_least : 0, Math.min(model_most, model_share * opinion.logOdds));
+export function modelWeight(opinion: Pick<Opinion, 'logOdds' | 'from' | 'to'>, doubts: boolean): number {
+  const sure = Math.min(1, (opinion.to - opinion.from) / words_sure);
+  return sure * Math.max(doubts ? model_least : 0, Math.min(model_most, model_share * opinion.logOdds));
 }
 
 /** The last two windows a rule was counted in; scratch. */

@@ -3,7 +3,14 @@ import type { Passage } from '../../exchange/index.ts';
 /** How ready the rail is to speak; `smuggling` looks for hidden characters alone. */
 export type InjectionProfile = 'strict' | 'balanced' | 'quiet' | 'smuggling';
 
-/** Lowest score that is reported, by profile. */
+/**
+ * Lowest score that is reported, by profile. Measured with `bench/injection.mjs` on public sets, none of which the rules
+ * quote (2026-11-21): at `balanced` at least 99 % of each benign set is not flagged (role prompts 99.4, security questions
+ * 100, instructions 100, code 99.9) and 96 % of jailbreaks in the wild are; of texts the model was not trained on, 79 % of
+ * other jailbreaks from the wild and 70 % where no text of that origin was seen, with at most 2.4 % of role prompts of an
+ * origin never seen. At `strict` at least 97 % of the same benign sets are not flagged. `quiet` asks for two independent
+ * signs or one that leaves no doubt.
+ */
 export const injectionThresholds = { strict: 0.35, balanced: 0.5, quiet: 0.85 } as const;
 
 /**

@@ -244,6 +244,12 @@ export class Cursor {
     this.#limit = earliest + heldMax;
   }
 
+  /** Withholds the primitive being read, up to `at`. */
+  withholdWhole(at: number): void {
+    const definition = this.machine.definitions[0];
+    if (definition !== undefined) this.list.add(this.whole, at, definition, true);
+  }
+
   /** The text (or the scalar) ends at `at`: what waited for what follows is answered. */
   finish(at: number): void {
     const action = this.machine.action(this.#state, this.machine.edge);

@@ -1,5 +1,5 @@
 import type { LaneMatcher, Span } from '../../exchange/index.ts';
-import { Cursor, type MatchListener } from './cursor.ts';
+import { Cursor, heldMax, type MatchListener } from './cursor.ts';
 import { folded } from './fold.ts';
 import { escapedUnit, hexValue, unescaped } from './json-escapes.ts';
 import type { Machine } from './machine.ts';
@@ -139,6 +139,8 @@ export class JsonLane implements LaneMatcher {
   #inPrimitive(unit: number, at: number, belongs: boolean): boolean {
     if (belongs) {
       this.#wordAt += 1;
+      // A number that may match at any length must not wait for ever: over the cap it is withheld unproven.
+      if (at - this.#cursor.whole === heldMax && this.#cursor.mayMatchInNumber) this.#cursor.withholdWhole(at);
       this.#cursor.keep(unit, at);
       this.#reader.unit(unit, at, at + 1);
       return true;

@@ -13,12 +13,13 @@ import { HoldGone, LedgerUnavailable } from '../ledger.ts';
 import { rateOfKey } from '../rate-key.ts';
 import { checkAmendment, checkId, checkLimits, checkReserve, checkSettlement } from '../validate.ts';
 import { type Admission, admit, admitMore, budgetOf, budgetState, held, rateState } from './admission.ts';
-import { entriesOf, rebuild } from './history.ts';
+import { entriesOf } from './history.ts';
 import type { EmbeddedLedger } from './index.ts';
 import type { Journal } from './journal.ts';
 import { Organization } from './organization.ts';
+import { reconcile } from './reconcile.ts';
 import { type Scribe, touched } from './records.ts';
-import { amountIn, type Counter, type Hold, openHold, reviveHold, spendHold, undoHold, widenHold } from './state.ts';
+import { type Hold, openHold, reviveHold, spendHold, undoHold, widenHold } from './state.ts';
 
 export interface Parts {
   readonly directory: string;
@@ -233,33 +234,8 @@ export class Embedded implements EmbeddedLedger {
   }
 
   async reconcile(organization: string, options: { readonly repair: boolean }) {
-    const { journal, scribe, directory } = this.#parts;
     this.#mustBeOpen();
-    // Sums, holds and the journal's length are of one moment: nothing is awaited between them.
-    const position = journal.position();
-    const org = this.#organization(organization);
-    const sums = [...org.counters.values()].map((counter) => ({ counter, before: sumsOf(counter) }));
-    const holding = new Map<Counter, number>();
-    for (const hold of org.holds.values()) {
-      if (hold.provisional) continue;
-      for (const one of hold.counters) holding.set(one, (holding.get(one) ?? 0) + amountIn(one.unit, hold));
-    }
-    const rebuilt = await rebuild(directory, position, organization);
-    const differences: { key: string; counted: number; rebuilt: number }[] = [];
-    for (const { counter, before } of sums) {
-      const { key } = counter;
-      const real = { ...(rebuilt.get(key) ?? { spent: 0, requests: 0, tokens: 0 }), held: holding.get(counter) ?? 0 };
-      if (before.spent !== real.spent) differences.push({ key, counted: before.spent, rebuilt: real.spent });
-      if (before.held !== real.held) {
-        differences.push({ key: `${key}#held`, counted: before.held, rebuilt: real.held });
-      }
-      const off = names.some((name) => before[name] !== real[name]);
-      if (!options.repair || !off || counter.dropped) continue;
-      // What happened meanwhile stays: only the difference is put right.
-      for (const name of names) counter[name] += real[name] - before[name];
-      scribe.sums(org, counter);
-    }
-    return journal.commit(differences);
+    return reconcile(this.#parts, this.#organization(organization), options.repair);
   }
 
   async close(): Promise<void> {
@@ -319,9 +295,3 @@ export class Embedded implements EmbeddedLedger {
 function states(hold: Hold) {
   return hold.counters.map((counter) => budgetState(budgetOf(counter), counter));
 }
-
-function sumsOf({ spent, held, requests, tokens }: Counter) {
-  return { spent, held, requests, tokens };
-}
-
-const names = ['spent', 'held', 'requests', 'tokens'] as const;

@@ -84,11 +84,14 @@ export function amended(answer: Answer, known: (key: string) => Budget | undefin
   return { outcome: 'held', budgets, rates };
 }
 
-/** What `settle` answers. */
-export function settled(answer: Answer, known: (key: string) => Budget | undefined): BudgetState[] {
+/** What `settle` answers; `brief` where the script was told that we know the limits ourselves. */
+export function settled(answer: Answer, known: (key: string) => Budget | undefined, brief: boolean): BudgetState[] {
   const reader = new Reader(answer, 2);
   const budgets: BudgetState[] = [];
-  while (reader.more) budgets.push(nextState(reader, known));
+  while (reader.more) {
+    if (brief) budgets.push(stateOf(reader.word(), reader.number(), reader.number(), 0, false, known));
+    else budgets.push(nextState(reader, known));
+  }
   return budgets;
 }
 

@@ -102,8 +102,9 @@ export class RemoteLedger implements RedisLedger {
     // Held by us and not known there: the store lost it. What it cost is counted all the same, unless so much time has
     // passed since it was first sent that it may have been settled then and forgotten.
     const fresh = Date.now() - message.at_ms < remembered_ms / 2;
-    if (codeOf(answer) === 2 && mine !== undefined && fresh) answer = await this.#recover(base, id, mine.budgets, args);
-    const budgets = settled(answer, (key) => mine?.budgets.get(key)?.budget);
+    const lost = codeOf(answer) === 2 && mine !== undefined && fresh;
+    if (lost) answer = await this.#recover(base, id, mine.budgets, args);
+    const budgets = settled(answer, (key) => mine?.budgets.get(key)?.budget, mine !== undefined && !lost);
     this.#mine.delete(nameOf(organization, id));
     return { outcome: codeOf(answer) === 0 ? 'settled' : codeOf(answer) === 1 ? 'repeated' : 'unknown', budgets };
   }

@@ -68,11 +68,14 @@ export function keysOf(plan: Plan, base: string, hold: string): string[] {
 
 export function argsOf(plan: Plan, base: string, not_after_ms: number): (string | number)[] {
   const { budgets, rates, from_ms, to_ms } = plan;
-  const args: (string | number)[] = [base, budgets.length, rates.length, from_ms, to_ms, not_after_ms];
+  let codes = '';
+  let expiries = '';
   for (const { budget, expires_ms } of budgets) {
-    const letter = letters[budget.unit];
-    args.push(budget.hard ? letter.toUpperCase() : letter, budget.limit, expires_ms);
+    codes += budget.hard ? letters[budget.unit].toUpperCase() : letters[budget.unit];
+    expiries += `${expires_ms} `;
   }
+  const args: (string | number)[] = [base, codes, rates.length, from_ms, to_ms, not_after_ms, expiries];
+  for (const { budget } of budgets) args.push(budget.limit);
   for (const { rate } of rates) {
     const { slot_ms, count } = slotting(Math.max(1, rate.window_ms));
     args.push(letters[rate.unit], rate.limit, slot_ms, count);

@@ -1,11 +1,12 @@
 import { script } from './line.ts';
+import { amend } from './lua/amend.ts';
 import * as upkeep from './lua/upkeep.ts';
 import * as verbs from './lua/verbs.ts';
 
 /** Every script, with its digest. */
 export const scripts = {
   reserve: script(verbs.reserve),
-  amend: script(verbs.amend),
+  amend: script(amend),
   settle: script(verbs.settle),
   release: script(verbs.release),
   read: script(verbs.read),

@@ -58,6 +58,39 @@ export interface KeyPort {
   rotate(id: string, grace_seconds: number): Promise<NewKeyRow>;
 }
 
+/** A counter as people see it, amounts in dollars. */
+export interface BudgetRow {
+  readonly organization: string;
+  /** `budget:team:research:day:2026-11-21`. */
+  readonly key: string;
+  readonly limit_usd: number;
+  readonly spent_usd: number;
+  readonly held_usd: number;
+  readonly requests: number;
+  readonly tokens: number;
+}
+
+/** A counter that does not agree with the entries; amounts in its own unit. */
+export interface DriftRow {
+  readonly organization: string;
+  readonly key: string;
+  readonly counted: number;
+  readonly rebuilt: number;
+}
+
+export interface BudgetPort {
+  list(organization: string | undefined): Promise<readonly BudgetRow[]>;
+  reconcile(organization: string | undefined, repair: boolean): Promise<readonly DriftRow[]>;
+}
+
+/** What was looked at, and how it is. */
+export interface Check {
+  readonly what: string;
+  readonly state: 'fine' | 'note' | 'wrong';
+  readonly detail: string;
+  readonly advice?: string;
+}
+
 /** A gateway that serves, and what to tell whoever started it. */
 export interface RunningGateway {
   readonly version: string;
@@ -85,6 +118,10 @@ export interface Ports {
   serve(file: string | undefined): Promise<RunningGateway>;
   /** The JSON Schema of the configuration. */
   configSchemaText(): string;
+  /** Budgets, through the running gateway or from the data. Rejects with `CannotRun` like `keys`. */
+  budgets(file: string | undefined): Promise<BudgetPort>;
+  /** Everything a gateway stands on, looked at. */
+  diagnose(file: string | undefined): Promise<readonly Check[]>;
   /** The keys of the configured data directory. Rejects with `CannotRun` when the configuration has problems. */
   keys(file: string | undefined): Promise<KeyPort>;
 }

@@ -27,7 +27,7 @@ export const instructionRules: readonly Rule[] = [
     weight: 5,
     patterns: [
       '@override _2 [your|ur|its|openai|openais|chatgpt|the system|the developer|system|developer] _2 @orders',
-      '@override _1 [all|any|every] _3 @orders _6 [you|your]',
+      '@override _1 [all|any|every] _3 @orders _2 [you were|you have been|you have|you received|you are|youre|you got|you follow|you must|you know|your]',
       '@override [your|all your|all of your] _3 [programming|training|safety|alignment|restrictions|limitations|ethics]',
       '[instructions|rules|guidelines|directives] _3 [no longer apply|do not apply|dont apply|are void|are null and void|are now void|are cancelled|are overridden|are superseded|no longer valid|are obsolete]',
       '^ [new|updated|revised|actual|real|true] [instructions|instruction|directive|task|objective|goal] [follow|are|is|as follows]',
@@ -117,7 +117,12 @@ export const instructionRules: readonly Rule[] = [
     type: 'reveal_prompt',
     weight: 4,
     patterns: [
-      '^@reveal _4 [your|all your|the] _2 @your_orders _3 [verbatim|word for word|exactly|in full|above|you were given|you received|you have been given|you got|at the beginning|at the start|to me|given to you|initially|originally]',
+      '^@reveal _4 [your|all your] _2 @your_orders _3 [verbatim|word for word|exactly|in full|above|you were given|you received|you have been given|you got|at the beginning|at the start|to me|given to you|initially|originally]',
+      '^@reveal _4 the _2 @your_orders _3 [verbatim|word for word|you were given|you received|you have been given|you got|given to you|at the start of this|at the beginning of this]',
+      '[your|own] _1 @your_secrets _6 [verbatim|word for word|show|reveal|print|in full]',
+      '^@reveal _4 your _2 @your_secrets',
+      '^@reveal _2 [system configuration|system context] _3 [prompt|initial prompt|instructions]',
+      '[administrator|admin|developer|maintenance] [override|mode] _3 [display|show|print|reveal|output]',
       '[what|which] _4 [you|your] _3 [told|instructed|programmed|configured|given|instructions] _4 [before|beginning|start|initially|originally|conversation|not to|secret]',
       '[what|which] [are|were|is|was] your [exact|initial|original|full|first|current|specific|actual|hidden|secret|starting|complete] _1 @your_orders',
       '[what|which] [instructions|rules|guidelines|directives|prompt|prompts] _2 [were you|have you been|are you|did you] _1 [given|following|under|receive|told|told to follow]',
@@ -128,7 +133,8 @@ export const instructionRules: readonly Rule[] = [
     type: 'reveal_prompt',
     weight: 4,
     patterns: [
-      '^[repeat|print|output|show|display|copy|write|recite|return|echo|reveal|translate|encode|summarize|reproduce|tell me|give me] _3 [text|words|everything|content|message|messages|all|conversation|instructions|sentences|lines|phrases|prompt|prompts] _2 [above|before this|preceding|prior to this|you were given|given to you|that came before|so far|at the top|in your context|in your context window|you have been given|you received]',
+      '^[repeat|print|output|copy|recite|echo|reveal|reproduce|encode] _3 [text|words|everything|message|messages|all|conversation|instructions|sentences|prompt|prompts] _2 [above|before this|preceding|prior to this|that came before|so far|at the top]',
+      '^[repeat|print|output|show|display|copy|write|recite|return|echo|reveal|translate|encode|summarize|reproduce|tell me|give me] _3 [text|words|everything|content|message|messages|instructions|prompt|prompts] _2 [you were given|given to you|in your context|in your context window|you have been given|you received]',
       '^[repeat|print|output|recite|echo|copy|reproduce|show me] _2 [above|preceding] [text|message|messages|instructions|prompt|words|content|conversation|sentences]',
       '[text|words|instructions|message] you were [given|told|shown] _4 [initially|at first|first|before|originally|at the start|in the beginning|and show]',
       '[everything|text|words|instructions|message|prompt] [above|before this] _3 [verbatim|word for word|in full|code block|exactly|txt code block|starting with]',

@@ -10,7 +10,7 @@ export const personaRules: readonly Rule[] = [
       '[do anything now|dan mode|developer mode enabled|developer mode output|jailbreak mode|dev mode enabled|god mode enabled|evil confidant|always intelligent and machiavellian|antigpt|anti gpt|opposite mode|unfiltered mode|unrestricted mode|evil mode|sudo mode|freedom mode|chaos mode|no limits mode|uncensored mode|jailbroken mode]',
       '[do|does|doing|say] anything now',
       '@be _3 [dan|stan|dude|aim|ucar|mongo tom|evilbot|evil bot|betterdan|sydan|jailbot|jedi mindtrick|devmode|badgpt|basedgpt|based gpt|darkgpt|dark gpt|freegpt|chadgpt|truegpt|rudegpt|evilgpt|evil gpt|fraudgpt|wormgpt|superdan|khajiit|hackgpt|devgpt|opengpt|alphabreak|nraf|omega|yool nane|m78|shadowgpt|tyrone|anarchy]',
-      '[dan|stan|dude|antigpt|evilgpt|betterdan] [can|will|has|is|does|says|mode|would|must]',
+      '[antigpt|evilgpt|betterdan|badgpt|chadgpt|truegpt|rudegpt] [can|will|has|is|does|says|mode|would|must]',
       'stands for _2 [do anything|strive to avoid norms|do everything|always intelligent|anything now|do anything else]',
       '[enable|activate|enter|simulate|turn on|switch to|engage|with|in] _1 [developer mode|dan mode|jailbreak mode|god mode|debug mode|unrestricted mode|maintenance mode|sudo mode|dev mode|admin mode|root mode|opposite mode|evil mode]',
     ],
@@ -43,7 +43,8 @@ export const personaRules: readonly Rule[] = [
     weight: 2.2,
     patterns: [
       '[not|no longer|isnt|arent|never|wont|doesnt|dont] _1 [bound|restricted|limited|constrained|governed|confined|abide|obliged|obligated|adhere|subject|follow|obey|tied|care about|comply with] _4 @limits',
-      '[bypass|ignore|ignoring|ignores|disregard|disregarding|violate|violates|violating|circumvent|defy|bypasses|bypassing] _4 @limits',
+      '[bypass|violate|violates|violating|circumvent|defy|bypasses|bypassing] _4 @limits',
+      '[ignore|ignoring|ignores|disregard|disregarding|disregards] _4 @soft_limits',
       '@no _4 [ethics|morals|morality|ethical|moral|legality|openai|openais|content policy|content policies|law|laws]',
       '[rules|restrictions|limitations|policies|guidelines|filters] _2 [set|imposed|placed|given|made|created|enforced] _2 [by|on|upon|for] _2 @bot',
       '[regardless of|without regard for|without regard to|no matter how|irrespective of|even if it is|even when it is|even if they are|even if its|whether or not|no matter] _6 [legal|legality|illegal|ethical|unethical|moral|morality|immoral|harmful|dangerous|consequences|offensive|safety|inappropriate]',

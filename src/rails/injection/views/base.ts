@@ -165,34 +165,50 @@ function ascii85(text: string, from: number, to: number): string | undefined {
   return textOf(bytes.subarray(0, length));
 }
 
-/** Lines of uuencoding: a length, then six bits a character from the space on. */
+/** How many bytes a line of uuencoding holds, or 0 where the line is none. */
+function uuSize(text: string, from: number, to: number): number {
+  const size = (text.charCodeAt(from) - 0x20) & 0x3f;
+  const room = to - from - 1;
+  return size > 0 && room >= Math.ceil((size * 8) / 6) && room <= Math.ceil(size / 3) * 4 + 2 ? size : 0;
+}
+
+/** Runs of lines of uuencoding: a length, then six bits a character from the space on. */
 export function decodeUu(text: string, before?: Int32Array): View | undefined {
   const writer = new ViewWriter();
+  const bytes = new Uint8Array(text.length);
   let copied = 0;
   for (let from = 0; from < text.length; ) {
-    const newline = text.indexOf('\n', from);
-    const to = newline === -1 ? text.length : newline;
-    const size = (text.charCodeAt(from) - 0x20) & 0x3f;
-    const digitsNeeded = Math.ceil(size / 3) * 4;
-    if (size >= 6 && to - from - 1 >= Math.ceil((size * 8) / 6) && to - from - 1 <= digitsNeeded + 2) {
-      const bytes = new Uint8Array(digitsNeeded);
+    let length = 0;
+    let to = from;
+    for (let line = from; line < text.length; ) {
+      const newline = text.indexOf('\n', line);
+      const end = newline === -1 ? text.length : newline;
+      const size = uuSize(text, line, end);
+      if (size === 0) {
+        to = line === from ? end + 1 : line;
+        break;
+      }
       let held = 0;
-      for (let i = 0, length = 0; i < digitsNeeded; i++) {
-        const code = from + 1 + i < to ? text.charCodeAt(from + 1 + i) : 0x20;
-        held = ((held << 6) | ((code - 0x20) & 0x3f)) & 0xffffff;
-        if (i % 4 !== 3) continue;
-        bytes[length++] = held >> 16;
-        bytes[length++] = (held >> 8) & 0xff;
-        bytes[length++] = held & 0xff;
+      let bits = 0;
+      for (let i = 0, got = 0; got < size; i++) {
+        const code = line + 1 + i < end ? text.charCodeAt(line + 1 + i) : 0x20;
+        held = ((held << 6) | ((code - 0x20) & 0x3f)) & 0xffff;
+        bits += 6;
+        if (bits < 8) continue;
+        bits -= 8;
+        bytes[length++] = (held >> bits) & 0xff;
+        got++;
       }
-      const decoded = textOf(bytes.subarray(0, size));
-      if (decoded !== undefined) {
-        writer.copy(text, copied, from);
-        writer.decoded(decoded, from, to);
-        copied = Math.min(to + 1, text.length);
-      }
+      line = end + 1;
+      to = line;
     }
-    from = to + 1;
+    const decoded = length >= 6 ? textOf(bytes.subarray(0, length)) : undefined;
+    if (decoded !== undefined) {
+      writer.copy(text, copied, from);
+      copied = Math.min(to, text.length);
+      writer.decoded(`\n${decoded}\n`, from, copied);
+    }
+    from = to;
   }
   if (!writer.changed) return undefined;
   writer.copy(text, copied, text.length);

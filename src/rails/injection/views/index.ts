@@ -178,6 +178,7 @@ export function* encodedViews(text: string, map: Int32Array | undefined, seen: S
 /** What reading the words told: what `lettersViews` goes by. */
 export interface WordSigns {
   readonly ciphers: number;
+  readonly count: number;
   readonly leetish: number;
   readonly single: number;
 }
@@ -191,7 +192,7 @@ export function* letterViews(
   knows: (hash: number) => boolean,
   work: { steps: number },
 ): Generator<View | undefined> {
-  if (words.leetish > 1) yield unleet(normalise(text, map), knows);
+  if (words.leetish > 1) yield unleet(normalise(text, map), words.leetish * 2 >= words.count, knows);
   if (words.single >= 4 || seen.longestLower >= 19) {
     work.steps += text.length * segmenting_steps;
     yield joined(normalise(text, map), knows);

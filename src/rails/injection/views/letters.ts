@@ -55,21 +55,27 @@ for (const [sign, letter] of Object.entries({
   '!': 'i',
   '|': 'i',
   '+': 't',
-  '(': 'c',
 }))
   leet[sign.charCodeAt(0)] = letter.charCodeAt(0);
 
+/** `!`, `|` and `+` stand for letters only inside a word. */
+function trims(code: number): boolean {
+  return code === 0x21 || code === 0x7c || code === 0x2b;
+}
+
 /**
- * Digits and signs that stand for letters written as those letters, in words that have letters. `1` stands for i or for
+ * Digits and signs that stand for letters written as those letters, in words that have letters, and in all words of a text that
+ * is `heavy` with them ("70" is a number elsewhere, there it is "to"). `1` stands for i or for
  * l: whichever makes a word the rules know, else i.
  */
-export function unleet(text: NormalisedText, knows: (hash: number) => boolean): View {
+export function unleet(text: NormalisedText, heavy: boolean, knows: (hash: number) => boolean): View {
   const writer = new ViewWriter();
   const part = (code: number): boolean => (code >= 0x61 && code <= 0x7a) || (leet[code] ?? 0) !== 0;
   for (let from = 0; from < text.length; ) {
     let to = from;
     let letters = 0;
-    while (to < text.length && part(text.codes[to] ?? 0)) {
+    // Punctuation before a word is punctuation, too.
+    while (!trims(text.codes[from] ?? 0) && to < text.length && part(text.codes[to] ?? 0)) {
       const code = text.codes[to] ?? 0;
       if (code >= 0x61 && code <= 0x7a) letters++;
       to++;
@@ -79,10 +85,10 @@ export function unleet(text: NormalisedText, knows: (hash: number) => boolean): 
       from++;
       continue;
     }
-    // Punctuation at the end of a word is punctuation; digits alone are a number, unless there are many together.
+    // Punctuation at the end of a word is punctuation.
     let end = to;
-    while (end > from && [0x21, 0x28, 0x7c, 0x2b].includes(text.codes[end - 1] ?? 0)) end--;
-    const word = letters > 0 || end - from > 2;
+    while (end > from && trims(text.codes[end - 1] ?? 0)) end--;
+    const word = letters > 0 || heavy;
     let asI = hash_start;
     let asL = hash_start;
     for (let i = from; i < end; i++) {
@@ -152,7 +158,12 @@ export function joined(text: NormalisedText, knows: (hash: number) => boolean): 
       for (let first = 0; first < count; ) {
         let last = first;
         while (last < count - 1 && (gaps[last] ?? 0) < bound) last++;
-        segment(letters, origins, first, last + 1, text, writer, knows);
+        const whole = first > 0 || last < count - 1;
+        if (whole && last - first < word_max) {
+          writer.unit(0x20, text.at[origins[first] ?? 0] ?? 0);
+          for (let i = first; i <= last; i++) writer.unit(letters[i] ?? 0, text.at[origins[i] ?? 0] ?? 0);
+          writer.unit(0x20, text.at[(origins[last] ?? 0) + 1] ?? 0);
+        } else segment(letters, origins, first, last + 1, text, writer, knows);
         first = last + 1;
       }
       from = to;

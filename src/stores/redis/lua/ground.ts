@@ -153,7 +153,7 @@ local function spend(id, key, hold, nusd, tokens, estimated, provisional, keep, 
       put(counter, unit, spent, held, requests, used)
       local n = #states
       states[n + 1], states[n + 2], states[n + 3] = budgets[at], spent, held
-      states[n + 4], states[n + 5] = tonumber(v[5] or '0'), v[6] or '0'
+      if not brief then states[n + 4], states[n + 5] = tonumber(v[5] or '0'), v[6] or '0' end
     end
   end
   local delta, rings = tokens - hold[4], hold[8]

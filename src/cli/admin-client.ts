@@ -1,0 +1,46 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isKeyedHash } from '../callers/index.ts';
+import type { Settings } from '../config.ts';
+import { CannotRun } from '../surfaces/cli/command.ts';
+
+/** The admin listener of the running gateway. Undefined answers: none runs. */
+export interface AdminClient {
+  readonly address: string;
+  get(path: string): Promise<unknown>;
+  post(path: string): Promise<unknown>;
+}
+
+const answer_ms = 10_000;
+
+/** Address and key come from the configuration; the key a first start made is found in the data directory. */
+export function adminClient(settings: Settings): AdminClient {
+  const host = settings.admin.host === '0.0.0.0' || settings.admin.host === '::' ? '127.0.0.1' : settings.admin.host;
+  const address = `http://${host.includes(':') ? `[${host}]` : host}:${settings.admin.port}`;
+  const ask = async (method: string, path: string): Promise<unknown> => {
+    const key = adminKey(settings);
+    if (key === undefined) return undefined;
+    let response: Response;
+    try {
+      response = await fetch(address + path, {
+        method,
+        headers: { authorization: `Bearer ${key}` },
+        signal: AbortSignal.timeout(answer_ms),
+      });
+    } catch (error) {
+      if ((error as { cause?: { code?: string } }).cause?.code === 'ECONNREFUSED') return undefined;
+      throw new CannotRun(`the gateway's admin listener at ${address} does not answer`);
+    }
+    if (response.status === 401) throw new CannotRun(`what listens at ${address} does not know this admin key`);
+    if (!response.ok) throw new CannotRun(`${address}${path} answered ${response.status}`);
+    return response.json();
+  };
+  return { address, get: (path) => ask('GET', path), post: (path) => ask('POST', path) };
+}
+
+function adminKey({ admin, state }: Settings): string | undefined {
+  const configured = admin.keys.map((key) => key.reveal()).find((key) => key !== '' && !isKeyedHash(key));
+  if (configured !== undefined) return configured;
+  const file = join(state.path, 'admin.key');
+  return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
+}
