@@ -43,7 +43,15 @@ function add(text, label, source) {
   // A hash of the group decides the fold, so a run gives the same answer each time.
   let fold = 7;
   for (const c of group) fold = (fold * 31 + c.charCodeAt(0)) >>> 0;
-  rows.push({ text, label, source, segments, fold: fold % 100, rules: m.ruleLogOdds(text) });
+  rows.push({
+    text,
+    label,
+    source,
+    segments,
+    fold: fold % 100,
+    words: Math.min(tokens.count, m.segment_words),
+    rules: m.ruleLogOdds(text),
+  });
 }
 for (const [family, sets] of Object.entries(families)) {
   let texts = sets.flatMap((set) => attacks[set]);
@@ -120,7 +128,8 @@ const judge = (row, weights) =>
       return weights.bias + (weights.scale * total) / Math.sqrt(s.length);
     }),
   );
-const joint = (row, weights) => row.rules + m.modelWeight({ logOdds: judge(row, weights) }, true);
+const joint = (row, weights) =>
+  row.rules + m.modelWeight({ logOdds: judge(row, weights), from: 0, to: row.words }, true);
 const at = (scores, share) => [...scores].sort((a, b) => b - a)[Math.floor(scores.length * share)];
 const percent = (x) => `${(100 * x).toFixed(1)} %`.padStart(8);
 const recall = (list, threshold) => list.filter((s) => s > threshold).length / list.length;
@@ -221,7 +230,7 @@ if (options.includes('--write')) {
   const cells = Buffer.from(bytes).toString('base64').replace(/=+$/, '');
   writeFileSync(
     'src/rails/injection/weights.ts',
-    `import type { PackedWeights } from './model.ts';\n\n/** Written by bench/injection-train.mjs; not edited by hand. */\nexport const weights: PackedWeights = {\n  bias: ${weights.bias.toPrecision(8)},\n  scale: ${weights.scale.toPrecision(8)},\n  cells:\n    '${cells}',\n};\n`,
+    `import type { PackedWeights } from './model.ts';\n\n/** Written by bench/injection-train.mjs; not edited by hand. */\nexport const weights: PackedWeights = {\n  bias: ${Number(weights.bias.toPrecision(8))},\n  scale: ${Number(weights.scale.toPrecision(8))},\n  cells:\n    '${cells}',\n};\n`,
   );
   console.log(
     `\nwrote ${cells.length} characters of weights, ${weights.cells.filter((c) => c !== 0).length} cells in use`,

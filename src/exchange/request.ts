@@ -21,6 +21,10 @@ export interface RequestView {
   readonly hasImages: boolean;
   /** Whether the client asked for usage in its stream; formats that always send it say true. */
   readonly usageAsked: boolean;
+  /** Whether input may be written to the provider's cache, which can be dearer than not caching it. */
+  readonly cacheWrites: boolean;
+  /** The service tier the client asked for, in the format's own word: prices may depend on it. */
+  readonly serviceTier?: string;
   /** The caller's own words, unverified: `user` and `metadata` of the body. */
   readonly user?: string;
   readonly metadata?: Readonly<Record<string, unknown>>;

@@ -20,6 +20,8 @@ interface Facts {
   readonly toolNames: readonly string[];
   readonly hasImages: boolean;
   readonly usageAsked: boolean;
+  readonly cacheWrites: boolean;
+  readonly serviceTier: string | undefined;
   readonly user: string | undefined;
   readonly metadata: JsonObject | undefined;
 }
@@ -41,6 +43,8 @@ export class View implements RequestView {
   readonly toolNames: readonly string[];
   readonly hasImages: boolean;
   readonly usageAsked: boolean;
+  readonly cacheWrites: boolean;
+  declare readonly serviceTier?: string;
   declare readonly maxOutputTokens?: number;
   declare readonly temperature?: number;
   declare readonly user?: string;
@@ -58,6 +62,8 @@ export class View implements RequestView {
     this.toolNames = facts.toolNames;
     this.hasImages = facts.hasImages;
     this.usageAsked = facts.usageAsked;
+    this.cacheWrites = facts.cacheWrites;
+    if (facts.serviceTier !== undefined) this.serviceTier = facts.serviceTier;
     if (facts.maxOutputTokens !== undefined) this.maxOutputTokens = facts.maxOutputTokens;
     if (facts.temperature !== undefined) this.temperature = facts.temperature;
     if (facts.user !== undefined) this.user = facts.user;

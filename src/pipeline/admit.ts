@@ -107,9 +107,7 @@ export function amountFor(decided: Decided, candidate: Candidate, input: number,
   return { nusd, tokens };
 }
 
-const cacheMark = Buffer.from('cache_control');
-
-/** Cache writes cost more than plain input; Anthropic's happen only where a client asks for them. */
+/** The worst case's price: at the dearest reading of its tokens, and of the tier the client asked for. */
 function dearest(
   { view, at_ms }: Decided,
   { price: book }: Candidate,
@@ -117,8 +115,9 @@ function dearest(
   output: number,
 ): number | undefined {
   if (book === undefined) return undefined;
-  const cacheWrites = view.format !== 'anthropic-messages' || view.bytes.includes(cacheMark);
-  return price(book, worstUsage(book, { input, output: output * view.choices, cacheWrites }, at_ms), at_ms);
+  const options = view.serviceTier === undefined ? {} : { serviceTier: view.serviceTier };
+  const bounds = { input, output: output * view.choices, cacheWrites: view.cacheWrites };
+  return price(book, worstUsage(book, bounds, at_ms, options), at_ms, options);
 }
 
 async function held(decided: Decided, worst: Worst, verb: () => Promise<Reserved>): Promise<Hold> {

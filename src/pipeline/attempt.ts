@@ -1,5 +1,6 @@
 import { type EncodedRequest, Failure, type FailureCode, type RequestEdits } from '../exchange/index.ts';
 import {
+  type Abort,
   backoff_ms,
   type Candidate,
   fallsBack,
@@ -196,7 +197,7 @@ async function open(
   const streamed = admitted.view.stream && (reply.headers['content-type'] ?? '').includes('text/event-stream');
   const usageInjected = streamed && !admitted.view.usageAsked && quirks.streamUsage === 'ask';
   const source = new ReplySource(reply, format, streamed, usageInjected, limits.reply_bytes_max);
-  await source.first();
+  await firstFrame(source, admitted.abort);
   const failure = source.openingFailure();
   if (failure !== undefined) {
     source.abort(failure);
@@ -217,16 +218,29 @@ async function open(
 
 const errorBodyBytesMax = 1_048_576;
 
+/** Until the reply says something. A call that is called off hears no more of its provider: it must not wait. */
+async function firstFrame(source: ReplySource, abort: Abort): Promise<void> {
+  const calledOff = (reason: Failure): void => source.abort(reason);
+  abort.attach(calledOff);
+  await source.first();
+  abort.detach(calledOff);
+  if (abort.reason !== undefined) throw abort.reason;
+}
+
 /** An error reply's body, as far as it is worth reading. A body that breaks off is read as far as it came. */
-function wholeBody(reply: UpstreamReply, bytesMax: number): Promise<Buffer> {
+function wholeBody(reply: UpstreamReply, abort: Abort): Promise<Buffer> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;
-    const done = (): void => resolve(Buffer.concat(chunks));
+    const done = (): void => {
+      abort.detach(done);
+      resolve(Buffer.concat(chunks));
+    };
+    abort.attach(done);
     reply.read({
       data(chunk) {
         size += chunk.length;
-        if (size <= bytesMax) chunks.push(chunk);
+        if (size <= errorBodyBytesMax) chunks.push(chunk);
         else {
           reply.abort(new Failure('upstream_error', 'The error reply is too large.'));
           done();

@@ -74,11 +74,12 @@ export class ReplySource {
     this.#reply.resume();
   }
 
-  /** Cancels the call at the provider. Nothing is told to the listener any more. */
+  /** Cancels the call at the provider. Nothing is told to the listener any more; who waits for the first frame goes on. */
   abort(reason: Failure): void {
     this.#listener = undefined;
     this.#over = true;
     this.#reply.abort(reason);
+    this.#wake();
   }
 
   #data(chunk: Buffer): void {

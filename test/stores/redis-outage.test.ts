@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -127,6 +127,18 @@ describe('a Redis that was killed', () => {
     expect(await second.counters('acme')).toMatchObject([{ spent: 40, held: 0, requests: 1 }]);
     await expect(open({ outbox_path })).rejects.toThrow('only one process');
   });
+});
+
+test('what gives back a reserve whose answer was lost does not take the hold of the one that was tried again', async () => {
+  const outbox_path = join(home, 'outbox');
+  const first = await open();
+  await first.reserve(request('a', { nusd: 100 }));
+  const lost = { op: 'release', id: 'a', organization: 'acme', nonce: 'another' };
+  writeFileSync(outbox_path, `${JSON.stringify(lost)}\n{"op":"rel`);
+  const second = await open({ outbox_path });
+  expect(await second.holds('acme')).toMatchObject([{ id: 'a', owner: 'here' }]);
+  expect(statSync(outbox_path).size).toBe(0);
+  expect(notices.join()).toContain('torn');
 });
 
 describe('opening', () => {

@@ -44,7 +44,7 @@ export interface ClientHouse {
 }
 
 export const openaiModel = 'gpt-4o';
-export const anthropicModel = 'claude-sonnet-4-5';
+export const anthropicModel = 'claude-haiku-4-5';
 
 /** The same journeys go to a provider of each format. */
 export const providers = [

@@ -22,6 +22,8 @@ const path = '/messages';
 const headers = { 'content-type': 'application/json', 'anthropic-version': '2023-06-01' };
 
 /** Reads a Messages body. Throws `invalid_request` naming the field at fault. */
+const cacheMark = Buffer.from('cache_control');
+
 export function read(bytes: Buffer): RequestView {
   const body = bodyOf(parseStrict(bytes));
   const model = modelOf(body);
@@ -48,6 +50,9 @@ export function read(bytes: Buffer): RequestView {
       toolNames: tools.flatMap(({ name }) => (typeof name === 'string' ? [name] : [])),
       hasImages: messages.some(({ content }) => hasImage(content)),
       usageAsked: true,
+      // Nothing is cached there unless the client marks it.
+      cacheWrites: bytes.includes(cacheMark),
+      serviceTier: typeof body.service_tier === 'string' ? body.service_tier : undefined,
       user,
       metadata,
     },

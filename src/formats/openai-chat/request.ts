@@ -52,6 +52,9 @@ export function read(bytes: Buffer): RequestView {
       toolNames: [...tools.flatMap((tool) => nameOf(tool.function ?? tool.custom)), ...functions.flatMap(nameOf)],
       hasImages: messages.some(hasImage),
       usageAsked: stream && options.include_usage === true,
+      // Providers of this format cache by themselves.
+      cacheWrites: true,
+      serviceTier: typeof body.service_tier === 'string' ? body.service_tier : undefined,
       user,
       metadata,
     },

@@ -12,8 +12,8 @@ const name = 'injection';
 /** Longest passage that is read, in UTF-16 units; beyond it the rail is `unable`. */
 export const passage_units_max = 8_388_608;
 /**
- * Steps (characters read, slots visited) `measure` may take before it is `unable`: about 20 ms. Ordinary prose takes
- * three to four steps a character; only text made to be slow, or several megabytes, comes here.
+ * Steps (characters read, slots visited) `measure` may take before it is `unable`: 10 to 20 ms. Ordinary prose takes
+ * three to eight steps a character, so about 100,000 to 250,000 characters; longer passages are for `measureSlices`.
  */
 export const measure_steps_max = 800_000;
 /** The same for `measureSlices`, which lets others run in between. */
@@ -133,18 +133,20 @@ function* measuring(
     const inspection = yield* inspect(whole ? text : text.slice(from, to), scope.how, steps_max - steps);
     steps += inspection.steps;
     collect(inspection, scope, from, penalty, findings);
-    if (inspection.exhausted)
+    if (inspection.exhausted || (to < text.length && steps > steps_max)) {
+      // What was found is certain, whatever the rest says; without a finding the rest would have to be read.
+      const sofar = findings.measured();
+      if (sofar.outcome === 'findings') return sofar;
       return { outcome: 'unable', reason: 'reading the passage takes more work than is allowed' };
-    if (to < text.length && steps > steps_max)
-      return { outcome: 'unable', reason: 'reading the passage takes more work than is allowed' };
+    }
     if (to < text.length) yield;
   }
   return findings.measured();
 }
 
 /**
- * The same measurement in slices of well under a millisecond: each `next()` does one, `return` value is the answer. For
- * passages so long that `measure` would hold the event loop, or is `unable`.
+ * The same measurement in slices of about a millisecond: each `next()` does one, the `return` value is the answer. For
+ * passages so long that `measure` would hold the event loop, or is `unable`; `text.length > 65_536` is a good border.
  */
 export function measureSlices(passage: Passage, asked?: readonly string[]): Generator<void, Measured> {
   return measuring(passage, asked, slices_steps_max);

@@ -4,8 +4,8 @@ import type { Passage } from '../../exchange/index.ts';
 export type InjectionProfile = 'strict' | 'balanced' | 'quiet' | 'smuggling';
 
 /**
- * Lowest score that is reported, by profile. Measured with `bench/injection.mjs` on public sets, none of which the rules
- * quote (2026-11-21): at `balanced` at least 99 % of each benign set is not flagged (role prompts 99.4, security questions
+ * Lowest score that is reported, by profile. Measured with `bench/injection.mjs` and `bench/injection-train.mjs` on public
+ * sets (2026-11-21), whose misses were looked at when the rules were written: at `balanced` at least 99 % of each benign set is not flagged (role prompts 99.4, security questions
  * 100, instructions 100, code 99.9) and 96 % of jailbreaks in the wild are; of texts the model was not trained on, 79 % of
  * other jailbreaks from the wild and 70 % where no text of that origin was seen, with at most 2.4 % of role prompts of an
  * origin never seen. At `strict` at least 97 % of the same benign sets are not flagged. `quiet` asks for two independent

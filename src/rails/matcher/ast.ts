@@ -24,6 +24,8 @@ export interface Look {
   readonly edge: boolean;
   /** Behind only: a written escape (`\n`, `\r`, `\t` as two characters) counts as the white space it stands for. */
   readonly escapes: boolean;
+  /** Looks past what cannot be seen (patterns that fold). */
+  readonly through: boolean;
 }
 
 export const emptyTree: Tree = { kind: 'sequence', parts: [] };

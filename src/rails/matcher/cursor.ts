@@ -220,8 +220,12 @@ export class Cursor {
 
   #confirmed(definition: Definition, start: number, end: number): boolean {
     if (definition.check === undefined || end - start > keptMask) return true;
-    let units = '';
-    for (let place = start; place < end; place += 1) units += String.fromCharCode(this.kept[place & keptMask] ?? 0);
+    const from = start & keptMask;
+    const to = end & keptMask;
+    const units =
+      from <= to
+        ? String.fromCharCode(...this.kept.subarray(from, to))
+        : String.fromCharCode(...this.kept.subarray(from)) + String.fromCharCode(...this.kept.subarray(0, to));
     return definition.check(this.#textOf(units, definition));
   }
 

@@ -1,5 +1,5 @@
 import { type Nfa, op } from './nfa.ts';
-import { confirms, Tables } from './tables.ts';
+import { confirms, Tables, waits } from './tables.ts';
 
 /**
  * Threads that began at the same place. Groups stand in the order of their starts. In a sliding group the start
@@ -59,6 +59,7 @@ export class Determiniser {
   readonly #confirms: readonly boolean[];
   readonly #seen: Uint32Array;
   #stamp = 0;
+  readonly #stills = new Map<number, { readonly fresh: Closed; readonly context: Closed }>();
   readonly #freshBySide: (readonly number[] | undefined)[] = [];
   readonly #contextBySide: (readonly number[] | undefined)[] = [];
 
@@ -93,7 +94,9 @@ export class Determiniser {
       else if (state.op === op.behind) {
         if (behind?.[state.arg] === 1) stack.push(...state.outs);
       } else if (state.op === op.ahead && cls !== undefined) {
-        if (this.tables.ahead[state.arg]?.[cls] === 1) stack.push(...state.outs);
+        const answer = this.tables.ahead[state.arg]?.[cls];
+        if (answer === 1) stack.push(...state.outs);
+        else if (answer === waits) closed.states.push(index);
       } else if (state.op === op.accept) closed.accepts.push(index);
       else if (state.op === op.check) closed.checks.push(index);
       else if (state.op === op.mark) closed.marks.push(...state.outs);
@@ -147,11 +150,31 @@ export class Determiniser {
     const out: number[] = [];
     for (const index of states) {
       const state = this.#nfa.states[index];
-      if (state === undefined || state.op !== op.char) continue;
+      if (state === undefined) continue;
+      if (state.op === op.ahead) {
+        if (begun && this.tables.ahead[state.arg]?.[cls] === waits) out.push(index);
+        continue;
+      }
       if (this.tables.has[state.arg]?.[cls] === 1) out.push(...state.outs);
       if (begun && this.tables.isInvisible[cls] === 1 && this.#nfa.definitions[state.definition]?.fold) out.push(index);
     }
     return out;
+  }
+
+  /** What matches and contexts that begin here come to by `cls`: the same whatever else is live. */
+  #still(side: number, cls: number, after: number): { readonly fresh: Closed; readonly context: Closed } {
+    const key = side * (this.tables.edge + 1) + cls;
+    const known = this.#stills.get(key);
+    if (known !== undefined) return known;
+    const context = this.#answered(this.#context(side), side, cls);
+    const marked = this.#close(context.marks, side, undefined).states;
+    const begun = this.#answered([...this.#fresh(side), ...marked], side, cls);
+    const still = {
+      fresh: this.#close(this.#targets(begun.states, cls, false), after, undefined),
+      context: this.#close(this.#targets(context.states, cls, true), after, undefined),
+    };
+    this.#stills.set(key, still);
+    return still;
   }
 
   /** One character of class `cls`, or the end of the text; `passed` holds the answers of its checks. */
@@ -162,13 +185,13 @@ export class Determiniser {
     const ended = cls === this.tables.edge;
     const side = ended ? this.tables.startSide : this.tables.sideAfter(live.side, cls);
 
-    const contextHere = this.#answered([...live.context, ...this.#context(live.side)], live.side, cls);
+    const still = this.#still(live.side, cls, side);
+    const contextHere = this.#answered(live.context, live.side, cls);
     const contextNext = this.#close(this.#targets(contextHere.states, cls, true), side, undefined);
     const marked = this.#close(contextHere.marks, live.side, undefined).states;
-    const readyHere = [...live.ready, ...this.#fresh(live.side), ...marked];
 
-    const sources = live.groups.map((group, from) => ({ from, slides: group.slides, states: group.states }));
-    sources.push({ from: fresh, slides: false, states: readyHere });
+    const sources = live.groups.map((group, from) => ({ from, states: group.states }));
+    sources.push({ from: fresh, states: [...live.ready, ...marked] });
     const groups: Group[] = [];
     const froms: number[] = [];
     const taken = new Set<number>();
@@ -177,6 +200,7 @@ export class Determiniser {
       if (source.from !== fresh) this.#fires(before, here.accepts, source.from);
       if (ended) continue;
       const next = this.#close(this.#targets(here.states, cls, source.from !== fresh), side, undefined);
+      if (source.from === fresh) join(next, still.fresh);
       const accepts = next.accepts;
       for (const check of next.checks) {
         const definition = this.#nfa.states[check]?.definition ?? 0;
@@ -191,6 +215,7 @@ export class Determiniser {
       this.#fires(after, accepts, source.from);
       this.#regroup(next.states, source.from, taken, groups, froms);
     }
+    join(contextNext, still.context);
     const ready = this.#close(contextNext.marks, side, undefined).states;
     return {
       next: { side, context: ended ? [] : sorted(contextNext.states), ready: ended ? [] : sorted(ready), groups },
@@ -244,6 +269,14 @@ export class Determiniser {
     if (live.groups.some((group) => open(group.states)) || open(live.ready) || open(live.context)) return true;
     return opens(live.side) || this.tables.numberClasses.some((cls) => opens(this.tables.sideAfter(live.side, cls)));
   }
+}
+
+/** Adds what another closure found; states may then stand twice. */
+function join(into: Closed, more: Closed): void {
+  into.states.push(...more.states);
+  into.accepts.push(...more.accepts);
+  into.checks.push(...more.checks);
+  into.marks.push(...more.marks);
 }
 
 function sorted(states: readonly number[]): number[] {

@@ -64,7 +64,7 @@ export class Nfa {
   }
 
   #lookId(look: Look): number {
-    const key = `${look.edge}${look.escapes}${look.set.join()}`;
+    const key = `${look.edge}${look.escapes}${look.through}${look.set.join()}`;
     const known = this.#lookIds.get(key);
     if (known !== undefined) return known;
     this.#lookIds.set(key, this.looks.length);

@@ -5,7 +5,7 @@ import { type Flags, SetReader, type SyntaxOptions } from './set-syntax.ts';
 
 const repeatMost = 1000;
 const newline: CharSet = [0x0a, 0x0a];
-const look = (set: CharSet, edge: boolean): Look => ({ set, edge, escapes: false });
+const look = (set: CharSet, edge: boolean): Look => ({ set, edge, escapes: false, through: false });
 
 /** A boundary (or its absence) between word characters and others, from both sides. */
 function wordBoundary(wanted: boolean): Tree {
@@ -87,8 +87,8 @@ class Reader extends SetReader {
     if (this.take('(')) return this.#group(flags);
     if (this.peek() === '[') return { kind: 'set', set: this.bracket(flags) };
     if (this.take('.')) return { kind: 'set', set: flags.dotAll ? everything : negate(newline) };
-    if (this.take('^')) return { kind: 'behind', look: look(flags.manyLines ? newline : [], true) };
-    if (this.take('$')) return { kind: 'ahead', look: look(flags.manyLines ? newline : [], true) };
+    if (this.take('^')) return { kind: 'behind', look: this.#look(flags.manyLines ? newline : [], true) };
+    if (this.take('$')) return { kind: 'ahead', look: this.#look(flags.manyLines ? newline : [], true) };
     if (this.peek() === '\\') return this.#escape(flags);
     if ('*+?'.includes(this.peek())) throw new SyntaxError(`nothing to repeat before ${this.peek()}`);
     return this.#literal(flags);
@@ -135,14 +135,18 @@ class Reader extends SetReader {
     if (this.take('?C')) tree = { kind: 'check' };
     else if (this.take('?E')) tree = { kind: 'accept', back: this.number() };
     else if (this.take('?@')) tree = { kind: 'slide', set: this.#one(flags) };
-    else if (this.take('?=')) tree = { kind: 'ahead', look: look(this.#one(flags), false) };
-    else if (this.take('?!')) tree = { kind: 'ahead', look: look(negate(this.#one(flags)), true) };
-    else if (this.take('?<=')) tree = { kind: 'behind', look: look(this.#one(flags), false) };
+    else if (this.take('?=')) tree = { kind: 'ahead', look: this.#look(this.#one(flags), false) };
+    else if (this.take('?!')) tree = { kind: 'ahead', look: this.#look(negate(this.#one(flags)), true) };
+    else if (this.take('?<=')) tree = { kind: 'behind', look: this.#look(this.#one(flags), false) };
     else if (this.take('?<!')) {
-      tree = { kind: 'behind', look: { set: negate(this.#one(flags)), edge: true, escapes: true } };
+      tree = { kind: 'behind', look: { ...this.#look(negate(this.#one(flags)), true), escapes: true } };
     } else return undefined;
     if (!this.take(')')) throw new SyntaxError('missing )');
     return tree;
+  }
+
+  #look(set: CharSet, edge: boolean): Look {
+    return { set, edge, escapes: false, through: this.options.fold };
   }
 
   /** One character's set. */

@@ -7,6 +7,9 @@ const backslash = setOfChars('\\');
 const escapeLetters = setOfChars('nrt');
 const numberChars: CharSet = setOfChars('0123456789+-.eE');
 
+/** A look ahead that meets what cannot be seen waits for what follows it. */
+export const waits = 2;
+
 /** Everything the determinisation asks about classes and states, looked up instead of searched. */
 export class Tables {
   readonly alphabet: Alphabet;
@@ -28,6 +31,9 @@ export class Tables {
   readonly startSide: number;
   readonly #sideOf: number[];
   readonly #escapedSideOf: number[];
+  readonly #known = new Map<string, number>();
+  readonly #unseenSides = new Map<number, number>();
+  readonly #through: readonly boolean[];
 
   constructor(nfa: Nfa) {
     const looks = nfa.looks;
@@ -37,8 +43,14 @@ export class Tables {
     this.alphabet = new Alphabet([...nfa.sets, ...lookSets, ...escapes, ...folds, numberChars]);
     this.edge = this.alphabet.size;
     this.has = nfa.sets.map((set) => this.alphabet.flags(set));
-    this.ahead = looks.map((look) => Uint8Array.from([...this.alphabet.flags(look.set), look.edge ? 1 : 0]));
-    this.isInvisible = this.alphabet.flags(folds.length > 0 ? invisible : []);
+    const unseen = this.alphabet.flags(folds.length > 0 ? invisible : []);
+    this.ahead = looks.map((look) =>
+      Uint8Array.from([
+        ...this.alphabet.flags(look.set).map((flag, cls) => (look.through && unseen[cls] === 1 ? waits : flag)),
+        look.edge ? 1 : 0,
+      ]),
+    );
+    this.isInvisible = unseen;
     this.isBackslash = this.alphabet.flags(escapes.length > 0 ? backslash : []);
     this.unchecked = reaching(
       nfa,
@@ -56,14 +68,8 @@ export class Tables {
     const classes = [...Array(this.alphabet.size).keys()];
     const behind = looks.map((look) => this.alphabet.flags(look.set));
     const letters = this.alphabet.flags(escapes.length > 0 ? escapeLetters : []);
-    const known = new Map<string, number>();
-    const side = (flags: number[]): number => {
-      const key = flags.join('');
-      const found = known.get(key);
-      if (found !== undefined) return found;
-      known.set(key, this.sides.length);
-      return this.sides.push(Uint8Array.from(flags)) - 1;
-    };
+    const side = (flags: number[]): number => this.#side(flags);
+    this.#through = looks.map((look) => look.through);
     // The last flag keeps a backslash's side its own: what it says of the next character depends on it.
     this.startSide = side([...looks.map((look) => (look.edge ? 1 : 0)), 0]);
     this.#sideOf = classes.map((cls) => side([...behind.map((flags) => flags[cls] ?? 0), this.isBackslash[cls] ?? 0]));
@@ -80,8 +86,29 @@ export class Tables {
     return [...this.numberClasses, this.edge].some((cls) => this.ahead[arg]?.[cls] === 1);
   }
 
+  #side(flags: readonly number[]): number {
+    const key = flags.join('');
+    const found = this.#known.get(key);
+    if (found !== undefined) return found;
+    this.#known.set(key, this.sides.length);
+    return this.sides.push(Uint8Array.from(flags)) - 1;
+  }
+
+  /** After a character that cannot be seen: looks through it keep their answer. */
+  #sideAfterUnseen(side: number, cls: number): number {
+    const key = side * this.edge + cls;
+    const known = this.#unseenSides.get(key);
+    if (known !== undefined) return known;
+    const before = this.sides[side];
+    const plain = this.sides[this.#sideOf[cls] ?? 0] ?? new Uint8Array();
+    const next = this.#side(Array.from(plain, (flag, i) => (this.#through[i] ? (before?.[i] ?? 0) : flag)));
+    this.#unseenSides.set(key, next);
+    return next;
+  }
+
   /** What a place has behind it once a character of this class was read from a place with that side. */
   sideAfter(side: number, cls: number): number {
+    if (this.isInvisible[cls] === 1) return this.#sideAfterUnseen(side, cls);
     const flags = this.sides[side];
     const written = flags !== undefined && flags[flags.length - 1] === 1;
     return (written ? this.#escapedSideOf[cls] : this.#sideOf[cls]) ?? 0;
