@@ -28,6 +28,11 @@ export interface Rail {
   readonly types: readonly string[];
   /** `types` limits the search to these; undefined means all. */
   measure(passage: Passage, types?: readonly string[]): Measured;
+  /**
+   * The same for a passage so long that `measure` would hold the event loop: each `next()` does a slice of about a
+   * millisecond, the return value is the answer. Left out where `measure` is fast enough for any length.
+   */
+  measureSlices?(passage: Passage, types?: readonly string[]): Generator<void, Measured>;
 }
 
 /** One thing the streaming matcher looks for. */

@@ -48,13 +48,20 @@ function codeOf(error: Readonly<Record<string, unknown>>): Pick<Told, 'code' | '
   return { ...(name === undefined ? {} : { code: name }), ...(found === undefined ? {} : { status: found }) };
 }
 
-/** An error inside a reply whose status line said 200. */
+/** Members that stand beside an error and hold no text of the model. */
+const besideError = new Set(['error', 'type', 'request_id', 'id', 'object', 'created', 'model', 'provider', 'status']);
+
+/**
+ * An error inside a reply whose status line said 200. Its document goes on as it is only where it says nothing else: what
+ * a reply said before it broke has not been looked at.
+ */
 export function errorInReply(value: unknown, data: Buffer, format: FormatName): Failure {
   const { message, code, status } = told(value);
+  const alone = isObject(value) && Object.keys(value).every((key) => besideError.has(key));
   return build(
     status ?? 502,
     { ...(message === undefined ? {} : { message }), ...(code === undefined ? {} : { code }) },
-    data,
+    alone ? data : undefined,
     format,
     {},
   );
@@ -108,6 +115,22 @@ function build(
     ...(body === undefined ? {} : { upstreamBody: body, upstreamFormat: format }),
     ...detail,
   });
+}
+
+/**
+ * The provider's own document of an error in the middle of a stream, where it may go on as it is: written in the client's
+ * format, as its clients know errors, on one line. Undefined where the error must be told anew.
+ */
+export function ownDocument({ detail }: Failure, format: FormatName): string | undefined {
+  const { upstreamBody, upstreamFormat } = detail;
+  if (upstreamBody === undefined || upstreamFormat !== format) return undefined;
+  const bytes = Buffer.from(upstreamBody);
+  const read = unambiguous(bytes);
+  const body = read.ok ? read.value : undefined;
+  if (!isObject(body) || !isObject(body.error) || typeof body.error.message !== 'string') return undefined;
+  if (format === 'anthropic-messages' && body.type !== 'error') return undefined;
+  const text = bytes.toString('utf8');
+  return /[\r\n]/.test(text) ? undefined : text;
 }
 
 /** Whole seconds until a retry, rounded up: `retry-after-ms`, or `retry-after` in seconds or as an HTTP date. */

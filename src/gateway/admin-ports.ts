@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { createKey, hashKey, isKeyedHash, type KeyStore, KeyStoreError, type StoredKey } from '../callers/index.ts';
 import { type ConfigWatch, printable, type Settings } from '../config.ts';
 import { Failure, type Secret } from '../exchange/index.ts';
@@ -92,5 +93,6 @@ async function asked<T>(change: () => Promise<T>): Promise<T> {
 async function* recordsOf(settings: Settings, trail: Trail, filter: Parameters<AdminPorts['records']>[0]) {
   const [sink] = settings.audit.sinks;
   if (sink?.path === undefined) yield* trail.recent(filter);
-  else for await (const { record } of queryTrail(sink.path, filter)) yield record;
+  // The directory comes with its first record.
+  else if (existsSync(sink.path)) for await (const { record } of queryTrail(sink.path, filter)) yield record;
 }

@@ -192,8 +192,10 @@ function rateRefused(refusal: Extract<Refusal, { kind: 'rate' }>): Failure {
         unit,
         limit,
         used: refusal.used,
+        remaining: refusal.remaining,
         asked: refusal.asked,
         window_ms,
+        resets_in_seconds: Math.ceil(refusal.reset_ms / 1000),
       },
     },
   );

@@ -104,10 +104,14 @@ async function once(
 ): Promise<Answered | Failure> {
   const started = walk.monotonic();
   const { provider } = candidate;
+  // What an earlier try may have cost is not undone by this one's refusal.
+  const sentBefore = attempts.sent;
+  let sent = false;
   let status = 0;
   try {
     const sameFormat = provider.format.name === admitted.arrival.format.name;
     const encoded = encode(admitted, attempts, candidate);
+    sent = true;
     attempts.sent = true;
     const reply = await send(admitted, candidate, encoded, sameFormat);
     status = reply.status;
@@ -119,7 +123,7 @@ async function once(
     if (!(thrown instanceof Failure)) throw thrown;
     if (admitted.abort.reason === undefined)
       admitted.pinned.health.report(candidate, { kind: 'failed', failure: thrown });
-    if (!mayBeBilled(thrown, status)) attempts.sent = false;
+    attempts.sent = sentBefore || (sent && mayBeBilled(thrown, status));
     note(attempts, candidate, status, thrown.code, walk.monotonic() - started);
     return thrown;
   }
@@ -190,7 +194,9 @@ async function open(
   const { format, quirks } = candidate.provider;
   const { limits } = admitted.pinned;
   if (reply.status < 200 || reply.status > 299) {
-    const failure = format.upstreamFailure(reply.status, reply.headers, await wholeBody(reply, errorBodyBytesMax));
+    const body = await wholeBody(reply, admitted.abort);
+    if (admitted.abort.reason !== undefined) throw admitted.abort.reason;
+    const failure = format.upstreamFailure(reply.status, reply.headers, body);
     attempts.refusal = { failure, headers: reply.headers };
     throw failure;
   }

@@ -1,4 +1,4 @@
-import type { Finding, Passage } from '../exchange/index.ts';
+import type { Finding, Measured, Passage } from '../exchange/index.ts';
 import type { FactTree } from '../policy/index.ts';
 import { Unable } from '../policy/index.ts';
 import { railByName } from '../rails/index.ts';
@@ -88,10 +88,11 @@ async function measureAll(
     since += passage.text.length;
     if (since > sliceCharacters) {
       since = 0;
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      await turn();
     }
     try {
-      const measured = rail.measure(passage, types);
+      const slices = passage.text.length > sliceCharacters ? rail.measureSlices?.(passage, types) : undefined;
+      const measured = slices === undefined ? rail.measure(passage, types) : await inSlices(slices);
       if (measured.outcome === 'unable') return new Unable(measured.reason);
       if (measured.outcome === 'findings') {
         for (const finding of measured.findings) found.push({ passage, finding });
@@ -102,6 +103,19 @@ async function measureAll(
     }
   }
   return railFact(found.slice(first).map((one) => one.finding));
+}
+
+/** One slice a turn of the event loop. */
+async function inSlices(slices: Generator<void, Measured>): Promise<Measured> {
+  for (;;) {
+    const step = slices.next();
+    if (step.done === true) return step.value;
+    await turn();
+  }
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Findings of one rail as the fact a policy reads. */

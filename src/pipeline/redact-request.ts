@@ -16,7 +16,7 @@ export function redactedTexts(inspected: Inspected, decision: Decision): Request
   const texts = new Map<Passage, string>();
   for (const redaction of redact) {
     const matcher = inspected.pinned.matchers.of(patternsOf(redaction));
-    for (const passage of inspected.view.passages) {
+    for (const passage of affected(inspected, redaction)) {
       const text = texts.get(passage) ?? passage.text;
       const { channel } = passage;
       const redacted = redactText(text, matcher, passage, (span) => placeholder(redaction.with, span, channel));
@@ -25,6 +25,19 @@ export function redactedTexts(inspected: Inspected, decision: Decision): Request
     }
   }
   return [...texts].map(([passage, text]) => ({ passage, text }));
+}
+
+/**
+ * The passages a redaction can touch. Rails have measured all of them already, with the detectors the matcher uses; a
+ * policy's own literals and expressions have to be looked for everywhere.
+ */
+function affected({ view, found }: Inspected, { rails, patterns, literals }: Redaction): Iterable<Passage> {
+  if (patterns.length > 0 || literals.length > 0) return view.passages;
+  const passages = new Set<Passage>();
+  for (const { passage, finding } of found) {
+    if (rails.includes(finding.rail) || rails.includes(`${finding.rail}/${finding.type}`)) passages.add(passage);
+  }
+  return passages;
 }
 
 /** A text nobody could redact does not leave unredacted. */

@@ -69,8 +69,14 @@ export function failureHeaders(failure: Failure, requestId: string, attempts?: A
   const after = failure.detail.retryAfterSeconds;
   if (after !== undefined) headers['retry-after'] = String(after);
   if (failures[failure.code].fault === 'policy') headers['x-llm-decision'] = 'deny';
-  const rule = failure.detail.extra?.rule;
+  const { rule, unit, limit, remaining, resets_in_seconds } = failure.detail.extra ?? {};
   if (typeof rule === 'string') headers['x-llm-policy'] = rule;
+  // Who is refused learns of the limit from the same headers as who passed.
+  if (failure.code === 'rate_limit_exceeded' && (unit === 'requests' || unit === 'tokens')) {
+    headers[`x-ratelimit-limit-${unit}`] = String(limit);
+    headers[`x-ratelimit-remaining-${unit}`] = String(remaining);
+    headers[`x-ratelimit-reset-${unit}`] = `${resets_in_seconds}s`;
+  }
   return headers;
 }
 

@@ -10,9 +10,9 @@ import { PlainLane } from './matcher/plain-lane.ts';
 import { literalTree, readPattern } from './matcher/syntax.ts';
 
 /** Longest source of an expression and longest literal, in UTF-16 units. */
-export const sourceMax = 1000;
+const sourceMax = 1000;
 /** Most states one expression's automaton may have; ours stay far below. */
-export const expressionStatesMax = 4000;
+const expressionStatesMax = 4000;
 
 /**
  * Compiles the patterns of an output policy into one matcher. Throws PatternError, naming the pattern, for a rail or

@@ -14,6 +14,8 @@ const machinesMax = 32;
 /** More findings than this in one passage are not told apart from a flood: the rail is then `unable`. */
 const findingsMax = 50_000;
 
+const stepMost = 32;
+
 interface Found {
   start: number;
   end: number;
@@ -77,7 +79,9 @@ export function scan(text: string, machine: Machine, nextAnchor: NextAnchor, lis
     reader.read(text, at, stretch.to, at);
     at = stretch.to;
     while (at < text.length && !cursor.idle) {
-      const to = Math.min(at + 16, text.length);
+      // To the end of the word, where most threads end.
+      const space = text.indexOf(' ', at);
+      const to = space < 0 || space - at > stepMost ? Math.min(at + stepMost, text.length) : space + 1;
       reader.read(text, at, to, at);
       at = to;
     }

@@ -13,6 +13,7 @@ import type {
 import { callFor } from '../gathered.ts';
 import type { JsonObject } from '../json/index.ts';
 import { SseReplyDecoder } from '../stream-decoder.ts';
+import { ownDocument } from '../upstream.ts';
 import { WireFrame } from '../wire-frame.ts';
 import { errorOf } from './failure.ts';
 import { MessageReading, repeats, stopWord, toolId, wholeUsage } from './reply.ts';
@@ -270,7 +271,8 @@ class EventCloser implements ReplyCloser {
   fail(failure: Failure, requestId: string): Buffer {
     if (this.#ended) return Buffer.alloc(0);
     this.#ended = true;
-    return Buffer.from(`${this.#glue}event: error\ndata: ${JSON.stringify(errorOf(failure, requestId))}\n\n`);
+    const document = ownDocument(failure, 'anthropic-messages') ?? JSON.stringify(errorOf(failure, requestId));
+    return Buffer.from(`${this.#glue}event: error\ndata: ${document}\n\n`);
   }
 }
 

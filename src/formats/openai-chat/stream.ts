@@ -12,6 +12,7 @@ import type {
 import { callFor } from '../gathered.ts';
 import type { JsonObject } from '../json/index.ts';
 import { SseReplyDecoder } from '../stream-decoder.ts';
+import { ownDocument } from '../upstream.ts';
 import { WireFrame } from '../wire-frame.ts';
 import { errorOf } from './failure.ts';
 import { callId, finishWord, ReplyReading, repeats, tierWord, usageBody } from './reply.ts';
@@ -235,7 +236,8 @@ class ChunkCloser implements ReplyCloser {
   fail(failure: Failure, _requestId: string): Buffer {
     if (this.#ended) return Buffer.alloc(0);
     this.#ended = true;
-    return Buffer.from(`${this.#glue}data: ${JSON.stringify(errorOf(failure))}\n\n`);
+    const document = ownDocument(failure, 'openai-chat') ?? JSON.stringify(errorOf(failure));
+    return Buffer.from(`${this.#glue}data: ${document}\n\n`);
   }
 }
 

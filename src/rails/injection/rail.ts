@@ -156,6 +156,7 @@ export function measureSlices(passage: Passage, asked?: readonly string[]): Gene
 export const injectionRail: Rail = {
   name,
   types,
+  measureSlices,
   measure(passage, asked) {
     const slices = measuring(passage, asked, measure_steps_max);
     for (;;) {

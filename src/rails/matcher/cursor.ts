@@ -277,7 +277,7 @@ export class Cursor {
     return first;
   }
 
-  /** Nothing is live: what follows begins anew, but for what stands before it. */
+  /** No match has begun: what follows begins anew, but for what stands before it. */
   get idle(): boolean {
     return this.#groups === 0 && this.machine.isIdle(this.#state);
   }

@@ -20,7 +20,7 @@ export interface Action {
 }
 
 /** Cells of the transition table, each four bytes; past it the cache starts anew. */
-const cellsMax = 4_000_000;
+const cellsMax = 2_000_000;
 const statesMax = 16_384;
 const actionsMax = 65_536;
 const variantsMax = 64;
@@ -65,10 +65,10 @@ export class Machine {
     return this.lives[state / this.stride] ?? this.determiniser.start();
   }
 
-  /** Whether nothing is live, not even context. */
+  /** Whether no match has begun. Context may have been read: it stands close before what it announces. */
   isIdle(state: number): boolean {
     const live = this.live(state);
-    return live.groups.length + live.context.length + live.ready.length === 0;
+    return live.groups.length + live.ready.length === 0;
   }
 
   /** The number of a live state; may start a new generation, after which older numbers mean nothing. */
