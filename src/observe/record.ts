@@ -71,6 +71,9 @@ export interface DecisionSummary {
   readonly shadowed: readonly string[];
   readonly unable: readonly string[];
   readonly warnings: readonly string[];
+  /** What a rule asked of the record: how grave, and whether somebody is to be told. */
+  readonly severity?: string | undefined;
+  readonly alert?: boolean | undefined;
 }
 
 /** Milliseconds. */
@@ -127,6 +130,8 @@ export interface AuditRecord extends Intent {
   readonly decision: {
     readonly request?: DecisionSummary | undefined;
     readonly response?: DecisionSummary | undefined;
+    /** Of rules on `settle`: they see what it cost, and only tell. */
+    readonly settle?: DecisionSummary | undefined;
   };
   readonly usage?: Usage | undefined;
   readonly cost_nusd: number;

@@ -54,7 +54,7 @@ export async function guard(
   const facts = answered.verdict.facts;
   const plan = planResponse(program, facts);
   const needs = program.needs('response');
-  const meter = new ReplyMeter(needs.facts.has('response.text'));
+  const meter = new ReplyMeter(needs.facts.has('response.text') || program.needs('settle').facts.has('response.text'));
   const judge = new ReplyJudge(plan, program, facts, matchers);
   const reply: ReplyContext = {
     id: admitted.id,

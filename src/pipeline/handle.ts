@@ -4,6 +4,7 @@ import { accept, clientGone } from './accept.ts';
 import { admit } from './admit.ts';
 import { Attempts, attempt } from './attempt.ts';
 import { Denial, decide } from './decide.ts';
+import { decideSettled } from './decide-settled.ts';
 import { dryRun } from './dry-run.ts';
 import { guard } from './guard.ts';
 import { identify } from './identify.ts';
@@ -142,6 +143,8 @@ async function conclude(walk: Walk, progress: Progress, walked: Walked, outlet: 
       const cost = finalCost(admitted, tried, guarded?.meter);
       progress.cost = cost;
       const reached = tried.sent || guarded !== undefined;
+      const settled = decideSettled(walk, admitted, tried, guarded, cost);
+      if (settled !== undefined) progress.settled = settled;
       const recorded = walk.trail.end(recordOf(walk, progress, walked.ending, walked.failure));
       await settle(walk, admitted, cost, reached);
       await recorded;
@@ -153,6 +156,17 @@ async function conclude(walk: Walk, progress: Progress, walked: Walked, outlet: 
   }
   finish(progress, walked, outlet);
   measure(walk, progress, walked);
+  alert(walk, progress);
+}
+
+/** A rule that asks for somebody to be told: one line, without what was said. */
+function alert(walk: Walk, progress: Progress): void {
+  const { accepted, denied, attempts, guarded, settled } = progress;
+  for (const decision of [denied ?? attempts?.verdict.decision, guarded?.decision, settled]) {
+    if (decision?.audit?.alert !== true) continue;
+    const [rule] = decision.matchedRules;
+    walk.log.warn('a policy asks for attention', { exchange: accepted.id, decision: decision.decision, rule });
+  }
 }
 
 function finish(progress: Progress, walked: Walked, outlet: Outlet): void {

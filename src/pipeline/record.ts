@@ -26,6 +26,8 @@ export interface Progress {
   cost?: Cost;
   /** The decision that denied, where one did. */
   denied?: Decision;
+  /** What the rules on `settle` say of an exchange that is over. */
+  settled?: Decision;
 }
 
 /** What is known before a provider is asked: should the process end, a record can be made from it. */
@@ -62,7 +64,8 @@ export function recordOf(walk: Walk, progress: Progress, ending: Ending, failure
     time_ms: accepted.at_ms,
     route: accepted.arrival.route,
     format: accepted.arrival.format.name,
-    caller: identified === undefined ? { ip: accepted.arrival.ip } : callerOf(identified),
+    caller:
+      identified === undefined ? { ip: accepted.arrival.ip } : tagged(callerOf(identified), request, guarded?.decision),
     model_asked: read?.view.model,
     model_used: candidate?.model,
     provider: candidate?.provider.id,
@@ -76,7 +79,11 @@ export function recordOf(walk: Walk, progress: Progress, ending: Ending, failure
     scanned_out_bytes: guarded?.scanned ?? 0,
     rails: railsOf(inspected, guarded),
     facts: verdict === undefined || inspected === undefined ? {} : factsRead(verdict.facts, inspected.wanted),
-    decision: { request: request && summary(request), response: guarded?.decision && summary(guarded.decision) },
+    decision: {
+      request: request && summary(request),
+      response: guarded?.decision && summary(guarded.decision),
+      settle: progress.settled && summary(progress.settled),
+    },
     usage: cost?.usage,
     cost_nusd: cost?.nusd ?? 0,
     cost_estimated: cost?.estimated ?? false,
@@ -104,6 +111,15 @@ function callerOf({ identity, arrival }: Identified): RecordCaller {
     email: caller.user?.email,
     ip: arrival.ip,
   };
+}
+
+/** The caller with the tags its rules gave this exchange. */
+function tagged(caller: RecordCaller, ...decisions: readonly (Decision | undefined)[]): RecordCaller {
+  const given = decisions.flatMap((decision) => [
+    ...(decision?.tags ?? []),
+    ...(decision?.modifications.addTags ?? []),
+  ]);
+  return given.length === 0 ? caller : { ...caller, tags: [...new Set([...(caller.tags ?? []), ...given])] };
 }
 
 /** The facts the program reads, by their dotted names. */
@@ -155,5 +171,7 @@ function summary(decision: Decision): DecisionSummary {
     shadowed: decision.shadowed.map((one) => `${one.decision} (${one.rule})`),
     unable: decision.unable.map((doubt) => `${doubt.fact}: ${doubt.reason} (${doubt.rule})`),
     warnings: decision.warnings,
+    severity: decision.audit?.severity,
+    alert: decision.audit?.alert,
   };
 }

@@ -6,6 +6,7 @@ import {
   type Program,
   patternsOf,
   type ResponsePlan,
+  Unable,
   type Verdict,
 } from '../policy/index.ts';
 import { HoldBack, type LaneFinding, type Released, type Stop } from './hold-back.ts';
@@ -135,6 +136,10 @@ export class ReplyJudge {
   #decide(meter: ReplyMeter, figures: ReplyFigures): Decision {
     const rails: Record<string, unknown> = {};
     for (const name of this.#program.needs('response').rails.keys()) {
+      if (this.stop?.kind === 'unable') {
+        rails[name] = new Unable(this.stop.reason);
+        continue;
+      }
       rails[name] = railFact(
         this.found
           .filter(({ span }) => span.rail === name)

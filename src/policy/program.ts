@@ -35,6 +35,8 @@ export interface Program {
   readonly default: 'allow' | 'deny';
   /** The facts and rails the rules of a phase read. */
   needs(phase: Phase): Needs;
+  /** Whether any rule is of this phase. */
+  has(phase: Phase): boolean;
 }
 
 /** One phase of a program: its rules in order of precedence, and how to find the ones that may match. */
@@ -67,6 +69,10 @@ export class CompiledProgram implements Program {
 
   needs(phase: Phase): Needs {
     return this.tables[phase].needs;
+  }
+
+  has(phase: Phase): boolean {
+    return this.tables[phase].rules.length > 0;
   }
 }
 

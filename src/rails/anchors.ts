@@ -10,8 +10,15 @@ export interface Stretch {
   readonly to: number;
 }
 
-/** Finds the first stretch with an anchor at `from` or later; undefined where only plain text is left. */
-export type NextAnchor = (text: string, from: number) => Stretch | undefined;
+export interface Anchors {
+  /** The first stretch with an anchor at `from` or later; undefined where only plain text is left. */
+  readonly next: (text: string, from: number) => Stretch | undefined;
+  /**
+   * Every match has an anchor of its own, so context alone needs no reading on: the stretch of what it announces
+   * begins before it again. Otherwise an anchor may stand in the context.
+   */
+  readonly inEveryMatch: boolean;
+}
 
 /** What announces a personal datum and the datum up to its first digit or `@` take no more than this, words apart. */
 const piiReach = 48;
@@ -24,17 +31,17 @@ for (let unit = 33; unit < 127; unit += 1) wordChars[unit] = 1;
  * Every personal datum by pattern has a digit or an `@`, however written. What cannot be seen counts too: any amount
  * of it may stand inside a datum.
  */
-const piiAnchors = new Uint8Array(0x10000);
+const piiUnits = new Uint8Array(0x10000);
 const anchors = unite(withFolds(setOfChars('0123456789@')), invisible);
 for (let i = 0; i + 1 < anchors.length; i += 2) {
   for (let point = anchors[i] ?? 0; point <= (anchors[i + 1] ?? -1); point += 1) {
-    piiAnchors[String.fromCodePoint(point).charCodeAt(0)] = 1;
+    piiUnits[String.fromCodePoint(point).charCodeAt(0)] = 1;
   }
 }
 
-export function nextPiiAnchor(text: string, from: number): Stretch | undefined {
+function nextPiiAnchor(text: string, from: number): Stretch | undefined {
   for (let i = from; i < text.length; i += 1) {
-    if (piiAnchors[text.charCodeAt(i)] === 1) {
+    if (piiUnits[text.charCodeAt(i)] === 1) {
       let first = Math.max(from, i - piiReach);
       const least = Math.max(from, i - piiReach - wordReach);
       while (first > least && (wordChars[text.charCodeAt(first - 1)] ?? 1) === 1) first -= 1;
@@ -70,7 +77,7 @@ function kindAt(text: string, index: number): number {
  * Runs of key characters: ten or more that are no plain word (a capital or a sign within), twenty of anything, or the
  * beginning of an address. Looks at every sixth character first, since a run of six cannot lie between two of them.
  */
-export function nextSecretAnchor(text: string, from: number): Stretch | undefined {
+function nextSecretAnchor(text: string, from: number): Stretch | undefined {
   let probe = from + runLeast - 1;
   while (probe < text.length) {
     if (kindAt(text, probe) === plain) {
@@ -100,3 +107,6 @@ function isTelling(text: string, first: number, last: number): boolean {
   if (signs === 0) return false;
   return last - first >= keyLeast || text.slice(first, last).includes('://');
 }
+
+export const piiAnchors: Anchors = { next: nextPiiAnchor, inEveryMatch: true };
+export const secretAnchors: Anchors = { next: nextSecretAnchor, inEveryMatch: false };

@@ -1,5 +1,5 @@
 import type { Finding, Measured, Passage, Rail } from '../exchange/index.ts';
-import type { NextAnchor } from './anchors.ts';
+import type { Anchors } from './anchors.ts';
 import { detectorDefinition } from './compile.ts';
 import { type Detector, detectorsOf } from './detectors/index.ts';
 import { Cursor, type MatchListener } from './matcher/cursor.ts';
@@ -14,8 +14,6 @@ const machinesMax = 32;
 /** More findings than this in one passage are not told apart from a flood: the rail is then `unable`. */
 const findingsMax = 50_000;
 
-const stepMost = 32;
-
 interface Found {
   start: number;
   end: number;
@@ -23,7 +21,7 @@ interface Found {
 }
 
 /** A rail made of detectors: the same patterns that follow streams, over whole passages. */
-export function patternRail(name: string, nextAnchor: NextAnchor): Rail {
+export function patternRail(name: string, anchors: Anchors): Rail {
   const detectors = detectorsOf(name);
   const types = [...new Set(detectors.map((detector) => detector.type))];
   const machines = new Map<string, Machine>();
@@ -54,7 +52,7 @@ export function patternRail(name: string, nextAnchor: NextAnchor): Rail {
         const lane = new JsonLane(machineFor(wanted), listener);
         lane.feed(passage.text);
         lane.finish();
-      } else scan(passage.text, machineFor(wanted), nextAnchor, listener);
+      } else scan(passage.text, machineFor(wanted), anchors, listener);
       if (count > findingsMax) return { outcome: 'unable', reason: `more than ${findingsMax} findings in one passage` };
       const findings = settle(found, name, detectors);
       return findings.length === 0 ? { outcome: 'clear' } : { outcome: 'findings', findings };
@@ -63,8 +61,8 @@ export function patternRail(name: string, nextAnchor: NextAnchor): Rail {
 }
 
 /** Reads the stretches of a text that could hold something, each on until nothing is live. */
-export function scan(text: string, machine: Machine, nextAnchor: NextAnchor, listener: MatchListener): void {
-  let stretch = nextAnchor(text, 0);
+export function scan(text: string, machine: Machine, anchors: Anchors, listener: MatchListener): void {
+  let stretch = anchors.next(text, 0);
   if (stretch === undefined) return;
   const cursor = new Cursor(machine, plainText, listener);
   const reader = new UnitReader(cursor);
@@ -78,14 +76,12 @@ export function scan(text: string, machine: Machine, nextAnchor: NextAnchor, lis
     }
     reader.read(text, at, stretch.to, at);
     at = stretch.to;
-    while (at < text.length && !cursor.idle) {
-      // To the end of the word, where most threads end.
-      const space = text.indexOf(' ', at);
-      const to = space < 0 || space - at > stepMost ? Math.min(at + stepMost, text.length) : space + 1;
+    while (at < text.length && !(anchors.inEveryMatch ? cursor.unbegun : cursor.idle)) {
+      const to = Math.min(at + 16, text.length);
       reader.read(text, at, to, at);
       at = to;
     }
-    stretch = nextAnchor(text, at);
+    stretch = anchors.next(text, at);
   }
   if (at === text.length) reader.flush();
   cursor.finish(at);

@@ -106,7 +106,11 @@ export function trim(record: AuditRecord): AuditRecord {
       findings: [],
     })),
     facts: {},
-    decision: { request: trimDecision(record.decision.request), response: trimDecision(record.decision.response) },
+    decision: {
+      request: trimDecision(record.decision.request),
+      response: trimDecision(record.decision.response),
+      settle: trimDecision(record.decision.settle),
+    },
     usage: record.usage === undefined ? undefined : { ...record.usage, toolCalls: {} },
     content: undefined,
     trimmed: true,
@@ -176,6 +180,7 @@ export class Composer {
       decision: {
         request: withoutNames(whole.decision.request, names),
         response: withoutNames(whole.decision.response, names),
+        settle: withoutNames(whole.decision.settle, names),
       },
       program: whole.program,
       prices: whole.prices,

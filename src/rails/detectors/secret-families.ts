@@ -71,7 +71,8 @@ export const secretFamilies: readonly SecretFamily[] = [
   { type: 'grafana_token', prefix: `(?i:glsa_)${alnum}{32}_`, body: hex, length: 8 },
   { type: 'groq_api_key', prefix: 'gsk_', body: alnum, length: 52, exact: true },
   { type: 'harness_api_key', prefix: `[ps]at\\.${token}{22}\\.${alnum}{24}\\.`, body: alnum, length: 20 },
-  { type: 'hashicorp_terraform_token', prefix: `${alnum}{14}\\.\\Katlasv1\\.`, body: '[0-9A-Za-z_=-]', length: 50 },
+  // The fourteen characters before it name the token; the secret is what follows.
+  { type: 'hashicorp_terraform_token', prefix: 'atlasv1\\.', body: '[0-9A-Za-z_=-]', length: 50, inWords: true },
   { type: 'heroku_api_key', prefix: 'HRKU-AA', body: token, length: 58 },
   { type: 'huggingface_token', prefix: '(?:hf|api_org)_', body: '[A-Za-z]', length: 34, exact: true },
   { type: 'infracost_api_key', prefix: 'ico-', body: alnum, length: 32, exact: true, entropy: 3 },

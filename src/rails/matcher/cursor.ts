@@ -277,7 +277,12 @@ export class Cursor {
     return first;
   }
 
-  /** No match has begun: what follows begins anew, but for what stands before it. */
+  /** No match has begun, whatever context was read. */
+  get unbegun(): boolean {
+    return this.#groups === 0;
+  }
+
+  /** Nothing is live: what follows begins anew, but for what stands before it. */
   get idle(): boolean {
     return this.#groups === 0 && this.machine.isIdle(this.#state);
   }

@@ -65,10 +65,10 @@ export class Machine {
     return this.lives[state / this.stride] ?? this.determiniser.start();
   }
 
-  /** Whether no match has begun. Context may have been read: it stands close before what it announces. */
+  /** Whether nothing is live, not even context. */
   isIdle(state: number): boolean {
     const live = this.live(state);
-    return live.groups.length + live.ready.length === 0;
+    return live.groups.length + live.context.length + live.ready.length === 0;
   }
 
   /** The number of a live state; may start a new generation, after which older numbers mean nothing. */

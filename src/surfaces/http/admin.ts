@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Failure, type Secret } from '../../exchange/index.ts';
 import { openaiChat, parseStrict } from '../../formats/index.ts';
 import type { AuditRecord, QueryFilter } from '../../observe/index.ts';
-import { listenerFailure, rendered } from './failures.ts';
+import { listenerFailure, notServed, rendered } from './failures.ts';
 import { buildListener } from './listener.ts';
 
 /** A key as people see it; its hash is not among it. */
@@ -55,7 +55,11 @@ const admin = { judgement: 'admin' } as const;
 
 /** Builds the admin listener. It reaches no provider; every route asks for an admin key. */
 export function buildAdminListener(ports: AdminPorts): FastifyInstance {
-  const app = buildListener({ body_bytes_max, judgements: ['admin', 'open'] });
+  const app = buildListener({
+    body_bytes_max,
+    judgements: ['admin', 'open'],
+    unreadable: (request, reply, failure) => send(reply, request, failure),
+  });
   app.addHook('onRequest', async (request) => {
     if (request.routeOptions.config.judgement === 'open') return;
     const credential = bearer(request);
@@ -63,14 +67,8 @@ export function buildAdminListener(ports: AdminPorts): FastifyInstance {
       throw new Failure('invalid_api_key', 'This listener needs an admin key.');
     }
   });
-  app.setErrorHandler((error, request, reply) => send(reply, request, listenerFailure(error, body_bytes_max)));
-  app.setNotFoundHandler((request, reply) =>
-    send(
-      reply,
-      request,
-      new Failure('not_supported', `${request.method} ${request.url.split('?')[0]} is not served here.`),
-    ),
-  );
+  app.setErrorHandler((error, request, reply) => send(reply, request, listenerFailure(error)));
+  app.setNotFoundHandler((request, reply) => send(reply, request, notServed(request.method, request.url)));
 
   app.get('/health', { config: { judgement: 'open' } }, (_request, reply) => reply.send({ status: 'ok' }));
   app.get('/admin/v1/health', { config: admin }, async () => ports.health());

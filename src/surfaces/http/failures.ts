@@ -1,21 +1,27 @@
+import { randomUUID } from 'node:crypto';
 import { Failure, type Format, failures } from '../../exchange/index.ts';
 
+/** An id for a request that has none of its own. */
+export function ownRequestId(): string {
+  return `ex_${randomUUID().replaceAll('-', '')}`;
+}
+
 /** What Fastify or Node threw before a route's own code ran, as a failure of the closed table. */
-export function listenerFailure(thrown: unknown, body_bytes_max: number): Failure {
+export function listenerFailure(thrown: unknown): Failure {
   if (thrown instanceof Failure) return thrown;
-  const code = (thrown as { code?: unknown }).code;
   const status = (thrown as { statusCode?: unknown }).statusCode;
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-    return new Failure('request_too_large', `The request body has more than ${body_bytes_max} bytes.`, {
-      extra: { body_bytes_max },
-    });
-  }
   if (typeof status === 'number' && status >= 400 && status < 500) {
     return new Failure('invalid_request', thrown instanceof Error ? thrown.message : 'The request cannot be read.', {
       status,
     });
   }
   return new Failure('internal_error', 'The gateway could not finish this call.', { cause: thrown });
+}
+
+/** An address nothing is served at. What came behind the path is not repeated: a key may stand there. */
+export function notServed(method: string, url: string): Failure {
+  const [path = ''] = url.split('?');
+  return new Failure('not_supported', `${method} ${path} is not served here.`);
 }
 
 /** A failure as headers and body in a format. */

@@ -1,10 +1,23 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { Failure } from '../../exchange/index.ts';
+import { openaiChat } from '../../formats/index.ts';
 import type { Metrics } from '../../observe/index.ts';
+import { listenerFailure, notServed, ownRequestId, rendered } from './failures.ts';
 import { buildListener } from './listener.ts';
 
 /** The metrics listener: Prometheus text and nothing else. No user, key or prompt is in it. */
 export function buildMetricsListener(metrics: Metrics, refresh: () => Promise<void>): FastifyInstance {
-  const app = buildListener({ body_bytes_max: 1024, judgements: ['open'] });
+  const refused = (reply: FastifyReply, failure: Failure) => {
+    const { status, headers, body } = rendered(failure, openaiChat, ownRequestId());
+    return reply.code(status).headers(headers).send(body);
+  };
+  const app = buildListener({
+    body_bytes_max: 1024,
+    judgements: ['open'],
+    unreadable: (_request, reply, failure) => refused(reply, failure),
+  });
+  app.setErrorHandler((error, _request, reply) => refused(reply, listenerFailure(error)));
+  app.setNotFoundHandler((request, reply) => refused(reply, notServed(request.method, request.url)));
   app.get('/metrics', { config: { judgement: 'open' } }, async (_request, reply) => {
     await refresh();
     const text = await metrics.render();

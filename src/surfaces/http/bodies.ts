@@ -1,0 +1,89 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Failure } from '../../exchange/index.ts';
+
+export interface BodyLimits {
+  /** Of one request. */
+  readonly body_bytes_max: number;
+  /** Of all requests under way together, until their replies are over; absent where nothing counts them. */
+  readonly in_flight_bytes_max?: number;
+}
+
+/**
+ * Has a listener read bodies as bytes, within these limits. A body whose length is told is refused before it is read;
+ * one that comes in pieces of unknown number is counted as they come. Encoded bodies are refused: the next reader might
+ * not undo the same encodings.
+ */
+export function readBodies(app: FastifyInstance, { body_bytes_max, in_flight_bytes_max = Number.POSITIVE_INFINITY }: BodyLimits): void {
+  let inFlight = 0;
+  /** Bytes so far of bodies whose length nobody told. */
+  const untold = new WeakMap<FastifyRequest, { bytes: number }>();
+  const tooLarge = () =>
+    new Failure('request_too_large', `The request body has more than ${body_bytes_max} bytes.`, { extra: { body_bytes_max } });
+  /** One body alone may always come: else a total below the limit of one would refuse it for ever. */
+  const fits = (bytes: number, own: number): boolean => inFlight === own || inFlight + bytes <= in_flight_bytes_max;
+  const busy = () =>
+    new Failure('rate_limit_exceeded', 'The gateway holds as many request bytes as it may. Try again in 1 s.', {
+      retryAfterSeconds: 1,
+      extra: { scope: 'gateway', limit: in_flight_bytes_max, unit: 'bytes' },
+    });
+
+  app.addHook('onRequest', (request, reply, done) => {
+    const { 'content-encoding': encoding = 'identity', 'content-length': length, 'transfer-encoding': pieces } = request.headers;
+    if (encoding.trim().toLowerCase() !== 'identity') {
+      done(new Failure('invalid_request', 'Encoded request bodies are not accepted; send it without content-encoding.', { param: 'content-encoding' }));
+      return;
+    }
+    const told = length === undefined ? 0 : Number(length);
+    if (told > body_bytes_max) {
+      done(tooLarge());
+      return;
+    }
+    if (told > 0 && !fits(told, 0)) {
+      done(busy());
+      return;
+    }
+    const held = { bytes: told };
+    if (pieces !== undefined) untold.set(request, held);
+    if (told > 0 || pieces !== undefined) {
+      inFlight += told;
+      reply.raw.once('close', () => {
+        inFlight -= held.bytes;
+      });
+    }
+    done();
+  });
+
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (request, payload, done) => {
+    const chunks: Buffer[] = [];
+    const held = untold.get(request);
+    let size = 0;
+    const over = (failure: Error | null, body?: Buffer): void => {
+      payload.off('data', more);
+      payload.off('end', whole);
+      payload.off('error', over);
+      done(failure, body);
+    };
+    const more = (chunk: Buffer): void => {
+      size += chunk.length;
+      if (size > body_bytes_max) {
+        over(tooLarge());
+        return;
+      }
+      if (held !== undefined) {
+        if (!fits(chunk.length, held.bytes)) {
+          over(busy());
+          return;
+        }
+        held.bytes += chunk.length;
+        inFlight += chunk.length;
+      }
+      chunks.push(chunk);
+    };
+    // A copy, always: a slice of the socket's buffer would keep all of that buffer for as long as the exchange lives.
+    const whole = (): void => over(null, Buffer.concat(chunks, size));
+    payload.on('data', more);
+    payload.on('end', whole);
+    payload.on('error', over);
+  });
+}
