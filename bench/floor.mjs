@@ -35,5 +35,7 @@ const server = createServer((request, response) => {
 });
 
 server.keepAliveTimeout = 600_000;
-server.listen(0, '127.0.0.1', () => console.log(JSON.stringify({ ready: true, address: `http://127.0.0.1:${server.address().port}` })));
+server.listen(0, '127.0.0.1', () =>
+  console.log(JSON.stringify({ ready: true, address: `http://127.0.0.1:${server.address().port}` })),
+);
 process.on('SIGTERM', () => process.exit(0));

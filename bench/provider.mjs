@@ -14,17 +14,28 @@ const plain = Buffer.from(
     choices: [
       {
         index: 0,
-        message: { role: 'assistant', content: 'The quick brown fox jumps over the lazy dog and goes home. '.repeat(7).trim(), refusal: null },
+        message: {
+          role: 'assistant',
+          content: 'The quick brown fox jumps over the lazy dog and goes home. '.repeat(7).trim(),
+          refusal: null,
+        },
         logprobs: null,
         finish_reason: 'stop',
       },
     ],
-    usage: { prompt_tokens: 180, completion_tokens: 90, total_tokens: 270, prompt_tokens_details: { cached_tokens: 0 } },
+    usage: {
+      prompt_tokens: 180,
+      completion_tokens: 90,
+      total_tokens: 270,
+      prompt_tokens_details: { cached_tokens: 0 },
+    },
     system_fingerprint: 'fp_bench',
   }),
 );
 
-const words = 'the model explains how rivers shape valleys over many thousand years of slow and patient work '.split(' ');
+const words = 'the model explains how rivers shape valleys over many thousand years of slow and patient work '.split(
+  ' ',
+);
 const chunk = (choices, rest = '') =>
   Buffer.from(
     `data: {"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1790000000,"model":"bench-model","system_fingerprint":"fp_bench","choices":${choices}${rest}}\n\n`,
@@ -46,7 +57,9 @@ const server = createServer((request, response) => {
     const body = Buffer.concat(chunks).toString();
     const wrong = wrongness(request, body);
     if (wrong !== undefined) {
-      response.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify({ error: { message: wrong } }));
+      response
+        .writeHead(400, { 'content-type': 'application/json' })
+        .end(JSON.stringify({ error: { message: wrong } }));
     } else if (body.includes('"stream":true')) stream(response, body.includes('include_usage'));
     else response.writeHead(200, { 'content-type': 'application/json', 'content-length': plain.length }).end(plain);
   });
@@ -54,7 +67,8 @@ const server = createServer((request, response) => {
 
 function wrongness({ headers }, body) {
   if (headers.authorization !== 'Bearer upstream-key') return 'wrong credentials';
-  if (headers['accept-encoding'] !== undefined && headers['accept-encoding'] !== 'identity') return 'encoding asked for';
+  if (headers['accept-encoding'] !== undefined && headers['accept-encoding'] !== 'identity')
+    return 'encoding asked for';
   if (!body.startsWith('{"model":"bench-model","messages":[')) return 'wrong body';
   for (const name of Object.keys(headers)) if (name.startsWith('x-llm-')) return `the gateway's own header ${name}`;
   return undefined;
@@ -75,5 +89,7 @@ function stream(response, usageAsked) {
 }
 
 server.keepAliveTimeout = 600_000;
-server.listen(0, '127.0.0.1', () => console.log(JSON.stringify({ ready: true, address: `http://127.0.0.1:${server.address().port}` })));
+server.listen(0, '127.0.0.1', () =>
+  console.log(JSON.stringify({ ready: true, address: `http://127.0.0.1:${server.address().port}` })),
+);
 process.on('SIGTERM', () => process.exit(0));

@@ -92,7 +92,9 @@ export async function load(address, { bytes, connections, calls, expect }) {
           const reply = await ask(socket, bytes);
           latencies.push(performance.now() - at);
           if (!reply.head.startsWith('HTTP/1.1 200') || !reply.body.includes(expect)) {
-            throw new Error(`a call failed, the round is void: ${reply.head.split('\r\n')[0]} ${reply.body.subarray(0, 300)}`);
+            throw new Error(
+              `a call failed, the round is void: ${reply.head.split('\r\n')[0]} ${reply.body.subarray(0, 300)}`,
+            );
           }
         }
       } finally {
@@ -145,11 +147,22 @@ function ask(socket, bytes) {
 
 /** The end of a chunked body: its last chunk, with or without trailers. */
 function ends(chunk) {
-  return chunk.length >= 5 && chunk.subarray(-4).equals(headEnd) && /(^|\r\n)0\r\n([^\r\n]+\r\n)*\r\n$/.test(chunk.toString('latin1'));
+  return (
+    chunk.length >= 5 &&
+    chunk.subarray(-4).equals(headEnd) &&
+    /(^|\r\n)0\r\n([^\r\n]+\r\n)*\r\n$/.test(chunk.toString('latin1'))
+  );
 }
 
 /** Rows as aligned columns, the first one being their names. */
 export function table(rows) {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => String(row[column]).length)));
-  return rows.map((row) => row.map((cell, column) => String(cell).padEnd(widths[column])).join('  ').trimEnd()).join('\n');
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => String(cell).padEnd(widths[column]))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }

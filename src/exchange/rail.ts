@@ -40,7 +40,7 @@ export type PatternRef =
   /** All of a rail's patterns, or one type of it. Only rails with `streams: true` may be named. */
   | { readonly kind: 'rail'; readonly rail: string; readonly type?: string }
   | { readonly kind: 'literal'; readonly id: string; readonly text: string; readonly ignoreCase: boolean }
-  /** RE2 syntax; refused at compile time where it is not, or where it may grow without bound. */
+  /** RE2 syntax; refused at compile time where it is not, where it matches nothing at all, or where its automaton is too large. */
   | { readonly kind: 'expression'; readonly id: string; readonly source: string };
 
 /** A match in a lane, final in its start and its pattern; `end` grows while `open`. Offsets count UTF-16 units from the lane's start. */

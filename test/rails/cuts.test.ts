@@ -10,7 +10,8 @@ const matcher = compileMatcher([
 ]);
 const samples = [...samplesOf('pii', 11), ...samplesOf('secrets', 12)];
 const label = (sample: Sample): string => `${sample.type} ${sample.value.slice(0, 6)}`;
-const around = (sample: Sample): string => `Well, ${sample.before}${sample.value} ; so much for that 🙂.`;
+const around = (sample: Sample): string =>
+  `Well, ${sample.before}${sample.value}${sample.after} ; so much for that 🙂.`;
 
 /** The text as the inside of a JSON string, some of its characters written as escapes. */
 function escaped(text: string, random: () => number): string {
@@ -55,7 +56,7 @@ describe('nothing forbidden leaves, however a reply is cut', () => {
   it('any mixture of values, prose and near misses gives the same in any pieces', () => {
     const pieces = fc.array(
       fc.oneof(
-        fc.constantFrom(...samples.map((sample) => sample.before + sample.value)),
+        fc.constantFrom(...samples.map((sample) => sample.before + sample.value + sample.after)),
         fc.constantFrom(...samples.map((sample) => sample.value.slice(0, -2))),
         fc.constantFrom(
           ' ',

@@ -107,10 +107,13 @@ describe('tool arguments', () => {
   it('replace a number with a match as a whole, in quotes, and let others go when they can no longer match', () => {
     const quoted = (span: Span): string => (span.quote ? '"#"' : '#');
     expect(released(matcher, 'tool_arguments', ['{"a":177755,"b":[-777,78]}'], quoted)).toBe('{"a":"#","b":["#",78]}');
-    const cards = compileMatcher([{ kind: 'rail', rail: 'pii', type: 'card' }]);
-    expect(fed(cards, 'tool_arguments', ['{"a":411']).decided).toBe(5);
-    expect(fed(cards, 'tool_arguments', ['{"a":911']).decided).toBe(8);
-    expect(fed(cards, 'tool_arguments', ['{"a":411}']).decided).toBe(9);
+    const twelves = compileMatcher([{ kind: 'expression', id: 'twelve', source: '^12[0-9]*$' }]);
+    expect(fed(twelves, 'tool_arguments', ['{"a":12']).decided).toBe(5);
+    expect(fed(twelves, 'tool_arguments', ['{"a":13']).decided).toBe(7);
+    expect(fed(twelves, 'tool_arguments', ['{"a":12}']).decided).toBe(8);
+    expect(released(twelves, 'tool_arguments', ['{"a":12,"b":13,"c":129.5}'], quoted)).toBe(
+      '{"a":"#","b":13,"c":129.5}',
+    );
   });
 
   it('never join what two scalars say', () => {
@@ -119,7 +122,8 @@ describe('tool arguments', () => {
   });
 
   it('hold an escape until it is whole, and take it whole', () => {
-    const lane = matcher.lane({ channel: 'tool_arguments' });
+    const code = compileMatcher([{ kind: 'literal', id: 'code', text: 'Ab7', ignoreCase: true }]);
+    const lane = code.lane({ channel: 'tool_arguments' });
     expect(lane.feed('"x\\u00')).toBe(2);
     expect(lane.feed('41b7!"')).toBe(12);
     expect(lane.spans).toMatchObject([{ start: 2, end: 10, type: 'code', quote: false }]);

@@ -86,10 +86,15 @@ describe('provenance', () => {
     expect(injectionRail.measure(passage(sentence, 'user')).outcome).toBe('clear');
   });
 
-  it("is quiet about the model's own words", () => {
-    const quoted = 'Sure, I will disregard any rules, as you asked.';
-    expect(injectionScore(quoted)).toBeLessThan(injectionThresholds.quiet);
-    expect(injectionRail.measure(passage(quoted, 'assistant'))).toEqual({ outcome: 'clear' });
+  it("is quiet about the model's own words: what would stop a user may be quoted, up to a point", () => {
+    const sentences = Object.values(attacks).flat();
+    const quoted = sentences.filter((sentence) => injectionScore(sentence) < injectionThresholds.quiet);
+    expect(quoted.length).toBeGreaterThan(0);
+    expect(quoted.length).toBeLessThan(sentences.length);
+    for (const sentence of sentences)
+      expect(injectionRail.measure(passage(sentence, 'assistant')).outcome).toBe(
+        quoted.includes(sentence) ? 'clear' : 'findings',
+      );
   });
 
   it('judges tool definitions and unknown fields as it judges users', () => {
@@ -140,6 +145,11 @@ describe('long passages', () => {
     const text = long(2_000_000);
     expect(injectionRail.measure(passage(text)).outcome).toBe('unable');
     expect(inSlices(text).measured.outcome).toBe('clear');
+  });
+
+  it('tells what it found before the work allowed was used up', () => {
+    const measured = injectionRail.measure(passage(`${orders}. ${long(2_000_000)}`));
+    expect(findings(measured).map((finding) => finding.type)).toContain('reveal_prompt');
   });
 
   it('is unable beyond the size cap', () => {

@@ -82,3 +82,19 @@ export function undecidable(trees: readonly Tree[], prefix: string, continuation
   while (shared < prefix.length && verdicts.every((text) => text[shared] === verdicts[0]?.[shared])) shared += 1;
   return shared;
 }
+
+/** An upper bound of how many characters a match of `tree`, begun anywhere in it, still needs to be one. */
+export function distance(tree: Tree): number {
+  switch (tree.kind) {
+    case 'sequence':
+      return tree.parts.reduce((sum, part) => sum + distance(part), 0);
+    case 'choice':
+      return Math.max(...tree.options.map(distance));
+    case 'repeat':
+      return Math.max(1, tree.least) * distance(tree.of);
+    case 'behind':
+      return 0;
+    default:
+      return 1;
+  }
+}

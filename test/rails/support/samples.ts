@@ -59,7 +59,11 @@ export interface Sample {
   /** What announces the match, if anything. */
   readonly before: string;
   readonly value: string;
+  /** What ends the match where it would otherwise run on, or must follow it. */
+  readonly after: string;
 }
+
+const afters: Readonly<Record<string, string>> = { credentials_in_url: 'db.example', nuget_password: '"/>' };
 
 function fromTree(detector: Detector, random: () => number): Sample {
   for (let i = 0; i < 500; i += 1) {
@@ -67,7 +71,7 @@ function fromTree(detector: Detector, random: () => number): Sample {
     walk(detector.tree, random, out);
     const value = out.text.slice(out.start, out.text.length - out.back);
     if (detector.check === undefined || detector.check(value)) {
-      return { type: detector.type, before: out.text.slice(0, out.start), value };
+      return { type: detector.type, before: out.text.slice(0, out.start), value, after: afters[detector.type] ?? '' };
     }
   }
   throw new Error(`no sample of ${detector.type}`);
@@ -90,7 +94,11 @@ export function cardNumber(random: () => number, groups: readonly number[]): str
     });
     if (sum % 10 !== 0) continue;
     let at = 0;
-    return groups.map((group) => number.slice(at, (at += group))).join(' ');
+    const parts = groups.map((group) => {
+      at += group;
+      return number.slice(at - group, at);
+    });
+    return parts.join(' ');
   }
   throw new Error('unreachable');
 }
@@ -106,7 +114,7 @@ export function ibanNumber(random: () => number): string {
 export function samplesOf(rail: string, seed: number): Sample[] {
   const random = seeded(seed);
   if (rail === 'secrets') return detectorsOf('secrets').map((detector) => fromTree(detector, random));
-  const plain = (type: string, value: string, before = ''): Sample => ({ type, before, value });
+  const plain = (type: string, value: string, before = ''): Sample => ({ type, before, value, after: '' });
   const iban = ibanNumber(random);
   return [
     plain('card', cardNumber(random, [16])),

@@ -1,0 +1,154 @@
+// `npm run bench`: the gateway against a bare Node floor in the same rounds, then its engines. Prints tables, one
+// machine-readable line each, and writes docs/performance.md. Needs Linux (/proc, taskset), two cores and redis-server.
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { build, checkNode, installPackages, installServer } from '../scripts/install.mjs';
+import { engines } from './engines.mjs';
+import { startRedis } from './redis.mjs';
+import { cpuSeconds, here, load, median, percentile, requestBytes, residentMb, root, start, table } from './rig.mjs';
+
+checkNode();
+installPackages();
+installServer('redis-server', 'redis-server');
+build();
+
+const quick = process.argv.includes('--quick');
+const rounds = quick ? 2 : 5;
+const calls = quick ? 1000 : 4000;
+const streams = quick ? 32 : 96;
+const key = 'bench-team-key-0123456789';
+
+/** 1 KB of prose, as an application would ask. */
+const ask = {
+  model: 'bench-model',
+  messages: [
+    { role: 'system', content: 'You are a helpful assistant for gardeners.' },
+    { role: 'user', content: 'Explain how to grow tomatoes on a small balcony in a cold climate, please. '.repeat(11) },
+  ],
+  temperature: 0.2,
+  max_tokens: 400,
+};
+
+/** One target in one round: CPU per call at load, calls a second, and what a lone caller waits. */
+async function plainRound(target) {
+  const bytes = requestBytes(
+    target.address,
+    '/v1/chat/completions',
+    { authorization: `Bearer ${key}` },
+    JSON.stringify(ask),
+  );
+  const expect = 'quick brown fox';
+  await load(target.address, { bytes, connections: 32, calls: Math.floor(calls / 4), expect });
+  const before = cpuSeconds(target.pid);
+  const { seconds } = await load(target.address, { bytes, connections: 32, calls, expect });
+  const cpu_us = ((cpuSeconds(target.pid) - before) / calls) * 1e6;
+  const alone = await load(target.address, { bytes, connections: 1, calls: Math.floor(calls / 8), expect });
+  return {
+    cpu_us,
+    calls_per_second: calls / seconds,
+    p50_ms: percentile(alone.latencies, 50),
+    p99_ms: percentile(alone.latencies, 99),
+    resident_mb: residentMb(target.pid),
+  };
+}
+
+async function streamRound(target) {
+  const body = JSON.stringify({ ...ask, stream: true });
+  const bytes = requestBytes(target.address, '/v1/chat/completions', { authorization: `Bearer ${key}` }, body);
+  await load(target.address, { bytes, connections: 16, calls: 16, expect: '[DONE]' });
+  const before = cpuSeconds(target.pid);
+  const { seconds } = await load(target.address, { bytes, connections: 16, calls: streams, expect: '[DONE]' });
+  const cpu_s = cpuSeconds(target.pid) - before;
+  return { cpu_us_per_delta: (cpu_s / (streams * 302)) * 1e6, deltas_per_cpu_second: (streams * 302) / cpu_s, seconds };
+}
+
+/** Runs a round function over all targets, interleaved, and gives each target's median of every figure. */
+async function interleaved(targets, round) {
+  const seen = new Map(targets.map(({ name }) => [name, []]));
+  for (let index = 0; index < rounds; index += 1) {
+    for (const target of targets) seen.get(target.name).push(await round(target));
+  }
+  return new Map(
+    [...seen].map(([name, figures]) => [
+      name,
+      Object.fromEntries(Object.keys(figures[0]).map((figure) => [figure, median(figures.map((one) => one[figure]))])),
+    ]),
+  );
+}
+
+const redis = await startRedis();
+const provider = await start(1, join(here, 'provider.mjs'));
+const gateway = (mode, env = {}, ...rest) =>
+  start(0, join(here, 'gateway.mjs'), [provider.address, mode, ...rest], env);
+const targets = [
+  { name: 'direct', ...provider },
+  { name: 'floor', ...(await start(0, join(here, 'floor.mjs'), [provider.address])) },
+  { name: 'keys only', ...(await gateway('keys')) },
+  { name: 'everything, embedded', ...(await gateway('everything')) },
+  { name: 'everything and injection', ...(await gateway('everything', { BENCH_INJECTION: '1' })) },
+  { name: 'everything, 10,000 policies', ...(await gateway('everything', { BENCH_POLICIES: '10000' })) },
+  { name: 'everything, Redis', ...(await gateway('everything', {}, redis.url)) },
+];
+const plain = await interleaved(targets, plainRound);
+const streamed = await interleaved(
+  targets.filter(({ name }) => ['floor', 'keys only', 'everything, embedded'].includes(name)),
+  streamRound,
+);
+for (const target of targets) await target.stop();
+await redis.stop();
+
+const floor = plain.get('floor');
+const direct = plain.get('direct');
+const plainRows = [
+  ['gateway, plain call', 'CPU us', 'x floor', 'calls/s', 'p50 added ms', 'p99 added ms', 'MB'],
+  ...[...plain]
+    .filter(([name]) => name !== 'direct')
+    .map(([name, one]) => [
+      name,
+      one.cpu_us.toFixed(0),
+      (one.cpu_us / floor.cpu_us).toFixed(2),
+      one.calls_per_second.toFixed(0),
+      (one.p50_ms - direct.p50_ms).toFixed(2),
+      (one.p99_ms - direct.p99_ms).toFixed(2),
+      one.resident_mb.toFixed(0),
+    ]),
+];
+const floorStream = streamed.get('floor');
+const streamRows = [
+  ['gateway, streamed reply of 300 deltas', 'CPU us a delta', 'x floor', 'deltas a CPU second'],
+  ...[...streamed].map(([name, one]) => [
+    name,
+    one.cpu_us_per_delta.toFixed(1),
+    (one.cpu_us_per_delta / floorStream.cpu_us_per_delta).toFixed(2),
+    one.deltas_per_cpu_second.toFixed(0),
+  ]),
+];
+const engineRows = await engines();
+
+for (const rows of [plainRows, streamRows, ...engineRows]) console.log(`\n${table(rows)}`);
+console.log(
+  `\n${JSON.stringify({ bench: 'gateway', plain: Object.fromEntries(plain), streamed: Object.fromEntries(streamed) })}`,
+);
+
+const commit = spawnSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).stdout.trim();
+const markdown = (rows) =>
+  [rows[0], rows[0].map(() => '---'), ...rows.slice(1)].map((row) => `| ${row.join(' | ')} |`).join('\n');
+if (!quick) {
+  writeFileSync(
+    join(root, 'docs', 'performance.md'),
+    `# Performance
+
+Written by \`npm run bench\` at ${commit} on ${cpus()[0].model.trim()}, Node ${process.versions.node}. Medians of ${rounds} interleaved rounds;
+gateway and floor on one core, load generator and provider on the other. Machines differ: read the ratios. CPU is all
+threads of the process, user and system.
+
+The floor is a bare Node server that hands bytes to undici's \`Pool.dispatch\` and back and reads nothing. "Everything" is
+keys, 50 policies, PII and secret rails both ways, two budgets and three rates exact, the audit trail durable and
+chained. Latencies are a lone caller's, over those of the same caller straight at the provider.
+
+${[plainRows, streamRows, ...engineRows].map(markdown).join('\n\n')}
+`,
+  );
+}
