@@ -1,18 +1,19 @@
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import type { FastifyInstance } from 'fastify';
-import { buildDirectory, ensureServerSecret, type KeyStore, openKeyStore } from './callers/index.ts';
+import { ensureServerSecret, openKeyStore } from './callers/index.ts';
 import { type LoadedConfig, problemText, type Settings, watchConfig } from './config.ts';
 import type { Secret } from './exchange/index.ts';
 import { adminPorts } from './gateway/admin-ports.ts';
 import { watchLedger } from './gateway/ledger-figures.ts';
+import { closeWithin, listen } from './gateway/listening.ts';
 import { openAudit, openLedger } from './gateway/open-stores.ts';
+import { closeProviders, firstModel, pin } from './gateway/pin.ts';
+import { mustRestart } from './gateway/restart-needed.ts';
 import { type Log, openLog, openMetrics, type Trail } from './observe/index.ts';
-import { Matchers, type Pinned, type Walk, type WalkLimits } from './pipeline/index.ts';
-import { compile, type Policy, PolicyError, type PolicyProblem, parsePolicies } from './policy/index.ts';
-import { buildCatalog, buildProvider, circuitBreaker, type Provider } from './providers/index.ts';
+import type { Pinned, Walk } from './pipeline/index.ts';
 import { buildAdminListener } from './surfaces/http/admin.ts';
 import { buildDataListener } from './surfaces/http/data.ts';
+import type { JudgedRoute } from './surfaces/http/judgement.ts';
 import { buildMetricsListener } from './surfaces/http/metrics.ts';
 
 export interface GatewayOptions {
@@ -36,6 +37,8 @@ export interface Gateway {
   /** A model that can be asked for. */
   readonly firstModel: string;
   readonly log: Log;
+  /** Every route of the data listener, and how it answers for its calls. */
+  readonly routes: readonly JudgedRoute[];
   reload(): Promise<void>;
   /** Takes no new calls, lets running ones end within the grace, then closes everything. */
   close(): Promise<void>;
@@ -88,6 +91,9 @@ async function assemble(
   };
   let closing = false;
   let current = settings;
+  /** Why the last change was refused, while it is. */
+  let refusals: readonly string[] = [];
+  const adminKeys = adminKeysOf(settings, options);
   const data = buildDataListener({
     walk,
     body_bytes_max: settings.server.body_bytes_max,
@@ -95,20 +101,28 @@ async function assemble(
     trustedProxies: settings.server.trusted_proxies,
     ready: () => readiness(trail, closing),
   });
-  opened.push(() => data.close());
+  opened.push(() => data.app.close());
   const refresh = watchLedger(metrics, trail, ledger, () => current.organizations.map(({ id }) => id));
   const metricsListener = buildMetricsListener(metrics, refresh);
   opened.push(() => metricsListener.close());
 
+  /** Providers of configurations that are no longer in force, until the last exchange that pinned them must be over. */
+  const retired = new Set<Pinned>();
+  const retire = async (old: Pinned): Promise<void> => {
+    retired.delete(old);
+    await closeProviders(old);
+  };
   const apply = (next: Settings): void => {
+    mustRestart(current, next, adminKeys.length > 0);
     const old = pinned;
     pinned = pin(next, keys, serverSecret);
     current = next;
+    refusals = [];
+    log.level(next.telemetry.log_level);
     metrics.program(pinned.program.id);
     log.info('configuration in force', { program: pinned.program.id });
-    // Exchanges that pinned the old providers send and retry on them until the longest of them must be over.
-    const retire = setTimeout(() => closeProviders(old), old.limits.timeout_ms);
-    retire.unref();
+    retired.add(old);
+    setTimeout(() => retire(old), old.limits.timeout_ms).unref();
   };
   metrics.program(pinned.program.id);
   const watching =
@@ -118,14 +132,16 @@ async function assemble(
           options.load,
           apply,
           (problems) => {
-            for (const problem of problems)
-              log.error('configuration refused, the last good one stays', { state: problemText(problem) });
+            refusals = problems.map(problemText);
+            for (const { file, line = 0, column = 0, message } of problems) {
+              const place = line === 0 ? file : `${file}:${line}:${column}`;
+              log.error('configuration refused, the last good one stays', { file: place, state: message });
+            }
           },
           { initial: options.loaded },
         );
   opened.push(() => watching?.close());
 
-  const adminKeys = [...settings.admin.keys, ...(options.adminKeys ?? [])].filter((key) => !key.empty);
   const admin =
     adminKeys.length === 0
       ? undefined
@@ -134,11 +150,14 @@ async function assemble(
             walk,
             keys,
             serverSecret,
-            adminKeys,
+            adminKeys: () => adminKeysOf(current, options),
             ledger,
             trail,
             settings: () => current,
-            watching,
+            async reload() {
+              const outcome = await watching?.reload();
+              return { applied: outcome !== 'refused', problems: outcome === 'refused' ? refusals : [] };
+            },
             readiness: () => readiness(trail, closing),
           }),
         );
@@ -146,9 +165,9 @@ async function assemble(
 
   const { server } = settings;
   const addresses = {
-    data: await listen(data, server.host, server.port),
-    metrics: await listen(metricsListener, settings.metrics.host, settings.metrics.port),
-    admin: admin === undefined ? undefined : await listen(admin, settings.admin.host, settings.admin.port),
+    data: await listen(data.app, { ...server, section: 'server' }),
+    metrics: await listen(metricsListener, { ...settings.metrics, section: 'metrics' }),
+    admin: admin === undefined ? undefined : await listen(admin, { ...settings.admin, section: 'admin' }),
   };
   return {
     addresses,
@@ -165,80 +184,26 @@ async function assemble(
       return firstModel(pinned);
     },
     log,
+    routes: data.routes,
     reload: async () => {
       await watching?.reload();
     },
     async close() {
       closing = true;
       await watching?.close();
-      await closeWithin(data, server.shutdown_grace_ms);
+      await closeWithin(data, current.server.shutdown_grace_ms);
       await Promise.all([metricsListener.close(), admin?.close()]);
       await trail.close();
       await ledger.close();
-      await closeProviders(pinned);
+      await Promise.all([closeProviders(pinned), ...[...retired].map(retire)]);
       await keys.close();
+      metrics.close();
     },
   };
 }
 
-/** The demo provider's model where it is on: it answers without an account. */
-function firstModel({ catalog }: Pinned): string {
-  const models = catalog.list();
-  return (models.find(({ provider }) => provider === 'demo') ?? models[0])?.id ?? '';
-}
-
-function closeProviders({ catalog }: Pinned): Promise<unknown> {
-  return Promise.all(catalog.providers.map((provider) => provider.close()));
-}
-
-/** Settings to what an exchange pins. Throws with `problems` what only shows when parts are put together. */
-function pin(settings: Settings, keys: KeyStore, serverSecret: Secret): Pinned {
-  const program = compile(policiesOf(settings), { default: settings.policies.default });
-  const providers: Provider[] = [];
-  for (const one of settings.providers) {
-    const provider = buildProvider(one, {});
-    if (provider !== undefined) providers.push(provider);
-  }
-  const catalog = buildCatalog({ providers, models: settings.models, off: settings.providersOff });
-  const directory = buildDirectory(settings.organizations, settings.auth, serverSecret, { store: keys });
-  return {
-    program,
-    catalog,
-    directory,
-    matchers: new Matchers(),
-    health: circuitBreaker(settings.routing.circuit, () => performance.now()),
-    limits: limitsOf(settings),
-  };
-}
-
-function policiesOf(settings: Settings): readonly Policy[] {
-  const policies: Policy[] = [];
-  const problems: PolicyProblem[] = [];
-  for (const { path, text } of settings.policyFiles) {
-    try {
-      policies.push(...parsePolicies(text, { file: path }));
-    } catch (thrown) {
-      if (!(thrown instanceof PolicyError)) throw thrown;
-      problems.push(...thrown.problems);
-    }
-  }
-  if (problems.length > 0) throw new PolicyError(problems);
-  return policies;
-}
-
-function limitsOf({ server, routing, state }: Settings): WalkLimits {
-  return {
-    body_bytes_max: server.body_bytes_max,
-    reply_bytes_max: server.reply_bytes_max,
-    timeout_ms: routing.timeout_ms,
-    connect_timeout_ms: routing.connect_timeout_ms,
-    first_token_timeout_ms: routing.first_token_timeout_ms,
-    retries: routing.retries,
-    retry: routing,
-    stream_hold_tokens: state.stream_hold_tokens,
-    lease_ms: state.lease_ms,
-    on_loss: state.on_loss === 'open' ? 'open' : 'closed',
-  };
+function adminKeysOf({ admin }: Settings, { adminKeys = [] }: GatewayOptions): readonly Secret[] {
+  return [...admin.keys, ...adminKeys].filter((key) => !key.empty);
 }
 
 function readiness(trail: Trail, closing: boolean): { ready: boolean; reasons: string[] } {
@@ -246,18 +211,4 @@ function readiness(trail: Trail, closing: boolean): { ready: boolean; reasons: s
   if (closing) reasons.push('shutting down');
   if (!trail.state().accepting) reasons.push('the audit trail cannot be written');
   return { ready: reasons.length === 0, reasons };
-}
-
-async function listen(app: FastifyInstance, host: string, port: number): Promise<string> {
-  await app.listen({ host, port });
-  const address = app.server.address();
-  if (address === null || typeof address === 'string') throw new Error('the listener has no address');
-  return `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
-}
-
-/** Stops listening, waits for running exchanges, and ends what is left when the grace is over. */
-async function closeWithin(app: FastifyInstance, grace_ms: number): Promise<void> {
-  const timer = setTimeout(() => app.server.closeAllConnections(), grace_ms);
-  await app.close();
-  clearTimeout(timer);
 }

@@ -1,4 +1,5 @@
 import type { Settings } from '../config.ts';
+import { counterView } from '../gateway/counter-view.ts';
 import { openLedger } from '../gateway/open-stores.ts';
 import { openLog } from '../observe/index.ts';
 import { CannotRun } from '../surfaces/cli/command.ts';
@@ -14,14 +15,7 @@ export function budgetPort(settings: Settings): BudgetPort {
     async list(organization) {
       const answer = await admin.get(`/admin/v1/budgets${query(organization)}`);
       if (answer !== undefined) return (answer as { budgets: readonly BudgetRow[] }).budgets;
-      return here(settings, organization, async (ledger, id) =>
-        (await ledger.counters(id)).map(({ limit, spent, held, ...rest }) => ({
-          ...rest,
-          limit_usd: limit / 1e9,
-          spent_usd: spent / 1e9,
-          held_usd: held / 1e9,
-        })),
-      );
+      return here(settings, organization, async (ledger, id) => (await ledger.counters(id)).map(counterView));
     },
     async reconcile(organization, repair) {
       const answer = await admin.post(`/admin/v1/budgets/reconcile${query(organization, `repair=${repair}`)}`);

@@ -1,4 +1,5 @@
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml';
+import { Composer, type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, Parser, visit } from 'yaml';
+import { yamlTooDeep } from '../policy/index.ts';
 import type { Problem } from './problem.ts';
 
 export type Path = readonly (string | number)[];
@@ -37,24 +38,50 @@ export function readSource(file: string, text: string): Source {
   };
 }
 
-/** The parser recurses: a text that nests without end runs out of stack here and nowhere else. */
+/** Deeper than any configuration, far from where the composer runs out of stack. */
+const depth_max = 64;
+
 function documents(text: string, lines: LineCounter, problems: Problem[], file: string): readonly Document.Parsed[] {
-  try {
-    const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
-    return 'empty' in parsed ? [] : parsed;
-  } catch (error) {
-    problems.push({ file, line: 1, column: 1, message: `cannot be parsed: ${String(error)}` });
+  const tokens = [...new Parser(lines.addNewLine).parse(text)];
+  const deep = yamlTooDeep(tokens, depth_max);
+  if (deep !== undefined) {
+    const { line, col } = lines.linePos(deep);
+    problems.push({ file, line, column: col, message: `nested deeper than ${depth_max} levels` });
     return [];
   }
+  return [...new Composer({ uniqueKeys: true }).compose(tokens)];
 }
 
 function plain(document: Document.Parsed, problems: Problem[], file: string): unknown {
+  const refuse = (message: string): undefined => {
+    problems.push({ file, line: 1, column: 1, message });
+  };
+  // Each alias costs a search through the document.
+  if (aliasesIn(document) > aliases_max) return refuse(`more than ${aliases_max} aliases`);
   try {
-    return document.toJS({ maxAliasCount: 100 });
+    const value: unknown = document.toJS({ maxAliasCount: aliases_max });
+    // Aliases may lead deeper than the text itself, or round in a circle.
+    return fitsDepth(value, depth_max) ? value : refuse(`nested deeper than ${depth_max} levels through its aliases`);
   } catch (error) {
-    problems.push({ file, line: 1, column: 1, message: error instanceof Error ? error.message : String(error) });
-    return undefined;
+    return refuse(error instanceof Error ? error.message : String(error));
   }
+}
+
+const aliases_max = 100;
+
+function aliasesIn(document: Document.Parsed): number {
+  let count = 0;
+  visit(document, {
+    Alias: () => {
+      count += 1;
+    },
+  });
+  return count;
+}
+
+function fitsDepth(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  return depth > 0 && Object.values(value).every((item) => fitsDepth(item, depth - 1));
 }
 
 function offsetOf(document: Document.Parsed, path: Path, at: 'key' | 'value'): number | undefined {

@@ -4,6 +4,7 @@ import type { Override } from './expand.ts';
 const variables = [
   ['PORT', ['server', 'port']],
   ['HOST', ['server', 'host']],
+  ['ADMIN_PORT', ['admin', 'port']],
   ['METRICS_PORT', ['metrics', 'port']],
   ['GRPC_PORT', ['grpc', 'port']],
   ['REDIS_URL', ['state', 'url']],

@@ -1,6 +1,6 @@
 import type { Channel, JsonPath, Passage, Role } from '../exchange/index.ts';
 import { isObject } from './json/index.ts';
-import { eachString } from './strings.ts';
+import { eachText } from './strings.ts';
 
 const none: ReadonlySet<string> = new Set();
 const schemaTypes = new Set(['object', 'array', 'string', 'number', 'integer', 'boolean', 'null']);
@@ -27,9 +27,11 @@ export class Passages {
     this.all.push({ text, role: this.#role, channel, path, message: this.#message });
   }
 
-  /** Every string of a value nobody knows, but for members in `skip` and data URLs. */
+  /** Every string and long number of a value nobody knows, but for members in `skip` and data URLs. */
   unknown(value: unknown, path: JsonPath, skip: ReadonlySet<string> = none): void {
-    eachString(value, path, skip, (text, at) => this.url(text, at));
+    eachText(value, path, skip, (text, at, kind) => {
+      if (kind !== 'key') this.url(text, at);
+    });
   }
 
   /** An address: looked at as text, unless it is the thing itself (`data:`). */

@@ -1,17 +1,26 @@
 import type { JsonPath, Lane, ReplyEvent } from '../exchange/index.ts';
+import { findSpans } from './json/index.ts';
 import type { Lanes } from './lanes.ts';
-import { eachString } from './strings.ts';
+import { eachInMember, eachText, type TextKind } from './strings.ts';
 
 /** What a piece of a reply says, collected while it is read; `paths[i]` is the place of the i-th text. */
 export class Said {
   readonly events: ReplyEvent[] = [];
   readonly paths: JsonPath[] = [];
+  /** Which of the texts are names of members: the path then leads to the member. */
+  readonly keys = new Set<number>();
   /** Choices this piece speaks of, even without a text. */
   readonly choices: number[] = [];
   blockOpened: number | undefined;
   blockClosed: number | undefined;
   usageOnly = false;
   passes = false;
+  readonly #data: Buffer;
+
+  /** `data`: the JSON document that is read. */
+  constructor(data: Buffer) {
+    this.#data = data;
+  }
 
   /** The provider refused the gateway's own credentials: its words are not for the client. */
   get secret(): boolean {
@@ -25,17 +34,53 @@ export class Said {
     this.paths.push(path);
   }
 
-  /** Texts of fields the vocabulary does not know, continued from frame to frame under the same name. */
-  fragments(lanes: Lanes, choice: number, value: unknown, path: JsonPath, skip: ReadonlySet<string>): void {
-    eachString(value, path, skip, (text, at) => this.text(lanes.unknown(choice, at.join('.')), text, at));
+  /** A value as JSON text, spelled as the provider did. */
+  json(lane: Lane, path: JsonPath): void {
+    this.text(lane, this.#spelled(path), path);
   }
 
-  /** Texts of fields the vocabulary does not know, each whole where it stands. */
+  #spelled(path: JsonPath): string | undefined {
+    const [span] = findSpans(this.#data, [path]);
+    return span === undefined ? undefined : this.#data.toString('utf8', span.start, span.end);
+  }
+
+  /**
+   * Texts of a value the vocabulary does not know, continued from frame to frame under the same name: `field`, and the
+   * way from there.
+   */
+  fragments(
+    lanes: Lanes,
+    choice: number,
+    field: string,
+    value: unknown,
+    path: JsonPath,
+    skip: ReadonlySet<string>,
+  ): void {
+    const visit = (text: string, at: JsonPath, kind: TextKind): void => {
+      if (kind !== 'string') this.#whole(lanes, choice, text, at, kind);
+      else this.text(lanes.unknown(choice, [field, ...at.slice(path.length)].join('.')), text, at);
+    };
+    const name = path.at(-1);
+    if (typeof name === 'string') eachInMember(name, value, path.slice(0, -1), skip, visit);
+    else eachText(value, path, skip, visit);
+  }
+
+  /** Texts of a value the vocabulary does not know, each whole where it stands. */
   wholes(lanes: Lanes, choice: number, value: unknown, path: JsonPath, skip: ReadonlySet<string>): void {
-    eachString(value, path, skip, (text, at) => {
-      const lane = lanes.alone(choice);
-      this.text(lane, text, at);
-      this.events.push({ type: 'lane_end', lane });
-    });
+    eachText(value, path, skip, (text, at, kind) => this.#whole(lanes, choice, text, at, kind));
+  }
+
+  /** The same of one member of the object at `path`. */
+  member(lanes: Lanes, choice: number, key: string, value: unknown, path: JsonPath, skip: ReadonlySet<string>): void {
+    eachInMember(key, value, path, skip, (text, at, kind) => this.#whole(lanes, choice, text, at, kind));
+  }
+
+  #whole(lanes: Lanes, choice: number, text: string, path: JsonPath, kind: TextKind): void {
+    const lane = lanes.alone(choice);
+    if (kind === 'key') this.keys.add(this.paths.length);
+    // Past 2^53 a parsed number has lost its last digits.
+    const exact = kind !== 'number' || Number.isSafeInteger(Number(text));
+    this.text(lane, exact ? text : this.#spelled(path), path);
+    this.events.push({ type: 'lane_end', lane });
   }
 }

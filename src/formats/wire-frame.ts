@@ -27,6 +27,7 @@ export class WireFrame implements Frame {
   /** For the format's closer: what this frame opened and closed, beyond what its events tell. */
   readonly marks: typeof nothing;
   readonly #paths: readonly JsonPath[];
+  readonly #keys: ReadonlySet<number> | undefined;
   readonly #body: Body | undefined;
 
   private constructor(raw: Buffer, said: Partial<Said> & Pick<Said, 'events'>, body: Body | undefined) {
@@ -36,6 +37,7 @@ export class WireFrame implements Frame {
     this.usageOnly = said.usageOnly ?? false;
     this.marks = said.choices === undefined ? nothing : (said as Said);
     this.#paths = said.paths ?? [];
+    this.#keys = said.keys;
     this.#body = body;
   }
 
@@ -58,9 +60,10 @@ export class WireFrame implements Frame {
       if (event.type !== 'text') continue;
       const text = texts[index];
       const path = this.#paths[index];
+      const isKey = this.#keys?.has(index) === true;
       index += 1;
       if (text === undefined || path === undefined || text === event.text) continue;
-      edits.push({ op: 'text', path, text });
+      edits.push(isKey ? { op: 'rename', path, key: text } : { op: 'text', path, text });
       for (const repeated of repeats(path)) edits.push({ op: 'replace', path: repeated, json: 'null' });
     }
     if (edits.length === 0) return this.raw;

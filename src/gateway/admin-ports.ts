@@ -1,41 +1,43 @@
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { createKey, hashKey, isKeyedHash, type KeyStore, KeyStoreError, type StoredKey } from '../callers/index.ts';
-import { type ConfigWatch, printable, type Settings } from '../config.ts';
+import { printable, type Settings } from '../config.ts';
 import { Failure, type Secret } from '../exchange/index.ts';
 import { queryTrail, type Trail } from '../observe/index.ts';
 import type { Walk } from '../pipeline/index.ts';
 import type { Ledger } from '../stores/index.ts';
 import { type AdminPorts, isOneOf, type KeyView } from '../surfaces/http/admin.ts';
+import { counterView } from './counter-view.ts';
 
 export interface AdminParts {
   readonly walk: Walk;
   readonly keys: KeyStore;
   readonly serverSecret: Secret;
-  readonly adminKeys: readonly Secret[];
+  /** Those in force now. */
+  adminKeys(): readonly Secret[];
   readonly ledger: Ledger;
   readonly trail: Trail;
   settings(): Settings;
-  readonly watching: ConfigWatch | undefined;
+  /** Reads the configuration again; where that is refused, why. */
+  reload: AdminPorts['reload'];
   readiness(): { readonly ready: boolean; readonly reasons: readonly string[] };
 }
 
 /** What the admin listener may do, made of the gateway's parts. */
 export function adminPorts(parts: AdminParts): AdminPorts {
-  const { walk, keys, serverSecret, ledger, trail, settings, watching } = parts;
-  const hashes = parts.adminKeys.filter((key) => isKeyedHash(key.reveal()));
-  const plain = parts.adminKeys.filter((key) => !isKeyedHash(key.reveal()));
+  const { walk, keys, serverSecret, ledger, trail, settings } = parts;
   const organizations = (one: string | undefined): readonly string[] =>
     one === undefined ? settings().organizations.map(({ id }) => id) : [one];
   return {
-    isAdmin: (credential) => isOneOf(credential, plain) || isOneOf(hashKey(credential, serverSecret), hashes),
+    isAdmin(credential) {
+      const keys = parts.adminKeys();
+      const hashes = keys.filter((key) => isKeyedHash(key.reveal()));
+      const plain = keys.filter((key) => !isKeyedHash(key.reveal()));
+      return isOneOf(credential, plain) || isOneOf(hashKey(credential, serverSecret), hashes);
+    },
     async budgets(organization) {
       const counters = await Promise.all(organizations(organization).map((id) => ledger.counters(id)));
-      return counters.flat().map(({ limit, spent, held, ...counter }) => ({
-        ...counter,
-        limit_usd: limit / 1e9,
-        spent_usd: spent / 1e9,
-        held_usd: held / 1e9,
-      }));
+      return counters.flat().map(counterView);
     },
     async reconcile(organization, repair) {
       const drift: unknown[] = [];
@@ -57,10 +59,7 @@ export function adminPorts(parts: AdminParts): AdminPorts {
     policies: () => ({ program: walk.pinned().program.id, policies: walk.pinned().program.policies }),
     models: () => ({ models: walk.pinned().catalog.list() }),
     health: async () => ({ ...parts.readiness(), audit: trail.state() }),
-    async reload() {
-      const outcome = (await watching?.reload()) ?? 'unchanged';
-      return { applied: outcome !== 'refused', problems: outcome === 'refused' ? ['see the log'] : [] };
-    },
+    reload: () => parts.reload(),
   };
 }
 
@@ -92,7 +91,8 @@ async function asked<T>(change: () => Promise<T>): Promise<T> {
 
 async function* recordsOf(settings: Settings, trail: Trail, filter: Parameters<AdminPorts['records']>[0]) {
   const [sink] = settings.audit.sinks;
-  if (sink?.path === undefined) yield* trail.recent(filter);
+  const path = sink?.path ?? join(settings.state.path, 'audit');
+  if (sink === undefined) yield* trail.recent(filter);
   // The directory comes with its first record.
-  else if (existsSync(sink.path)) for await (const { record } of queryTrail(sink.path, filter)) yield record;
+  else if (existsSync(path)) for await (const { record } of queryTrail(path, filter)) yield record;
 }

@@ -1,5 +1,6 @@
 import type { BudgetMeasured, Metrics, Trail } from '../observe/index.ts';
 import type { BudgetCounter, Ledger } from '../stores/index.ts';
+import { unitOf } from './counter-view.ts';
 
 /** What is read only when Prometheus asks: budgets, holds and the trail's state. Returns what reads them anew. */
 export function watchLedger(
@@ -18,7 +19,8 @@ export function watchLedger(
       const read: BudgetMeasured[] = [];
       let holds = 0;
       for (const organization of organizations()) {
-        read.push(...latest(await ledger.counters(organization)));
+        const money = (await ledger.counters(organization)).filter((counter) => unitOf(counter) === 'usd');
+        read.push(...latest(money));
         holds += (await ledger.holds(organization)).length;
       }
       budgets = read;

@@ -1,5 +1,6 @@
+import { hash } from 'node:crypto';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Settings } from '../config.ts';
 import { fileSink, type Log, openTrail, type Trail } from '../observe/index.ts';
 import {
@@ -39,6 +40,8 @@ export function openAudit(settings: Settings, log: Log): Promise<Trail> {
       fileSink(sink.path ?? join(path, 'audit'), index === 0 ? 'file' : `file-${index}`),
     ),
     queue: openQueue(settings),
+    // Records are looked up in the trail itself; kept in memory they would only outlive young garbage.
+    recent_max: 0,
     log,
   });
 }
@@ -51,10 +54,12 @@ function openQueue({ state }: Settings): JobQueue {
   const tries = { attempts: 5, backoff_ms: 250 };
   if (state.driver === 'embedded' || state.url === undefined) return openEmbeddedQueue(tries);
   const machine = hostname().replaceAll(/[^\w-]/g, '-');
+  // The whole path: directories of two gateways often end alike, and jobs of one must not reach the other's files.
+  const place = hash('sha256', resolve(state.path), 'hex').slice(0, 16);
   return openBullQueue({
     ...tries,
     url: state.url.reveal(),
-    name: `audit-${machine}-${Buffer.from(state.path).toString('base64url').slice(-12)}`,
+    name: `audit-${machine}-${place}`,
     prefix: `${state.key_prefix}:queue`,
   });
 }

@@ -73,6 +73,8 @@ export interface Log {
     message: string,
     fields?: LogFields,
   ): void;
+  /** From now on what is below this level is not written. */
+  level(level: Level | 'silent'): void;
   /** A log whose lines all carry these fields. */
   child(fields: LogFields): Log;
   flush(): void;
@@ -150,6 +152,9 @@ function wrap(logger: Logger, states: Map<string, string>): Log {
       states.set(what, state);
       if (before === undefined && level === 'info') return;
       say(level)(message, { ...fields, state });
+    },
+    level(level) {
+      logger.level = level;
     },
     child: (fields) => wrap(logger.child(printed(fields)), states),
     flush: () => logger.flush(),

@@ -115,6 +115,19 @@ export interface Intent {
   readonly program?: string | undefined;
   /** Version of the price book. */
   readonly prices?: string | undefined;
+  /** The call goes through without being read (passthrough). */
+  readonly uninspected?: boolean | undefined;
+  /** Of a call that goes through unread: what it was, as far as that is known. */
+  readonly passed?: RecordPassed | undefined;
+}
+
+/** What went through unread, where, and how much of it. */
+export interface RecordPassed {
+  readonly method: string;
+  /** Below the provider's address, without its query. */
+  readonly path: string;
+  readonly bytes_in?: number | undefined;
+  readonly bytes_out?: number | undefined;
 }
 
 /** The audit entry of an exchange. Amounts are nano-dollars. */
@@ -140,7 +153,6 @@ export interface AuditRecord extends Intent {
   readonly ending: Ending;
   readonly failure?: { readonly code: FailureCode; readonly status: number } | undefined;
   readonly timings: RecordTimings;
-  /** The call went through without being read (passthrough). */
   readonly uninspected: boolean;
   readonly content?: RecordContent | undefined;
   /** Set by the trail: parts were left out because the record was too large or the disk full. */
@@ -164,6 +176,6 @@ export function lostRecord(intent: Intent, now_ms: number): AuditRecord {
     cost_estimated: true,
     ending: 'lost',
     timings: { total: Math.max(0, now_ms - intent.time_ms) },
-    uninspected: false,
+    uninspected: intent.uninspected ?? false,
   };
 }

@@ -22,7 +22,7 @@ export const clientGone = new Failure('internal_error', 'The client went away.')
 const requestIdForm = /^[\x21-\x7e]{1,128}$/;
 
 /** Gives the exchange its id and its one abort signal. An odd `x-request-id` is replaced, not refused. */
-export function accept(walk: Walk, arrival: Arrival, outlet: Outlet): Accepted {
+export function accept(walk: Walk, arrival: Arrival, outlet: Pick<Outlet, 'onGone'>): Accepted {
   const id = `ex_${randomUUID().replaceAll('-', '')}`;
   const asked = arrival.headers['x-request-id'];
   const requestId = typeof asked === 'string' && requestIdForm.test(asked) ? asked : id;

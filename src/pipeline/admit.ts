@@ -12,8 +12,9 @@ import {
 import type { Decided, Verdict } from './decide.ts';
 import { figuresFor } from './decide.ts';
 import { inputTokensMax, type OutputBound } from './estimate.ts';
+import type { Lease } from './lease.ts';
 import { usageBudgets } from './money-facts.ts';
-import type { Walk } from './walk.ts';
+import type { Walk, WalkLimits } from './walk.ts';
 
 /** Money and rate held for this exchange. */
 export interface Hold {
@@ -37,7 +38,7 @@ export async function admit(walk: Walk, decided: Decided): Promise<Admitted> {
   if (candidate === undefined) throw new Failure('internal_error', 'No candidate is left to reserve for.');
   const { identity } = decided;
   const worst = worstCase(decided, candidate, decided.verdict);
-  const hold = await held(decided, worst, () =>
+  const hold = await held(decided.pinned.limits, worst, () =>
     walk.ledger.reserve({
       id: decided.id,
       organization: identity.caller.organization.id,
@@ -53,23 +54,14 @@ export async function admit(walk: Walk, decided: Decided): Promise<Admitted> {
 
 /** The same hold, for another candidate: a new worst case, all or nothing. */
 export async function admitAgain(
-  walk: Walk,
+  lease: Lease,
   admitted: Admitted,
   candidate: Candidate,
   verdict: Verdict,
 ): Promise<Hold> {
   const worst = worstCase(admitted, candidate, verdict);
   if (!admitted.hold.kept) return { ...admitted.hold, ...worst };
-  return held(admitted, worst, () =>
-    walk.ledger.amend({
-      id: admitted.id,
-      organization: admitted.identity.caller.organization.id,
-      amount: worst.amount,
-      lease_ms: admitted.pinned.limits.lease_ms,
-      budgets: [],
-      rates: [],
-    }),
-  );
+  return held(admitted.pinned.limits, worst, () => lease.hold(worst.amount, candidate));
 }
 
 interface Worst {
@@ -120,13 +112,21 @@ function dearest(
   return price(book, worstUsage(book, bounds, at_ms, options), at_ms, options);
 }
 
-async function held(decided: Decided, worst: Worst, verb: () => Promise<Reserved>): Promise<Hold> {
+/**
+ * What a verb of the ledger holds for this worst case. Throws 429 where it refuses, and `state_unavailable` (503) where it
+ * is lost and its limits say closed.
+ */
+export async function held<W>(
+  { on_loss }: WalkLimits,
+  worst: W,
+  verb: () => Promise<Reserved>,
+): Promise<W & Pick<Hold, 'budgets' | 'rates' | 'kept'>> {
   let reserved: Reserved;
   try {
     reserved = await verb();
   } catch (thrown) {
     if (!(thrown instanceof LedgerUnavailable || thrown instanceof HoldGone)) throw thrown;
-    if (decided.pinned.limits.on_loss === 'open') return { ...worst, budgets: [], rates: [], kept: false };
+    if (on_loss === 'open') return { ...worst, amount: { nusd: 0, tokens: 0 }, budgets: [], rates: [], kept: false };
     throw new Failure('state_unavailable', 'Budgets cannot be checked now, so nothing is sent.', {
       retryAfterSeconds: 1,
       cause: thrown,

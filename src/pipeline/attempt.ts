@@ -10,6 +10,7 @@ import {
 } from '../providers/index.ts';
 import { type Admitted, admitAgain, type Hold } from './admit.ts';
 import { judge, type Verdict } from './decide.ts';
+import type { Lease } from './lease.ts';
 import { redactedTexts } from './redact-request.ts';
 import { ReplySource } from './upstream.ts';
 import type { Walk } from './walk.ts';
@@ -29,6 +30,7 @@ export interface Answered {
   readonly candidate: Candidate;
   readonly verdict: Verdict;
   readonly hold: Hold;
+  readonly lease: Lease;
   readonly source: ReplySource;
   readonly headers: Readonly<Record<string, string>>;
   readonly status: number;
@@ -66,7 +68,7 @@ export class Attempts {
  * Sends, retries and falls back, only while nothing has left to the client. Each new model is decided and reserved
  * again. Throws the last failure, or `no_healthy_provider`.
  */
-export async function attempt(walk: Walk, admitted: Admitted, attempts: Attempts): Promise<Answered> {
+export async function attempt(walk: Walk, admitted: Admitted, attempts: Attempts, lease: Lease): Promise<Answered> {
   let last: Failure | undefined;
   for (let index = 0; index < admitted.candidates.length; index += 1) {
     const candidate = admitted.candidates[index];
@@ -75,12 +77,12 @@ export async function attempt(walk: Walk, admitted: Admitted, attempts: Attempts
       // The limits and rules of the model finally used hold, not those of the one first asked (decide, then reserve).
       const verdict = judge(walk, admitted, candidate);
       if (!verdict.decision.allowed) continue;
-      attempts.hold = await admitAgain(walk, admitted, candidate, verdict);
+      attempts.hold = await admitAgain(lease, admitted, candidate, verdict);
       attempts.verdict = verdict;
     }
     attempts.candidate = candidate;
     for (let retry = 0; ; retry += 1) {
-      const answer = await once(walk, admitted, attempts, candidate);
+      const answer = await once(walk, admitted, attempts, candidate, lease);
       if (!(answer instanceof Failure)) return answer;
       last = answer;
       if (admitted.abort.reason !== undefined) throw answer;
@@ -101,6 +103,7 @@ async function once(
   admitted: Admitted,
   attempts: Attempts,
   candidate: Candidate,
+  lease: Lease,
 ): Promise<Answered | Failure> {
   const started = walk.monotonic();
   const { provider } = candidate;
@@ -115,7 +118,7 @@ async function once(
     attempts.sent = true;
     const reply = await send(admitted, candidate, encoded, sameFormat);
     status = reply.status;
-    const answered = await open(walk, admitted, attempts, candidate, reply, encoded);
+    const answered = await open(walk, admitted, attempts, candidate, lease, reply, encoded);
     admitted.pinned.health.report(candidate, { kind: 'answered', first_byte_ms: answered.firstAt - started });
     note(attempts, candidate, status, undefined, walk.monotonic() - started);
     return answered;
@@ -130,7 +133,7 @@ async function once(
 }
 
 /** A refusal is not billed, nor what was never sent; a call that fell silent after it was sent may be. */
-function mayBeBilled(failure: Failure, status: number): boolean {
+export function mayBeBilled(failure: Failure, status: number): boolean {
   if (status >= 400 || failure.code === 'upstream_unreachable') return false;
   // The provider's own error in the first frame is a refusal whatever its status line said.
   if (failure.code === 'upstream_auth' || failure.detail.upstreamCode !== undefined) return false;
@@ -190,6 +193,7 @@ async function open(
   admitted: Admitted,
   attempts: Attempts,
   candidate: Candidate,
+  lease: Lease,
   reply: UpstreamReply,
   encoded: EncodedRequest,
 ): Promise<Answered> {
@@ -216,6 +220,7 @@ async function open(
     candidate,
     verdict: attempts.verdict,
     hold: attempts.hold,
+    lease,
     source,
     headers: reply.headers,
     status: reply.status,

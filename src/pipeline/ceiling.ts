@@ -1,14 +1,12 @@
 import { HoldGone } from '../stores/index.ts';
 import { type Admitted, amountFor } from './admit.ts';
 import type { Answered } from './attempt.ts';
-import type { Walk } from './walk.ts';
 
 /**
  * Extends the hold of a running stream before it is used up. Between two answers of the ledger the stream may go on
  * as far as what is held; past that it waits, and where the hold cannot grow it ends.
  */
 export class Ceiling {
-  readonly #walk: Walk;
   readonly #admitted: Admitted;
   readonly #answered: Answered;
   /** Output tokens held now. */
@@ -16,8 +14,7 @@ export class Ceiling {
   #asking = false;
   #refused = false;
 
-  constructor(walk: Walk, admitted: Admitted, answered: Answered) {
-    this.#walk = walk;
+  constructor(admitted: Admitted, answered: Answered) {
     this.#admitted = admitted;
     this.#answered = answered;
     this.#held = answered.hold.output.held;
@@ -34,17 +31,10 @@ export class Ceiling {
 
   async #extend(settled: () => void): Promise<void> {
     this.#asking = true;
-    const { hold, candidate } = this.#answered;
+    const { hold, candidate, lease } = this.#answered;
     const next = Math.min(hold.output.most, this.#held * 2);
     try {
-      const reserved = await this.#walk.ledger.amend({
-        id: this.#admitted.id,
-        organization: this.#admitted.identity.caller.organization.id,
-        amount: amountFor(this.#admitted, candidate, hold.inputTokens, next),
-        lease_ms: this.#admitted.pinned.limits.lease_ms,
-        budgets: [],
-        rates: [],
-      });
+      const reserved = await lease.hold(amountFor(this.#admitted, candidate, hold.inputTokens, next), candidate);
       if (reserved.outcome === 'held') this.#held = next;
       else this.#refused = true;
     } catch (thrown) {

@@ -3,34 +3,42 @@ import type { FactTree } from '../policy/index.ts';
 import type { Candidate } from '../providers/index.ts';
 import type { OutputBound } from './estimate.ts';
 import { likelyInputTokens } from './estimate.ts';
+import type { Identified } from './identify.ts';
 import type { Read } from './read.ts';
 
 /** Facts of the request that cost nothing to know. Texts and rails join only where the program reads them. */
 export function requestFacts(read: Read, wanted: ReadonlySet<string>): FactTree {
-  const { view, identity, arrival } = read;
-  const { caller } = identity;
-  const facts: Record<string, unknown> = {
+  return { ...callerFacts(read, wanted), metadata: read.view.metadata, llm: undefined };
+}
+
+/** Facts of who asks and from where: what is known of a call before anything of it is read. */
+export function callerFacts(identified: Identified, wanted: ReadonlySet<string>): FactTree {
+  const { caller } = identified.identity;
+  return {
     user: caller.user,
     team: caller.team,
     project: caller.project,
     organization: caller.organization,
     key: caller.key,
-    request: requestPart(read, wanted),
-    metadata: view.metadata,
-    llm: undefined,
+    request: requestPart(identified, wanted),
   };
-  if (wanted.has('request.headers')) (facts.request as Record<string, unknown>).headers = safeHeaders(arrival.headers);
-  return facts as FactTree;
 }
 
-function requestPart(read: Read, wanted: ReadonlySet<string>): Record<string, unknown> {
+function requestPart(identified: Identified, wanted: ReadonlySet<string>): Record<string, unknown> {
+  const { arrival } = identified;
   return {
-    id: read.requestId,
-    time: wanted.has('request.time') ? new Date(read.at_ms).toISOString() : undefined,
-    ip: read.arrival.ip,
-    userAgent: read.arrival.headers['user-agent'],
-    tags: read.identity.caller.tags,
+    id: identified.requestId,
+    time: wanted.has('request.time') ? new Date(identified.at_ms).toISOString() : undefined,
+    ip: arrival.ip,
+    userAgent: arrival.headers['user-agent'],
+    tags: identified.identity.caller.tags,
+    headers: readsHeaders(wanted) ? safeHeaders(arrival.headers) : undefined,
   };
+}
+
+function readsHeaders(wanted: ReadonlySet<string>): boolean {
+  for (const name of wanted) if (name.startsWith('request.headers.')) return true;
+  return false;
 }
 
 const credentialHeader = /^(authorization|proxy-authorization|cookie|x-api-key|api-key|x-goog-api-key)$/;

@@ -1,15 +1,16 @@
-import { asFailure, Failure } from '../exchange/index.ts';
-import { type Ending, SpoolUnavailable } from '../observe/index.ts';
+import type { Failure } from '../exchange/index.ts';
+import type { Ending } from '../observe/index.ts';
 import { accept, clientGone } from './accept.ts';
 import { admit } from './admit.ts';
 import { Attempts, attempt } from './attempt.ts';
 import { Denial, decide } from './decide.ts';
 import { decideSettled } from './decide-settled.ts';
 import { dryRun } from './dry-run.ts';
+import { askAttention, endingOf, failureOf } from './ending.ts';
 import { guard } from './guard.ts';
 import { identify } from './identify.ts';
 import { inspect } from './inspect.ts';
-import { keepHold } from './lease.ts';
+import { Lease } from './lease.ts';
 import { read } from './read.ts';
 import { intentOf, type Progress, recordOf } from './record.ts';
 import {
@@ -75,9 +76,10 @@ async function climb(walk: Walk, progress: Progress, outlet: Outlet): Promise<Wa
   walk.trail.begin(intentOf(admitted));
   const attempts = new Attempts(admitted);
   progress.attempts = attempts;
-  const release = keepHold(walk, admitted, attempts);
+  const lease = new Lease(walk, admitted, (candidate, amount) => intentOf(admitted, candidate, amount));
+  progress.lease = lease;
   try {
-    const answered = await attempt(walk, admitted, attempts);
+    const answered = await attempt(walk, admitted, attempts, lease);
     attempts.firstToken_ms = answered.firstAt - admitted.started;
     attempts.overhead_ms = overhead(walk, admitted, attempts);
     const headers = answerHeaders(admitted, answered, attempts);
@@ -97,20 +99,14 @@ async function climb(walk: Walk, progress: Progress, outlet: Outlet): Promise<Wa
       headSent,
     };
   } finally {
-    release();
+    lease.stop();
   }
 }
 
 /** What a thrown failure becomes: a status line in the caller's format. */
 function failed(walk: Walk, progress: Progress, thrown: unknown): Walked {
   const { accepted } = progress;
-  const failure =
-    thrown instanceof SpoolUnavailable
-      ? new Failure('audit_unavailable', 'The audit trail cannot be written, so nothing is sent.', {
-          retryAfterSeconds: 5,
-          cause: thrown,
-        })
-      : asFailure(thrown);
+  const failure = failureOf(thrown);
   if (failure === clientGone) {
     return { ending: 'aborted', failure: undefined, tail: Buffer.alloc(0), status: 499, headers: {}, headSent: false };
   }
@@ -119,19 +115,13 @@ function failed(walk: Walk, progress: Progress, thrown: unknown): Walked {
     walk.log.error('an exchange failed inside', { exchange: accepted.id, error: failure.detail.cause });
   const body = accepted.arrival.format.failureBody(failure, accepted.requestId);
   return {
-    ending: endingOf(failure, progress),
+    ending: progress.guarded?.ending ?? endingOf(failure),
     failure,
     tail: body,
     status: failure.status,
     headers: failureHeaders(failure, accepted.requestId, progress.attempts),
     headSent: false,
   };
-}
-
-function endingOf(failure: Failure, progress: Progress): Ending {
-  if (progress.guarded !== undefined) return progress.guarded.ending;
-  if (failure.fault === 'policy' || failure.fault === 'budget' || failure.fault === 'caller') return 'denied';
-  return 'failed';
 }
 
 /** Settles, records, and only then writes the bytes that complete the reply. */
@@ -156,17 +146,8 @@ async function conclude(walk: Walk, progress: Progress, walked: Walked, outlet: 
   }
   finish(progress, walked, outlet);
   measure(walk, progress, walked);
-  alert(walk, progress);
-}
-
-/** A rule that asks for somebody to be told: one line, without what was said. */
-function alert(walk: Walk, progress: Progress): void {
-  const { accepted, denied, attempts, guarded, settled } = progress;
-  for (const decision of [denied ?? attempts?.verdict.decision, guarded?.decision, settled]) {
-    if (decision?.audit?.alert !== true) continue;
-    const [rule] = decision.matchedRules;
-    walk.log.warn('a policy asks for attention', { exchange: accepted.id, decision: decision.decision, rule });
-  }
+  const { accepted, denied, settled } = progress;
+  askAttention(walk, accepted, [denied ?? attempts?.verdict.decision, guarded?.decision, settled]);
 }
 
 function finish(progress: Progress, walked: Walked, outlet: Outlet): void {

@@ -1,26 +1,91 @@
-import type { Admitted } from './admit.ts';
-import type { Attempts } from './attempt.ts';
+import type { Intent } from '../observe/index.ts';
+import type { Candidate } from '../providers/index.ts';
+import { type Amount, HoldGone, type Reserved } from '../stores/index.ts';
+import type { Hold } from './admit.ts';
+import type { Identified } from './identify.ts';
 import type { Walk } from './walk.ts';
 
+/** What a lease needs to know of its exchange. */
+export interface Leased extends Identified {
+  readonly hold: Pick<Hold, 'amount' | 'kept'>;
+}
+
 /**
- * Renews the hold while its exchange lives, three times a lease, so that only a dead process's holds run out. Returns
- * what stops it.
+ * The hold of one exchange while it lives: renewed three times a lease, so that only a dead process's holds run out, and
+ * the one place where its amount changes. One amendment at a time: a renewal must not put back what an extension or a
+ * fallback has just made more.
  */
-export function keepHold(walk: Walk, admitted: Admitted, attempts: Attempts): () => void {
-  const { lease_ms } = admitted.pinned.limits;
-  if (!admitted.hold.kept) return () => {};
-  const timer = setInterval(() => {
-    const renewed = walk.ledger.amend({
-      id: admitted.id,
-      organization: admitted.identity.caller.organization.id,
-      amount: attempts.hold.amount,
-      lease_ms,
+export class Lease {
+  readonly #walk: Walk;
+  readonly #leased: Leased;
+  readonly #intent: ((candidate: Candidate, amount: Amount) => Intent) | undefined;
+  readonly #timer: NodeJS.Timeout | undefined;
+  #amount: Amount;
+  #last: Promise<unknown> = Promise.resolve();
+  #over = false;
+
+  /** `intent` tells an exchange whose hold changes: for another amount, with another candidate. */
+  constructor(walk: Walk, leased: Leased, intent?: (candidate: Candidate, amount: Amount) => Intent) {
+    this.#walk = walk;
+    this.#leased = leased;
+    this.#intent = intent;
+    this.#amount = leased.hold.amount;
+    if (!leased.hold.kept) return;
+    // A lost ledger reaps nothing either; the next renewal finds it back.
+    const renew = (): void => void this.#turn(() => this.#amend(this.#amount)).catch(() => {});
+    this.#timer = setInterval(renew, leased.pinned.limits.lease_ms / 3);
+    this.#timer.unref();
+  }
+
+  /** What is held now. */
+  get amount(): Amount {
+    return this.#amount;
+  }
+
+  /** Holds this much for the candidate from now on, all or nothing: refused, the old hold stands. Rejects as the ledger does. */
+  hold(amount: Amount, candidate: Candidate): Promise<Reserved> {
+    return this.#turn(async () => {
+      const reserved = await this.#amend(amount);
+      if (reserved.outcome === 'held') {
+        this.#amount = amount;
+        this.#note(candidate);
+      }
+      return reserved;
+    });
+  }
+
+  /** No renewal any more: the hold is about to be settled or released. */
+  stop(): void {
+    this.#over = true;
+    clearInterval(this.#timer);
+  }
+
+  #turn(step: () => Promise<Reserved>): Promise<Reserved> {
+    const turn = this.#last.then(step);
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+
+  #amend(amount: Amount): Promise<Reserved> {
+    const { id, identity, pinned } = this.#leased;
+    if (this.#over) return Promise.reject(new HoldGone('the exchange is over'));
+    return this.#walk.ledger.amend({
+      id,
+      organization: identity.caller.organization.id,
+      amount,
+      lease_ms: pinned.limits.lease_ms,
       budgets: [],
       rates: [],
     });
-    // A lost ledger reaps nothing either; the next renewal finds it back.
-    renewed.catch(() => {});
-  }, lease_ms / 3);
-  timer.unref();
-  return () => clearInterval(timer);
+  }
+
+  /** Should the process end, the record made of the intent tells what the ledger settles: so the intent is told anew. */
+  #note(candidate: Candidate): void {
+    if (this.#over || this.#intent === undefined) return;
+    try {
+      this.#walk.trail.begin(this.#intent(candidate, this.#amount));
+    } catch {
+      // A disk that is full now: the first intent stands, and with it the record.
+    }
+  }
 }

@@ -1,6 +1,6 @@
 import { Unable } from '../policy/index.ts';
 import type { Budget, BudgetState, ScopeKind, Window } from '../stores/index.ts';
-import type { Read } from './read.ts';
+import type { Identified } from './identify.ts';
 import { scopeId } from './scopes.ts';
 import type { Walk } from './walk.ts';
 
@@ -12,7 +12,7 @@ const usageName = /^usage\.(organization|team|project|user|key)\.(requests|token
 /** `budget.<scope>.*` of the tightest money budget of each scope, where the program reads any. */
 export async function budgetFacts(
   walk: Walk,
-  { identity }: Read,
+  { identity }: Identified,
   wanted: ReadonlySet<string>,
 ): Promise<Record<string, unknown> | Unable | undefined> {
   if (!anyStartsWith(wanted, 'budget.')) return undefined;
@@ -47,13 +47,13 @@ function budgetFact(state: BudgetState, remaining: number): Record<string, unkno
 }
 
 /** Counters a program's `usage.*` facts read: they must be counted at `admit` in order to be there. */
-export function usageBudgets(read: Read, wanted: ReadonlySet<string>): readonly Budget[] {
+export function usageBudgets(identified: Identified, wanted: ReadonlySet<string>): readonly Budget[] {
   const budgets: Budget[] = [];
   for (const name of wanted) {
     const parts = usageName.exec(name);
     if (parts === null) continue;
     const kind = parts[1] as ScopeKind;
-    const id = scopeId(read.identity.caller, kind);
+    const id = scopeId(identified.identity.caller, kind);
     if (id === undefined) continue;
     const unit = parts[2] as 'requests' | 'tokens';
     budgets.push({
@@ -71,13 +71,13 @@ export function usageBudgets(read: Read, wanted: ReadonlySet<string>): readonly 
 /** `usage.<scope>.{requests,tokens}_per_{minute,hour,day}`, where the program reads any. */
 export async function usageFacts(
   walk: Walk,
-  read: Read,
+  identified: Identified,
   wanted: ReadonlySet<string>,
 ): Promise<Record<string, unknown> | Unable | undefined> {
-  const budgets = usageBudgets(read, wanted);
+  const budgets = usageBudgets(identified, wanted);
   if (budgets.length === 0) return undefined;
   try {
-    const { budgets: states } = await walk.ledger.read(read.identity.caller.organization.id, budgets, []);
+    const { budgets: states } = await walk.ledger.read(identified.identity.caller.organization.id, budgets, []);
     const usage: Record<string, Record<string, number>> = {};
     for (const { budget, spent, held } of states) {
       const scope = usage[budget.scope.kind] ?? {};

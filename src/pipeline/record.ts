@@ -1,6 +1,8 @@
 import type { Failure } from '../exchange/index.ts';
 import type { AuditRecord, DecisionSummary, Ending, Intent, RecordCaller, RecordRail } from '../observe/index.ts';
-import type { Decision } from '../policy/index.ts';
+import { type Decision, Unable } from '../policy/index.ts';
+import type { Candidate } from '../providers/index.ts';
+import type { Amount } from '../stores/index.ts';
 import type { Accepted } from './accept.ts';
 import type { Admitted } from './admit.ts';
 import type { Attempts } from './attempt.ts';
@@ -8,6 +10,7 @@ import type { Decided } from './decide.ts';
 import type { Guarded } from './guard.ts';
 import type { Identified } from './identify.ts';
 import type { Inspected } from './inspect.ts';
+import type { Lease } from './lease.ts';
 import type { Read } from './read.ts';
 import { ownTime, upstreamMs } from './reply-headers.ts';
 import type { Cost } from './settle.ts';
@@ -21,6 +24,7 @@ export interface Progress {
   inspected?: Inspected;
   decided?: Decided;
   admitted?: Admitted;
+  lease?: Lease;
   attempts?: Attempts;
   guarded?: Guarded;
   cost?: Cost;
@@ -31,8 +35,11 @@ export interface Progress {
 }
 
 /** What is known before a provider is asked: should the process end, a record can be made from it. */
-export function intentOf(admitted: Admitted): Intent {
-  const [candidate] = admitted.candidates;
+export function intentOf(
+  admitted: Admitted,
+  candidate: Candidate | undefined = admitted.candidates[0],
+  held: Amount = admitted.hold.amount,
+): Intent {
   return {
     exchange: admitted.id,
     request_id: admitted.requestId,
@@ -45,7 +52,7 @@ export function intentOf(admitted: Admitted): Intent {
     provider: candidate?.provider.id,
     region: candidate?.provider.region,
     streamed: admitted.view.stream,
-    held_nusd: admitted.hold.amount.nusd,
+    held_nusd: held.nusd,
     program: admitted.pinned.program.id,
     prices: admitted.pinned.catalog.priceBookVersion,
   };
@@ -71,7 +78,7 @@ export function recordOf(walk: Walk, progress: Progress, ending: Ending, failure
     provider: candidate?.provider.id,
     region: candidate?.provider.region,
     streamed: read?.view.stream ?? false,
-    held_nusd: attempts?.hold.amount.nusd ?? 0,
+    held_nusd: (progress.lease?.amount ?? progress.admitted?.hold.amount)?.nusd ?? 0,
     program: identified?.pinned.program.id,
     prices: identified?.pinned.catalog.priceBookVersion,
     attempts: attempts?.notes.map((note) => ({ ...note, status: note.status === 0 ? undefined : note.status })) ?? [],
@@ -80,7 +87,7 @@ export function recordOf(walk: Walk, progress: Progress, ending: Ending, failure
     rails: railsOf(inspected, guarded),
     facts: verdict === undefined || inspected === undefined ? {} : factsRead(verdict.facts, inspected.wanted),
     decision: {
-      request: request && summary(request),
+      request: request && withSubstitutions(summary(request), progress.decided),
       response: guarded?.decision && summary(guarded.decision),
       settle: progress.settled && summary(progress.settled),
     },
@@ -99,7 +106,7 @@ export function recordOf(walk: Walk, progress: Progress, ending: Ending, failure
   };
 }
 
-function callerOf({ identity, arrival }: Identified): RecordCaller {
+export function callerOf({ identity, arrival }: Identified): RecordCaller {
   const { caller } = identity;
   return {
     organization: caller.organization.id,
@@ -114,7 +121,7 @@ function callerOf({ identity, arrival }: Identified): RecordCaller {
 }
 
 /** The caller with the tags its rules gave this exchange. */
-function tagged(caller: RecordCaller, ...decisions: readonly (Decision | undefined)[]): RecordCaller {
+export function tagged(caller: RecordCaller, ...decisions: readonly (Decision | undefined)[]): RecordCaller {
   const given = decisions.flatMap((decision) => [
     ...(decision?.tags ?? []),
     ...(decision?.modifications.addTags ?? []),
@@ -122,14 +129,14 @@ function tagged(caller: RecordCaller, ...decisions: readonly (Decision | undefin
   return given.length === 0 ? caller : { ...caller, tags: [...new Set([...(caller.tags ?? []), ...given])] };
 }
 
-/** The facts the program reads, by their dotted names. */
-function factsRead(facts: object, wanted: ReadonlySet<string>): Record<string, unknown> {
+/** The facts the program reads, by their dotted names. What could not be computed is told with the decision. */
+export function factsRead(facts: object, wanted: ReadonlySet<string>): Record<string, unknown> {
   const read: Record<string, unknown> = {};
   for (const name of wanted) {
     let value: unknown = facts;
     for (const part of name.split('.'))
       value = value === undefined || value === null ? undefined : (value as Record<string, unknown>)[part];
-    if (value !== undefined) read[name] = value;
+    if (value !== undefined && !(value instanceof Unable)) read[name] = value;
   }
   return read;
 }
@@ -160,7 +167,14 @@ function railsOf(inspected: Inspected | undefined, guarded: Guarded | undefined)
   return rails;
 }
 
-function summary(decision: Decision): DecisionSummary {
+/** The decision is the last model's; which rules led to it is told beside it. */
+function withSubstitutions(last: DecisionSummary, decided: Decided | undefined): DecisionSummary {
+  const led = decided?.substitutions.map(({ rule }) => `substitute_model (${rule})`) ?? [];
+  const more = led.filter((one) => !last.obligations.includes(one));
+  return more.length === 0 ? last : { ...last, obligations: [...more, ...last.obligations] };
+}
+
+export function summary(decision: Decision): DecisionSummary {
   return {
     decision: decision.decision,
     policy: decision.policyId,

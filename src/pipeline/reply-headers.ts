@@ -1,8 +1,9 @@
 import { type Failure, failures } from '../exchange/index.ts';
+import type { Decision } from '../policy/index.ts';
 import { replyHeaders } from '../providers/index.ts';
 import type { RateState } from '../stores/index.ts';
 import type { Accepted } from './accept.ts';
-import type { Admitted } from './admit.ts';
+import type { Admitted, Hold } from './admit.ts';
 import type { Answered, Attempts } from './attempt.ts';
 import type { Cost } from './settle.ts';
 import type { Walk } from './walk.ts';
@@ -11,20 +12,48 @@ export type Headers = Record<string, string | string[]>;
 
 /** Headers of a reply that a provider gave: its own, minus what is not the caller's business, plus ours. */
 export function answerHeaders(admitted: Admitted, answered: Answered, attempts: Attempts): Headers {
-  const { decision } = answered.verdict;
-  const headers: Headers = { ...replyHeaders(answered.headers) };
-  headers['x-request-id'] = admitted.requestId;
-  headers['x-llm-provider'] = answered.candidate.provider.id;
-  headers['x-llm-model'] = answered.candidate.model;
+  return letThroughHeaders(answered.headers, {
+    requestId: admitted.requestId,
+    provider: answered.candidate.provider.id,
+    model: answered.candidate.model,
+    decision: answered.verdict.decision,
+    warnings: answered.warnings,
+    hold: answered.hold,
+    attempts: attempts.notes.length,
+    overhead_ms: attempts.overhead_ms ?? 0,
+  });
+}
+
+/** What our own headers tell of a call that was let through. */
+export interface LetThrough {
+  readonly requestId: string;
+  readonly provider: string;
+  /** Missing where nobody read it. */
+  readonly model?: string;
+  readonly decision: Decision;
+  /** Beside the decision's own. */
+  readonly warnings: readonly string[];
+  readonly hold: Pick<Hold, 'budgets' | 'rates'>;
+  readonly attempts: number;
+  readonly overhead_ms: number;
+}
+
+/** A provider's headers as the caller gets them, and ours. */
+export function letThroughHeaders(upstream: Readonly<Record<string, string>>, told: LetThrough): Headers {
+  const { decision, hold } = told;
+  const headers: Headers = { ...replyHeaders(upstream) };
+  headers['x-request-id'] = told.requestId;
+  headers['x-llm-provider'] = told.provider;
+  if (told.model !== undefined) headers['x-llm-model'] = told.model;
   headers['x-llm-decision'] = decision.decision;
   const [rule] = decision.determining;
   if (rule !== undefined) headers['x-llm-policy'] = rule;
-  const warnings = [...decision.warnings, ...answered.warnings, ...budgetWarnings(answered)];
+  const warnings = [...decision.warnings, ...told.warnings, ...budgetWarnings(hold)];
   if (warnings.length > 0) headers['x-llm-warning'] = warnings.map(headerText);
-  headers['x-llm-attempts'] = String(attempts.notes.length);
-  headers['x-llm-overhead-ms'] = (attempts.overhead_ms ?? 0).toFixed(2);
-  for (const state of answered.hold.rates) rateHeaders(headers, state);
-  const remaining = remainingUsd(answered);
+  headers['x-llm-attempts'] = String(told.attempts);
+  headers['x-llm-overhead-ms'] = told.overhead_ms.toFixed(2);
+  for (const state of hold.rates) rateHeaders(headers, state);
+  const remaining = remainingUsd(hold);
   if (remaining !== undefined) headers['x-llm-budget-remaining-usd'] = remaining.toFixed(6);
   return headers;
 }
@@ -103,7 +132,7 @@ function rateHeaders(headers: Headers, { rate, remaining, reset_ms }: RateState)
 }
 
 /** What is left of the tightest money budget, this call's hold counted. */
-function remainingUsd({ hold }: Answered): number | undefined {
+function remainingUsd(hold: Pick<Hold, 'budgets'>): number | undefined {
   let least: number | undefined;
   for (const { budget, spent, held } of hold.budgets) {
     if (budget.unit !== 'nusd') continue;
@@ -113,7 +142,7 @@ function remainingUsd({ hold }: Answered): number | undefined {
   return least === undefined ? undefined : Math.max(0, least);
 }
 
-function budgetWarnings({ hold }: Answered): string[] {
+function budgetWarnings(hold: Pick<Hold, 'budgets'>): string[] {
   const warnings: string[] = [];
   for (const { budget, spent, held } of hold.budgets) {
     const used = budget.limit === 0 ? 100 : (100 * (spent + held)) / budget.limit;

@@ -34,11 +34,11 @@ export class StreamRun {
 
   constructor(context: GuardContext) {
     this.#context = context;
-    const { admitted, answered, reply, walk } = context;
+    const { admitted, answered, reply } = context;
     const serving = admitted.arrival.format;
     const same = answered.candidate.provider.format.name === serving.name && answered.source.streamed;
     this.#writer = same ? sameFormatWriter(serving, reply) : translatingWriter(serving, reply);
-    this.#ceiling = new Ceiling(walk, admitted, answered);
+    this.#ceiling = new Ceiling(admitted, answered);
   }
 
   /** Resolves when the reply is over, however it ended; `failure` is set where the head was not sent yet or a fault was told. */

@@ -1,9 +1,10 @@
 import type { Usage } from '../exchange/index.ts';
 import { price } from '../providers/index.ts';
 import { LedgerUnavailable } from '../stores/index.ts';
-import type { Admitted } from './admit.ts';
+import type { Admitted, Hold } from './admit.ts';
 import type { Answered, Attempts } from './attempt.ts';
 import { likelyInputTokens, likelyTokens } from './estimate.ts';
+import type { Identified } from './identify.ts';
 import type { ReplyMeter } from './reply-meter.ts';
 import type { Walk } from './walk.ts';
 
@@ -45,18 +46,23 @@ export function finalCost(admitted: Admitted, attempts: Attempts, meter: ReplyMe
   return { nusd, usage, tokens: (usage.input ?? 0) + (usage.output ?? 0), estimated: !complete };
 }
 
+/** An exchange for which something is held. */
+export interface Held extends Identified {
+  readonly hold: Pick<Hold, 'kept'>;
+}
+
 /**
  * Hold to cost, once, whatever happened. Never throws: a lost ledger keeps the settlement in its own journal and sends
  * it when it is back. A call that reached nobody gives its hold back.
  */
-export async function settle(walk: Walk, admitted: Admitted, cost: Cost, reached: boolean): Promise<void> {
-  const organization = admitted.identity.caller.organization.id;
-  if (!admitted.hold.kept) return;
+export async function settle(walk: Walk, held: Held, cost: Cost, reached: boolean): Promise<void> {
+  const organization = held.identity.caller.organization.id;
+  if (!held.hold.kept) return;
   try {
-    if (!reached) await walk.ledger.release(admitted.id, organization);
+    if (!reached) await walk.ledger.release(held.id, organization);
     else {
       await walk.ledger.settle({
-        id: admitted.id,
+        id: held.id,
         organization,
         amount: { nusd: cost.nusd, tokens: cost.tokens },
         estimated: cost.estimated,

@@ -5,6 +5,7 @@ import type { Program } from '../policy/index.ts';
 import type { Catalog, Health, RetryPolicy } from '../providers/index.ts';
 import type { Ledger } from '../stores/index.ts';
 import type { Matchers } from './matchers.ts';
+import type { PassEntry } from './pass-route.ts';
 
 /** Figures of the walk, from the configuration. Times in milliseconds, sizes in bytes. */
 export interface WalkLimits {
@@ -34,6 +35,8 @@ export interface Pinned {
   /** Which candidates are worth trying now. */
   readonly health: Health;
   readonly limits: WalkLimits;
+  /** What may go through unread; nothing that is not listed. */
+  readonly passthrough: readonly PassEntry[];
 }
 
 /** Everything the stages are handed. Ports alone: no stage knows an implementation. */

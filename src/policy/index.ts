@@ -1,13 +1,13 @@
 export { decide } from './decide.ts';
 export type { Decision, Doubt, Modifications, Obligation, Redaction, Shadowed } from './decision.ts';
+export { type Clock, type EvaluateResponse, evaluateContext } from './evaluate.ts';
 export { type ExplainedNode, type ExplainedRule, type Explanation, explain } from './explain.ts';
 export { type Fact, type FactType, factNames, factOf } from './facts.ts';
 export { fmt } from './fmt.ts';
+export { glob } from './glob.ts';
 export {
-  type Clock,
   type EngineOptions,
   type EvaluateRequest,
-  type EvaluateResponse,
   PolicyEngine,
   PolicyParser,
 } from './library.ts';
@@ -36,3 +36,5 @@ export { canonicalFacts, recordFacts, withFact } from './record-facts.ts';
 export { policySchema } from './schema.ts';
 export { selectPolicies } from './select.ts';
 export { type FactTree, Unable } from './unable.ts';
+export { withoutChanges } from './unchanged.ts';
+export { yamlTooDeep } from './yaml-depth.ts';

@@ -1,19 +1,9 @@
-import { decide } from './decide.ts';
-import type { Decision } from './decision.ts';
+import { type Clock, type EvaluateResponse, evaluateContext } from './evaluate.ts';
 import { checkPolicy, parsePolicies } from './parse.ts';
 import type { Policy } from './policy.ts';
 import { PolicyError, wholeProblem } from './problem.ts';
 import { compile, type Program } from './program.ts';
-import { canonicalFacts, recordFacts } from './record-facts.ts';
 import type { FactTree } from './unable.ts';
-
-/** Where time comes from: this room has none of its own. */
-export interface Clock {
-  /** Unix milliseconds. */
-  now(): number;
-  /** Milliseconds that only go forward. */
-  elapsed(): number;
-}
 
 export interface EvaluateRequest {
   readonly requestId?: string;
@@ -21,21 +11,6 @@ export interface EvaluateRequest {
   readonly context: FactTree;
   /** Decide by these policies alone. */
   readonly policies?: readonly string[];
-}
-
-export interface EvaluateResponse {
-  readonly requestId: string;
-  readonly decision: Decision;
-  readonly principal: string;
-  readonly action: string;
-  readonly resource: string;
-  /** The facts the program read; texts only by their length or keyed hash. */
-  readonly facts: Readonly<Record<string, unknown>>;
-  readonly program: string;
-  readonly evaluationTimeMs: number;
-  readonly cached: false;
-  /** RFC 3339. */
-  readonly timestamp: string;
 }
 
 export interface EngineOptions {
@@ -110,24 +85,13 @@ export class PolicyEngine {
   /** Decides on a request. @throws PolicyError where the set does not compile, or a policy asked for is not there. */
   async evaluate(request: EvaluateRequest): Promise<EvaluateResponse> {
     const program = request.policies === undefined ? this.program : this.#only(request.policies);
-    const facts = canonicalFacts(request.context);
-    const start = this.#clock.elapsed();
-    const decision = decide(program, 'request', facts);
-    const evaluationTimeMs = this.#clock.elapsed() - start;
-    const now = this.#clock.now();
     this.#count++;
-    return {
-      requestId: request.requestId ?? `eval-${now.toString(36)}-${this.#count.toString(36)}`,
-      decision,
-      principal: principalOf(facts),
-      action: 'llm:chat',
-      resource: `model:${textAt(facts, 'llm', 'model') ?? 'unknown'}`,
-      facts: recordFacts(program, 'request', facts, this.#options.hashText),
-      program: program.id,
-      evaluationTimeMs,
-      cached: false,
-      timestamp: new Date(now).toISOString(),
-    };
+    const requestId = request.requestId ?? `eval-${this.#clock.now().toString(36)}-${this.#count.toString(36)}`;
+    return evaluateContext(program, request.context, {
+      requestId,
+      clock: this.#clock,
+      hashText: this.#options.hashText,
+    });
   }
 
   #only(ids: readonly string[]): Program {
@@ -141,19 +105,4 @@ export class PolicyEngine {
   #compile(policies: readonly Policy[]): Program {
     return compile(policies, { default: this.#options.default ?? 'deny', emptyAllowed: true });
   }
-}
-
-function principalOf(facts: FactTree): string {
-  for (const kind of ['user', 'key', 'team'] as const) {
-    const id = textAt(facts, kind, 'id');
-    if (id !== undefined) return `${kind}:${id}`;
-  }
-  return 'anonymous';
-}
-
-function textAt(facts: FactTree, group: string, name: string): string | undefined {
-  const branch = facts[group];
-  if (typeof branch !== 'object' || branch === null || !Object.hasOwn(branch, name)) return undefined;
-  const value = (branch as FactTree)[name];
-  return typeof value === 'string' ? value : undefined;
 }

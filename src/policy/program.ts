@@ -62,7 +62,9 @@ export class CompiledProgram implements Program {
     this.bufferBytesMax = options.bufferBytesMax ?? 4 * 1024 * 1024;
     const table = (phase: Phase): PhaseTable => {
       const own = rules.filter((rule) => rule.phase === phase);
-      return { rules: own, index: indexRules(own), needs: needsOf(own), unmatched: unmatched(this.default) };
+      // The default is about calls. A reply answers one that was allowed: no rule about it means nothing against it.
+      const otherwise = phase === 'request' ? this.default : 'allow';
+      return { rules: own, index: indexRules(own), needs: needsOf(own), unmatched: unmatched(otherwise) };
     };
     this.tables = { request: table('request'), response: table('response'), settle: table('settle') };
   }

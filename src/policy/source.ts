@@ -1,17 +1,7 @@
-import {
-  Composer,
-  type CST,
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Node,
-  type ParsedNode,
-  Parser,
-} from 'yaml';
+import { Composer, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type ParsedNode, Parser } from 'yaml';
 import type { Json } from './policy.ts';
 import { type PolicyProblem, wholeProblem } from './problem.ts';
+import { yamlTooDeep } from './yaml-depth.ts';
 
 /** Keys and indices from a document's root. */
 export type Path = readonly (string | number)[];
@@ -60,8 +50,7 @@ export function readDocuments(
   const problems: PolicyProblem[] = [];
   const documents: SourceDocument[] = [];
   const tokens = [...new Parser(lines.addNewLine).parse(text)];
-  // Composing recurses, and a stack that runs out inside a regular expression ends the process: look before.
-  const deep = tokens.map(tooDeep).find((offset) => offset !== undefined);
+  const deep = yamlTooDeep(tokens, sourceLimits.depth);
   if (deep !== undefined)
     return only({ file, ...at(deep), message: `nested deeper than ${sourceLimits.depth} levels` });
   // Duplicate keys are looked for below: the library's own search is quadratic in the size of a mapping.
@@ -94,23 +83,6 @@ export function readDocuments(
     }
   }
   return { documents, problems };
-}
-
-/** Where a document nests too deep; walks with a list of its own, since that is what it is there to spare others. */
-function tooDeep(document: CST.Token): number | undefined {
-  const open: { readonly token: CST.Token; readonly depth: number }[] = [{ token: document, depth: 0 }];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    const { token, depth } = next;
-    // A document is no level, nor is what a document holds.
-    if (depth > sourceLimits.depth + 1) return token.offset;
-    if (token.type === 'document' && token.value !== undefined) open.push({ token: token.value, depth: depth + 1 });
-    if (!('items' in token)) continue;
-    for (const { key, value } of token.items) {
-      if (key !== undefined && key !== null) open.push({ token: key, depth: depth + 1 });
-      if (value !== undefined) open.push({ token: value, depth: depth + 1 });
-    }
-  }
-  return undefined;
 }
 
 function only(problem: PolicyProblem) {

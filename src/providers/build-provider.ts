@@ -46,6 +46,7 @@ export function buildProvider(settings: ProviderSettings, environment: ProviderE
   return new HttpProvider({
     ...common,
     origin,
+    basePath,
     requestPath: azure
       ? (path, model) => `${basePath}/openai/deployments/${segment(model)}${path}?api-version=${version}`
       : (path) => basePath + path,

@@ -7,6 +7,8 @@ import { ProviderSettingsError } from './settings-error.ts';
 export interface Credentials {
   /** Lower-case names of the headers this sets. */
   readonly names: readonly string[];
+  /** The query parameter this sets, where it sets one. */
+  readonly parameter?: string;
   /** Adds name and value to a flat list. */
   addTo(headers: string[]): void;
   /** The path with a query parameter, where the key is sent in one. */
@@ -51,6 +53,7 @@ function inQuery(name: string, secret: Secret): Credentials {
   const start = `${encodeURIComponent(name)}=`;
   return {
     names: [],
+    parameter: name,
     addTo: () => {},
     inPath: (path) => `${path}${path.includes('?') ? '&' : '?'}${start}${encodeURIComponent(secret.reveal())}`,
   };

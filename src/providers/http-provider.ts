@@ -11,6 +11,8 @@ export interface HttpProviderParts {
   readonly quirks: Quirks;
   readonly region: string | undefined;
   readonly origin: string;
+  /** Path of `base_url`, without a slash at its end. */
+  readonly basePath: string;
   /** Path below the origin from the format's path and the model's name. */
   readonly requestPath: (path: string, model: string) => string;
   readonly credentials: Credentials;
@@ -19,8 +21,8 @@ export interface HttpProviderParts {
 }
 
 /** Below the origin, whatever made it: absolute, no other authority, no climbing, nothing a parser could read otherwise. */
-const safePath = /^\/(?!\/)[\x21-\x7e]*$/;
-const climbs = /(?:^|[/\\])(?:\.|%2e){1,2}(?:[/\\?]|%2f|%5c|$)|[\\#]/i;
+const safePath = /^\/(?!\/)[\x21\x22\x24-\x7e]*$/;
+const climbs = /(?:^|[/\\])(?:\.|%2e){1,2}(?:[/\\]|%2f|%5c|$)|\\/i;
 
 /** A provider at an address. Its address, credentials and headers come from the configuration alone. */
 export class HttpProvider implements Provider {
@@ -30,6 +32,7 @@ export class HttpProvider implements Provider {
   readonly quirks: Quirks;
   declare readonly region?: string;
   readonly #requestPath: (path: string, model: string) => string;
+  readonly #basePath: string;
   readonly #credentials: Credentials;
   /** Name, value, name, value ... of what every call carries. */
   readonly #always: readonly string[];
@@ -44,6 +47,7 @@ export class HttpProvider implements Provider {
     this.quirks = parts.quirks;
     if (parts.region !== undefined) this.region = parts.region;
     this.#requestPath = parts.requestPath;
+    this.#basePath = parts.basePath;
     this.#credentials = parts.credentials;
     this.#always = ['accept-encoding', 'identity', ...parts.headers.flat()];
     this.#reserved = new Set([
@@ -62,12 +66,22 @@ export class HttpProvider implements Provider {
     return this.#requestPath(encoded.path, candidate.model);
   }
 
+  ownPath(path: string): string {
+    return this.#basePath + path;
+  }
+
   send(call: UpstreamCall): Promise<UpstreamReply> {
-    if (!safePath.test(call.path) || climbs.test(call.path)) {
+    const [path = '', ...query] = call.path.split('?');
+    if (!safePath.test(call.path) || climbs.test(path)) {
       return Promise.reject(new Failure('internal_error', 'A path left the provider it was made for.'));
+    }
+    const { parameter } = this.#credentials;
+    if (parameter !== undefined && isSet(query.join('?'), parameter)) {
+      return Promise.reject(new Failure('invalid_request', `The query parameter '${parameter}' is not yours to set.`));
     }
     const headers = this.#always.slice();
     this.#credentials.addTo(headers);
+    if (call.body_bytes !== undefined) headers.push('content-length', String(call.body_bytes));
     for (const name in call.headers) {
       const value = call.headers[name];
       if (value !== undefined && !this.#reserved.has(name)) headers.push(name, value);
@@ -78,4 +92,11 @@ export class HttpProvider implements Provider {
   close(): Promise<void> {
     return this.#transport.close();
   }
+}
+
+/** Whether a query sets a parameter, however it is spelled: of two values a server may take either. */
+function isSet(query: string, parameter: string): boolean {
+  const wanted = parameter.toLowerCase();
+  for (const name of new URLSearchParams(query).keys()) if (name.toLowerCase() === wanted) return true;
+  return false;
 }

@@ -35,11 +35,14 @@ export interface Provider {
   readonly models: readonly ProviderModel[];
   /** Path and query below the provider's origin for an encoded request. */
   requestPath(encoded: Pick<EncodedRequest, 'path'>, candidate: Pick<Candidate, 'model'>): string;
+  /** A path of the provider's own API, as it stands below `base_url`, for calls that nobody reads. */
+  ownPath(path: string): string;
   /**
    * Sends one call; resolves at the response head, whatever its status. Rejects with a Failure:
    * `upstream_unreachable` (DNS, refused, TLS, closed: nothing was sent), `upstream_timeout` (`extra.phase` says which:
    * connect, first_byte, idle, total), `upstream_error` (broken off after sending, a redirect, an unknown encoding),
-   * or the reason it was aborted with. Redirects are not followed.
+   * or the reason it was aborted with. Redirects are not followed. `invalid_request` where the path's query sets what
+   * the provider's credentials set.
    */
   send(call: UpstreamCall): Promise<UpstreamReply>;
   /** Takes no new calls and resolves when those under way are over. */

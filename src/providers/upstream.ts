@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { Failure } from '../exchange/index.ts';
 
 /**
@@ -38,13 +39,16 @@ export class Abort {
 }
 
 export interface UpstreamCall {
-  /** Path with query below the provider's origin, from `Provider.requestPath`. */
+  /** Path with query below the provider's origin, from `Provider.requestPath` or `Provider.ownPath`. */
   readonly path: string;
   /** Default POST. */
   readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** From `requestHeaders`. The provider's own headers (credentials, encoding) are added by `send` and win. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: Buffer;
+  /** A stream is sent as it comes, and destroyed when the call is over before it is. */
+  readonly body?: Buffer | Readable;
+  /** Length of a stream, where it is known: it is sent with it, and must hold. Others are sent in chunks. */
+  readonly body_bytes?: number;
   readonly abort?: Abort;
   /** Until a connection is there; waiting for a free one counts. */
   readonly connect_timeout_ms: number;

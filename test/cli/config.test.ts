@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -59,8 +59,50 @@ describe('the published schema', () => {
   const published = readFileSync(new URL('config/gateway.schema.json', root), 'utf8');
 
   it('is the one the program validates with', async () => {
-    const { out } = await config(['schema']);
-    expect(published).toBe(out);
+    expect(published).toBe((await config(['schema'])).out);
+    expect(published).toBe((await config(['schema', 'gateway'])).out);
+  });
+
+  it('has a sibling for providers, which every shipped provider names and keeps to', async () => {
+    const provider = readFileSync(new URL('config/provider.schema.json', root), 'utf8');
+    expect(provider).toBe((await config(['schema', 'provider'])).out);
+    const check = new Ajv2020({ strict: false, validateFormats: false }).compile(JSON.parse(provider));
+    const files = readdirSync(new URL('providers/', root)).filter((name) => name.endsWith('.yaml'));
+    expect(files.length).toBeGreaterThan(10);
+    for (const name of files) {
+      const text = readFileSync(new URL(`providers/${name}`, root), 'utf8');
+      expect(text.split('\n')[0], name).toBe('# yaml-language-server: $schema=../config/provider.schema.json');
+      expect([name, check(parse(text)), check.errors]).toEqual([name, true, null]);
+    }
+    expect(check({ id: 'x', format: 'openai', models: { m: { input_usd_per_mtok: `\${RATE:-1}` } } })).toBe(true);
+    for (const wrong of [
+      { id: 'x', format: 'openai' },
+      { id: 'x', format: 'openai', models: {}, modles: {} },
+    ]) {
+      expect(check(wrong), JSON.stringify(wrong)).toBe(false);
+    }
+  });
+
+  it('is there for policies as well, and takes those that are shipped', async () => {
+    const { out } = await config(['schema', 'policy']);
+    const check = new Ajv2020({ strict: false, validateFormats: false }).compile(JSON.parse(out));
+    const files = readdirSync(new URL('policies/', root), { recursive: true, encoding: 'utf8' });
+    const policies = files.filter((name) => /(?<!\.policytest)\.yaml$/.test(name));
+    expect(policies.length).toBeGreaterThan(10);
+    for (const name of policies) {
+      const value = parse(readFileSync(new URL(`policies/${name}`, root), 'utf8'));
+      expect([name, check(value), check.errors]).toEqual([name, true, null]);
+    }
+    expect(check({ metadata: { id: 'x' }, rulez: [] })).toBe(false);
+  });
+
+  it('is told for known kinds of files alone', async () => {
+    expect(await config(['schema', 'polcy'])).toEqual({
+      code: 2,
+      out: '',
+      err: "llm-policy: there is no schema 'polcy': gateway, provider, policy\n",
+    });
+    expect((await config(['schema', 'policy', 'more'])).code).toBe(2);
   });
 
   it('is named in the first line of the shipped configuration', () => {

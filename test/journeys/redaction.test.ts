@@ -44,7 +44,10 @@ const redacted = 'The card is [card], and the mail is [email]. Bye.';
 
 test('a plain reply arrives redacted', async () => {
   provider.reply = () => ({ text: said });
-  const response = await call(gateway, '/v1/chat/completions', { model: 'gpt-4o', messages: [{ role: 'user', content: 'Hi' }] });
+  const response = await call(gateway, '/v1/chat/completions', {
+    model: 'gpt-4o',
+    messages: [{ role: 'user', content: 'Hi' }],
+  });
   const body = (await response.json()) as { choices: { message: { content: string } }[] };
   expect(body.choices[0]?.message.content).toBe(redacted);
 });

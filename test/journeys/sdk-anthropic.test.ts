@@ -1,6 +1,7 @@
-import type Anthropic from '@anthropic-ai/sdk';
+import Anthropic from '@anthropic-ai/sdk';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { all, anthropicModel, type ClientHouse, providers, startClients } from '../support/clients.ts';
+import { teamKey } from '../support/gateway.ts';
 
 let house: ClientHouse;
 beforeAll(async () => {
@@ -21,7 +22,13 @@ describe.each(providers)("Anthropic's client before a provider of the $format fo
   test('reads a plain reply: text, usage, reason, ids', async () => {
     house.says({ text, usage });
     const message = await house.anthropic.messages.create(ask);
-    expect(message).toMatchObject({ type: 'message', role: 'assistant', model, stop_reason: 'end_turn', stop_sequence: null });
+    expect(message).toMatchObject({
+      type: 'message',
+      role: 'assistant',
+      model,
+      stop_reason: 'end_turn',
+      stop_sequence: null,
+    });
     expect(message.content).toEqual([{ type: 'text', text }]);
     expect(message.usage).toMatchObject(told);
     expect(message.id).toBe(format === 'openai' ? 'chatcmpl-fake-0123456789' : 'msg_fake-0123456789');
@@ -66,7 +73,11 @@ describe.each(providers)("Anthropic's client before a provider of the $format fo
         { type: 'text', text: 'Be brief.', cache_control: { type: 'ephemeral' } },
         { type: 'text', text: 'Be kind.' },
       ],
-      messages: [user, { role: 'assistant', content: 'Hello.' }, { role: 'user', content: [{ type: 'text', text: 'And?' }] }],
+      messages: [
+        user,
+        { role: 'assistant', content: 'Hello.' },
+        { role: 'user', content: [{ type: 'text', text: 'And?' }] },
+      ],
     });
     const sent = house.sent();
     if (format === 'anthropic') {
@@ -129,8 +140,32 @@ describe.each(providers)("Anthropic's client before a provider of the $format fo
     house.says({ refusal: 'I will not do that.', delta_characters: 4 });
     const content = [{ type: 'text', text: 'I will not do that.' }];
     expect(await house.anthropic.messages.create(ask)).toMatchObject({ stop_reason: 'refusal', content });
-    expect(await house.anthropic.messages.stream(ask).finalMessage()).toMatchObject({ stop_reason: 'refusal', content });
+    expect(await house.anthropic.messages.stream(ask).finalMessage()).toMatchObject({
+      stop_reason: 'refusal',
+      content,
+    });
   });
+});
+
+test.each(providers)(
+  'the beta of the client works, and its betas reach a provider that knows them ($format)',
+  async ({ format, model }) => {
+    house.says({ text, usage });
+    const ask = { model, max_tokens: 100, messages: [user], betas: ['context-1m-2025-08-07'] };
+    expect((await house.anthropic.beta.messages.create(ask)).content).toMatchObject([{ type: 'text', text }]);
+    const streamed = await house.anthropic.beta.messages.stream(ask).finalMessage();
+    expect(streamed.content).toMatchObject([{ type: 'text', text }]);
+    const headers = house.provider.requests.at(-1)?.headers;
+    expect(headers?.['anthropic-beta']).toBe(format === 'anthropic' ? 'context-1m-2025-08-07' : undefined);
+  },
+);
+
+test('a key may come as a bearer token', async () => {
+  house.says({ text });
+  const client = new Anthropic({ baseURL: house.gateway.origin, authToken: teamKey, apiKey: null });
+  const message = await client.messages.create({ model: anthropicModel, max_tokens: 100, messages: [user] });
+  expect(message.content).toEqual([{ type: 'text', text }]);
+  expect(house.provider.requests[0]?.headers['x-api-key']).toBe('upstream-secret-key');
 });
 
 test("words of Anthropic's own for an end reach its client as they are", async () => {

@@ -1,6 +1,7 @@
 import type OpenAI from 'openai';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { all, anthropicModel, type ClientHouse, openaiModel, providers, startClients } from '../support/clients.ts';
+import type { FakeReply } from '../support/fake-provider.ts';
 
 let house: ClientHouse;
 beforeAll(async () => {
@@ -34,7 +35,7 @@ describe.each(providers)("OpenAI's client with tools before a provider of the $f
 
   test('gets one call, plain and streamed', async () => {
     house.says({ tools: [oslo], delta_characters: 3 });
-    const ask = { model, messages: [question], tools, tool_choice: 'required' } as const;
+    const ask = { model, messages: [question], tools, tool_choice: 'required' as const };
     const plain = await house.openai.chat.completions.create(ask);
     expect(plain.choices[0]?.finish_reason).toBe('tool_calls');
     expect(plain.choices[0]?.message.content).toBeNull();
@@ -88,7 +89,10 @@ describe.each(providers)("OpenAI's client with tools before a provider of the $f
     });
     const sent = house.sent();
     if (format === 'openai') {
-      expect(sent.messages[1]?.tool_calls).toMatchObject([{ function: { arguments: oslo.arguments } }, { id: 'call_lima' }]);
+      expect(sent.messages[1]?.tool_calls).toMatchObject([
+        { function: { arguments: oslo.arguments } },
+        { id: 'call_lima' },
+      ]);
       expect(sent.messages[2]).toEqual({ role: 'tool', tool_call_id: 'call_oslo', content: '-3 °C' });
       return;
     }
@@ -120,6 +124,36 @@ describe.each(providers)("OpenAI's client with tools before a provider of the $f
     ]);
   });
 
+  test('goes round with its own runner until the model is done', async () => {
+    house.says({});
+    const turns: FakeReply[] = [{ tools: [oslo, clock], delta_characters: 6 }, { text: 'It is cold.' }];
+    house.provider.reply = () => turns.shift() ?? { status: 500 };
+    const heard: string[] = [];
+    const runner = house.openai.chat.completions.runTools({
+      model,
+      stream: true,
+      messages: [question],
+      tools: [
+        {
+          type: 'function',
+          function: {
+            name: 'weather',
+            description: '',
+            parameters,
+            function: (input: string) => void heard.push(input),
+          },
+        },
+        {
+          type: 'function',
+          function: { name: 'clock', description: '', parameters: { type: 'object' }, function: () => '12:00' },
+        },
+      ],
+    });
+    expect(await runner.finalContent()).toBe('It is cold.');
+    expect(heard).toEqual([oslo.arguments]);
+    expect(house.provider.requests).toHaveLength(2);
+  });
+
   test('reads reasoning beside the text', async () => {
     house.says({ reasoning: 'First, think hard.', text: 'Done.', delta_characters: 5 });
     const ask = { model, messages: [question] };
@@ -139,7 +173,7 @@ test('reasoning goes back to a provider that wants it, and not to one that would
   await house.openai.chat.completions.create({ model: openaiModel, messages });
   expect(house.sent().messages[1]).toEqual(assistant);
   const { response } = await house.openai.chat.completions.create({ model: anthropicModel, messages }).withResponse();
-  expect(house.sent().messages[1]).toEqual({ role: 'assistant', content: 'Done.' });
+  expect(house.sent().messages[1]).toEqual({ role: 'assistant', content: [{ type: 'text', text: 'Done.' }] });
   expect(response.headers.get('x-llm-warning')).toContain('reasoning_content');
 });
 

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { all, type ClientHouse, openaiModel, providers, startClients } from '../support/clients.ts';
+import { all, anthropicModel, type ClientHouse, openaiModel, providers, startClients } from '../support/clients.ts';
+import { plainBody } from '../support/fake-provider-wire.ts';
 
 let house: ClientHouse;
 beforeAll(async () => {
@@ -114,7 +115,10 @@ describe.each(providers)("OpenAI's client before a provider of the $format forma
       { type: 'image_url', image_url: { url: `data:image/png;base64,${image}` } },
       { type: 'image_url', image_url: { url: 'https://example.com/cat.jpg', detail: 'low' } },
     ] as const;
-    const reply = await house.openai.chat.completions.create({ model, messages: [{ role: 'user', content: [...content] }] });
+    const reply = await house.openai.chat.completions.create({
+      model,
+      messages: [{ role: 'user', content: [...content] }],
+    });
     expect(reply.choices[0]?.message.content).toBe('A cat.');
     expect(house.sent().messages[0]?.content).toEqual(
       format === 'openai'
@@ -146,6 +150,52 @@ describe.each(providers)("OpenAI's client before a provider of the $format forma
   });
 });
 
+test.each(providers)('a reply by a JSON schema is asked for and parsed ($format)', async ({ format, model }) => {
+  house.says({ text: '{"city":"Oslo","celsius":-3.5}', delta_characters: 3 });
+  const schema = { type: 'object', properties: { celsius: { type: 'number' }, city: { type: 'string' } } };
+  const ask = {
+    model,
+    messages: [user],
+    response_format: { type: 'json_schema' as const, json_schema: { name: 'weather', strict: true, schema } },
+  };
+  const parsed = await house.openai.chat.completions.parse(ask);
+  expect(parsed.choices[0]?.message.parsed).toEqual({ city: 'Oslo', celsius: -3.5 });
+  const sent = house.sent();
+  if (format === 'openai') expect(sent.response_format).toEqual(ask.response_format);
+  else expect(sent.output_config).toEqual({ format: { type: 'json_schema', schema } });
+});
+
+test.each(providers)(
+  'a provider that answers a stream in one piece is a stream all the same ($format)',
+  async ({ model }) => {
+    house.says({});
+    house.provider.reply = ({ body, format }) => {
+      const whole = plainBody(
+        format,
+        { text, usage },
+        { model: body.model, choices: 1, usageAsked: true, inputTokens: 1 },
+      );
+      return { raw: { contentType: 'application/json', chunks: [JSON.stringify(whole)] } };
+    };
+    const runner = house.openai.chat.completions.stream({ model, messages: [user] });
+    expect(await runner.finalContent()).toBe(text);
+    expect(house.ending()).toBe('end');
+  },
+);
+
+test.each(providers)('many streams at once keep apart ($format)', async ({ model }) => {
+  house.says({});
+  house.provider.reply = ({ body }) => ({ text: `You said: ${body.messages.at(-1)?.content}`, delta_characters: 4 });
+  const heard = await Promise.all(
+    Array.from({ length: 30 }, (_, number) => {
+      const content = `number ${number} of ${'many '.repeat(number)}`;
+      const runner = house.openai.chat.completions.stream({ model, messages: [{ role: 'user', content }] });
+      return runner.finalContent().then((said) => [said, `You said: ${content}`]);
+    }),
+  );
+  for (const [said, expected] of heard) expect(said).toBe(expected);
+});
+
 test('several choices arrive each whole and in their own place, plain and streamed', async () => {
   house.says({ text: ['One, two.', 'Three and four.'] });
   const ask = { model: openaiModel, messages: [user], n: 2 };
@@ -166,7 +216,7 @@ test('several choices arrive each whole and in their own place, plain and stream
 test('a provider without the word for several choices gives one, and the reply says so', async () => {
   house.says({ text: 'Alone.' });
   const { data, response } = await house.openai.chat.completions
-    .create({ model: 'claude-sonnet-4-5', messages: [user], n: 2 })
+    .create({ model: anthropicModel, messages: [user], n: 2 })
     .withResponse();
   expect(data.choices.map(({ message }) => message.content)).toEqual(['Alone.']);
   expect(response.headers.get('x-llm-warning')).toContain('n: cannot be expressed');

@@ -11,12 +11,14 @@ import { type RedisServer, startRedis } from './redis.ts';
 export const stores = ['embedded', 'redis'] as const;
 export type Store = (typeof stores)[number];
 
-export interface MoneyOptions extends Omit<TestGatewayOptions, 'team' | 'openai' | 'anthropic'> {
+export interface MoneyOptions extends Omit<TestGatewayOptions, 'team' | 'openai' | 'anthropic' | 'providers'> {
   readonly store: Store;
   /** Settings of each team beside its key, by its id. */
   readonly teams: Readonly<Record<string, Record<string, unknown>>>;
   readonly organization?: Record<string, unknown>;
   readonly state?: Record<string, unknown>;
+  /** Providers at the fake's address, instead of one of each format. */
+  readonly providers?: (baseUrl: string) => Record<string, Record<string, unknown>>;
 }
 
 /** A reply that is over. */
@@ -89,18 +91,20 @@ export function teamKeyOf(team: string): string {
   return ['lpk', team.padEnd(12, 'X').slice(0, 12), 'k'.repeat(43)].join('_');
 }
 
+/** What a configuration writes for a value of the environment. */
+const referenceTo = (variable: string) => `\${${variable}}`;
 const variableOf = (team: string) => `KEY_OF_${team.toUpperCase()}`;
 
 /** Configuration and environment of a gateway with these teams over one of the stores. */
-export function moneyConfig(options: MoneyOptions, directory: string, redisUrl: string | undefined) {
+export function moneyConfig(options: Omit<MoneyOptions, 'providers'>, directory: string, redisUrl: string | undefined) {
   const teams = Object.entries(options.teams).map(([id, settings]) => ({
     id,
-    keys: [`\${${variableOf(id)}}`],
+    keys: [referenceTo(variableOf(id))],
     ...settings,
   }));
   const env = Object.fromEntries(Object.keys(options.teams).map((team) => [variableOf(team), teamKeyOf(team)]));
   return {
-    env: { ...env, ...options.env },
+    env: { ...env, ...(redisUrl === undefined ? {} : { TEST_REDIS: redisUrl }), ...options.env },
     config: {
       organizations: [{ id: 'acme', ...options.organization, teams }],
       routing: { retries: 0, circuit: { failures: 1000 } },
@@ -109,12 +113,11 @@ export function moneyConfig(options: MoneyOptions, directory: string, redisUrl: 
         path: join(directory, 'data'),
         ...(redisUrl === undefined
           ? { driver: 'embedded' }
-          : { driver: 'redis', url: '${TEST_REDIS}', deadline_ms: 5000 }),
+          : { driver: 'redis', url: referenceTo('TEST_REDIS'), deadline_ms: 5000 }),
         ...options.state,
       },
       ...options.config,
     },
-    ...(redisUrl === undefined ? {} : { redis: { TEST_REDIS: redisUrl } }),
   };
 }
 
@@ -122,14 +125,16 @@ export async function startMoney(options: MoneyOptions): Promise<MoneyHouse> {
   const provider = await startFakeProvider({ key: 'upstream-secret-key' });
   const redis = options.store === 'redis' ? await startRedis() : undefined;
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'llm-policy-money-'));
-  const { config, env, redis: redisEnv } = moneyConfig(options, directory, redis?.url);
+  const { config, env } = moneyConfig(options, directory, redis?.url);
+  const { providers, ...rest } = options;
   const gateway = await startGateway({
-    ...options,
+    ...rest,
+    ...(providers === undefined ? {} : { providers: providers(provider.baseUrl) }),
     directory,
     openai: provider.baseUrl,
     anthropic: provider.baseUrl,
     config,
-    env: { ...env, ...redisEnv },
+    env,
   });
   return houseOf(gateway, provider, redis);
 }

@@ -43,26 +43,20 @@ export function stopWord(reason: FinishReason, stopSequence: string | undefined,
   return stopSequence === undefined ? 'end_turn' : 'stop_sequence';
 }
 
-/** Ids, names, enumerations and bytes: no text of the model. */
+/** Ids, kinds, enumerations and bytes: no text of the model. */
 const noText = new Set([
   'type',
   'id',
-  'name',
   'index',
-  'role',
-  'model',
   'signature',
-  'data',
   'media_type',
   'encrypted_content',
   'encrypted_index',
   'encrypted_stdout',
   'file_id',
   'tool_use_id',
-  'toolset_name',
-  'caller',
-  'category',
   'cache_control',
+  'category',
 ]);
 /** Members of a message that are read, or that hold no text. */
 const messageKeys = new Set([
@@ -76,9 +70,22 @@ const messageKeys = new Set([
   'usage',
   'container',
 ]);
-const blockKeys = new Set(['text', 'thinking', 'input', ...noText]);
+/** Of a block, the member its lane is made of, and what is no text. */
+const blockKeys: Readonly<Record<string, ReadonlySet<string>>> = {
+  content: new Set(['text', ...noText]),
+  reasoning: new Set(['thinking', ...noText]),
+  tool_arguments: new Set(['input', 'name', 'toolset_name', 'caller', ...noText]),
+};
+const opaqueKeys = new Set(['data', ...noText]);
 const deltaKeys = new Set(['stop_reason', 'stop_sequence', 'container', ...noText]);
-const eventKeys = new Set(['type', 'index', 'message', 'content_block', 'delta', 'usage', 'error']);
+/** Of an event, the members that were read. */
+const eventKeys: Readonly<Record<string, ReadonlySet<string>>> = {
+  message_start: new Set(['type', 'message']),
+  content_block_start: new Set(['type', 'index', 'content_block']),
+  content_block_delta: new Set(['type', 'index', 'delta']),
+  content_block_stop: new Set(['type', 'index']),
+  message_delta: new Set(['type', 'delta', 'usage']),
+};
 
 interface Block {
   readonly lane: Lane | undefined;
@@ -95,7 +102,7 @@ export class MessageReading {
 
   /** What one event of a stream says. The name inside the document counts, then the one of the SSE message. */
   event(value: unknown, name: string, data: Buffer): Said {
-    const said = new Said();
+    const said = new Said(data);
     if (!isObject(value)) {
       said.wholes(this.#lanes, 0, value, [], noText);
       return said;
@@ -106,7 +113,7 @@ export class MessageReading {
       said.passes = Object.keys(value).length <= 1;
     }
     const read = this.#read(type, value, data, said);
-    if (type !== 'error') said.wholes(this.#lanes, 0, value, [], read ? eventKeys : noText);
+    if (type !== 'error') said.wholes(this.#lanes, 0, value, [], (read ? eventKeys[type] : undefined) ?? noText);
     if (type === 'message_delta' && isObject(value.delta)) this.#finish(value.delta, said);
     if (type === 'message_stop') said.events.push({ type: 'end' });
     if (type === 'error') {
@@ -134,7 +141,7 @@ export class MessageReading {
 
   /** What a whole plain reply says. */
   whole(value: JsonObject, data: Buffer): Said {
-    const said = new Said();
+    const said = new Said(data);
     if (value.type === 'error') {
       said.events.push({ type: 'error', failure: errorInReply(value, data, 'anthropic-messages') });
       return said;
@@ -177,15 +184,16 @@ export class MessageReading {
     this.#blocks.set(index, { lane, spoke: false });
     if (lane === undefined) {
       // Results of hosted tools and blocks to come: all their text, but for the opaque data of hidden reasoning.
-      if (type === 'redacted_thinking') this.#sign(block.data, index, said);
-      else said.wholes(this.#lanes, 0, block, path, noText);
+      const opaque = type === 'redacted_thinking';
+      if (opaque) this.#sign(block.data, index, said);
+      said.wholes(this.#lanes, 0, block, path, opaque ? opaqueKeys : noText);
       return;
     }
     if (type === 'text') this.#say(index, block.text, [...path, 'text'], said);
     else if (type === 'thinking') this.#say(index, block.thinking, [...path, 'thinking'], said);
     else if (plain || !isEmpty(block.input)) this.#input(block, [...path, 'input'], index, data, said);
     this.#sign(block.signature, index, said);
-    said.wholes(this.#lanes, 0, block, path, blockKeys);
+    said.wholes(this.#lanes, 0, block, path, blockKeys[lane.channel] ?? noText);
   }
 
   #laneOf(block: JsonObject, index: number, said: Said): Lane | undefined {
@@ -219,6 +227,7 @@ export class MessageReading {
 
   #say(index: number, text: unknown, path: JsonPath, said: Said): void {
     const block = this.#blocks.get(index);
+    if (typeof text !== 'string') said.wholes(this.#lanes, 0, text, path, noText);
     if (block?.lane === undefined || typeof text !== 'string' || text === '') return;
     block.spoke = true;
     said.text(block.lane, text, path);

@@ -30,12 +30,11 @@ export function finishWord(reason: FinishReason): string {
   return reason === 'pause' || reason === 'other' ? 'stop' : reason;
 }
 
-/** Ids, names, padding and bytes: no text of the model. */
+/** Ids, kinds, padding and bytes: no text of the model. */
 const noText = new Set([
   'id',
   'role',
   'type',
-  'name',
   'index',
   'format',
   'obfuscation',
@@ -44,26 +43,13 @@ const noText = new Set([
   'expires_at',
 ]);
 
-const messageKeys = new Set([
-  'role',
-  'content',
-  'refusal',
-  'reasoning_content',
-  'reasoning',
-  'tool_calls',
-  'function_call',
-  'audio',
-  ...noText,
-]);
+const textPartKeys = new Set(['text', ...noText]);
 const callKeys = new Set(['index', 'id', 'type', 'function', 'custom']);
 const functionKeys = new Set(['name', 'arguments']);
 const customKeys = new Set(['name', 'input']);
 const audioKeys = new Set(['id', 'data', 'expires_at']);
 const choiceKeys = new Set([
   'index',
-  'delta',
-  'message',
-  'text',
   'finish_reason',
   'native_finish_reason',
   'stop_reason',
@@ -78,7 +64,6 @@ const replyKeys = new Set([
   'object',
   'created',
   'model',
-  'choices',
   'usage',
   'service_tier',
   'system_fingerprint',
@@ -116,7 +101,7 @@ export class ReplyReading {
 
   /** What a whole reply or one chunk says. */
   said(value: unknown, data: Buffer, usageInjected: boolean): Said {
-    const said = new Said();
+    const said = new Said(data);
     if (!isObject(value)) {
       said.wholes(this.#lanes, 0, value, [], noText);
       return said;
@@ -126,11 +111,8 @@ export class ReplyReading {
     // A report on the prompt may come first, without choices and without an id: nothing has begun yet.
     if (!failed && (choices.length > 0 || value.id)) this.#start(value, said);
     for (const key in value) {
-      if (!replyKeys.has(key)) said.wholes(this.#lanes, 0, value[key], [key], noText);
-    }
-    for (const [position, choice] of choices.entries()) {
-      if (isObject(choice)) this.#choice(choice, ['choices', position], position, said);
-      else said.wholes(this.#lanes, 0, choice, ['choices', position], noText);
+      if (key === 'choices' && choices === value.choices) this.#choices(choices, said);
+      else if (!replyKeys.has(key)) said.member(this.#lanes, 0, key, value[key], [], noText);
     }
     const counted = this.#count(value, said);
     said.usageOnly = usageInjected && counted && Array.isArray(value.choices) && choices.length === 0;
@@ -140,6 +122,13 @@ export class ReplyReading {
       said.events.push({ type: 'error', failure: errorInReply(value, data, 'openai-chat') });
     }
     return said;
+  }
+
+  #choices(choices: readonly unknown[], said: Said): void {
+    for (const [position, choice] of choices.entries()) {
+      if (isObject(choice)) this.#choice(choice, ['choices', position], position, said);
+      else said.wholes(this.#lanes, 0, choice, ['choices', position], noText);
+    }
   }
 
   #start(value: JsonObject, said: Said): void {
@@ -158,16 +147,18 @@ export class ReplyReading {
     const number = typeof choice.index === 'number' ? choice.index : position;
     this.#seen.add(number);
     said.choices.push(number);
-    const { delta, message, text, finish_reason: reason } = choice;
-    if (isObject(delta)) {
-      this.#message(delta, [...path, 'delta'], number, said);
-      // Some providers repeat the whole text so far beside each delta: it is judged where it stands.
-      if (isObject(message)) said.wholes(this.#lanes, number, message, [...path, 'message'], noText);
-    } else if (isObject(message)) this.#message(message, [...path, 'message'], number, said);
-    this.#say(said, number, 'content', 0, text, [...path, 'text']);
+    const { delta, message, finish_reason: reason } = choice;
+    const first = said.events.length;
+    // Some providers repeat the whole text so far beside each delta: then it is judged where it stands.
+    const speaks = isObject(delta) ? 'delta' : isObject(message) ? 'message' : 'neither';
     for (const key in choice) {
-      if (!choiceKeys.has(key)) said.wholes(this.#lanes, number, choice[key], [...path, key], noText);
+      const value = choice[key];
+      const at = [...path, key];
+      if (key === speaks && isObject(value)) this.#message(value, at, number, said);
+      else if (key === 'text') this.#say(said, number, 'content', 0, value, at);
+      else if (!choiceKeys.has(key)) said.member(this.#lanes, number, key, value, path, noText);
     }
+    this.#logprobs(choice.logprobs, [...path, 'logprobs'], number, said, first);
     if (typeof reason !== 'string' || reason === '' || this.#finished.has(number)) return;
     this.#finished.add(number);
     const known = reasons[reason];
@@ -175,9 +166,24 @@ export class ReplyReading {
     said.events.push({ type: 'finish', choice: number, reason: known ?? 'other', ...native });
   }
 
-  /** A lane begins with its first text, not with an empty one. */
+  /** A lane begins with its first text, not with an empty one. What should be a text and is none is looked at as unknown. */
   #say(said: Said, choice: number, channel: Channel, index: number, text: unknown, path: JsonPath): void {
-    if (typeof text === 'string' && text !== '') said.text(this.#lanes.of(choice, channel, index), text, path);
+    if (typeof text !== 'string') said.fragments(this.#lanes, choice, `${channel} ${index}`, text, path, noText);
+    else if (text !== '') said.text(this.#lanes.of(choice, channel, index), text, path);
+  }
+
+  /** Tokens repeat the text beside them and go with it; those that do not are text of their own. */
+  #logprobs(logprobs: unknown, path: JsonPath, choice: number, said: Said, first: number): void {
+    if (!isObject(logprobs)) return;
+    let spoken = '';
+    for (let index = first; index < said.events.length; index += 1) {
+      const event = said.events[index];
+      if (event?.type === 'text') spoken += event.text;
+    }
+    for (const key of ['content', 'refusal', 'tokens']) {
+      const text = tokensText(logprobs[key]);
+      if (!spoken.includes(text)) said.text(this.#lanes.unknown(choice, `logprobs ${key}`), text, [...path, key]);
+    }
   }
 
   /** A `delta` or a `message`: they carry their text in the same members. */
@@ -188,12 +194,12 @@ export class ReplyReading {
       const value = message[key];
       if (value === null || value === '') continue;
       const at = [...path, key];
+      if (key === 'reasoning_content' || key === 'reasoning' || noText.has(key)) continue;
       if (key === 'content') this.#content(value, at, choice, said);
       else if (key === 'refusal') this.#say(said, choice, 'refusal', 0, value, at);
       else if (key === 'tool_calls' && Array.isArray(value)) this.#toolCalls(value, at, choice, said);
       else if (key === 'function_call' && isObject(value)) this.#functionCall(value, at, choice, said);
-      else if (key === 'audio') said.fragments(this.#lanes, choice, value, at, audioKeys);
-      else if (!messageKeys.has(key)) said.fragments(this.#lanes, choice, value, at, noText);
+      else said.fragments(this.#lanes, choice, key, value, at, key === 'audio' ? audioKeys : noText);
     }
   }
 
@@ -205,9 +211,9 @@ export class ReplyReading {
     // Parts instead of a string, as some providers send them with their reasoning.
     for (const [index, part] of value.entries()) {
       const at = [...path, index];
-      if (isObject(part) && part.type === 'text') {
-        this.#say(said, choice, 'content', 0, part.text, [...at, 'text']);
-      } else said.fragments(this.#lanes, choice, part, at, noText);
+      const isText = isObject(part) && part.type === 'text';
+      if (isText) this.#say(said, choice, 'content', 0, part.text, [...at, 'text']);
+      said.fragments(this.#lanes, choice, `content ${index}`, part, at, isText ? textPartKeys : noText);
     }
   }
 
@@ -215,33 +221,31 @@ export class ReplyReading {
   #reasoning(message: JsonObject, path: JsonPath, choice: number, said: Said): void {
     const { reasoning_content: content, reasoning } = message;
     const named = typeof content === 'string' && content !== '';
-    if (named) this.#say(said, choice, 'reasoning', 0, content, [...path, 'reasoning_content']);
-    else said.fragments(this.#lanes, choice, content, [...path, 'reasoning_content'], noText);
-    if (typeof reasoning === 'string' && !named) {
-      this.#say(said, choice, 'reasoning', 0, reasoning, [...path, 'reasoning']);
-    } else said.fragments(this.#lanes, choice, reasoning, [...path, 'reasoning'], noText);
+    this.#say(said, choice, 'reasoning', 0, content, [...path, 'reasoning_content']);
+    const at = [...path, 'reasoning'];
+    if (named) said.fragments(this.#lanes, choice, 'reasoning', reasoning, at, noText);
+    else this.#say(said, choice, 'reasoning', 0, reasoning, at);
   }
 
   #toolCalls(calls: readonly unknown[], path: JsonPath, choice: number, said: Said): void {
     for (const [position, call] of calls.entries()) {
       const at = [...path, position];
       if (!isObject(call)) {
-        said.fragments(this.#lanes, choice, call, at, noText);
+        said.fragments(this.#lanes, choice, `call at ${position}`, call, at, noText);
         continue;
       }
       const inner = isObject(call.function) ? call.function : undefined;
       const custom = isObject(call.custom) ? call.custom : undefined;
       const index = this.#callIndex(call, inner ?? custom, custom !== undefined, choice, said);
-      if (inner !== undefined) {
-        this.#say(said, choice, 'tool_arguments', index, inner.arguments, [...at, 'function', 'arguments']);
-        said.fragments(this.#lanes, choice, inner, [...at, 'function'], functionKeys);
-      }
+      const field = `call ${index}`;
+      if (inner !== undefined) this.#arguments(inner, [...at, 'function'], choice, index, `${field} function`, said);
+      else said.fragments(this.#lanes, choice, `${field} function`, call.function, [...at, 'function'], noText);
       if (custom !== undefined) {
         // Free text, no JSON: as tool arguments it would be looked at only inside JSON scalars.
         this.#say(said, choice, 'other', index, custom.input, [...at, 'custom', 'input']);
-        said.fragments(this.#lanes, choice, custom, [...at, 'custom'], customKeys);
-      }
-      said.fragments(this.#lanes, choice, call, at, callKeys);
+        said.fragments(this.#lanes, choice, `${field} custom`, custom, [...at, 'custom'], customKeys);
+      } else said.fragments(this.#lanes, choice, `${field} custom`, call.custom, [...at, 'custom'], noText);
+      said.fragments(this.#lanes, choice, field, call, at, callKeys);
     }
   }
 
@@ -282,8 +286,16 @@ export class ReplyReading {
       const name = typeof call.name === 'string' ? call.name : '';
       said.events.push({ type: 'tool_start', choice, index: 0, id: '', name, kind: 'function' });
     }
-    this.#say(said, choice, 'tool_arguments', 0, call.arguments, [...path, 'arguments']);
-    said.fragments(this.#lanes, choice, call, path, functionKeys);
+    this.#arguments(call, path, choice, 0, 'function_call', said);
+  }
+
+  /** Arguments are JSON in a string; some providers send the JSON itself. */
+  #arguments(called: JsonObject, path: JsonPath, choice: number, index: number, field: string, said: Said): void {
+    const at = [...path, 'arguments'];
+    const json = called.arguments;
+    if (typeof json === 'object' && json !== null) said.json(this.#lanes.of(choice, 'tool_arguments', index), at);
+    else this.#say(said, choice, 'tool_arguments', index, json, at);
+    said.fragments(this.#lanes, choice, field, called, path, functionKeys);
   }
 
   /** Reports usage so far where this piece tells of it. */
@@ -358,6 +370,15 @@ export function usageBody(usage: Usage): JsonObject {
     prompt_tokens_details: anyOf(inputDetails),
     completion_tokens_details: anyOf(outputDetails),
   };
+}
+
+/** The text of a list of tokens, bare or with their probabilities. */
+function tokensText(tokens: unknown): string {
+  if (!Array.isArray(tokens)) return '';
+  return tokens
+    .map((one) => (isObject(one) ? one.token : one))
+    .filter((one) => typeof one === 'string')
+    .join('');
 }
 
 /** `logprobs` of a choice repeat its text token by token. */

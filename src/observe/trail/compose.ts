@@ -80,6 +80,7 @@ function trimIntent(intent: Intent): Intent {
     route: cut(intent.route) ?? '',
     model_asked: cut(intent.model_asked),
     model_used: cut(intent.model_used),
+    passed: intent.passed && { ...intent.passed, path: cut(intent.passed.path) ?? '' },
     caller: {
       organization: cut(intent.caller.organization),
       team: cut(intent.caller.team),
@@ -112,6 +113,7 @@ export function trim(record: AuditRecord): AuditRecord {
       settle: trimDecision(record.decision.settle),
     },
     usage: record.usage === undefined ? undefined : { ...record.usage, toolCalls: {} },
+    uninspected: record.uninspected,
     content: undefined,
     trimmed: true,
   };
@@ -192,6 +194,7 @@ export class Composer {
       failure: whole.failure,
       timings: whole.timings,
       uninspected: whole.uninspected,
+      passed: whole.passed,
       trimmed: whole.trimmed,
     } satisfies { readonly [Field in keyof Omit<AuditRecord, 'content'>]-?: AuditRecord[Field] });
     if (!trimmed && json.length > record_bytes_max) return this.record(record, true);

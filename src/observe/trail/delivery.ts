@@ -27,7 +27,12 @@ interface Batch {
   readonly offset: number;
 }
 
-const batch_bytes_max = 1 << 19;
+const batch_bytes_max = 1 << 20;
+/** Records in a batch from which on the next one waits longer: under load fewer, larger batches cost a call less. */
+const busy_records = 256;
+const busy_linger_factor = 5;
+/** How often the position is written down at the most; after a restart a sink leaves out what it has already. */
+const cursor_ms = 1000;
 const retry_ms_max = 30_000;
 
 /** Takes a job's payload apart: the sink's name, then the lines. */
@@ -48,8 +53,6 @@ export class Delivery {
   readonly sink: Sink;
   delivered = 0;
   failed = 0;
-  /** Position that the sink has acknowledged. */
-  head: SignedHead;
 
   readonly #spool: Spool;
   readonly #queue: JobQueue;
@@ -62,14 +65,25 @@ export class Delivery {
   #draining = false;
   #wake: (() => void) | undefined;
   #running: Promise<void> | undefined;
+  #head: SignedHead;
+  #lastCount = 0;
+  #cursorAt = Number.NEGATIVE_INFINITY;
+  #cursorBehind = false;
+  #position: { readonly seq: number; readonly hash: string } = { seq: 0, hash: genesis };
 
   constructor(spool: Spool, sink: Sink, queue: JobQueue, options: DeliveryOptions) {
     this.sink = sink;
     this.#spool = spool;
     this.#queue = queue;
     this.#options = options;
-    this.head = this.#sign(0, genesis);
+    this.#head = this.#sign(0, genesis);
     this.#load();
+  }
+
+  /** The position that the sink has acknowledged, signed when somebody asks. */
+  get head(): SignedHead {
+    if (this.#head.seq !== this.#position.seq) this.#head = this.#sign(this.#position.seq, this.#position.hash);
+    return this.#head;
   }
 
   get #cursorFile(): string {
@@ -96,7 +110,8 @@ export class Delivery {
       const { segment, offset } = JSON.parse(text) as { segment?: number; offset?: number };
       // Another place is another sink: it gets everything that is still here.
       if (head?.spool !== this.#spool.id || head.place !== (this.sink.place ?? '')) return;
-      this.head = head;
+      this.#head = head;
+      this.#position = head;
       const { number, size } = this.#spool.current;
       // Past the end: a power cut took what the sink has already. Reading again is harmless.
       const past = (segment ?? 0) > number || ((segment ?? 0) === number && (offset ?? 0) > size);
@@ -150,9 +165,11 @@ export class Delivery {
     while (!this.#stopping) {
       const batch = this.#read();
       if (batch === undefined) {
+        if (this.#cursorBehind) this.#writeCursor();
         if (this.#draining) return;
         await this.#sleep(undefined);
-        if (!this.#draining) await this.#sleep(this.#options.linger_ms);
+        const factor = this.#lastCount >= busy_records ? busy_linger_factor : 1;
+        if (!this.#draining) await this.#sleep(this.#options.linger_ms * factor);
         continue;
       }
       const { from, to, lines } = batch;
@@ -175,9 +192,18 @@ export class Delivery {
 
   #acknowledge(batch: Batch): void {
     this.delivered += batch.lines.length;
-    this.head = this.#sign(batch.to, batch.hash);
+    this.#lastCount = batch.lines.length;
+    this.#position = { seq: batch.to, hash: batch.hash };
     this.#segment = batch.segment;
     this.#offset = batch.offset;
+    this.#cursorBehind = true;
+    if (performance.now() - this.#cursorAt >= cursor_ms) this.#writeCursor();
+    this.#options.onProgress();
+  }
+
+  #writeCursor(): void {
+    this.#cursorAt = performance.now();
+    this.#cursorBehind = false;
     const text = `${headText(this.head).slice(0, -1)},"segment":${this.#segment},"offset":${this.#offset}}\n`;
     try {
       writeFileSync(`${this.#cursorFile}.new`, text, { mode: 0o600 });
@@ -186,7 +212,6 @@ export class Delivery {
       // A full disk: the position stands in memory; after a restart the sink leaves out what it has.
       this.#setWorking(false, error);
     }
-    this.#options.onProgress();
   }
 
   /** The next records, up to half a megabyte; undefined where there are none. */

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { Format } from '../../exchange/index.ts';
 import type { Provider, ProviderModel, Quirks } from '../provider.ts';
 import type { UpstreamCall, UpstreamReply } from '../upstream.ts';
@@ -33,10 +34,12 @@ export function demoProvider(parts: {
     ...rest,
     ...(region === undefined ? undefined : { region }),
     requestPath: (encoded) => encoded.path,
+    ownPath: (path) => path,
     send: async (call: UpstreamCall): Promise<UpstreamReply> => {
       if (closed) throw connectionFailure(parts.id, 'connect', new Error('closed'), 0);
+      const body = call.body instanceof Readable ? await wholeOf(call.body) : call.body;
       if (call.abort?.reason !== undefined) throw call.abort.reason;
-      const reply = answerTo(call, parts.models);
+      const reply = answerTo(call, body, parts.models);
       calls += 1;
       return new DemoCall(parts.id, call, reply, pace_ms, over);
     },
@@ -47,12 +50,23 @@ export function demoProvider(parts: {
   };
 }
 
-function answerTo(call: UpstreamCall, models: readonly ProviderModel[]): DemoReply {
+/** A body that breaks off is as far as it came; who sent it is gone, and the call is aborted. */
+async function wholeOf(body: Readable): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of body) chunks.push(chunk as Buffer);
+  } catch {
+    // Told below: half a body is no request.
+  }
+  return Buffer.concat(chunks);
+}
+
+function answerTo(call: UpstreamCall, body: Buffer | undefined, models: readonly ProviderModel[]): DemoReply {
   if (call.path !== '/chat/completions' || (call.method ?? 'POST') !== 'POST') {
     return errorReply(404, `The built-in demo model has no ${call.path}.`);
   }
-  const request = readDemoRequest(call.body);
-  if (request === undefined || call.body === undefined) {
+  const request = readDemoRequest(body);
+  if (request === undefined || body === undefined) {
     return errorReply(400, 'The body is not a chat request with a model and messages.');
   }
   if (!models.some((model) => model.name === request.model)) {
@@ -60,5 +74,5 @@ function answerTo(call: UpstreamCall, models: readonly ProviderModel[]): DemoRep
   }
   const answer = demoAnswer(request);
   if (answer.kind === 'error') return errorReply(answer.status, answer.message);
-  return demoReply(request, answer, call.body, Math.floor(Date.now() / 1000));
+  return demoReply(request, answer, body, Math.floor(Date.now() / 1000));
 }

@@ -53,12 +53,16 @@ function cells(row: BudgetRow): string[] {
   return [
     row.organization,
     row.key.replace(/^budget:/, ''),
-    usd(row.limit_usd),
-    usd(row.spent_usd),
-    usd(row.held_usd),
+    amount(row.limit_usd, row.limit_tokens ?? row.limit_requests),
+    amount(row.spent_usd, row.spent_tokens ?? row.spent_requests),
+    amount(row.held_usd, row.held_tokens ?? row.held_requests),
     String(row.requests),
     String(row.tokens),
   ];
+}
+
+function amount(dollars: number | undefined, counted: number | undefined): string {
+  return dollars === undefined ? String(counted ?? 0) : usd(dollars);
 }
 
 /** At least cents; small amounts with as many decimals as they have. */

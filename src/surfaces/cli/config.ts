@@ -1,16 +1,18 @@
 import { type Arguments, readArguments } from './arguments.ts';
 import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
-import type { FileProblem, LoadedSettings } from './ports.ts';
+import { type FileProblem, type LoadedSettings, schemaNames } from './ports.ts';
 
 export const config: Command = {
   name: 'config',
   summary: 'Check, print or describe the configuration',
   usage: `  llm-policy config check     every problem of the configuration, its providers and policies, with its place
   llm-policy config print     the settings in force, defaults filled in, secrets as [secret]
-  llm-policy config schema    the JSON Schema of the configuration`,
+  llm-policy config schema [gateway|provider|policy]
+                              the JSON Schema of gateway.yaml, of a provider's file or of a policy`,
   async run(context) {
     const { positionals }: Arguments<Record<never, never>> = readArguments(context.args, {});
-    const [verb, extra] = positionals;
+    const [verb, ...more] = positionals;
+    const extra = verb === 'schema' ? more[1] : more[0];
     if (extra !== undefined) throw new UsageError(`'config ${verb}' takes no '${extra}'`);
     switch (verb) {
       case 'check':
@@ -18,13 +20,19 @@ export const config: Command = {
       case 'print':
         return print(context, await context.ports.loadSettings(context.config));
       case 'schema':
-        context.out.print(context.ports.configSchemaText());
-        return exit.fine;
+        return schema(context, more[0] ?? 'gateway');
       default:
         throw new UsageError("say 'config check', 'config print' or 'config schema'");
     }
   },
 };
+
+function schema({ out, ports }: CommandContext, name: string): number {
+  const known = schemaNames.find((one) => one === name);
+  if (known === undefined) throw new UsageError(`there is no schema '${name}': ${schemaNames.join(', ')}`);
+  out.print(ports.configSchemaText(known));
+  return exit.fine;
+}
 
 function check({ out, json }: CommandContext, { problems }: LoadedSettings): number {
   if (json) out.json({ ok: problems.length === 0, problems });

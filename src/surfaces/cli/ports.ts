@@ -58,14 +58,20 @@ export interface KeyPort {
   rotate(id: string, grace_seconds: number): Promise<NewKeyRow>;
 }
 
-/** A counter as people see it, amounts in dollars. */
+/** A counter as people see it. Its amounts are in one unit: dollars, tokens or requests. */
 export interface BudgetRow {
   readonly organization: string;
   /** `budget:team:research:day:2026-11-21`. */
   readonly key: string;
-  readonly limit_usd: number;
-  readonly spent_usd: number;
-  readonly held_usd: number;
+  readonly limit_usd?: number;
+  readonly spent_usd?: number;
+  readonly held_usd?: number;
+  readonly limit_tokens?: number;
+  readonly spent_tokens?: number;
+  readonly held_tokens?: number;
+  readonly limit_requests?: number;
+  readonly spent_requests?: number;
+  readonly held_requests?: number;
   readonly requests: number;
   readonly tokens: number;
 }
@@ -110,14 +116,18 @@ export interface RunningGateway {
   close(): Promise<void>;
 }
 
+/** Kinds of files that have a JSON Schema. */
+export const schemaNames = ['gateway', 'provider', 'policy'] as const;
+export type SchemaName = (typeof schemaNames)[number];
+
 /** What the entrance hands to commands. A surface knows no configuration, no store and no gateway itself. */
 export interface Ports {
   /** Reads and validates everything; `file` undefined for the default one. */
   loadSettings(file: string | undefined): Promise<LoadedSettings>;
   /** Opens the gateway. Rejects with `CannotRun` when the configuration has problems. */
   serve(file: string | undefined): Promise<RunningGateway>;
-  /** The JSON Schema of the configuration. */
-  configSchemaText(): string;
+  /** The JSON Schema of a kind of file. */
+  configSchemaText(name: SchemaName): string;
   /** Budgets, through the running gateway or from the data. Rejects with `CannotRun` like `keys`. */
   budgets(file: string | undefined): Promise<BudgetPort>;
   /** Everything a gateway stands on, looked at. */

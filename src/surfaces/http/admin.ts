@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Failure, type Secret } from '../../exchange/index.ts';
 import { openaiChat, parseStrict } from '../../formats/index.ts';
 import type { AuditRecord, QueryFilter } from '../../observe/index.ts';
-import { listenerFailure, notServed, rendered } from './failures.ts';
+import { listenerFailure, notServed, rendered, requestIdOf } from './failures.ts';
 import { buildListener } from './listener.ts';
 
 /** A key as people see it; its hash is not among it. */
@@ -174,7 +174,7 @@ function bearer(request: FastifyRequest): string {
 }
 
 function send(reply: FastifyReply, request: FastifyRequest, failure: Failure): FastifyReply {
-  const { status, headers, body } = rendered(failure, openaiChat, String(request.id));
+  const { status, headers, body } = rendered(failure, openaiChat, requestIdOf(request));
   return reply.code(status).headers(headers).send(body);
 }
 

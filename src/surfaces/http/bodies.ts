@@ -13,12 +13,17 @@ export interface BodyLimits {
  * one that comes in pieces of unknown number is counted as they come. Encoded bodies are refused: the next reader might
  * not undo the same encodings.
  */
-export function readBodies(app: FastifyInstance, { body_bytes_max, in_flight_bytes_max = Number.POSITIVE_INFINITY }: BodyLimits): void {
+export function readBodies(
+  app: FastifyInstance,
+  { body_bytes_max, in_flight_bytes_max = Number.POSITIVE_INFINITY }: BodyLimits,
+): void {
   let inFlight = 0;
   /** Bytes so far of bodies whose length nobody told. */
   const untold = new WeakMap<FastifyRequest, { bytes: number }>();
   const tooLarge = () =>
-    new Failure('request_too_large', `The request body has more than ${body_bytes_max} bytes.`, { extra: { body_bytes_max } });
+    new Failure('request_too_large', `The request body has more than ${body_bytes_max} bytes.`, {
+      extra: { body_bytes_max },
+    });
   /** One body alone may always come: else a total below the limit of one would refuse it for ever. */
   const fits = (bytes: number, own: number): boolean => inFlight === own || inFlight + bytes <= in_flight_bytes_max;
   const busy = () =>
@@ -28,9 +33,17 @@ export function readBodies(app: FastifyInstance, { body_bytes_max, in_flight_byt
     });
 
   app.addHook('onRequest', (request, reply, done) => {
-    const { 'content-encoding': encoding = 'identity', 'content-length': length, 'transfer-encoding': pieces } = request.headers;
+    const {
+      'content-encoding': encoding = 'identity',
+      'content-length': length,
+      'transfer-encoding': pieces,
+    } = request.headers;
     if (encoding.trim().toLowerCase() !== 'identity') {
-      done(new Failure('invalid_request', 'Encoded request bodies are not accepted; send it without content-encoding.', { param: 'content-encoding' }));
+      done(
+        new Failure('invalid_request', 'Encoded request bodies are not accepted; send it without content-encoding.', {
+          param: 'content-encoding',
+        }),
+      );
       return;
     }
     const told = length === undefined ? 0 : Number(length);

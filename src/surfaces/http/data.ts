@@ -1,12 +1,13 @@
-import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { asFailure, Failure, type Format } from '../../exchange/index.ts';
+import { asFailure, type Failure, type Format } from '../../exchange/index.ts';
 import { anthropicMessages, openaiChat } from '../../formats/index.ts';
-import { handle, ownModels, ownUsage, refuse, type Walk } from '../../pipeline/index.ts';
+import { type Arrival, clientGone, handle, ownModels, ownUsage, refuse, type Walk } from '../../pipeline/index.ts';
 import { evaluateRoutes } from './evaluate.ts';
-import { listenerFailure, rendered } from './failures.ts';
+import { listenerFailure, notServed, rendered, requestIdOf } from './failures.ts';
+import { type JudgedRoute, routesOf } from './judgement.ts';
 import { buildListener } from './listener.ts';
 import { httpOutlet } from './outlet.ts';
+import { passthroughRoutes } from './passthrough.ts';
 
 export interface DataListenerOptions {
   readonly walk: Walk;
@@ -25,41 +26,40 @@ const walks: Readonly<Record<string, Format>> = {
   '/v1/messages': anthropicMessages,
 };
 
-/** Builds the data listener: the only one that reaches providers, and only through the walk. */
-export function buildDataListener(options: DataListenerOptions): FastifyInstance {
-  const { walk, body_bytes_max } = options;
-  const app = buildListener({
-    body_bytes_max,
-    judgements: ['walk', 'caller', 'open'],
-    trustedProxies: options.trustedProxies,
-  });
-  boundInFlight(app, body_bytes_max, options.in_flight_bytes_max);
+/** The data listener, and when the exchanges it let in are over: settled and recorded, not only answered. */
+export interface DataListener {
+  readonly app: FastifyInstance;
+  idle(): Promise<void>;
+  /** Every route there is, and how it answers for its calls; complete once the listener is ready. */
+  readonly routes: readonly JudgedRoute[];
+}
 
+/** Builds the data listener: the only one that reaches providers, and only through the walk. */
+export function buildDataListener(options: DataListenerOptions): DataListener {
+  const { walk } = options;
+  const exchanges = new Exchanges(walk);
+  const app = buildListener({
+    ...options,
+    judgements: ['walk', 'caller', 'open'],
+    unreadable: (request, reply, failure) => exchanges.refuse(unknownRoute, request, reply, failure),
+  });
   for (const [route, format] of Object.entries(walks)) {
-    const config = { judgement: 'walk' } as const;
-    const arrive = (request: FastifyRequest, body: Buffer) => ({
-      route,
-      format,
-      headers: request.raw.headers,
-      ip: request.ip,
-      body,
-    });
     app.post(route, {
-      config,
-      handler: (request, reply) => {
-        reply.hijack();
-        const body = request.body instanceof Buffer ? request.body : Buffer.alloc(0);
-        return handle(walk, arrive(request, body), httpOutlet(reply.raw));
-      },
+      config: { judgement: 'walk' },
+      handler: (request, reply) => exchanges.handle({ route, format }, request, reply),
       // What is wrong before the body is whole is an exchange too: refused, recorded, told in the route's format.
-      errorHandler: (error, request, reply) => {
-        reply.hijack();
-        const failure = listenerFailure(error, body_bytes_max);
-        return refuse(walk, arrive(request, Buffer.alloc(0)), httpOutlet(reply.raw), failure);
-      },
+      errorHandler: (error, request, reply) =>
+        exchanges.refuse({ route, format }, request, reply, listenerFailure(error)),
     });
   }
 
+  passthroughRoutes(app, {
+    walk,
+    format: openaiChat,
+    refuse: (request, reply, failure, route) =>
+      exchanges.refuse(route === undefined ? unknownRoute : { route, format: openaiChat }, request, reply, failure),
+    underWay: (exchange) => exchanges.counted(exchange),
+  });
   app.get('/v1/models', { config: { judgement: 'caller' } }, (request, reply) =>
     answer(reply, request, async () => ownModels(walk, request.raw.headers, undefined)),
   );
@@ -77,33 +77,62 @@ export function buildDataListener(options: DataListenerOptions): FastifyInstance
       .code(state.ready ? 200 : 503)
       .send({ status: state.ready ? 'ready' : 'not ready', reasons: state.reasons });
   });
-  app.setNotFoundHandler((request, reply) => refuseUnknown(request, reply));
-  app.setErrorHandler((error, request, reply) => send(reply, request, listenerFailure(error, body_bytes_max)));
-  return app;
+  app.setNotFoundHandler((request, reply) =>
+    exchanges.refuse(unknownRoute, request, reply, notServed(request.method, request.url)),
+  );
+  app.setErrorHandler((error, request, reply) => send(reply, request, listenerFailure(error)));
+  return { app, idle: () => exchanges.idle(), routes: routesOf(app) };
 }
 
-/** Bodies under way have a total: past it a call is told to come back, before its body is read. */
-function boundInFlight(app: FastifyInstance, body_bytes_max: number, in_flight_bytes_max: number): void {
-  let inFlight = 0;
-  app.addHook('onRequest', (request, reply, done) => {
-    const told = Number(request.headers['content-length']);
-    const bytes =
-      request.method === 'GET' ? 0 : Number.isFinite(told) ? Math.min(told, body_bytes_max) : body_bytes_max;
-    if (bytes > 0 && inFlight > 0 && inFlight + bytes > in_flight_bytes_max) {
-      done(
-        new Failure('rate_limit_exceeded', 'The gateway holds as many request bytes as it may. Try again in 1 s.', {
-          retryAfterSeconds: 1,
-          extra: { scope: 'gateway', limit: in_flight_bytes_max, unit: 'bytes' },
-        }),
-      );
-      return;
-    }
-    inFlight += bytes;
-    reply.raw.once('close', () => {
-      inFlight -= bytes;
-    });
-    done();
-  });
+/** Where a request came in; the format of an unknown route is the one its caller seems to speak. */
+interface Place {
+  readonly route: string;
+  readonly format?: Format;
+}
+
+const unknownRoute: Place = { route: 'unknown' };
+
+/** Hands requests to the walk and knows how many are under way there. */
+class Exchanges {
+  readonly #walk: Walk;
+  #running = 0;
+  #waiting: (() => void)[] = [];
+
+  constructor(walk: Walk) {
+    this.#walk = walk;
+  }
+
+  handle(place: Place, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    reply.hijack();
+    const body = request.body instanceof Buffer ? request.body : noBody;
+    return this.counted(handle(this.#walk, arrival(place, request, body), httpOutlet(reply.raw)));
+  }
+
+  refuse(place: Place, request: FastifyRequest, reply: FastifyReply, failure: Failure): Promise<void> {
+    reply.hijack();
+    const why = reply.raw.destroyed ? clientGone : failure;
+    return this.counted(refuse(this.#walk, arrival(place, request, noBody), httpOutlet(reply.raw), why));
+  }
+
+  /** Resolves once none is under way. */
+  idle(): Promise<void> {
+    return this.#running === 0 ? Promise.resolve() : new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Counts an exchange as under way until it is over. */
+  async counted(exchange: Promise<void>): Promise<void> {
+    this.#running += 1;
+    await exchange;
+    this.#running -= 1;
+    if (this.#running > 0) return;
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}
+
+const noBody = Buffer.alloc(0);
+
+function arrival({ route, format }: Place, request: FastifyRequest, body: Buffer): Arrival {
+  return { route, format: format ?? formatOf(request), headers: request.raw.headers, ip: request.ip, body };
 }
 
 /** Runs a route that answers with JSON from our own state; failures become the caller's format. */
@@ -124,22 +153,10 @@ function send(reply: FastifyReply, request: FastifyRequest, failure: Failure): F
   return reply.code(status).headers(headers).send(body);
 }
 
-function refuseUnknown(request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const [path = ''] = request.url.split('?');
-  const failure = new Failure('not_supported', `${request.method} ${path} is not served by this gateway.`);
-  return send(reply, request, failure);
-}
-
-/** The language a caller of this path expects errors in. */
-function formatOf(request: FastifyRequest): Format {
-  return request.url.startsWith('/v1/messages') ? anthropicMessages : openaiChat;
-}
-
-function requestIdOf(request: FastifyRequest): string {
-  const asked = request.headers['x-request-id'];
-  return typeof asked === 'string' && /^[\x21-\x7e]{1,128}$/.test(asked)
-    ? asked
-    : `ex_${randomUUID().replaceAll('-', '')}`;
+/** The language a caller of a path without a format of its own expects errors in. */
+function formatOf({ raw }: FastifyRequest): Format {
+  const anthropic = raw.headers['anthropic-version'] !== undefined || raw.url?.startsWith('/v1/messages') === true;
+  return anthropic ? anthropicMessages : openaiChat;
 }
 
 export type Answer = typeof answer;

@@ -1,9 +1,16 @@
 import { randomUUID } from 'node:crypto';
+import type { FastifyRequest } from 'fastify';
 import { Failure, type Format, failures } from '../../exchange/index.ts';
 
 /** An id for a request that has none of its own. */
 export function ownRequestId(): string {
   return `ex_${randomUUID().replaceAll('-', '')}`;
+}
+
+/** The id the client gave, or one of ours. An odd one is replaced, not refused. */
+export function requestIdOf({ headers }: FastifyRequest): string {
+  const asked = headers['x-request-id'];
+  return typeof asked === 'string' && /^[\x21-\x7e]{1,128}$/.test(asked) ? asked : ownRequestId();
 }
 
 /** What Fastify or Node threw before a route's own code ran, as a failure of the closed table. */

@@ -41,7 +41,10 @@ export function buildListener(options: ListenerOptions): FastifyInstance {
 }
 
 /** What is no HTTP at all, or never becomes a whole request, is told so and hung up on. */
-function unparsed(error: NodeJS.ErrnoException, socket: Socket & { _httpMessage?: { headersSent: boolean } | null }): void {
+function unparsed(
+  error: NodeJS.ErrnoException,
+  socket: Socket & { _httpMessage?: { headersSent: boolean } | null },
+): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return;
   // In the middle of another reply nothing may be written: it must not look like a part of it.
   if (socket.writable && socket._httpMessage?.headersSent !== true) {
@@ -59,7 +62,10 @@ function unparsedFailure(code: string | undefined): Failure {
     case 'HPE_HEADER_OVERFLOW':
       return new Failure('invalid_request', 'The request headers are too large.', { status: 431 });
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new Failure('invalid_request', 'The request did not come whole in time.', { status: 408, retryable: true });
+      return new Failure('invalid_request', 'The request did not come whole in time.', {
+        status: 408,
+        retryable: true,
+      });
     default:
       return new Failure('invalid_request', 'This is not a request that HTTP allows.');
   }

@@ -25,7 +25,9 @@ class HttpOutlet implements Outlet {
     this.#headers = headers;
     if (!streamed) return;
     this.#headWritten = true;
-    this.#response.writeHead(status, headers);
+    const { trailer: _, ...plain } = headers;
+    // HTTP/1.0 (what some proxies speak to their upstreams) has no chunks, and so no room for a trailer: Node would throw.
+    this.#response.writeHead(status, this.#response.req.httpVersion === '1.0' ? plain : headers);
     this.#response.flushHeaders();
   }
 
@@ -48,6 +50,10 @@ class HttpOutlet implements Outlet {
   }
 
   onGone(gone: () => void): void {
+    if (this.gone && !this.#response.writableFinished) {
+      gone();
+      return;
+    }
     this.#response.once('close', () => {
       if (!this.#response.writableFinished) gone();
     });

@@ -1,0 +1,44 @@
+import type { FastifyInstance } from 'fastify';
+import type { DataListener } from '../surfaces/http/data.ts';
+
+/** Where a listener is to be, and what to change where it cannot be there. */
+export interface ListenAt {
+  readonly host: string;
+  readonly port: number;
+  /** The section of the configuration. */
+  readonly section: 'server' | 'admin' | 'metrics';
+}
+
+const variables = { server: 'PORT', admin: 'ADMIN_PORT', metrics: 'METRICS_PORT' } as const;
+
+/** Listens, and gives back `http://host:port`. Rejects with what to do where the address cannot be had. */
+export async function listen(app: FastifyInstance, { host, port, section }: ListenAt): Promise<string> {
+  await app.listen({ host, port }).catch((error: NodeJS.ErrnoException) => {
+    const why = reasons[error.code ?? '']?.(`${host}:${port}`) ?? error.message;
+    throw new Error(`${why}; set ${section}.host and ${section}.port (or ${variables[section]})`, { cause: error });
+  });
+  const address = app.server.address();
+  if (address === null || typeof address === 'string') throw new Error('the listener has no address');
+  return `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
+}
+
+const reasons: Readonly<Record<string, (address: string) => string>> = {
+  EADDRINUSE: (address) => `${address} is taken: another program listens there`,
+  EACCES: (address) => `${address} may not be listened on by this user`,
+  EADDRNOTAVAIL: (address) => `${address} is no address of this machine`,
+  ENOTFOUND: (address) => `${address} is no address`,
+};
+
+/** How long exchanges whose connections were cut may take to be settled and recorded. */
+const conclude_ms_max = 5000;
+
+/** Stops listening, waits for running exchanges, and cuts what is left when the grace is over. */
+export async function closeWithin({ app, idle }: DataListener, grace_ms: number): Promise<void> {
+  const grace = setTimeout(() => app.server.closeAllConnections(), grace_ms);
+  // A connection that was busy when listening stopped and is kept alive would hold the process until its client lets go.
+  const sweep = setInterval(() => app.server.closeIdleConnections(), 50);
+  await app.close();
+  clearTimeout(grace);
+  clearInterval(sweep);
+  await Promise.race([idle(), new Promise((resolve) => setTimeout(resolve, conclude_ms_max).unref())]);
+}

@@ -1,0 +1,69 @@
+import { performance } from 'node:perf_hooks';
+import { buildDirectory, type KeyStore } from '../callers/index.ts';
+import type { Settings } from '../config.ts';
+import type { Secret } from '../exchange/index.ts';
+import { Matchers, type Pinned, passEntries, type WalkLimits } from '../pipeline/index.ts';
+import { compile, type Policy, PolicyError, type PolicyProblem, parsePolicies } from '../policy/index.ts';
+import { buildCatalog, buildProvider, circuitBreaker, type Provider } from '../providers/index.ts';
+
+/** Settings to what an exchange pins. Throws with `problems` what only shows when parts are put together. */
+export function pin(settings: Settings, keys: KeyStore, serverSecret: Secret): Pinned {
+  const program = compile(policiesOf(settings), { default: settings.policies.default });
+  const providers: Provider[] = [];
+  for (const one of settings.providers) {
+    const provider = buildProvider(one, {});
+    if (provider !== undefined) providers.push(provider);
+  }
+  const catalog = buildCatalog({ providers, models: settings.models, off: settings.providersOff });
+  const directory = buildDirectory(settings.organizations, settings.auth, serverSecret, { store: keys });
+  return {
+    program,
+    catalog,
+    directory,
+    matchers: new Matchers(),
+    health: circuitBreaker(settings.routing.circuit, () => performance.now()),
+    limits: limitsOf(settings),
+    passthrough: passEntries(settings.passthrough),
+  };
+}
+
+function policiesOf(settings: Settings): readonly Policy[] {
+  const policies: Policy[] = [];
+  const problems: PolicyProblem[] = [];
+  for (const { path, text } of settings.policyFiles) {
+    try {
+      policies.push(...parsePolicies(text, { file: path }));
+    } catch (thrown) {
+      if (!(thrown instanceof PolicyError)) throw thrown;
+      problems.push(...thrown.problems);
+    }
+  }
+  if (problems.length > 0) throw new PolicyError(problems);
+  return policies;
+}
+
+function limitsOf({ server, routing, state }: Settings): WalkLimits {
+  return {
+    body_bytes_max: server.body_bytes_max,
+    reply_bytes_max: server.reply_bytes_max,
+    timeout_ms: routing.timeout_ms,
+    connect_timeout_ms: routing.connect_timeout_ms,
+    first_token_timeout_ms: routing.first_token_timeout_ms,
+    retries: routing.retries,
+    retry: routing,
+    stream_hold_tokens: state.stream_hold_tokens,
+    lease_ms: state.lease_ms,
+    on_loss: state.on_loss === 'open' ? 'open' : 'closed',
+  };
+}
+
+/** The demo provider's model where it is on: it answers without an account. */
+export function firstModel({ catalog }: Pinned): string {
+  const models = catalog.list();
+  return (models.find(({ provider }) => provider === 'demo') ?? models[0])?.id ?? '';
+}
+
+/** Takes no new calls on its providers; resolves when those under way are over. */
+export function closeProviders({ catalog }: Pinned): Promise<unknown> {
+  return Promise.all(catalog.providers.map((provider) => provider.close()));
+}

@@ -1,0 +1,147 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { FormatName } from '../../src/exchange/index.ts';
+import {
+  type Answered,
+  type AskedBody,
+  type CallMore,
+  costOf,
+  eventually,
+  heldBy,
+  hi,
+  type MoneyHouse,
+  startMoney,
+  stores,
+  usd,
+} from '../support/money.ts';
+import { sseMessages, wellFormed } from '../support/well-formed.ts';
+
+/** Tokens a stream without a limit holds at first; a piece of the text is never counted with more than seven. */
+const first = 32;
+const piece = 'words ';
+const stream: AskedBody = { model: 'gpt-4o', stream: true, messages: hi };
+const budget = { window: 'total', limit_usd: usd(costOf(heldBy(stream, 300))) };
+
+interface Speaks {
+  readonly client: FormatName;
+  readonly provider: string;
+  readonly body: AskedBody;
+  readonly more: CallMore;
+}
+const speaks: readonly Speaks[] = [
+  { client: 'openai-chat', provider: "OpenAI's format", body: stream, more: {} },
+  {
+    client: 'openai-chat',
+    provider: "Anthropic's format",
+    body: { ...stream, model: 'claude-sonnet-4-5' },
+    more: { path: '/v1/chat/completions' },
+  },
+  { client: 'anthropic-messages', provider: "OpenAI's format", body: stream, more: { path: '/v1/messages' } },
+];
+
+/** How the stream says it ended, in its own word. */
+function reasonOf(client: FormatName, { text }: Answered): unknown {
+  const said = sseMessages(Buffer.from(text)).flatMap(({ data }) => (data === '[DONE]' ? [] : [JSON.parse(data)]));
+  return client === 'openai-chat'
+    ? said.flatMap(({ choices }) => choices ?? []).findLast(({ finish_reason }) => finish_reason !== null)
+        ?.finish_reason
+    : said.findLast(({ type }) => type === 'message_delta')?.delta.stop_reason;
+}
+
+describe.each(stores)('a stream without a limit on the %s store', (store) => {
+  let house: MoneyHouse;
+  beforeAll(async () => {
+    const teams = Object.fromEntries(
+      ['extends', 'renews', 'short', 'shared', ...speaks.map((_, at) => `ends-${at}`)].map((team) => [
+        team.replace('-', ''),
+        { budgets: [budget] },
+      ]),
+    );
+    house = await startMoney({ store, teams, state: { stream_hold_tokens: first, lease_ms: 1000 } });
+  });
+  afterAll(() => house.close());
+
+  test('holds little at first, more while it runs, and its cost in the end', async () => {
+    house.says({ deltas: Array.from({ length: 30 }, () => piece), pace_ms: 15, usage: { input: 9, output: 60 } });
+    const response = await house.send('extends', stream);
+    const seen = new Set([(await house.budget('extends')).held]);
+    const whole = response.text();
+    let over = false;
+    void whole.then(() => {
+      over = true;
+    });
+    while (!over) seen.add((await house.budget('extends')).held);
+    expect(wellFormed('openai-chat', Buffer.from(await whole))).toBe('end');
+    const [least, ...grown] = [...seen].filter((held) => held > 0).sort((a, b) => a - b);
+    expect(least).toBe(costOf(heldBy(stream, first)));
+    expect(grown).toContain(costOf(heldBy(stream, 4 * first)));
+    expect(Math.max(...seen)).toBeLessThanOrEqual(costOf(heldBy(stream, 300)));
+    expect(await house.budget('extends')).toMatchObject({ held: 0, spent: costOf({ input: 9, output: 60 }) });
+  });
+
+  test('keeps what it holds when its lease is renewed', async () => {
+    house.says({ deltas: Array.from({ length: 40 }, () => piece), stall: 'middle' });
+    const leaving = new AbortController();
+    const response = await house.send('renews', stream, { signal: leaving.signal });
+    const grown = costOf(heldBy(stream, 4 * first));
+    await eventually('the hold has grown', async () => (await house.budget('renews')).held >= grown);
+    const { held } = await house.budget('renews');
+    // Longer than the lease: it was renewed several times, or the hold would be gone.
+    const until = Date.now() + 1300;
+    while (Date.now() < until) {
+      expect((await house.budget('renews')).held).toBe(held);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    leaving.abort();
+    await response.text().catch(() => {});
+    await house.atRest('renews');
+  });
+
+  test.each(speaks.map((one, at) => ({ ...one, team: `ends${at}` })))(
+    'ends with the reason length where the hold cannot grow: a client of $client before $provider',
+    async ({ client, body, more, team }) => {
+      house.says({ deltas: Array.from({ length: 400 }, () => piece), pace_ms: 1 });
+      const requestId = `${store}-${team}`;
+      const answer = await house.ask(team, body, { ...more, headers: { 'x-request-id': requestId } });
+      expect(answer.status).toBe(200);
+      expect(wellFormed(client, Buffer.from(answer.text))).toBe('end');
+      expect(reasonOf(client, answer)).toBe(client === 'openai-chat' ? 'length' : 'max_tokens');
+      const pieces = answer.text.split(piece).length - 1;
+      expect(pieces).toBeGreaterThan(first / 7);
+      expect(pieces).toBeLessThan(300);
+      const [asked] = house.provider.requests;
+      await eventually('the provider was called off', () => asked!.aborted_ms !== undefined);
+      const { spent, held, limit } = await house.budget(team);
+      expect(held).toBe(0);
+      expect(spent).toBeGreaterThan(0);
+      expect(spent).toBeLessThanOrEqual(limit);
+      expect(await house.record(requestId)).toMatchObject({
+        ending: 'ended_by_ceiling',
+        cost_nusd: spent,
+        cost_estimated: true,
+      });
+      expect(house.provider.violations).toEqual([]);
+    },
+  );
+
+  test('is refused where not even its first hold fits', async () => {
+    house.says({});
+    const answer = await house.ask('short', { ...stream, messages: [{ role: 'user', content: 'x'.repeat(2000) }] });
+    expect([answer.status, answer.error.code]).toEqual([429, 'insufficient_quota']);
+    expect(house.provider.requests).toEqual([]);
+  });
+
+  test('two on one budget never pass it together, however they grow', async () => {
+    house.says({ deltas: Array.from({ length: 400 }, () => piece), pace_ms: 1 });
+    const answers = [house.ask('shared', stream), house.ask('shared', stream)];
+    let over = false;
+    void Promise.allSettled(answers).then(() => {
+      over = true;
+    });
+    while (!over) {
+      const { spent, held, limit } = await house.budget('shared');
+      expect(spent + held).toBeLessThanOrEqual(limit);
+    }
+    for (const answer of await Promise.all(answers)) expect(reasonOf('openai-chat', answer)).toBe('length');
+    expect(await house.admin('/admin/v1/budgets/reconcile', 'POST')).toEqual({ drift: [], repaired: false });
+  });
+});
