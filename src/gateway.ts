@@ -103,7 +103,11 @@ async function assemble(
   });
   opened.push(() => data.app.close());
   const refresh = watchLedger(metrics, trail, ledger, () => current.organizations.map(({ id }) => id));
-  const metricsListener = buildMetricsListener(metrics, refresh);
+  const metricsListener = buildMetricsListener(metrics, async () => {
+    const open = pinned.health.open();
+    for (const { id } of pinned.catalog.providers) metrics.circuit(id, open.has(id));
+    await refresh();
+  });
   opened.push(() => metricsListener.close());
 
   /** Providers of configurations that are no longer in force, until the last exchange that pinned them must be over. */

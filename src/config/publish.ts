@@ -60,6 +60,9 @@ function published(schema: unknown): unknown {
     if (key === 'required') {
       const needed = requiredOf(schema, value as readonly string[]);
       if (needed.length > 0) copy[key] = needed;
+    } else if (key === 'properties' || key === 'patternProperties') {
+      // Names, not keywords: one of them may be called `default`.
+      copy[key] = Object.fromEntries(Object.entries(value as object).map(([name, one]) => [name, published(one)]));
     } else {
       copy[key] = ['default', 'const', 'enum'].includes(key) ? value : published(value);
     }

@@ -3,7 +3,7 @@ import type { GatewayDocument } from './schema.ts';
 import type { Finding } from './validate.ts';
 
 /** What the contract lists and this build does not do yet: asking for it is an error, never ignored. */
-const unsupported: readonly {
+export const unsupported: readonly {
   readonly path: Path;
   readonly asked: (document: GatewayDocument) => boolean;
   readonly instead: string;

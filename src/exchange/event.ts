@@ -12,7 +12,7 @@ export interface Lane {
   readonly channel: Channel;
   /** Which tool call or content block of the choice. */
   readonly index: number;
-  /** Signed by the provider (Anthropic thinking): never edited, the reply ends instead. */
+  /** Must stay as it is (signed thinking, the name of a called tool): never edited, the reply ends instead. */
   readonly signed: boolean;
 }
 

@@ -21,8 +21,8 @@ export class Lanes {
   }
 
   /** A lane of its own, for a text that is whole where it stands and is not continued by later frames. */
-  alone(choice: number): Lane {
-    return this.#make(choice, 'other', -1, false);
+  alone(choice: number, signed = false): Lane {
+    return this.#make(choice, 'other', -1, signed);
   }
 
   #intern(key: string, choice: number, channel: Channel, index: number, signed: boolean): Lane {

@@ -70,6 +70,14 @@ export class Said {
     eachText(value, path, skip, (text, at, kind) => this.#whole(lanes, choice, text, at, kind));
   }
 
+  /** The name of a called tool: whoever answers the call needs it as it is, so it is looked at and never edited. */
+  name(lanes: Lanes, choice: number, name: unknown, path: JsonPath): void {
+    if (typeof name !== 'string' || name === '') return;
+    const lane = lanes.alone(choice, true);
+    this.text(lane, name, path);
+    this.events.push({ type: 'lane_end', lane });
+  }
+
   /** The same of one member of the object at `path`. */
   member(lanes: Lanes, choice: number, key: string, value: unknown, path: JsonPath, skip: ReadonlySet<string>): void {
     eachInMember(key, value, path, skip, (text, at, kind) => this.#whole(lanes, choice, text, at, kind));

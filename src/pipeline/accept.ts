@@ -28,7 +28,55 @@ export function accept(walk: Walk, arrival: Arrival, outlet: Pick<Outlet, 'onGon
   const requestId = typeof asked === 'string' && requestIdForm.test(asked) ? asked : id;
   const abort = new Abort();
   outlet.onGone(() => abort.abort(clientGone));
-  return { id, requestId, arrival, at_ms: walk.clock(), started: walk.monotonic(), abort };
+  const accepted: Accepted & Unfilled = {
+    id,
+    requestId,
+    arrival,
+    at_ms: walk.clock(),
+    started: walk.monotonic(),
+    abort,
+    identity: undefined,
+    pinned: undefined,
+    view: undefined,
+    candidates: undefined,
+    facts: undefined,
+    wanted: undefined,
+    found: undefined,
+    railOutcomes: undefined,
+    scanned: undefined,
+    verdict: undefined,
+    substitutions: undefined,
+    hold: undefined,
+  };
+  return accepted;
+}
+
+/**
+ * What later stages fill in. The fields are there from the start, so that every exchange is one object of one shape:
+ * copying it at each stage cost more than the stages themselves (20 KB a call).
+ */
+type Unfilled = Record<
+  | 'identity'
+  | 'pinned'
+  | 'view'
+  | 'candidates'
+  | 'facts'
+  | 'wanted'
+  | 'found'
+  | 'railOutcomes'
+  | 'scanned'
+  | 'verdict'
+  | 'substitutions'
+  | 'hold',
+  undefined
+>;
+
+/** The exchange as the next stage sees it: the same one, richer. Only stages call it, each with what it found out. */
+export function enrich<Before extends Accepted, More extends object>(
+  exchange: Before,
+  more: More,
+): Omit<Before, keyof More> & More {
+  return Object.assign(exchange, more);
 }
 
 /** The size limit, for surfaces that learn of the size before the body. Throws `request_too_large` (413). */

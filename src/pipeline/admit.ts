@@ -9,6 +9,7 @@ import {
   type Refusal,
   type Reserved,
 } from '../stores/index.ts';
+import { enrich } from './accept.ts';
 import type { Decided, Verdict } from './decide.ts';
 import { figuresFor } from './decide.ts';
 import { inputTokensMax, type OutputBound } from './estimate.ts';
@@ -49,7 +50,7 @@ export async function admit(walk: Walk, decided: Decided): Promise<Admitted> {
       owner: walk.owner,
     }),
   );
-  return { ...decided, hold };
+  return enrich(decided, { hold });
 }
 
 /** The same hold, for another candidate: a new worst case, all or nothing. */

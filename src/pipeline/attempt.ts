@@ -88,10 +88,10 @@ export async function attempt(walk: Walk, admitted: Admitted, attempts: Attempts
       if (admitted.abort.reason !== undefined) throw answer;
       if (!retryable(answer) || retry >= admitted.pinned.limits.retries) break;
       const wait = backoff_ms(answer, retry + 1, walk.random(), admitted.pinned.limits.retry);
-      if (wait === undefined) break;
+      if (wait === undefined || wait >= timeLeft(walk, admitted)) break;
       await pause(wait, admitted);
     }
-    if (last !== undefined && !fallsBack(last)) throw last;
+    if (last !== undefined && (!fallsBack(last) || timeLeft(walk, admitted) <= 0)) throw last;
   }
   throw (
     last ?? new Failure('no_healthy_provider', 'No provider for this model can be tried now.', { retryAfterSeconds: 5 })
@@ -116,7 +116,7 @@ async function once(
     const encoded = encode(admitted, attempts, candidate);
     sent = true;
     attempts.sent = true;
-    const reply = await send(admitted, candidate, encoded, sameFormat);
+    const reply = await send(walk, admitted, candidate, encoded, sameFormat);
     status = reply.status;
     const answered = await open(walk, admitted, attempts, candidate, lease, reply, encoded);
     admitted.pinned.health.report(candidate, { kind: 'answered', first_byte_ms: answered.firstAt - started });
@@ -169,21 +169,28 @@ function encode(admitted: Admitted, attempts: Attempts, candidate: Candidate): E
   return candidate.provider.format.encodeRequest(view, edits);
 }
 
+/** Milliseconds until the whole exchange must be over, all its attempts together. */
+function timeLeft(walk: Walk, { pinned, started }: Admitted): number {
+  return pinned.limits.timeout_ms - (walk.monotonic() - started);
+}
+
 function send(
+  walk: Walk,
   admitted: Admitted,
   candidate: Candidate,
   encoded: EncodedRequest,
   sameFormat: boolean,
 ): Promise<UpstreamReply> {
   const { limits } = admitted.pinned;
+  const left_ms = Math.max(1, Math.ceil(timeLeft(walk, admitted)));
   return candidate.provider.send({
     path: candidate.provider.requestPath(encoded, candidate),
     headers: requestHeaders(admitted.arrival.headers, sameFormat, encoded.headers),
     body: encoded.body,
     abort: admitted.abort,
     connect_timeout_ms: limits.connect_timeout_ms,
-    first_byte_timeout_ms: admitted.view.stream ? limits.first_token_timeout_ms : limits.timeout_ms,
-    total_timeout_ms: limits.timeout_ms,
+    first_byte_timeout_ms: admitted.view.stream ? limits.first_token_timeout_ms : left_ms,
+    total_timeout_ms: left_ms,
   });
 }
 

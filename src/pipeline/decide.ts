@@ -1,6 +1,7 @@
 import { Failure, type FailureCode, type FailureDetail, failures } from '../exchange/index.ts';
 import { type Decision, decide as decideProgram, type FactTree } from '../policy/index.ts';
 import { type Candidate, price } from '../providers/index.ts';
+import { enrich } from './accept.ts';
 import { heldUsage, likelyInputTokens, outputBound } from './estimate.ts';
 import { llmFacts, type ModelFigures } from './facts.ts';
 import type { Inspected } from './inspect.ts';
@@ -35,7 +36,7 @@ export function decide(walk: Walk, inspected: Inspected): Decided {
     if (!verdict.decision.allowed) throw denial(verdict.decision);
     const model = verdict.decision.modifications.substituteModel;
     if (model === undefined || seen.has(model) || model === first.model || substitutions.length >= substitutionsMax) {
-      return { ...inspected, candidates, verdict, substitutions };
+      return enrich(inspected, { candidates, verdict, substitutions });
     }
     seen.add(model);
     substitutions.push({ from: first.model, to: model, rule: substitutionRule(verdict.decision) });

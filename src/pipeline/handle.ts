@@ -3,6 +3,7 @@ import type { Ending } from '../observe/index.ts';
 import { accept, clientGone } from './accept.ts';
 import { admit } from './admit.ts';
 import { Attempts, attempt } from './attempt.ts';
+import { cleanThrown } from './clean-failure.ts';
 import { Denial, decide } from './decide.ts';
 import { decideSettled } from './decide-settled.ts';
 import { dryRun } from './dry-run.ts';
@@ -79,7 +80,9 @@ async function climb(walk: Walk, progress: Progress, outlet: Outlet): Promise<Wa
   const lease = new Lease(walk, admitted, (candidate, amount) => intentOf(admitted, candidate, amount));
   progress.lease = lease;
   try {
-    const answered = await attempt(walk, admitted, attempts, lease);
+    const answered = await attempt(walk, admitted, attempts, lease).catch((thrown: unknown) => {
+      throw cleanThrown(thrown, admitted.pinned, attempts.verdict.facts);
+    });
     attempts.firstToken_ms = answered.firstAt - admitted.started;
     attempts.overhead_ms = overhead(walk, admitted, attempts);
     const headers = answerHeaders(admitted, answered, attempts);

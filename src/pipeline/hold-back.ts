@@ -1,6 +1,9 @@
-import type { Frame, Lane, LaneMatcher, ReplyEvent, Span, StreamMatcher } from '../exchange/index.ts';
-import type { ResponsePlan, Verdict } from '../policy/index.ts';
+import type { Frame, Lane, ReplyEvent, Span, StreamMatcher } from '../exchange/index.ts';
+import type { Verdict } from '../policy/index.ts';
+import { FollowedText, Piece } from './followed-text.ts';
 import { placeholder } from './placeholder.ts';
+import { type PlanPart, strictestOf } from './plan-parts.ts';
+import { Seam } from './seam.ts';
 
 /** A frame on its way out; `texts` are its new texts, one for each text event, where any changed. */
 export interface Released {
@@ -11,7 +14,7 @@ export interface Released {
 /** Why a reply must end here. */
 export type Stop =
   | { readonly kind: 'deny'; readonly verdict: Extract<Verdict, { effect: 'deny' }>; readonly span: Span }
-  /** A match stands in signed reasoning, which must not be edited. */
+  /** A match stands where nothing may be edited: signed reasoning, the name of a tool. */
   | { readonly kind: 'signed'; readonly span: Span }
   | { readonly kind: 'unable'; readonly reason: string }
   /** Text came after the provider had said that the choice is finished: nobody could judge it in its place. */
@@ -23,30 +26,14 @@ export interface LaneFinding {
   readonly redacted: boolean;
 }
 
-interface LaneState {
-  readonly lane: Lane;
-  readonly matcher: LaneMatcher;
-  fed: number;
-  decided: number;
-  /** Spans already looked at. */
-  judged: number;
-  /** What replaces the span of the same index; undefined leaves its text. */
-  readonly placeholders: (string | undefined)[];
-  finished: boolean;
-}
-
-interface Piece {
-  readonly state: LaneState;
-  readonly start: number;
-  readonly text: string;
-}
-
 interface Held {
   readonly frame: Frame;
   readonly pieces: readonly Piece[];
 }
 
 const nothing: readonly Piece[] = [];
+/** Stands for a text that is over and has left: nothing of it needs to be remembered. */
+const over = 'over';
 
 /**
  * Holds frames back while their text may still become a match, releases them whole and in order, and edits those with
@@ -54,15 +41,19 @@ const nothing: readonly Piece[] = [];
  */
 export class HoldBack {
   readonly #matcher: StreamMatcher;
-  readonly #plan: ResponsePlan;
-  readonly #lanes: (LaneState | undefined)[] = [];
+  readonly #plan: PlanPart;
+  /** By lane; `#open` are those that are not over. */
+  readonly #texts: (FollowedText | typeof over | undefined)[] = [];
+  readonly #open = new Set<FollowedText>();
+  #seam: Seam | undefined;
   #queue: Held[] = [];
   readonly found: LaneFinding[] = [];
   /** UTF-16 units of text judged. */
   scanned = 0;
   stop: Stop | undefined;
 
-  constructor(matcher: StreamMatcher, plan: ResponsePlan) {
+  /** `matcher` looks for the patterns of the plan. */
+  constructor(matcher: StreamMatcher, plan: PlanPart) {
     this.#matcher = matcher;
     this.#plan = plan;
   }
@@ -70,12 +61,17 @@ export class HoldBack {
   /** UTF-16 units fed and not yet decided, over all lanes. */
   get heldCharacters(): number {
     let held = 0;
-    for (const state of this.#lanes) if (state !== undefined) held += state.fed - state.decided;
+    for (const text of this.#open) held += text.fed - text.decided;
     return held;
   }
 
   get holding(): boolean {
     return this.#queue.length > 0;
+  }
+
+  /** Whether findings of this rail are searched for. */
+  looksFor(rail: string): boolean {
+    return this.#plan.patterns.some((pattern) => pattern.kind === 'rail' && pattern.rail === rail);
   }
 
   /** Takes a frame and puts what may leave into `out`. After `stop` is set nothing leaves any more. */
@@ -101,110 +97,149 @@ export class HoldBack {
   /** The reply is over: everything is decided, everything leaves. */
   finish(out: Released[]): void {
     if (this.stop !== undefined) return;
-    for (const state of this.#lanes) if (state !== undefined) this.#finishLane(state);
+    this.#finishAll();
     if (this.stop === undefined) this.#drain(out);
+  }
+
+  #finishAll(choice?: number): void {
+    this.#closeSeam();
+    for (const text of this.#open) if (choice === undefined || text.lane.choice === choice) this.#finish(text);
   }
 
   #follow(event: ReplyEvent): Piece | undefined {
     switch (event.type) {
-      case 'text': {
-        const state = this.#lane(event.lane);
-        if (state.finished) {
-          if (event.text.length > 0) this.stop = { kind: 'grammar', reason: 'text after the end of its choice' };
-          return undefined;
-        }
-        const start = state.fed;
-        state.fed += event.text.length;
-        this.scanned += event.text.length;
-        state.decided = state.matcher.feed(event.text);
-        this.#judge(state);
-        return { state, start, text: event.text };
-      }
+      case 'text':
+        return this.#text(event.lane, event.text);
       case 'lane_end':
-        this.#finishLane(this.#lane(event.lane));
+        this.#endLane(event.lane);
+        return undefined;
+      case 'tool_start':
+        this.#closeSeam();
         return undefined;
       case 'finish':
-        for (const state of this.#lanes) {
-          if (state !== undefined && state.lane.choice === event.choice) this.#finishLane(state);
-        }
+        this.#finishAll(event.choice);
         return undefined;
       case 'end':
-        for (const state of this.#lanes) if (state !== undefined) this.#finishLane(state);
+        this.#finishAll();
         return undefined;
       default:
         return undefined;
     }
   }
 
-  #lane(lane: Lane): LaneState {
-    const known = this.#lanes[lane.slot];
-    if (known !== undefined) return known;
-    const state: LaneState = {
-      lane,
-      matcher: this.#matcher.lane(lane),
-      fed: 0,
-      decided: 0,
-      judged: 0,
-      placeholders: [],
-      finished: false,
-    };
-    this.#lanes[lane.slot] = state;
-    return state;
+  #text(lane: Lane, text: string): Piece | undefined {
+    const followed = this.#followed(lane);
+    if (followed === over || followed.finished) {
+      if (text.length > 0) this.stop = { kind: 'grammar', reason: 'text after the end of its choice' };
+      return undefined;
+    }
+    const piece = new Piece(text);
+    piece.views.push({ of: followed, start: followed.fed });
+    this.scanned += text.length;
+    followed.feed(text);
+    this.#judge(followed);
+    if (lane.channel === 'content') followed.wait(piece);
+    if (this.#seam !== undefined) this.#overSeam(this.#seam, piece, lane);
+    return piece;
   }
 
-  #finishLane(state: LaneState): void {
-    if (state.finished) return;
-    state.finished = true;
-    state.decided = state.matcher.finish();
-    this.#judge(state);
+  #followed(lane: Lane): FollowedText | typeof over {
+    let text = this.#texts[lane.slot];
+    if (text === undefined) {
+      text = new FollowedText(lane, this.#matcher.lane(lane));
+      this.#texts[lane.slot] = text;
+      this.#open.add(text);
+    }
+    return text;
+  }
+
+  #finish(text: FollowedText): void {
+    text.finish();
+    this.#open.delete(text);
+    this.#judge(text);
+  }
+
+  /** A run of content may go on in the next one: what it ended in waits for that as well. */
+  #endLane(lane: Lane): void {
+    const text = this.#followed(lane);
+    if (text === over || text.finished) return;
+    const { tail, waiting, decided } = text;
+    this.#finish(text);
+    this.#texts[lane.slot] = over;
+    if (tail === '' || lane.channel !== 'content' || this.stop !== undefined) return;
+    this.#closeSeam();
+    this.#seam = new Seam(this.#matcher, text, decided, tail, waiting);
+    this.#judge(this.#seam.text);
+  }
+
+  /** The next run of the same channel goes on where the last one ended; anything else a client reads lies between. */
+  #overSeam(seam: Seam, piece: Piece, lane: Lane): void {
+    const continues = seam.continues(lane);
+    if (continues === undefined) return;
+    if (continues) {
+      seam.add(piece);
+      this.#judge(seam.text);
+    }
+    if (!continues || seam.settled) this.#closeSeam();
+  }
+
+  #closeSeam(): void {
+    const seam = this.#seam;
+    if (seam === undefined) return;
+    this.#finish(seam.text);
+    this.#seam = undefined;
   }
 
   /** Looks at spans that became final: each is denied, redacted or only noted. */
-  #judge(state: LaneState): void {
-    if (state.matcher.unable !== undefined) {
-      this.stop = { kind: 'unable', reason: state.matcher.unable };
+  #judge(text: FollowedText): void {
+    const { matcher } = text;
+    if (matcher.unable !== undefined) {
+      this.stop = { kind: 'unable', reason: matcher.unable };
       return;
     }
-    const { spans } = state.matcher;
-    while (state.judged < spans.length) {
-      const span = spans[state.judged];
-      if (span === undefined || span.start >= state.decided) return;
-      const verdict = this.#strictest(span);
-      const redacted = verdict.effect === 'redact';
-      this.found.push({ lane: state.lane, span, redacted });
-      state.placeholders[state.judged] = redacted ? placeholder(verdict.with, span, state.lane.channel) : undefined;
-      state.judged += 1;
-      if (verdict.effect === 'deny') {
-        this.stop = { kind: 'deny', verdict, span };
-        return;
-      }
-      if (redacted && state.lane.signed) {
-        this.stop = { kind: 'signed', span };
-        return;
-      }
+    const { spans } = matcher;
+    const last = spans[text.judged - 1];
+    // The last one may have grown over what is denied since it was looked at.
+    if (last !== undefined && last.merged.length !== text.merged) this.#look(text, last, text.judged - 1);
+    for (; this.stop === undefined && text.judged < spans.length; text.judged += 1) {
+      const span = spans[text.judged];
+      if (span === undefined || span.start >= text.decided) return;
+      this.#look(text, span, text.judged);
     }
   }
 
-  #strictest(span: Span): Verdict {
-    let strictest = this.#verdict(span.pattern);
-    for (const pattern of span.merged) {
-      const verdict = this.#verdict(pattern);
-      if (rank[verdict.effect] > rank[strictest.effect]) strictest = verdict;
-    }
-    return strictest;
+  #look(text: FollowedText, span: Span, index: number): void {
+    const known = index < text.judged ? text.merged : 0;
+    const seam = this.#seam?.text === text ? this.#seam : undefined;
+    text.merged = span.merged.length;
+    if (seam?.reaches(span) === false) return;
+    const verdict = strictestOf(this.#plan, span);
+    const redacted = verdict.effect === 'redact';
+    if (known === 0)
+      text.placeholders[index] = redacted ? placeholder(verdict.with, span, text.lane.channel) : undefined;
+    const place = seam === undefined ? span : seam.inFirst(span);
+    if (place !== undefined) this.#note(text.lane, place, known, redacted);
+    if (verdict.effect === 'deny') this.stop = { kind: 'deny', verdict, span };
+    else if (redacted && text.lane.signed) this.stop = { kind: 'signed', span };
   }
 
-  #verdict(pattern: number): Verdict {
-    const verdict = this.#plan.verdicts[pattern];
-    if (verdict === undefined) throw new Error(`the matcher found a pattern (${pattern}) the plan does not have`);
-    return verdict;
+  /** Where several patterns met, each is found there. */
+  #note(lane: Lane, span: Span, known: number, redacted: boolean): void {
+    for (const number of span.merged.slice(known)) {
+      const pattern = this.#plan.patterns[number];
+      if (number === span.pattern) this.found.push({ lane, span, redacted });
+      else if (pattern?.kind === 'rail') {
+        const { rail, type = rail } = pattern;
+        this.found.push({ lane, span: { ...span, rail, type }, redacted });
+      }
+    }
   }
 
   #drain(out: Released[]): void {
     let done = 0;
-    for (const held of this.#queue) {
-      if (!held.pieces.every((piece) => piece.state.decided >= piece.start + piece.text.length)) break;
-      out.push({ frame: held.frame, texts: editedTexts(held.pieces) });
+    for (const { frame, pieces } of this.#queue) {
+      if (!pieces.every((piece) => piece.decided)) break;
+      out.push({ frame, texts: editedTexts(pieces) });
       done += 1;
     }
     if (done === this.#queue.length) this.#queue.length = 0;
@@ -212,48 +247,13 @@ export class HoldBack {
   }
 }
 
-const rank = { note: 0, redact: 1, deny: 2 } as const;
-
 function editedTexts(pieces: readonly Piece[]): (string | undefined)[] | undefined {
   let texts: (string | undefined)[] | undefined;
   for (let index = 0; index < pieces.length; index += 1) {
-    const piece = pieces[index];
-    if (piece === undefined) continue;
-    const text = pieceText(piece);
+    const text = pieces[index]?.edited();
     if (text === undefined) continue;
     texts ??= new Array(pieces.length).fill(undefined);
     texts[index] = text;
   }
   return texts;
-}
-
-/** The text of a piece without what is redacted in it; undefined where nothing is. A placeholder stands at its match's start. */
-function pieceText({ state, start, text }: Piece): string | undefined {
-  const { spans } = state.matcher;
-  const end = start + text.length;
-  let kept = start;
-  let result: string | undefined;
-  for (let index = firstTouching(spans, start); index < state.judged; index += 1) {
-    const span = spans[index];
-    if (span === undefined || span.start >= end) break;
-    const replacement = state.placeholders[index];
-    if (replacement === undefined) continue;
-    result ??= '';
-    if (span.start >= start) result += text.slice(kept - start, span.start - start) + replacement;
-    kept = Math.min(end, Math.max(kept, span.end));
-  }
-  return result === undefined ? undefined : result + text.slice(kept - start);
-}
-
-/** First span that ends after `start`: spans are ordered and disjoint, so a binary search finds it. */
-function firstTouching(spans: readonly Span[], start: number): number {
-  let low = 0;
-  let high = spans.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const span = spans[middle];
-    if (span !== undefined && span.end <= start) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

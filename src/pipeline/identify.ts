@@ -1,5 +1,5 @@
 import type { Identity } from '../callers/index.ts';
-import type { Accepted } from './accept.ts';
+import { type Accepted, enrich } from './accept.ts';
 import type { Pinned, Walk } from './walk.ts';
 
 /** A request whose caller is known, with the configuration it keeps to its end. */
@@ -13,5 +13,5 @@ export async function identify(walk: Walk, accepted: Accepted): Promise<Identifi
   const pinned = walk.pinned();
   const answer = pinned.directory.identify(accepted.arrival.headers);
   const identity = answer instanceof Promise ? await answer : answer;
-  return { ...accepted, identity, pinned };
+  return enrich(accepted, { identity, pinned });
 }

@@ -2,6 +2,7 @@ import type { Finding, Measured, Passage } from '../exchange/index.ts';
 import type { FactTree } from '../policy/index.ts';
 import { Unable } from '../policy/index.ts';
 import { railByName } from '../rails/index.ts';
+import { enrich } from './accept.ts';
 import { requestFacts } from './facts.ts';
 import { budgetFacts, usageFacts } from './money-facts.ts';
 import type { Read } from './read.ts';
@@ -58,7 +59,7 @@ export async function inspect(walk: Walk, read: Read): Promise<Inspected> {
   if (budget !== undefined) facts.budget = budget;
   const usage = await usageFacts(walk, read, needs.facts);
   if (usage !== undefined) facts.usage = usage;
-  return { ...read, facts: facts as FactTree, wanted: needs.facts, found, railOutcomes, scanned };
+  return enrich(read, { facts: facts as FactTree, wanted: needs.facts, found, railOutcomes, scanned });
 }
 
 function outcomeOf(rail: string, measured: RailFact | Unable): RailOutcome {

@@ -58,6 +58,8 @@ export class ReplyBody extends Readable {
     super();
     this.#reply = reply;
     this.#watch = watch;
+    // It may break off before anybody listens.
+    this.on('error', () => {});
     abort.attach((reason) => this.#break(reason));
   }
 

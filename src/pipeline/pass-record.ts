@@ -99,7 +99,8 @@ export function passCost({ admitted, call }: PassProgress): { cost: Cost; candid
 
 /** Whether the call reached a provider that may bill it. */
 export function mayCost({ sentAt, status, failure }: PassCall): boolean {
-  if (sentAt === undefined) return false;
+  // What a provider refuses or sends elsewhere it does not bill.
+  if (sentAt === undefined || status >= 300) return false;
   return failure === undefined || (failure.fault === 'provider' && mayBeBilled(failure, status));
 }
 

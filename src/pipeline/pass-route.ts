@@ -53,7 +53,7 @@ const form = /^\/passthrough\/([A-Za-z0-9][A-Za-z0-9._-]{0,62})(\/[\x21-\x7e]*)$
 /** What two readers may take for a separator, a step up or a control character, encoded once or more than once. */
 const ambiguous = /\\|\/\/|#|%(?![0-9a-f]{2})|%(?:25)*(?:[01][0-9a-f]|7f|2e|2f|5c)/i;
 /** A segment that some servers take for a step, with or without parameters of its own. */
-const step = /\/\.{1,2}(?:;[^/]*)?(?:\/|$)/;
+const step = /\/\.{1,2}(?:(?:;|%3b)[^/]*)?(?:\/|$)/i;
 const unreserved = /[A-Za-z0-9._~-]/;
 
 /**
@@ -72,8 +72,17 @@ export function readTarget(target: string): PassTarget {
     const character = String.fromCharCode(Number.parseInt(hex, 16));
     return unreserved.test(character) ? character : encoded.toUpperCase();
   });
-  if (step.test(path)) throw unclear();
+  if (step.test(path) || !isUtf8(path)) throw unclear();
   return { provider, path, query };
+}
+
+function isUtf8(path: string): boolean {
+  try {
+    decodeURIComponent(path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function unclear(): Failure {

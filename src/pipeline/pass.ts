@@ -57,7 +57,11 @@ export class Pass {
       });
       return this.#through(reply, call);
     } catch (thrown) {
-      if (thrown instanceof Failure && thrown !== clientGone) call.failure = thrown;
+      if (thrown instanceof Failure && thrown !== clientGone) {
+        call.failure = thrown;
+        const redirected = thrown.detail.extra?.upstream_status;
+        if (typeof redirected === 'number') call.status = redirected;
+      }
       return this.#end.refusal(thrown);
     }
   }
@@ -67,6 +71,18 @@ export class Pass {
     const { status } = reply;
     call.headAt = this.#walk.monotonic();
     call.status = status;
+    if (status > 599) {
+      const none = new Failure(
+        'upstream_error',
+        `Provider ${provider.id} answered with ${status}, which is no status.`,
+        {
+          status: 502,
+          retryable: false,
+        },
+      );
+      reply.abort(none);
+      throw none;
+    }
     const failure = status < 400 ? undefined : provider.format.upstreamFailure(status, reply.headers, Buffer.alloc(0));
     if (failure !== undefined) {
       call.failure = failure;

@@ -41,14 +41,14 @@ export interface LetThrough {
 /** A provider's headers as the caller gets them, and ours. */
 export function letThroughHeaders(upstream: Readonly<Record<string, string>>, told: LetThrough): Headers {
   const { decision, hold } = told;
-  const headers: Headers = { ...replyHeaders(upstream) };
+  const headers: Headers = replyHeaders(upstream);
   headers['x-request-id'] = told.requestId;
   headers['x-llm-provider'] = told.provider;
   if (told.model !== undefined) headers['x-llm-model'] = told.model;
   headers['x-llm-decision'] = decision.decision;
   const [rule] = decision.determining;
   if (rule !== undefined) headers['x-llm-policy'] = rule;
-  const warnings = [...decision.warnings, ...told.warnings, ...budgetWarnings(hold)];
+  const warnings = decision.warnings.concat(told.warnings, budgetWarnings(hold));
   if (warnings.length > 0) headers['x-llm-warning'] = warnings.map(headerText);
   headers['x-llm-attempts'] = String(told.attempts);
   headers['x-llm-overhead-ms'] = told.overhead_ms.toFixed(2);
@@ -102,9 +102,10 @@ export function failureHeaders(failure: Failure, requestId: string, attempts?: A
   if (typeof rule === 'string') headers['x-llm-policy'] = rule;
   // Who is refused learns of the limit from the same headers as who passed.
   if (failure.code === 'rate_limit_exceeded' && (unit === 'requests' || unit === 'tokens')) {
-    headers[`x-ratelimit-limit-${unit}`] = String(limit);
-    headers[`x-ratelimit-remaining-${unit}`] = String(remaining);
-    headers[`x-ratelimit-reset-${unit}`] = `${resets_in_seconds}s`;
+    const [limitName, leftName, resetName] = rateNames[unit];
+    headers[limitName] = String(limit);
+    headers[leftName] = String(remaining);
+    headers[resetName] = `${resets_in_seconds}s`;
   }
   return headers;
 }
@@ -121,14 +122,21 @@ function refusalHeaders(failure: Failure, { refusal, candidate, notes }: Attempt
   return headers;
 }
 
+/** Spelled out: a name put together for each call has to be looked up among all names the engine knows. */
+const rateNames = {
+  requests: ['x-ratelimit-limit-requests', 'x-ratelimit-remaining-requests', 'x-ratelimit-reset-requests'],
+  tokens: ['x-ratelimit-limit-tokens', 'x-ratelimit-remaining-tokens', 'x-ratelimit-reset-tokens'],
+} as const;
+
 /** The tightest of several limits is the one a client must respect. */
 function rateHeaders(headers: Headers, { rate, remaining, reset_ms }: RateState): void {
   if (rate.unit === 'concurrent') return;
-  const known = headers[`x-ratelimit-remaining-${rate.unit}`];
+  const [limit, left, reset] = rateNames[rate.unit];
+  const known = headers[left];
   if (known !== undefined && Number(known) <= remaining) return;
-  headers[`x-ratelimit-limit-${rate.unit}`] = String(rate.limit);
-  headers[`x-ratelimit-remaining-${rate.unit}`] = String(Math.max(0, remaining));
-  headers[`x-ratelimit-reset-${rate.unit}`] = `${Math.ceil(reset_ms / 1000)}s`;
+  headers[limit] = String(rate.limit);
+  headers[left] = String(Math.max(0, remaining));
+  headers[reset] = `${Math.ceil(reset_ms / 1000)}s`;
 }
 
 /** What is left of the tightest money budget, this call's hold counted. */

@@ -1,4 +1,4 @@
-import type { Frame, PatternRef } from '../exchange/index.ts';
+import type { Failure, Frame, PatternRef } from '../exchange/index.ts';
 import {
   type Decision,
   decide,
@@ -9,9 +9,11 @@ import {
   Unable,
   type Verdict,
 } from '../policy/index.ts';
+import { cleanFailure } from './clean-failure.ts';
 import { HoldBack, type LaneFinding, type Released, type Stop } from './hold-back.ts';
 import { railFact } from './inspect.ts';
 import type { Matchers } from './matchers.ts';
+import { type PlanPart, partsOf } from './plan-parts.ts';
 import type { ReplyMeter } from './reply-meter.ts';
 
 /** What is known of a reply once it is over. */
@@ -28,7 +30,10 @@ export class ReplyJudge {
   readonly plan: ResponsePlan;
   readonly #program: Program;
   readonly #facts: FactTree;
+  /** Follows what is denied or redacted; frames wait for it alone. */
   readonly #follow: HoldBack | undefined;
+  /** Follows what rules only want to know of. */
+  readonly #watch: HoldBack | undefined;
   readonly #matchers: Matchers;
   readonly #buffered: Frame[] = [];
   #bufferedBytes = 0;
@@ -40,20 +45,25 @@ export class ReplyJudge {
     this.#program = program;
     this.#facts = facts;
     this.#matchers = matchers;
-    this.#follow = plan.patterns.length > 0 ? new HoldBack(matchers.of(plan.patterns), plan) : undefined;
+    const { acts, notes } = partsOf(plan);
+    this.#follow = follower(acts, matchers);
+    this.#watch = follower(notes, matchers);
   }
 
   /** Why the reply must end; set at most once. */
   get stop(): Stop | undefined {
-    return this.#overflow ?? this.#follow?.stop;
+    const watched = this.#watch?.stop;
+    // Not to know what a rule only wants to know is a fact of the decision; a broken stream is broken.
+    return this.#overflow ?? this.#follow?.stop ?? (watched?.kind === 'grammar' ? watched : undefined);
   }
 
   get found(): readonly LaneFinding[] {
-    return this.#follow?.found ?? [];
+    const noted = this.#watch?.found ?? [];
+    return this.#follow === undefined ? noted : [...this.#follow.found, ...noted];
   }
 
   get scanned(): number {
-    return this.#follow?.scanned ?? 0;
+    return Math.max(this.#follow?.scanned ?? 0, this.#watch?.scanned ?? 0);
   }
 
   get heldCharacters(): number {
@@ -67,14 +77,16 @@ export class ReplyJudge {
 
   /** Takes a frame; what may leave now is put into `out`. */
   push(frame: Frame, out: Released[]): void {
+    this.#watch?.push(frame, []);
     switch (this.plan.mode) {
       case 'none':
         out.push({ frame, texts: undefined });
         return;
       case 'observe':
-        // Released first: the record says how much had left when a violation was seen.
-        out.push({ frame, texts: undefined });
         this.#follow?.push(frame, []);
+        // What breaks a rule leaves, and the record says so; a frame that would only end the reply well does not.
+        if (this.stop === undefined || frame.events.some(({ type }) => type === 'text'))
+          out.push({ frame, texts: undefined });
         return;
       case 'hold_back':
         if (this.#follow === undefined) out.push({ frame, texts: undefined });
@@ -102,10 +114,13 @@ export class ReplyJudge {
 
   /** The reply is over: the response rules are decided as a whole, and what is left leaves. */
   conclude(meter: ReplyMeter, figures: ReplyFigures, out: Released[]): void {
-    this.#follow?.finish(this.plan.mode === 'hold_back' ? out : []);
+    const rest: Released[] = [];
+    this.#follow?.finish(rest);
+    this.#watch?.finish([]);
     this.decision = this.#decide(meter, figures);
-    if (this.plan.mode === 'buffer' && this.decision.allowed && this.stop === undefined)
-      this.#release(this.decision, out);
+    if (!this.decision.allowed || this.stop !== undefined) return;
+    if (this.plan.mode === 'buffer') this.#release(this.decision, out);
+    else if (this.plan.mode === 'hold_back') out.push(...rest);
   }
 
   /** Everything held leaves, redacted as the decision on the whole reply says. */
@@ -122,10 +137,15 @@ export class ReplyJudge {
       for (const frame of this.#buffered) out.push({ frame, texts: undefined });
       return;
     }
-    const second = new HoldBack(this.#matchers.of(patterns), { ...this.plan, patterns, verdicts });
+    const second = new HoldBack(this.#matchers.of(patterns), { patterns, verdicts });
     for (const frame of this.#buffered) second.push(frame, out);
     second.finish(out);
     this.#overflow = second.stop;
+  }
+
+  /** A fault as the client may see it. */
+  cleared(failure: Failure): Failure {
+    return cleanFailure(failure, this.plan, this.#matchers);
   }
 
   /** The decision on what was seen, for a reply that was stopped or broke off. */
@@ -135,13 +155,15 @@ export class ReplyJudge {
 
   #decide(meter: ReplyMeter, figures: ReplyFigures): Decision {
     const rails: Record<string, unknown> = {};
+    const found = this.found;
     for (const name of this.#program.needs('response').rails.keys()) {
-      if (this.stop?.kind === 'unable') {
-        rails[name] = new Unable(this.stop.reason);
+      const unable = this.#unable(name);
+      if (unable !== undefined) {
+        rails[name] = new Unable(unable);
         continue;
       }
       rails[name] = railFact(
-        this.found
+        found
           .filter(({ span }) => span.rail === name)
           .map(({ span }) => ({
             rail: span.rail,
@@ -162,4 +184,15 @@ export class ReplyJudge {
     };
     return decide(this.#program, 'response', { ...this.#facts, rails, response } as FactTree);
   }
+
+  /** Why a rail's findings are not known. */
+  #unable(rail: string): string | undefined {
+    if (this.stop?.kind === 'unable') return this.stop.reason;
+    const watched = this.#watch?.stop;
+    return watched?.kind === 'unable' && this.#watch?.looksFor(rail) ? watched.reason : undefined;
+  }
+}
+
+function follower(part: PlanPart, matchers: Matchers): HoldBack | undefined {
+  return part.patterns.length === 0 ? undefined : new HoldBack(matchers.of(part.patterns), part);
 }

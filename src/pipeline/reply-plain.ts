@@ -20,7 +20,7 @@ export async function runPlain(context: GuardContext): Promise<Guarded> {
   };
   if (meter.failure !== undefined) {
     judge.decideStopped(meter, figures);
-    throw meter.failure;
+    throw judge.cleared(meter.failure);
   }
   if (judge.stop === undefined) judge.conclude(meter, figures, released);
   else judge.decideStopped(meter, figures);

@@ -25,6 +25,8 @@ export class StreamRun {
   #sourceOver = false;
   #headSent = false;
   #bytesOut = 0;
+  /** Most characters held back at once. */
+  #heldMost = 0;
   #tail: Buffer = noBytes;
   #over = false;
   #resolve: (guarded: Guarded) => void = () => {};
@@ -138,6 +140,8 @@ export class StreamRun {
   /** Writes what was released. The frame that completes the reply becomes the tail. */
   #flush(): void {
     const released = this.#released;
+    const { judge } = this.#context;
+    if (judge.holding) this.#heldMost = Math.max(this.#heldMost, judge.heldCharacters);
     if (released.length === 0) return;
     const { answered, admitted, outlet } = this.#context;
     const parts: Buffer[] = [];
@@ -195,15 +199,18 @@ export class StreamRun {
     this.#flush();
     if (failure === undefined || this.#headSent) {
       this.#sendHead();
-      this.#tail = this.#writer.finish(reason);
+      // Where the frame that completes the reply was let go already, it stays its end.
+      const closing = this.#writer.finish(reason);
+      if (closing.length > 0) this.#tail = closing;
     }
     this.#done(ending, failure);
   }
 
   /** A fault in the middle: told in the client's format, never as a clean end. Held text is dropped. */
-  #fault(failure: Failure): void {
+  #fault(fault: Failure): void {
     const { answered, judge, meter, admitted } = this.#context;
-    answered.source.abort(failure);
+    const failure = judge.cleared(fault);
+    answered.source.abort(fault);
     judge.decideStopped(meter, this.#figures());
     this.#flush();
     if (this.#headSent) this.#tail = this.#writer.fail(failure, admitted.requestId);
@@ -228,7 +235,8 @@ export class StreamRun {
     this.#over = true;
     clearInterval(this.#quiet);
     this.#context.admitted.abort.detach(this.#gone);
-    const { judge, meter } = this.#context;
+    const { judge, meter, walk } = this.#context;
+    walk.metrics.heldCharacters(this.#heldMost);
     const bytesOut = this.#bytesOut + this.#tail.length;
     this.#resolve({
       ending,

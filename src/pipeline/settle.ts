@@ -43,7 +43,13 @@ export function finalCost(admitted: Admitted, attempts: Attempts, meter: ReplyMe
       };
   const book = attempts.candidate?.price;
   const nusd = book === undefined ? 0 : (price(book, usage, admitted.at_ms) ?? 0);
-  return { nusd, usage, tokens: (usage.input ?? 0) + (usage.output ?? 0), estimated: !complete };
+  return { nusd, usage, tokens: wholeTokens(usage), estimated: !complete };
+}
+
+/** Tokens as the ledger counts them. A provider that tells fractions must not make a settlement fail. */
+function wholeTokens({ input = 0, output = 0 }: Usage): number {
+  const sum = Math.ceil(Math.max(0, input)) + Math.ceil(Math.max(0, output));
+  return Math.min(sum, Number.MAX_SAFE_INTEGER);
 }
 
 /** An exchange for which something is held. */

@@ -10,6 +10,7 @@ export interface CircuitSettings {
 }
 
 interface Circuit {
+  readonly provider: string;
   failures: number;
   /** When it may be probed; undefined while closed. */
   probe_at_ms: number | undefined;
@@ -40,12 +41,16 @@ export function circuitBreaker(settings: CircuitSettings, monotonic: () => numbe
         if (circuits.size > 0) circuits.delete(name);
         return;
       }
-      const circuit = circuits.get(name) ?? { failures: 0, probe_at_ms: undefined };
+      const circuit = circuits.get(name) ?? { provider: candidate.provider.id, failures: 0, probe_at_ms: undefined };
       circuit.failures += 1;
       if (circuit.failures >= settings.failures) circuit.probe_at_ms = monotonic() + settings.open_ms;
       circuits.delete(name);
       circuits.set(name, circuit);
       if (circuits.size > circuitsMax) circuits.delete(circuits.keys().next().value ?? '');
+    },
+    open: () => {
+      const open = [...circuits.values()].filter(({ probe_at_ms }) => probe_at_ms !== undefined);
+      return new Set(open.map(({ provider }) => provider));
     },
   };
 }

@@ -12,10 +12,13 @@ export interface Health {
   healthy(candidate: Candidate): boolean;
   /** Told of every attempt's end but those the client aborted. */
   report(candidate: Candidate, outcome: AttemptOutcome): void;
+  /** Ids of providers with a candidate that is not tried now, for the metrics. */
+  open(): ReadonlySet<string>;
 }
 
 /** Tries everything: what the walk uses while no circuit is configured. */
 export const alwaysHealthy: Health = {
   healthy: () => true,
   report: () => {},
+  open: () => new Set(),
 };

@@ -115,6 +115,8 @@ describe('the published schema', () => {
     const shipped = parse(readFileSync(new URL('config/gateway.yaml', root), 'utf8'));
     expect([check(shipped), check.errors]).toEqual([true, null]);
     expect(check({})).toBe(true);
+    const users = { default: { budgets: [{ window: 'day', limit_usd: `\${LIMIT}` }] } };
+    expect(check({ organizations: [{ id: 'acme', teams: [{ id: 'research', users }] }] })).toBe(true);
     expect(check({ server: { port: `\${PORT}` }, auth: { keys: `\${KEYS:-true}` } })).toBe(true);
     for (const wrong of [
       { sever: {} },

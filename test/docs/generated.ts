@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { unsupported } from '../../src/config/unsupported.ts';
 import { publishedSchema } from '../../src/config.ts';
 import { families } from '../../src/observe/metrics/families.ts';
 import { factNames, factOf } from '../../src/policy/index.ts';
@@ -27,31 +28,38 @@ const table = (heads: readonly string[], rows: readonly (readonly string[])[]) =
   [row(...heads), row(...heads.map(() => '---')), ...rows.map((cells) => row(...cells))].join('\n');
 const code = (text: string) => `\`${text}\``;
 
-/** Every key of `gateway.yaml` that takes a value, from the schema that validates it. */
+/** Every key of `gateway.yaml` that takes a value, from the schema that validates it. What comes again is told once. */
 function configuration(): string {
   const rows: string[][] = [];
-  walk(publishedSchema() as Shape, '', (path, shape) =>
-    rows.push([
-      code(path),
-      valuesOf(shape),
-      shape.default === undefined ? '?' : code(JSON.stringify(shape.default)),
-      shape.description ?? '',
-    ]),
-  );
+  const told = new Map<string, string>();
+  const visit = (shape: Shape, path: string): void => {
+    const lists = shape.items?.anyOf?.find(({ properties }) => properties !== undefined) ?? shape.items;
+    const inner = lists?.properties === undefined ? shape : lists;
+    const members = Object.entries(inner.properties ?? {});
+    const named = Object.values(inner.patternProperties ?? {});
+    const below = inner === shape ? path : `${path}[]`;
+    // Beside keys with more to say there may be keys alone.
+    if (members.length === 0 ? named.length === 0 : shape.items?.anyOf !== undefined) rows.push(leaf(path, shape));
+    const form = JSON.stringify(inner);
+    const before = told.get(form);
+    if (before !== undefined && members.length > 0) {
+      rows.push([code(below), '', '', `as ${code(before)}`]);
+      return;
+    }
+    told.set(form, below);
+    for (const [key, member] of members) visit(member, below === '' ? key : `${below}.${key}`);
+    for (const member of named) visit(member, `${below}.<name>`);
+  };
+  visit(publishedSchema() as Shape, '');
   return table(['key', 'takes', 'default', ''], rows);
 }
 
-function walk(shape: Shape, path: string, leaf: (path: string, shape: Shape) => void): void {
-  const members = Object.entries(shape.properties ?? {});
-  for (const [key, member] of members) walk(member, path === '' ? key : `${path}.${key}`, leaf);
-  for (const member of Object.values(shape.patternProperties ?? {})) walk(member, `${path}.<name>`, leaf);
-  if (members.length > 0 || shape.patternProperties !== undefined) return;
-  const object = shape.items?.anyOf?.find(({ properties }) => properties !== undefined) ?? shape.items;
-  if (object?.properties !== undefined) {
-    // What a list of plain values may be besides is told once, at its own name.
-    if (object !== shape.items) leaf(`${path}[]`, { description: shape.items?.anyOf?.[0]?.description ?? '', ...shape });
-    walk(object, `${path}[]`, leaf);
-  } else leaf(path, shape);
+function leaf(path: string, shape: Shape): string[] {
+  const later = unsupported.find((one) => `${path}.`.startsWith(`${one.path.join('.')}.`));
+  const said = /not supported/i.test(shape.description ?? '') || later === undefined;
+  const notes = [shape.description, said ? undefined : `not supported yet: ${later.instead}`];
+  const usual = shape.default === undefined ? '?' : code(JSON.stringify(shape.default));
+  return [code(path), valuesOf(shape), usual, notes.filter((note) => note !== undefined).join('; ')];
 }
 
 const nouns: Readonly<Record<string, string>> = {
@@ -112,13 +120,8 @@ function types(rail: string): string {
 
 function metrics(): string {
   const rows = Object.values(families()).map((family) => {
-    const { name, help, labels, type } = family as unknown as {
-      readonly name: string;
-      readonly help: string;
-      readonly type: string;
-      readonly labels: readonly string[];
-    };
-    return [code(name), type, labels.map(code).join(' '), help];
+    const { name, help, labelNames } = family;
+    return [code(name), family.get().type, labelNames.map(code).join(' '), help];
   });
   return table(['metric', 'type', 'labels', ''], rows);
 }

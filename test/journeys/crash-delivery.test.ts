@@ -32,10 +32,15 @@ afterAll(async () => {
   for (const directory of directories) rmSync(directory, { recursive: true, force: true });
 });
 
+/** A directory for a gateway: the last parts of its path are the same for all of them. */
+function place(): string {
+  const parent = mkdtempSync(join(tmpdir(), 'llm-policy-delivery-'));
+  directories.push(parent);
+  return join(parent, 'srv', 'gateway');
+}
+
 /** A gateway on a directory, new or left by another one, with the Redis that all of them share. */
-async function open(parent = mkdtempSync(join(tmpdir(), 'llm-policy-delivery-')), name = 'gateway'): Promise<Instance> {
-  const directory = join(parent, name);
-  if (!directories.includes(parent)) directories.push(parent);
+async function open(directory = place()): Promise<Instance> {
   const { config, env } = moneyConfig({ store: 'redis', teams, state: { on_loss: 'open' } }, directory, redis.url);
   const gateway = await startGateway({ directory, openai: provider.baseUrl, config, env });
   opened.add(gateway);
@@ -106,18 +111,16 @@ describe('records carried by BullMQ', () => {
     await close(instance);
     await redis.restart();
     expect((await inSink(instance)).length).toBe(5);
-    const next = await open(join(instance.directory, '..'));
+    const next = await open(instance.directory);
     await eventually('the rest is there', async () => (await inSink(next)).length >= ids.length, 20_000);
     await close(next);
     await exactly(next, ids);
   });
 
   test('go to the files of the gateway that made them, though several share a Redis and a name', async () => {
-    const parents = await Promise.all(
-      ['one', 'two'].map(async (name) => open(join(mkdtempSync(join(tmpdir(), `llm-policy-${name}-`)), 'srv'))),
-    );
-    const all = await Promise.all(parents.map((instance, at) => calls(instance, `gateway${at}`, 20)));
-    for (const [at, instance] of parents.entries()) {
+    const both = await Promise.all([open(), open()]);
+    const all = await Promise.all(both.map((instance, at) => calls(instance, `gateway${at}`, 20)));
+    for (const [at, instance] of both.entries()) {
       const ids = all[at]!;
       await eventually('all are there', async () => (await instance.records()).length >= ids.length, 10_000);
       await close(instance);

@@ -30,11 +30,12 @@ if (noMount !== undefined) test.skip(`a full disk is not tried: ${noMount}`, () 
 describe.skipIf(noMount !== undefined).each(cases)(
   'a full disk below the $what, the $store store',
   ({ store, below }) => {
-    const directory = mkdtempSync(join(tmpdir(), 'llm-policy-disk-'));
     const asked: string[] = [];
+    let directory: string;
     let disk: SmallDisk;
     let house: MoneyHouse;
     beforeAll(async () => {
+      directory = mkdtempSync(join(tmpdir(), 'llm-policy-disk-'));
       disk = mountSmallDisk(join(directory, below), 16);
       house = await startMoney({
         store,
@@ -43,8 +44,8 @@ describe.skipIf(noMount !== undefined).each(cases)(
       });
     });
     afterAll(async () => {
-      await house.close(true);
-      disk.unmount();
+      await house?.close(true);
+      disk?.unmount();
       rmSync(directory, { recursive: true, force: true });
     });
 

@@ -64,7 +64,7 @@ describe.each(stores)('on the %s store', (store) => {
             ],
           },
         },
-        routing: { retries: 0, timeout_ms: 800, circuit: { failures: 1000 } },
+        routing: { retries: 0, first_token_timeout_ms: 600, circuit: { failures: 1000 } },
       },
     });
   });
@@ -121,7 +121,8 @@ describe.each(stores)('on the %s store', (store) => {
   test('a first try that may be billed is paid for, whatever the second one says', async () => {
     const before = await house.budget('research', 'total');
     house.says(({ body: { model } }) => (model === 'cheap' ? { stall: 'head' } : { status: 500 }));
-    const answer = await house.ask('research', body, { headers: { 'x-request-id': `${store}-billed` } });
+    const ask = { ...body, stream: true };
+    const answer = await house.ask('research', ask, { headers: { 'x-request-id': `${store}-billed` } });
     expect([answer.status, asked()]).toEqual([500, ['cheap', 'costly']]);
     const after = await house.budget('research', 'total');
     expect(after.spent).toBeGreaterThan(before.spent);

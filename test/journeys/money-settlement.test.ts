@@ -25,6 +25,7 @@ describe.each(stores)('on the %s store', (store) => {
         debtor: debt,
         owing: debt,
         tokens: { budgets: [{ window: 'day', limit_tokens: 10_000 }] },
+        warned: { budgets: [{ window: 'total', limit_usd: usd(1000), on_exceed: 'warn', warn_percent: [50, 90] }] },
         nobudget: {},
       },
       providers: (baseUrl) => ({
@@ -57,9 +58,12 @@ describe.each(stores)('on the %s store', (store) => {
   test.each(shapes)('what the provider bills is what is settled, $shape', async ({ body }) => {
     const usage = { input: 40, output: 30 };
     house.says({ usage });
+    const before = await house.budget('research');
     const { cost, record, answer } = await settled(body);
     expect(cost).toBe(costOf(usage));
     expect(record).toMatchObject({ ending: 'complete', cost_estimated: false, usage });
+    const left = Number(answer.headers.get('x-llm-budget-remaining-usd'));
+    expect(left).toBeCloseTo(usd(before.remaining - costOf(heldBy(body))), 6);
     if (!('stream' in body)) expect(answer.headers.get('x-llm-cost-usd')).toBe(usd(cost).toFixed(9));
   });
 
@@ -118,6 +122,25 @@ describe.each(stores)('on the %s store', (store) => {
     expect(record).toMatchObject({ ending: 'complete', cost_estimated: true });
     expect(cost).toBeGreaterThan(costOf({ input: 10, output: 10 }));
     expect(cost).toBeLessThan(costOf(heldBy(body)));
+  });
+
+  test.each(shapes)(
+    'a bill in odd numbers is settled, rounded up, and nothing stays held, $shape',
+    async ({ body }) => {
+      house.says({ usage: { input: 10.5, output: 3.25 } });
+      const { cost } = await settled(body);
+      expect(cost).toBe(costOf({ input: 11, output: 4 }));
+    },
+  );
+
+  test('a budget that only warns counts and tells, and refuses nobody', async () => {
+    house.says({ usage: { input: 40, output: 30 } });
+    const first = await settled(openai, 'warned');
+    expect(first.answer.headers.get('x-llm-warning')).toContain("budget of team 'warned' is over 90 % used");
+    const second = await settled(openai, 'warned');
+    expect(second.answer.headers.get('x-llm-budget-remaining-usd')).toBe('0.000000');
+    const { limit, spent } = await house.budget('warned');
+    expect(spent).toBeGreaterThan(limit);
   });
 
   test('a provider that bills more than was held makes a debt, and the next call is refused', async () => {

@@ -248,6 +248,17 @@ describe('money and rates hold', () => {
   });
 });
 
+test('the built-in demo provider has an API to pass through to as well', async () => {
+  const demo = { id: 'demo', format: 'demo', models: { 'demo-small': {} } };
+  const { gateway } = await house({ providers: { demo }, entries: [{ provider: 'demo', reserve_usd: 0 }] });
+  const response = await fetch(`${gateway.origin}/passthrough/demo/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${testEnv.TEST_TEAM_KEY}` },
+    body: JSON.stringify({ model: 'demo-small', messages: [{ role: 'user', content: 'Hi' }] }),
+  });
+  expect(await response.json()).toMatchObject({ object: 'chat.completion', model: 'demo-small' });
+});
+
 describe('who may use it', () => {
   test('a caller whose models are limited must have the way itself on its list', async () => {
     const limited = await house({ team: { models: ['gpt-4o-mini'] } });

@@ -22,15 +22,14 @@ function valuesFor(carrier: Carrier): readonly Forbidden[] {
 async function streams(carrier: Carrier, sides: Sides): Promise<void> {
   for (const value of valuesFor(carrier)) {
     const load = loadOf(carrier, value);
-    const cuts = [[load.text], ...twoWays(load.text, placesOf(load, 12)), inPieces(load.text, [1]), inPieces(load.text, [3, 8])];
-    for (const pieces of cuts) {
-      for (const spell of [JSON.stringify, allEscaped]) {
-        const outcome = await guarded(program, sides, streamOf(carrier, pieces, spell));
-        expectRedacted(carrier, load, sides, outcome);
-        if (sides.provider !== sides.client) continue;
-        const text = expectUntouched(carrier, pieces, outcome.bytes, spell);
-        if (carrier.document === undefined) expect(text).toBe(load.redacted);
-      }
+    const cuts = [...twoWays(load.text, placesOf(load, 4)), inPieces(load.text, [1]), inPieces(load.text, [3, 8])];
+    for (const [turn, pieces] of cuts.entries()) {
+      const spell = turn % 3 === 0 ? allEscaped : JSON.stringify;
+      const outcome = await guarded(program, sides, streamOf(carrier, pieces, spell));
+      expectRedacted(carrier, load, sides, outcome);
+      if (sides.provider !== sides.client) continue;
+      const text = expectUntouched(carrier, pieces, outcome.bytes, spell);
+      if (carrier.document === undefined) expect(text).toBe(load.redacted);
     }
   }
 }
@@ -49,6 +48,9 @@ describe.each(carriers.map((carrier) => ({ name: `${carrier.provider}, ${carrier
           const load = loadOf(carrier, value);
           const outcome = await guarded(program, sides, [carrier.plain!(JSON.stringify(load.text))]);
           expectRedacted(carrier, load, sides, outcome);
+          if (carrier.document === undefined && client === carrier.provider) {
+            expect(outcome.bytes.toString()).toBe(carrier.plain!(JSON.stringify(load.redacted)));
+          }
         }
       });
     }

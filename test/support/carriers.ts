@@ -75,6 +75,7 @@ function openaiTool(way: ArgumentWay, index = 0): Carrier {
   const other = index === 0 ? [] : [delta(0, call(0, '"name":"first","arguments":"{\\"a\\": [1, 2]}"', true))];
   const opening = delta(0, call(index, '"name":"look","arguments":""', true));
   return {
+    ...way,
     name: `${index === 0 ? '' : 'second '}tool call, ${way.name}`,
     provider: 'openai-chat',
     head: [role(0), ...other, opening],
@@ -86,7 +87,6 @@ function openaiTool(way: ArgumentWay, index = 0): Carrier {
       return body(message(0, `"content":null,"tool_calls":[${index === 0 ? own : `${first},${own}`}]`, 'tool_calls'));
     },
     key: both(`0 tool ${index}`, `0 tool ${index}`),
-    ...way,
   };
 }
 
@@ -178,6 +178,7 @@ function anthropicTool(way: ArgumentWay, index = 0, type = 'tool_use'): Carrier 
   const place = index === 0 ? 0 : 1;
   const own = (input: string) => `{"type":"${type}","id":"t${index}","name":"look","input":${input}}`;
   return {
+    ...way,
     name: `${index === 0 ? '' : 'second '}${type}, ${way.name}`,
     provider: 'anthropic-messages',
     head: [started, ...(index === 0 ? [] : [open(0, firstTool), close(0)]), open(place, own('{}'))],
@@ -185,7 +186,6 @@ function anthropicTool(way: ArgumentWay, index = 0, type = 'tool_use'): Carrier 
     frame: (literal) => inBlock(place, `"type":"input_json_delta","partial_json":${literal}`),
     plain: (literal) => whole(`${index === 0 ? '' : `${firstTool},`}${own(JSON.parse(literal))}`, 'tool_use'),
     key: both(type === 'tool_use' ? `0 tool ${index}` : undefined, `0 tool ${index}`),
-    ...way,
   };
 }
 

@@ -9,6 +9,9 @@ import { type Gateway, openGateway } from '../../src/gateway.ts';
 export const teamKey = 'lpk_testteamkey1_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG';
 export const adminKey = 'lpa_testadminkey_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG';
 
+/** A reference to a variable, as files have it. */
+export const ref = (name: string) => `\${${name}}`;
+
 export interface TestGatewayOptions {
   /** `http://127.0.0.1:port/v1` of providers, by format. */
   openai?: string;
@@ -72,12 +75,12 @@ export function writeGatewayFiles(options: TestGatewayOptions): { directory: str
     put(`policies/${name}.yaml`, text);
   const config = {
     server: { port: 0, shutdown_grace_ms: 2000 },
-    admin: { port: 0, keys: ['${TEST_ADMIN_KEY}'] },
+    admin: { port: 0, keys: [ref('TEST_ADMIN_KEY')] },
     metrics: { port: 0 },
     state: { driver: 'embedded', path: join(directory, 'data') },
     providers: [join(directory, 'providers')],
     policies: { path: join(directory, 'policies'), default: 'allow' },
-    organizations: [{ id: 'acme', teams: [{ id: 'research', keys: ['${TEST_TEAM_KEY}'], ...options.team }] }],
+    organizations: [{ id: 'acme', teams: [{ id: 'research', keys: [ref('TEST_TEAM_KEY')], ...options.team }] }],
     routing: { retries: 0 },
     audit: { sinks: [{ type: 'file', path: join(directory, 'data', 'audit') }] },
     telemetry: { log_level: 'silent' },
@@ -120,7 +123,7 @@ export function fakeOpenai(baseUrl: string): Record<string, unknown> {
     id: 'fake-openai',
     format: 'openai',
     base_url: baseUrl,
-    auth: { type: 'bearer', key: '${FAKE_KEY}' },
+    auth: { type: 'bearer', key: ref('FAKE_KEY') },
     models: { 'gpt-4o': prices, 'gpt-4o-mini': prices },
   };
 }
@@ -130,7 +133,7 @@ export function fakeAnthropic(baseUrl: string): Record<string, unknown> {
     id: 'fake-anthropic',
     format: 'anthropic',
     base_url: baseUrl,
-    auth: { type: 'header', name: 'x-api-key', key: '${FAKE_KEY}' },
+    auth: { type: 'header', name: 'x-api-key', key: ref('FAKE_KEY') },
     models: { 'claude-sonnet-4-5': prices, 'claude-haiku-4-5': prices },
   };
 }

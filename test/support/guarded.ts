@@ -1,5 +1,6 @@
 import { Failure, type FormatName, type Frame } from '../../src/exchange/index.ts';
 import { formats } from '../../src/formats/index.ts';
+import { openMetrics } from '../../src/observe/index.ts';
 import type { Admitted } from '../../src/pipeline/admit.ts';
 import type { Answered } from '../../src/pipeline/attempt.ts';
 import { type Guarded, guard } from '../../src/pipeline/guard.ts';
@@ -38,6 +39,7 @@ export interface Outcome {
 }
 
 const noBytes = Buffer.alloc(0);
+const metrics = openMetrics();
 /** Compiled once for a program, as a gateway does. */
 const compiled = new WeakMap<Program, Matchers>();
 
@@ -84,7 +86,7 @@ export class GuardedReply {
       candidate: { provider: { format: formats[provider] }, model: 'the-model' },
       verdict: { facts: options.facts ?? {} },
     } as unknown as Answered;
-    const walk = { monotonic: () => 0 } as unknown as Walk;
+    const walk = { monotonic: () => 0, metrics } as unknown as Walk;
     this.#done = this.#run(walk, admitted, answered);
   }
 

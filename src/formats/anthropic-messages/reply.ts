@@ -191,7 +191,10 @@ export class MessageReading {
     }
     if (type === 'text') this.#say(index, block.text, [...path, 'text'], said);
     else if (type === 'thinking') this.#say(index, block.thinking, [...path, 'thinking'], said);
-    else if (plain || !isEmpty(block.input)) this.#input(block, [...path, 'input'], index, data, said);
+    else {
+      if (plain || !isEmpty(block.input)) this.#input(block, [...path, 'input'], index, data, said);
+      said.name(this.#lanes, 0, block.name, [...path, 'name']);
+    }
     this.#sign(block.signature, index, said);
     said.wholes(this.#lanes, 0, block, path, blockKeys[lane.channel] ?? noText);
   }

@@ -243,6 +243,7 @@ export class ReplyReading {
       if (custom !== undefined) {
         // Free text, no JSON: as tool arguments it would be looked at only inside JSON scalars.
         this.#say(said, choice, 'other', index, custom.input, [...at, 'custom', 'input']);
+        said.name(this.#lanes, choice, custom.name, [...at, 'custom', 'name']);
         said.fragments(this.#lanes, choice, `${field} custom`, custom, [...at, 'custom'], customKeys);
       } else said.fragments(this.#lanes, choice, `${field} custom`, call.custom, [...at, 'custom'], noText);
       said.fragments(this.#lanes, choice, field, call, at, callKeys);
@@ -295,6 +296,7 @@ export class ReplyReading {
     const json = called.arguments;
     if (typeof json === 'object' && json !== null) said.json(this.#lanes.of(choice, 'tool_arguments', index), at);
     else this.#say(said, choice, 'tool_arguments', index, json, at);
+    said.name(this.#lanes, choice, called.name, [...path, 'name']);
     said.fragments(this.#lanes, choice, field, called, path, functionKeys);
   }
 

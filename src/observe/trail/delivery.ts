@@ -27,7 +27,7 @@ interface Batch {
   readonly offset: number;
 }
 
-const batch_bytes_max = 1 << 20;
+const batch_bytes_max = 1 << 21;
 /** Records in a batch from which on the next one waits longer: under load fewer, larger batches cost a call less. */
 const busy_records = 256;
 const busy_linger_factor = 5;

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { headText, type SignedHead } from './head.ts';
 import { parseLine, type SpooledRecord } from './line.ts';
@@ -98,16 +98,26 @@ class FileSink implements Sink {
     this.name = name;
   }
 
+  /** The directory is made where it is missing, at first or because somebody removed it. */
+  async #lock(lock: string): Promise<void> {
+    try {
+      await takeLock(lock);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      await mkdir(this.place, { recursive: true, mode: 0o750 });
+      await takeLock(lock);
+    }
+  }
+
   async #exclusively<T>(step: () => Promise<T>): Promise<T> {
     const before = turns.get(this.place) ?? Promise.resolve();
     const turn = before.then(async () => {
-      await mkdir(this.place, { recursive: true, mode: 0o750 });
       const lock = join(this.place, 'write.lock');
-      await takeLock(lock);
+      await this.#lock(lock);
       try {
         return await step();
       } finally {
-        await rm(lock, { force: true });
+        await unlink(lock).catch(() => {});
       }
     });
     turns.set(

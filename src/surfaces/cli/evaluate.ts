@@ -1,6 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { compile, explain as explainFacts, type FactTree, type Policy, PolicyEngine } from '../../policy/index.ts';
+import {
+  canonicalFacts,
+  compile,
+  explain as explainFacts,
+  type FactTree,
+  type Policy,
+  PolicyEngine,
+} from '../../policy/index.ts';
 import { type Arguments, readArguments } from './arguments.ts';
 import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
 import { parseTexts, problemsOf, readPolicyTexts, tellProblems } from './policy-files.ts';
@@ -74,7 +81,7 @@ async function decided({ out, json }: CommandContext, { policies, facts, fallbac
 }
 
 async function explained({ out, json }: CommandContext, { policies, facts, fallback }: Asked): Promise<number> {
-  const explanation = explainFacts(compile(policies, { default: fallback }), 'request', facts);
+  const explanation = explainFacts(compile(policies, { default: fallback }), 'request', canonicalFacts(facts));
   if (json) out.json(explanation);
   else out.print(JSON.stringify(explanation, null, 2));
   return explanation.decision.allowed ? exit.fine : exit.found;

@@ -20,7 +20,11 @@ export interface PassthroughOptions {
 
 /** Sends the call a request was let in for. It stands among the headers the proxy builds, under a name no client can send. */
 const sends = Symbol('sends');
-type Send = () => Promise<PassReply>;
+interface Sending {
+  send(): Promise<PassReply>;
+  /** Its reply could not be written. */
+  fail(): void;
+}
 
 /**
  * `/passthrough/{provider}/*`: proxied, and nothing passes but through the walk. Which providers, methods and paths are
@@ -52,23 +56,31 @@ export function passthroughRoutes(app: FastifyInstance, options: PassthroughOpti
         }
         const { method, raw, ip } = request;
         const call = { method, target: raw.url ?? '', format, headers: raw.headers, ip };
-        const entered = await enter(walk, call, httpOutlet(reply.raw));
+        const entering = enter(walk, call, httpOutlet(reply.raw));
+        options.underWay(entering.then((entered) => ('pass' in entered ? entered.pass.over : undefined)));
+        const entered = await entering;
         if ('reply' in entered) {
           const { status, headers, body } = entered.reply;
           return write(reply.code(status).headers(headers), body);
         }
         const { pass } = entered;
-        options.underWay(pass.over);
         let answer: PassReply | undefined;
-        const send: Send = async () => {
-          answer = await pass.send(request.body instanceof Readable ? request.body : undefined, lengthOf(raw.headers));
-          return answer;
+        const sending: Sending = {
+          async send() {
+            answer = await pass.send(
+              request.body instanceof Readable ? request.body : undefined,
+              lengthOf(raw.headers),
+            );
+            return answer;
+          },
+          // Enough to end all of it: the exchange hears that its client is gone.
+          fail: () => void reply.raw.destroy(),
         };
         try {
           return reply.from(nowhere, {
             ...hooks,
             queryString: () => '',
-            rewriteRequestHeaders: () => Object.assign({}, { [sends]: send }),
+            rewriteRequestHeaders: () => Object.assign({}, { [sends]: sending }),
             retryDelay: () => null,
             onResponse: (_request, _reply, { stream }) => write(reply, stream, () => answer?.trailers() ?? {}),
           });
@@ -82,19 +94,22 @@ export function passthroughRoutes(app: FastifyInstance, options: PassthroughOpti
 }
 
 interface ProxiedRequest {
-  readonly headers: IncomingHttpHeaders & { readonly [sends]?: Send };
+  readonly headers: IncomingHttpHeaders & { readonly [sends]?: Sending };
 }
 type Proxied = { readonly statusCode: number; readonly headers: PassReply['headers']; readonly body: Readable };
 
 /** What the proxy takes for its connections: a call's own way to its provider. */
 const transport = {
   request({ headers }: ProxiedRequest, done: (error: Error | null, reply?: Proxied) => void): void {
-    const send = headers[sends];
-    if (send === undefined) {
+    const sending = headers[sends];
+    if (sending === undefined) {
       done(new Error('a call that was not let in'));
       return;
     }
-    void send().then(({ status, headers: told, body }) => done(null, { statusCode: status, headers: told, body }));
+    sending
+      .send()
+      .then(({ status, headers: told, body }) => done(null, { statusCode: status, headers: told, body }))
+      .catch(() => sending.fail());
   },
 } as unknown as { request: Dispatcher['request'] };
 

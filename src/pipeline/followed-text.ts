@@ -1,0 +1,120 @@
+import type { Lane, LaneMatcher } from '../exchange/index.ts';
+
+/** A run of text followed by the matcher, with what was said of its spans. */
+export class FollowedText {
+  readonly lane: Lane;
+  readonly matcher: LaneMatcher;
+  /** UTF-16 units given to the matcher, and how many of them are final. */
+  fed = 0;
+  decided = 0;
+  finished = false;
+  /** Spans already looked at, and how many patterns the last of them held then. */
+  judged = 0;
+  merged = 0;
+  /** What replaces the span of the same index; undefined leaves its text. */
+  readonly placeholders: (string | undefined)[] = [];
+  /** Text that is not final yet, and the pieces it stands in. */
+  tail = '';
+  waiting: Piece[] = [];
+
+  constructor(lane: Lane, matcher: LaneMatcher) {
+    this.lane = lane;
+    this.matcher = matcher;
+  }
+
+  feed(text: string): void {
+    this.fed += text.length;
+    this.decided = this.matcher.feed(text);
+    const undecided = this.fed - this.decided;
+    if (undecided > 0) this.tail = (this.tail + text).slice(-undecided);
+    else if (this.tail !== '') this.tail = '';
+  }
+
+  /** Keeps the pieces that are not final, the last of which is this one. */
+  wait(piece: Piece): void {
+    if (this.decided < this.fed) {
+      this.waiting = this.waiting.filter((one) => !one.decided);
+      this.waiting.push(piece);
+    } else if (this.waiting.length > 0) this.waiting = [];
+  }
+
+  finish(): void {
+    this.finished = true;
+    this.decided = this.matcher.finish();
+    this.tail = '';
+    this.waiting = [];
+  }
+}
+
+/** A piece of text as one follower sees it: where it begins there, below zero where only its end was followed. */
+interface View {
+  readonly of: FollowedText;
+  readonly start: number;
+}
+
+/** A text of a frame, with everybody who follows it. */
+export class Piece {
+  readonly text: string;
+  readonly views: View[] = [];
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  get decided(): boolean {
+    return this.views.every(({ of, start }) => of.decided >= start + this.text.length);
+  }
+
+  /** The text without what is redacted in it; undefined where nothing is. A placeholder stands at its match's start. */
+  edited(): string | undefined {
+    const cuts: Cut[] = [];
+    for (const view of this.views) if (view.of.judged > 0) cutsIn(view, this.text.length, cuts);
+    if (cuts.length === 0) return undefined;
+    if (this.views.length > 1) cuts.sort((a, b) => a.from - b.from);
+    let result = '';
+    let kept = 0;
+    for (const { from, to, placeholder } of cuts) {
+      // What overlaps an earlier cut only makes it longer.
+      if (from >= kept) result += this.text.slice(kept, from) + placeholder;
+      kept = Math.max(kept, to);
+    }
+    return result + this.text.slice(kept);
+  }
+}
+
+interface Cut {
+  readonly from: number;
+  readonly to: number;
+  readonly placeholder: string;
+}
+
+/** What is taken out of a piece's text, in its own offsets. */
+function cutsIn({ of, start }: View, length: number, cuts: Cut[]): void {
+  const { spans } = of.matcher;
+  for (let index = firstEndingAfter(of, start); index < of.judged; index += 1) {
+    const span = spans[index];
+    if (span === undefined || span.start >= start + length) break;
+    const placeholder = of.placeholders[index];
+    if (placeholder === undefined) continue;
+    const from = span.start - start;
+    // The placeholder of a span that began in an earlier piece stands there.
+    cuts.push({
+      from: Math.max(0, from),
+      to: Math.min(length, span.end - start),
+      placeholder: from < 0 ? '' : placeholder,
+    });
+  }
+}
+
+/** Spans are ordered and disjoint, so a binary search finds the first that ends after `start`. */
+function firstEndingAfter({ matcher: { spans } }: FollowedText, start: number): number {
+  let low = 0;
+  let high = spans.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const span = spans[middle];
+    if (span !== undefined && span.end <= start) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
