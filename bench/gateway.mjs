@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig, problemText } from '../dist/config.js';
+import { keepHeapSmall } from '../dist/gateway/heap.js';
 import { openGateway } from '../dist/gateway.js';
 
 const [provider, mode, redisUrl] = process.argv.slice(2);
@@ -94,6 +95,7 @@ const env = { BENCH_KEY: 'upstream-key', BENCH_TEAM_KEY: 'bench-team-key-0123456
 const load = () => loadConfig({ file: join(directory, 'gateway.yaml'), env, cwd: directory, base: directory });
 const loaded = await load();
 if (loaded.settings === undefined) throw new Error(loaded.problems.map(problemText).join('\n'));
+keepHeapSmall();
 const gateway = await openGateway({ loaded, load, watch: false });
 console.log(JSON.stringify({ ready: true, address: gateway.addresses.data }));
 process.on('SIGTERM', async () => {

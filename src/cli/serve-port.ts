@@ -8,6 +8,7 @@ import {
   problemText,
   type StartKeys,
 } from '../config.ts';
+import { keepHeapSmall } from '../gateway/heap.ts';
 import { openGateway } from '../gateway.ts';
 import { CannotRun } from '../surfaces/cli/command.ts';
 import type { RunningGateway } from '../surfaces/cli/ports.ts';
@@ -25,6 +26,7 @@ export async function serveGateway(location: LoadOptions, version: string): Prom
   const env = made === undefined ? location.env : withKeys(location.env, made);
   const load = () => loadConfig({ ...location, env });
   const loaded = made === undefined ? first : await settled({ ...location, env });
+  keepHeapSmall();
   const gateway = await openGateway({ loaded, load });
   const cwd = location.cwd ?? process.cwd();
   const { settings } = gateway;

@@ -29,8 +29,11 @@ export async function openLedger({ state }: Settings, owner: string, log: Log): 
   });
 }
 
+/** Records the admin listener can tell where no sink keeps any. */
+const recentRecords = 1000;
+
 /** The audit trail: spool, queue and sinks. */
-export function openAudit(settings: Settings, log: Log): Promise<Trail> {
+export async function openAudit(settings: Settings, log: Log): Promise<Trail> {
   const { path } = settings.state;
   return openTrail({
     path: join(path, 'spool'),
@@ -39,9 +42,9 @@ export function openAudit(settings: Settings, log: Log): Promise<Trail> {
     sinks: settings.audit.sinks.map((sink, index) =>
       fileSink(sink.path ?? join(path, 'audit'), index === 0 ? 'file' : `file-${index}`),
     ),
-    queue: openQueue(settings),
-    // Records are looked up in the trail itself; kept in memory they would only outlive young garbage.
-    recent_max: 0,
+    queue: await openQueue(settings),
+    // Records are looked up where the first sink keeps them; in memory as well they would only outlive young garbage.
+    recent_max: settings.audit.sinks.length === 0 ? recentRecords : 0,
     log,
   });
 }
@@ -50,7 +53,7 @@ export function openAudit(settings: Settings, log: Log): Promise<Trail> {
  * Batches of records: a local worker, or BullMQ where there is a Redis. The sinks are this machine's files, so the queue
  * is this machine's own: gateways that share a Redis do not write each other's records.
  */
-function openQueue({ state }: Settings): JobQueue {
+async function openQueue({ state }: Settings): Promise<JobQueue> {
   const tries = { attempts: 5, backoff_ms: 250 };
   if (state.driver === 'embedded' || state.url === undefined) return openEmbeddedQueue(tries);
   const machine = hostname().replaceAll(/[^\w-]/g, '-');

@@ -15,8 +15,10 @@ export function redactedTexts(inspected: Inspected, decision: Decision): Request
   if (redact.length === 0) return [];
   const texts = new Map<Passage, string>();
   for (const redaction of redact) {
+    const passages = affected(inspected, redaction);
+    if (passages.length === 0) continue;
     const matcher = inspected.pinned.matchers.of(patternsOf(redaction));
-    for (const passage of affected(inspected, redaction)) {
+    for (const passage of passages) {
       const text = texts.get(passage) ?? passage.text;
       const { channel } = passage;
       const redacted = redactText(text, matcher, passage, (span) => placeholder(redaction.with, span, channel));
@@ -31,13 +33,13 @@ export function redactedTexts(inspected: Inspected, decision: Decision): Request
  * The passages a redaction can touch. Rails have measured all of them already, with the detectors the matcher uses; a
  * policy's own literals and expressions have to be looked for everywhere.
  */
-function affected({ view, found }: Inspected, { rails, patterns, literals }: Redaction): Iterable<Passage> {
+function affected({ view, found }: Inspected, { rails, patterns, literals }: Redaction): readonly Passage[] {
   if (patterns.length > 0 || literals.length > 0) return view.passages;
   const passages = new Set<Passage>();
   for (const { passage, finding } of found) {
     if (rails.includes(finding.rail) || rails.includes(`${finding.rail}/${finding.type}`)) passages.add(passage);
   }
-  return passages;
+  return [...passages];
 }
 
 /** A text nobody could redact does not leave unredacted. */

@@ -4,15 +4,15 @@ import { type Job, JobFailed, type JobQueue, type QueueOptions, QueueUnavailable
 const soon = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** What every job queue keeps. `make` gives an empty queue each time. */
-export function queueContract(make: (options: QueueOptions) => JobQueue): void {
-  function open(options: Partial<QueueOptions> = {}): JobQueue {
-    const queue = make({ attempts: 3, backoff_ms: 5, ...options });
+export function queueContract(make: (options: QueueOptions) => JobQueue | Promise<JobQueue>): void {
+  async function open(options: Partial<QueueOptions> = {}): Promise<JobQueue> {
+    const queue = await make({ attempts: 3, backoff_ms: 5, ...options });
     onTestFinished(() => queue.close());
     return queue;
   }
 
   test('a job is done when its handler is', async () => {
-    const queue = open();
+    const queue = await open();
     let finished = false;
     await queue.work(async (job) => {
       expect(job).toEqual({ id: 'a', payload: '{"text":"grüße\\n"}' });
@@ -24,7 +24,7 @@ export function queueContract(make: (options: QueueOptions) => JobQueue): void {
   });
 
   test('jobs put in before there is a handler wait for it', async () => {
-    const queue = open();
+    const queue = await open();
     const done: string[] = [];
     const waiting = queue.submit({ id: 'a', payload: '' });
     await soon(30);
@@ -34,7 +34,7 @@ export function queueContract(make: (options: QueueOptions) => JobQueue): void {
   });
 
   test('jobs are done one at a time, in the order they were put in', async () => {
-    const queue = open();
+    const queue = await open();
     const seen: string[] = [];
     let running = 0;
     await queue.work(async (job) => {
@@ -50,7 +50,7 @@ export function queueContract(make: (options: QueueOptions) => JobQueue): void {
   });
 
   test('the same id put in twice is done once', async () => {
-    const queue = open();
+    const queue = await open();
     const seen: Job[] = [];
     await queue.work(async (job) => {
       seen.push(job);
@@ -61,7 +61,7 @@ export function queueContract(make: (options: QueueOptions) => JobQueue): void {
   });
 
   test('a handler that fails is tried again', async () => {
-    const queue = open();
+    const queue = await open();
     let tries = 0;
     await queue.work(async () => {
       tries += 1;
@@ -72,7 +72,7 @@ export function queueContract(make: (options: QueueOptions) => JobQueue): void {
   });
 
   test('a job that failed as often as it may says so, does not stop the next, and may come again', async () => {
-    const queue = open({ attempts: 2 });
+    const queue = await open({ attempts: 2 });
     let tries = 0;
     let broken = true;
     await queue.work(async (job) => {
@@ -89,7 +89,7 @@ export function queueContract(make: (options: QueueOptions) => JobQueue): void {
   });
 
   test('closing lets the running job finish; what waits is unavailable, and so is what comes later', async () => {
-    const queue = open();
+    const queue = await open();
     let finished = false;
     let begun: () => void = () => {};
     const started = new Promise<void>((resolve) => {

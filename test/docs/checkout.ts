@@ -54,17 +54,19 @@ export async function openCheckout(): Promise<Checkout> {
   const local = (text: string) =>
     ports.reduce((known, [usual, port]) => known.replaceAll(`127.0.0.1:${usual}`, `127.0.0.1:${port}`), text);
 
-  for (const name of ['config', 'providers', 'policies', 'scripts', 'package.json', 'package-lock.json']) {
+  for (const name of ['config', 'providers', 'policies', 'scripts', 'dist', 'package.json', 'package-lock.json']) {
     cpSync(join(root, name), join(directory, name), { recursive: true, preserveTimestamps: true });
   }
-  for (const name of ['src', 'dist', 'node_modules']) symlinkSync(join(root, name), join(directory, name));
+  symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
+  // No source is newer than what was built, so nothing is built again here.
+  mkdirSync(join(directory, 'src'));
   const config = join(directory, 'config/gateway.yaml');
   writeFileSync(config, readFileSync(config, 'utf8').replace('port: 8081', `port: ${admin}`));
   mkdirSync(join(directory, 'bin'));
   // What npx does with the command of the package it is called in, without its cache.
   writeFileSync(
     join(directory, 'bin/npx'),
-    `#!/bin/sh\n[ "$1" = llm-policy ] && shift && exec "${process.execPath}" "${join(root, 'dist/cli.js')}" "$@"\nexit 127\n`,
+    `#!/bin/sh\n[ "$1" = llm-policy ] && shift && exec "${process.execPath}" "${join(directory, 'dist/cli.js')}" "$@"\nexit 127\n`,
   );
   chmodSync(join(directory, 'bin/npx'), 0o755);
   aliasRedisClient(join(directory, 'bin'));

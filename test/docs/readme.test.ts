@@ -5,7 +5,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Block, blocksOf, fileOf, root, shows } from './blocks.ts';
 import { type Checkout, openCheckout } from './checkout.ts';
 
-const blocks = blocksOf('README.md');
+/** Pages whose every block is tried, in the order in which somebody may read them. */
+const pages = ['README.md', 'docs/api.md'];
+const blocks = pages.flatMap(blocksOf);
 
 /** What is done with a block. What a page shows of an output belongs to the block before it. */
 const doing: Readonly<Record<string, string>> = {
@@ -22,11 +24,12 @@ const patience_ms = 15_000;
 /** The demo model's card number, which no reply may show. */
 const card = ['4111', '1111'].join(' ');
 
-/** Walks the page from top to bottom, as a reader would. Each block's own test tells how it went. */
+/** Walks the pages from top to bottom, as a reader would. Each block's own test tells how it went. */
 class Reading {
   readonly failures = new Map<Block, Error>();
   readonly announced: string[] = [];
   readonly #checkout: Checkout;
+  #serving = false;
 
   constructor(checkout: Checkout) {
     this.#checkout = checkout;
@@ -73,16 +76,17 @@ class Reading {
       // `npm test` runs this file: its steps are looked at below.
       if (script === 'test') continue;
       const given = environment.trim().split(' ').filter(Boolean);
-      this.announced.push(
-        await this.#checkout.start(Object.fromEntries(given.map((one) => one.split('=') as [string, string]))),
-      );
+      const variables = Object.fromEntries(given.map((one) => one.split('=') as [string, string]));
+      this.#serving = false;
+      this.announced.push(await this.#checkout.start(variables));
+      this.#serving = true;
     }
   }
 
   /** Until it prints what the page shows: a saved file is taken up, a record delivered within moments. */
   async #shell(lines: string, output: Block | undefined): Promise<void> {
     const shown = output === undefined ? undefined : this.#checkout.local(output.text);
-    for (const until = Date.now() + patience_ms; ; ) {
+    for (const until = Date.now() + (this.#serving ? patience_ms : 0); ; ) {
       const { code, out, err } = await this.#checkout.shell(lines);
       if (out.includes(card)) throw new Error(`a card number was shown:\n${out}`);
       if (code === 0 && (shown === undefined ? !out.includes('"error"') : shows(shown, out))) return;
@@ -121,8 +125,8 @@ beforeAll(async () => {
 
 afterAll(() => checkout?.close());
 
-describe('the README', () => {
-  it('has no block that nobody tries, and each output stands behind what prints it', () => {
+describe('pages that are tried', () => {
+  it('have no block that nobody tries, and each output stands behind what prints it', () => {
     expect(blocks.length).toBeGreaterThan(10);
     expect(blocks.filter(({ language }) => doing[language] === undefined)).toEqual([]);
     const orphans = blocks.filter((block, index) => isOutput(block) && blocks[index - 1]?.language !== 'sh');
@@ -136,7 +140,7 @@ describe('the README', () => {
     },
   );
 
-  it('says of npm start what it does: base URL, team key and a curl line are printed', () => {
+  it('say of npm start what it does: base URL, team key and a curl line are printed', () => {
     expect(reading.announced.length).toBeGreaterThan(0);
     for (const printed of reading.announced) {
       expect(printed).toMatch(/base URL {3}http:\/\/127\.0\.0\.1:\d+\/v1/);
@@ -145,7 +149,7 @@ describe('the README', () => {
     }
   });
 
-  it('says of npm test what it does: dependencies, a Redis server, the build, the linter, every test', () => {
+  it('say of npm test what it does: dependencies, a Redis server, the build, the linter, every test', () => {
     const { scripts, bin, engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
       readonly scripts: Readonly<Record<string, string>>;
       readonly bin: Readonly<Record<string, string>>;

@@ -32,6 +32,11 @@ const inFlight: Readonly<Record<string, { body: AskedBody; says: FakeReply }>> =
   'plain-answering': { body: plain, says: { stall: 'first_frame' } },
 };
 
+/** Tokens the growing stream holds when the provider has stalled: 31 words of at most 7 each, doubled, on from 32. */
+const grown = 512;
+const heldFor = (body: AskedBody) => costOf(body === growing ? heldBy(growing, grown) : heldBy(body));
+const heldInAll = Object.values(inFlight).reduce((sum, { body }) => sum + heldFor(body), 0);
+
 let program: GatewayProgram;
 beforeAll(async () => {
   program = await buildGatewayProgram();
@@ -107,12 +112,16 @@ describe.each(stores)('kill -9 with calls under way, on the %s store', (store) =
       ask(name, body, 'lost', reply).catch(() => {});
     }
     await eventually('all are under way', () => provider.requests.length === before + Object.keys(inFlight).length);
-    const grown = heldBy(growing, 4 * 32);
-    await eventually('a hold has grown', async () => (await gateway.budget('research')).held >= costOf(grown));
+    await eventually(
+      'every hold is as large as it gets',
+      async () => (await gateway.budget('research')).held === heldInAll,
+    );
     await eventually(
       'streams have begun',
       () => provider.requests.slice(before).filter((one) => one.frames > 5).length >= 4,
     );
+    // What was told in one turn of its loop is on disk by the next.
+    await gateway.reservations();
   }
 
   test('every exchange has exactly one record, and those under way say lost', () => {
@@ -130,8 +139,7 @@ describe.each(stores)('kill -9 with calls under way, on the %s store', (store) =
       expect(record.cost_nusd).toBe(record.held_nusd);
       const { body } = inFlight[record.request_id.replace(/-\d$/, '')]!;
       expect([record.model_asked, record.streamed]).toEqual([body.model, body.stream === true]);
-      if (body !== growing) expect(record.held_nusd).toBe(costOf(heldBy(body)));
-      else expect(record.held_nusd).toBeGreaterThan(costOf(heldBy(growing, 32)));
+      expect(record.held_nusd).toBe(heldFor(body));
     }
   });
 

@@ -27,7 +27,7 @@ describe('with a real Redis', () => {
 
   test('two processes of one queue do a job once', async () => {
     const options = { url: redis.url, name: 'shared', prefix: '{llm}', attempts: 2, backoff_ms: 5 };
-    const queues = [openBullQueue(options), openBullQueue(options)];
+    const queues = await Promise.all([openBullQueue(options), openBullQueue(options)]);
     for (const queue of queues) onTestFinished(() => queue.close());
     const seen: string[] = [];
     for (const queue of queues) await queue.work(async (job) => void seen.push(job.id));
@@ -42,7 +42,7 @@ describe('with a real Redis', () => {
   });
 
   test('finished jobs do not pile up in Redis', async () => {
-    const queue = openBullQueue({
+    const queue = await openBullQueue({
       url: redis.url,
       name: 'bounded',
       prefix: '{llm}',
@@ -60,7 +60,7 @@ describe('with a real Redis', () => {
   test('a Redis that does not answer is unavailable within the deadline', async () => {
     const slow = await startRedis();
     onTestFinished(() => slow.stop());
-    const queue = openBullQueue({
+    const queue = await openBullQueue({
       url: slow.url,
       name: 'slow',
       prefix: 'llm',
@@ -91,7 +91,7 @@ describe('with a real Redis', () => {
       path: join(dir, 'data'),
       spoolId: 'one',
       sinks: [fileSink(join(dir, 'audit'))],
-      queue: openBullQueue({
+      queue: await openBullQueue({
         url: own.url,
         name: 'audit',
         prefix: '{llm}',

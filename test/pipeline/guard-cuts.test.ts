@@ -15,7 +15,12 @@ describe.each(everyWay.map((sides) => ({ name: wayName(sides), sides })))('$name
     async ({ value }) => {
       const load = loadOf(carrier, value);
       if (!sides.stream) {
-        expectRedacted(carrier, load, sides, await guarded(program, sides, [carrier.plain!(JSON.stringify(load.text))]));
+        expectRedacted(
+          carrier,
+          load,
+          sides,
+          await guarded(program, sides, [carrier.plain!(JSON.stringify(load.text))]),
+        );
         return;
       }
       const cuts = [

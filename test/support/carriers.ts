@@ -19,7 +19,8 @@ export interface Carrier {
   readonly numbers?: true;
 }
 
-const head = '"id":"chatcmpl-1","object":"chat.completion.chunk", "created":1790000000,"model":"m-1","system_fingerprint":"fp_1"';
+const head =
+  '"id":"chatcmpl-1","object":"chat.completion.chunk", "created":1790000000,"model":"m-1","system_fingerprint":"fp_1"';
 const trail = '"obfuscation":"aB3x","big":12345678901234567890,"exact":1.0';
 
 function chunk(choice: string): string {
@@ -55,7 +56,9 @@ function member(name: string, keys: Carrier['key'], write: (literal: string) => 
       return delta(index, write(literal), `"logprobs":${logprobs},"finish_reason":null`);
     },
     plain: (literal) =>
-      body(index === 0 ? message(0, write(literal)) : `${message(0, '"content":"First. "')},${message(1, write(literal))}`),
+      body(
+        index === 0 ? message(0, write(literal)) : `${message(0, '"content":"First. "')},${message(1, write(literal))}`,
+      ),
     key: keys,
   };
 }
@@ -116,8 +119,16 @@ export const argumentWays: readonly ArgumentWay[] = [
 
 const openai: readonly Carrier[] = [
   member('content', both('0 content', '0 content'), (literal) => `"content":${literal}`),
-  member('parts of content', both('0 content', '0 content'), (literal) => `"content":[{"type":"text","text":${literal}}]`),
-  member('reasoning_content', both('0 reasoning_content', '0 reasoning'), (literal) => `"reasoning_content":${literal}`),
+  member(
+    'parts of content',
+    both('0 content', '0 content'),
+    (literal) => `"content":[{"type":"text","text":${literal}}]`,
+  ),
+  member(
+    'reasoning_content',
+    both('0 reasoning_content', '0 reasoning'),
+    (literal) => `"reasoning_content":${literal}`,
+  ),
   member('reasoning', both('0 reasoning', '0 reasoning'), (literal) => `"reasoning":${literal}`),
   member('refusal', both('0 refusal', '0 content'), (literal) => `"refusal":${literal}`),
   member('second choice', both('1 content', undefined), (literal) => `"content":${literal}`, 1),
@@ -137,11 +148,19 @@ const openai: readonly Carrier[] = [
   {
     name: 'custom tool',
     provider: 'openai-chat',
-    head: [role(0), delta(0, '"tool_calls":[{"index":0,"id":"call_0","type":"custom","custom":{"name":"sh","input":""}}]')],
+    head: [
+      role(0),
+      delta(0, '"tool_calls":[{"index":0,"id":"call_0","type":"custom","custom":{"name":"sh","input":""}}]'),
+    ],
     tail: [finish(0, 'tool_calls'), done],
     frame: (literal) => delta(0, `"tool_calls":[{"index":0,"custom":{"input":${literal}}}]`),
     plain: (literal) =>
-      body(message(0, `"content":null,"tool_calls":[{"id":"call_0","type":"custom","custom":{"name":"sh","input":${literal}}}]`)),
+      body(
+        message(
+          0,
+          `"content":null,"tool_calls":[{"id":"call_0","type":"custom","custom":{"name":"sh","input":${literal}}}]`,
+        ),
+      ),
     key: both('0 custom 0', '0 tool 0'),
   },
   {
@@ -159,9 +178,11 @@ const started = event(
   'message_start',
   '"message":{"id":"msg_1","type":"message","role":"assistant","model":"c-1","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":3,"output_tokens":1}},"exact":1.0',
 );
-const open = (index: number, block: string) => event('content_block_start', `"index":${index},"content_block":${block}`);
+const open = (index: number, block: string) =>
+  event('content_block_start', `"index":${index},"content_block":${block}`);
 const close = (index: number) => event('content_block_stop', `"index":${index}`);
-const inBlock = (index: number, members: string) => event('content_block_delta', `"index":${index}, "delta":{${members}}`);
+const inBlock = (index: number, members: string) =>
+  event('content_block_delta', `"index":${index}, "delta":{${members}}`);
 const stop = (reason: string) => [
   event('message_delta', `"delta":{"stop_reason":"${reason}","stop_sequence":null},"usage":{"output_tokens":9}`),
   'event: message_stop\ndata: {"type":"message_stop"}\n\n',
@@ -232,7 +253,11 @@ const anthropic: readonly Carrier[] = [
 export const carriers: readonly Carrier[] = [...openai, ...anthropic];
 
 /** The stream of these pieces, a frame each. */
-export function streamOf(carrier: Carrier, pieces: readonly string[], spell: (text: string) => string = JSON.stringify): string[] {
+export function streamOf(
+  carrier: Carrier,
+  pieces: readonly string[],
+  spell: (text: string) => string = JSON.stringify,
+): string[] {
   return [...carrier.head, ...pieces.map((piece) => carrier.frame(spell(piece), false)), ...carrier.tail];
 }
 

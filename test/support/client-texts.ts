@@ -11,7 +11,9 @@ type Json = any;
  */
 export function clientTexts(format: FormatName, stream: boolean, bytes: Uint8Array): Map<string, string> {
   const texts = new Texts();
-  const documents = stream ? sseMessages(bytes).flatMap(({ data }) => (data === '[DONE]' ? [] : [JSON.parse(data)])) : [];
+  const documents = stream
+    ? sseMessages(bytes).flatMap(({ data }) => (data === '[DONE]' ? [] : [JSON.parse(data)]))
+    : [];
   if (!stream) documents.push(JSON.parse(Buffer.from(bytes).toString('utf8')));
   for (const document of documents) {
     if (format === 'openai-chat') openaiTexts(document, texts);
@@ -76,7 +78,8 @@ function anthropicBlock(block: Json, texts: Texts): void {
     texts.add(`0 tool ${texts.tools}`, JSON.stringify(block.input));
     texts.tools += 1;
   }
-  for (const key in block) if (!['type', 'text', 'thinking', 'input', 'id', 'name'].includes(key)) texts.add(`0 ${key}`, block[key]);
+  for (const key in block)
+    if (!['type', 'text', 'thinking', 'input', 'id', 'name'].includes(key)) texts.add(`0 ${key}`, block[key]);
 }
 
 /** Every string, key and number anywhere in a JSON text, one a line: what a client could find in it. */

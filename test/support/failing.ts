@@ -32,6 +32,7 @@ export const paths = { OpenAI: '/v1/chat/completions', Anthropic: '/v1/messages'
 export async function startFailing(
   routing: Record<string, unknown>,
   more: Record<string, unknown> = {},
+  policies?: Record<string, string>,
 ): Promise<FailingHouse> {
   const key = 'upstream-secret-key';
   const [a, b, c] = await Promise.all([
@@ -51,6 +52,7 @@ export async function startFailing(
     strategy: 'fallback',
   });
   const gateway = await startGateway({
+    ...(policies === undefined ? {} : { policies }),
     providers: {
       a: openai('a', a.baseUrl),
       b: openai('b', b.baseUrl),

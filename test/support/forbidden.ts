@@ -38,11 +38,12 @@ export const secrets: readonly Forbidden[] = [
   secret('slack_token', `xoxb-${'123456789012'}-${'987654321098'}-${random.slice(0, 24)}`),
   secret('anthropic_api_key', `sk-ant-api03-${random}${more}${random}`),
   // No longest key: the placeholder goes out once, all the rest is swallowed.
-  secret('anthropic_api_key', `sk-ant-api03-${`${random}${more}`.repeat(40)}`),
+  secret('anthropic_api_key', `sk-ant-api03-${`${random}${more}`.repeat(9)}`),
   secret('jwt', `eyJ${'hbGciOiJIUzI1NiJ9'}.eyJ${'zdWIiOiIxMjM0NTY3ODkwIn0'}.${random}${'s5c_-'}`),
+  secret('private_key', `-----BEGIN ${'PRIVATE'} KEY-----\n${random}${more}\n-----END ${'PRIVATE'} KEY-----`),
   secret(
     'private_key',
-    `-----BEGIN RSA ${'PRIVATE'} KEY-----\n${`${random}${more}\n`.repeat(12)}-----END RSA ${'PRIVATE'} KEY-----`,
+    `-----BEGIN RSA ${'PRIVATE'} KEY-----\n${`${random}${more}\n`.repeat(5)}-----END RSA ${'PRIVATE'} KEY-----`,
   ),
   secret('credentials_in_url', `admin:${'s3cr3tPa55'}@`, 'postgres://'),
 ];

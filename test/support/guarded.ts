@@ -92,11 +92,12 @@ export class GuardedReply {
 
   /** Bytes of the provider, as a socket would hand them over. */
   push(bytes: Buffer | string): void {
-    this.#sink?.data(Buffer.from(bytes));
+    if (bytes.length > 0) this.#sink?.data(Buffer.from(bytes));
   }
 
-  /** The provider's body is over. Resolves when the guard is done with it. */
-  end(): Promise<Outcome> {
+  /** The provider's body is over, with these bytes as its last. Resolves when the guard is done with it. */
+  end(last: Buffer | string = ''): Promise<Outcome> {
+    this.push(last);
     this.#sink?.end();
     return this.#done;
   }
@@ -162,10 +163,13 @@ export class GuardedReply {
 /** A program of policies written as they are in files. */
 export function programOf(policies: readonly string[], options: GuardOptions = {}): Program {
   const { bufferBytesMax } = options;
-  return compile(policies.flatMap((text) => parsePolicies(text)), {
-    default: 'allow',
-    ...(bufferBytesMax === undefined ? {} : { bufferBytesMax }),
-  });
+  return compile(
+    policies.flatMap((text) => parsePolicies(text)),
+    {
+      default: 'allow',
+      ...(bufferBytesMax === undefined ? {} : { bufferBytesMax }),
+    },
+  );
 }
 
 /** Guards a whole reply handed over in these pieces. */

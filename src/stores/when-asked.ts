@@ -1,0 +1,17 @@
+import type { JobQueue } from './queue.ts';
+import type { BullQueueOptions } from './queue-bullmq.ts';
+import type { RedisLedger, RedisLedgerOptions } from './redis/index.ts';
+
+// Redis clients take some 30 MB once they are loaded: a gateway on the embedded store never loads them.
+
+/** Opens the ledger kept in Redis or Valkey; see `redis/open.ts`. */
+export async function openRedisLedger(options: RedisLedgerOptions): Promise<RedisLedger> {
+  const { openRedisLedger: open } = await import('./redis/index.ts');
+  return open(options);
+}
+
+/** Opens a job queue on BullMQ; see `queue-bullmq.ts`. */
+export async function openBullQueue(options: BullQueueOptions): Promise<JobQueue> {
+  const { openBullQueue: open } = await import('./queue-bullmq.ts');
+  return open(options);
+}
