@@ -117,7 +117,7 @@ export class ReplyJudge {
     const rest: Released[] = [];
     this.#follow?.finish(rest);
     this.#watch?.finish([]);
-    this.decision = this.#decide(meter, figures);
+    this.decision = this.#decide(meter, figures, true);
     if (!this.decision.allowed || this.stop !== undefined) return;
     if (this.plan.mode === 'buffer') this.#release(this.decision, out);
     else if (this.plan.mode === 'hold_back') out.push(...rest);
@@ -150,10 +150,10 @@ export class ReplyJudge {
 
   /** The decision on what was seen, for a reply that was stopped or broke off. */
   decideStopped(meter: ReplyMeter, figures: ReplyFigures): void {
-    this.decision ??= this.#decide(meter, figures);
+    this.decision ??= this.#decide(meter, figures, false);
   }
 
-  #decide(meter: ReplyMeter, figures: ReplyFigures): Decision {
+  #decide(meter: ReplyMeter, figures: ReplyFigures, whole: boolean): Decision {
     const rails: Record<string, unknown> = {};
     const found = this.found;
     for (const name of this.#program.needs('response').rails.keys()) {
@@ -175,11 +175,13 @@ export class ReplyJudge {
           })),
       );
     }
+    // Of a whole reply these are there to be known: a rule that reads them must not take silence for a small number.
+    const unknown = whole ? new Unable('the provider did not tell') : undefined;
     const response = {
       text: meter.text,
       finishReason: meter.finishReasons[0],
-      tokens: meter.usage?.output,
-      cost: figures.cost_usd,
+      tokens: meter.usage?.output ?? unknown,
+      cost: figures.cost_usd ?? unknown,
       latency_ms: figures.latency_ms,
     };
     return decide(this.#program, 'response', { ...this.#facts, rails, response } as FactTree);

@@ -121,14 +121,9 @@ describe('a reply that is ended', () => {
           const { bytes, guarded: result } = await guarded(program, way, streamOf(carrier, pieces));
           expect(result.ending).toBe('ended_by_rail');
           expect(wellFormed(client, bytes, { provider: client === carrier.provider })).toBe('end');
-          for (const text of clientTexts(client, true, bytes).values()) {
-            expect(
-              text === 'First. ' ||
-                text === '{"a": [1, 2]}' ||
-                text === 'Hm. ' ||
-                load.text.slice(0, load.from).startsWith(text),
-            ).toBe(true);
-          }
+          for (const text of clientTexts(client, true, bytes).values()) expect(text).not.toMatch(/411|u0034|go on/);
+          const own = clientTexts(client, true, bytes).get(carrier.key[client] ?? '') ?? '';
+          if (carrier.name !== 'custom tool') expect(load.text.slice(0, load.from).startsWith(own)).toBe(true);
         }
       }
     },
