@@ -102,11 +102,11 @@ async function assemble(
     ready: () => readiness(trail, closing),
   });
   opened.push(() => data.app.close());
-  const refresh = watchLedger(metrics, trail, ledger, () => current.organizations.map(({ id }) => id));
+  const figures = watchLedger(metrics, trail, ledger, () => current.organizations.map(({ id }) => id));
   const metricsListener = buildMetricsListener(metrics, async () => {
     const open = pinned.health.open();
     for (const { id } of pinned.catalog.providers) metrics.circuit(id, open.has(id));
-    await refresh();
+    await figures.refresh();
   });
   opened.push(() => metricsListener.close());
 
@@ -153,6 +153,7 @@ async function assemble(
           adminPorts({
             walk,
             keys,
+            reconciled: (differences) => figures.reconciled(differences),
             serverSecret,
             adminKeys: () => adminKeysOf(current, options),
             ledger,

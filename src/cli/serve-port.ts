@@ -40,7 +40,7 @@ export async function serveGateway(location: LoadOptions, version: string): Prom
     model: gateway.firstModel,
     teamKey: made?.teamKey.reveal(),
     teamKeyFile: made === undefined ? undefined : relative(cwd, made.teamKeyFile),
-    adminKeyFile: made === undefined ? undefined : relative(cwd, made.adminKeyFile),
+    adminKeyFile: made === undefined || location.env[adminVariable] ? undefined : relative(cwd, made.adminKeyFile),
     log: (message) => gateway.log.info(message),
     close: () => gateway.close(),
   };

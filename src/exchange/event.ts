@@ -14,6 +14,8 @@ export interface Lane {
   readonly index: number;
   /** Must stay as it is (signed thinking, the name of a called tool): never edited, the reply ends instead. */
   readonly signed: boolean;
+  /** A client may read it as one text with the next run of the same channel (text blocks of one reply). */
+  readonly joins?: true;
 }
 
 export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter' | 'refusal' | 'pause' | 'other';

@@ -20,21 +20,27 @@ export class Lanes {
     return this.#intern(`${choice} ? ${field}`, choice, 'other', -1, false);
   }
 
+  /** The lane of one of several runs of text that clients may read as one. */
+  joining(choice: number, channel: Channel, index: number): Lane {
+    return this.#intern(`${choice} ${channel} ${index}`, choice, channel, index, false, true);
+  }
+
   /** A lane of its own, for a text that is whole where it stands and is not continued by later frames. */
   alone(choice: number, signed = false): Lane {
     return this.#make(choice, 'other', -1, signed);
   }
 
-  #intern(key: string, choice: number, channel: Channel, index: number, signed: boolean): Lane {
+  #intern(key: string, choice: number, channel: Channel, index: number, signed: boolean, joins = false): Lane {
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const lane = this.#make(choice, channel, index, signed);
+    const lane = this.#make(choice, channel, index, signed, joins);
     this.#known.set(key, lane);
     return lane;
   }
 
-  #make(choice: number, channel: Channel, index: number, signed: boolean): Lane {
-    const lane = { slot: this.#slots, choice, channel, index, signed };
+  #make(choice: number, channel: Channel, index: number, signed: boolean, joins = false): Lane {
+    const place = { slot: this.#slots, choice, channel, index, signed };
+    const lane: Lane = joins ? { ...place, joins } : place;
     this.#slots += 1;
     return lane;
   }

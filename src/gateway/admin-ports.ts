@@ -8,6 +8,7 @@ import type { Walk } from '../pipeline/index.ts';
 import type { Ledger } from '../stores/index.ts';
 import { type AdminPorts, isOneOf, type KeyView } from '../surfaces/http/admin.ts';
 import { counterView } from './counter-view.ts';
+import type { LedgerFigures } from './ledger-figures.ts';
 
 export interface AdminParts {
   readonly walk: Walk;
@@ -16,6 +17,8 @@ export interface AdminParts {
   /** Those in force now. */
   adminKeys(): readonly Secret[];
   readonly ledger: Ledger;
+  /** Told what a reconciliation left standing. */
+  reconciled: LedgerFigures['reconciled'];
   readonly trail: Trail;
   settings(): Settings;
   /** Reads the configuration again; where that is refused, why. */
@@ -40,11 +43,12 @@ export function adminPorts(parts: AdminParts): AdminPorts {
       return counters.flat().map(counterView);
     },
     async reconcile(organization, repair) {
-      const drift: unknown[] = [];
+      const differences: { organization: string; key: string; counted: number; rebuilt: number }[] = [];
       for (const id of organizations(organization)) {
-        for (const one of await ledger.reconcile(id, { repair })) drift.push({ organization: id, ...one });
+        for (const one of await ledger.reconcile(id, { repair })) differences.push({ organization: id, ...one });
       }
-      return drift;
+      parts.reconciled(repair ? [] : differences);
+      return differences;
     },
     keys: () => keys.list().map(view),
     async createKey(wanted) {

@@ -2,19 +2,20 @@ import type { BudgetMeasured, Metrics, Trail } from '../observe/index.ts';
 import type { BudgetCounter, Ledger } from '../stores/index.ts';
 import { unitOf } from './counter-view.ts';
 
-/** What is read only when Prometheus asks: budgets, holds and the trail's state. Returns what reads them anew. */
+/** Budgets, holds, drift and the trail's state as metrics. */
 export function watchLedger(
   metrics: Metrics,
   trail: Trail,
   ledger: Ledger,
   organizations: () => readonly string[],
-): () => Promise<void> {
+): LedgerFigures {
   let budgets: readonly BudgetMeasured[] = [];
   let reservations = 0;
+  let drift_nusd: number | undefined;
   metrics.readAudit(() => trail.state());
   metrics.readBudgets(() => budgets);
-  metrics.readLedger(() => ({ reservations, drift_nusd: 0 }));
-  return async () => {
+  metrics.readLedger(() => ({ reservations, drift_nusd }));
+  const refresh = async (): Promise<void> => {
     try {
       const read: BudgetMeasured[] = [];
       let holds = 0;
@@ -29,6 +30,22 @@ export function watchLedger(
       // A lost ledger must not take the metrics with it: the last figures stand.
     }
   };
+  return {
+    refresh,
+    reconciled(differences) {
+      const money = differences.filter(({ key }) => !/:(tokens|requests)(#held)?$/.test(key));
+      drift_nusd = money.reduce((sum, { counted, rebuilt }) => sum + Math.abs(counted - rebuilt), 0);
+    },
+  };
+}
+
+export interface LedgerFigures {
+  /** Reads anew what is read only when Prometheus asks. */
+  refresh(): Promise<void>;
+  /** Told what a reconciliation found: the drift of money counters is a metric from then on. */
+  reconciled(
+    differences: readonly { readonly key: string; readonly counted: number; readonly rebuilt: number }[],
+  ): void;
 }
 
 /** `budget:team:research:day:2026-11-21` as labels; of a budget's windows the latest. */

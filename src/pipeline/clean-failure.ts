@@ -1,4 +1,4 @@
-import { type Channel, Failure } from '../exchange/index.ts';
+import { type Channel, Failure, type StreamMatcher } from '../exchange/index.ts';
 import { type FactTree, planResponse, type ResponsePlan } from '../policy/index.ts';
 import type { Matchers } from './matchers.ts';
 import { partsOf } from './plan-parts.ts';
@@ -16,21 +16,25 @@ export function cleanFailure(failure: Failure, plan: ResponsePlan, matchers: Mat
   if (upstreamBody !== undefined) words.push(['tool_arguments', Buffer.from(upstreamBody).toString('utf8')]);
   const { acts, notes } = partsOf(plan);
   // Where the whole reply is judged at its end, what its rules look for is only noted until then.
-  for (const { patterns } of plan.mode === 'buffer' ? [acts, notes] : [acts]) {
-    if (patterns.length === 0) continue;
-    const matcher = matchers.of(patterns);
-    for (const [channel, text] of words) {
-      const lane = matcher.lane({ channel });
-      lane.feed(text);
-      lane.finish();
-      if (lane.spans.length === 0 && lane.unable === undefined) continue;
-      return new Failure('upstream_error', 'The provider reported an error in words that may not be passed on.', {
-        ...detail,
-        status: failure.status,
-      });
-    }
+  const parts = plan.mode === 'buffer' ? [acts, notes] : [acts];
+  if (parts.every(({ patterns }) => patterns.length === 0 || words.every((one) => isClean(one, matchers.of(patterns)))))
+    return failure;
+  return new Failure('upstream_error', 'The provider reported an error in words that may not be passed on.', {
+    ...detail,
+    status: failure.status,
+  });
+}
+
+/** What cannot be looked at is not clean. */
+function isClean([channel, text]: readonly [Channel, string], matcher: StreamMatcher): boolean {
+  try {
+    const lane = matcher.lane({ channel });
+    lane.feed(text);
+    lane.finish();
+    return lane.spans.length === 0 && lane.unable === undefined;
+  } catch {
+    return false;
   }
-  return failure;
 }
 
 /** The same of what attempts threw: an error that came instead of a reply. */

@@ -1,5 +1,5 @@
 import type { Passage, RequestView } from '../exchange/index.ts';
-import type { FactTree } from '../policy/index.ts';
+import { type FactTree, Unable } from '../policy/index.ts';
 import type { Candidate } from '../providers/index.ts';
 import type { OutputBound } from './estimate.ts';
 import { likelyInputTokens } from './estimate.ts';
@@ -21,7 +21,16 @@ export function callerFacts(identified: Identified, wanted: ReadonlySet<string>)
     organization: caller.organization,
     key: caller.key,
     request: requestPart(identified, wanted),
+    ...unknowable(wanted),
   };
+}
+
+/** Facts of the language this gateway has no source for: what hinges on them cannot be answered, and says so. */
+function unknowable(wanted: ReadonlySet<string>): Record<string, unknown> {
+  for (const name of wanted) {
+    if (name.startsWith('provider.')) return { provider: new Unable('the figures of providers are not facts yet') };
+  }
+  return {};
 }
 
 function requestPart(identified: Identified, wanted: ReadonlySet<string>): Record<string, unknown> {
@@ -33,6 +42,7 @@ function requestPart(identified: Identified, wanted: ReadonlySet<string>): Recor
     userAgent: arrival.headers['user-agent'],
     tags: identified.identity.caller.tags,
     headers: readsHeaders(wanted) ? safeHeaders(arrival.headers) : undefined,
+    country: wanted.has('request.country') ? new Unable('nobody tells the country of an address') : undefined,
   };
 }
 

@@ -13,10 +13,6 @@ export class FollowedText {
   merged = 0;
   /** What replaces the span of the same index; undefined leaves its text. */
   readonly placeholders: (string | undefined)[] = [];
-  /** Text that is not final yet, and the pieces it stands in. */
-  tail = '';
-  waiting: Piece[] = [];
-
   constructor(lane: Lane, matcher: LaneMatcher) {
     this.lane = lane;
     this.matcher = matcher;
@@ -25,28 +21,15 @@ export class FollowedText {
   feed(text: string): void {
     this.fed += text.length;
     this.decided = this.matcher.feed(text);
-    const undecided = this.fed - this.decided;
-    if (undecided > 0) this.tail = (this.tail + text).slice(-undecided);
-    else if (this.tail !== '') this.tail = '';
-  }
-
-  /** Keeps the pieces that are not final, the last of which is this one. */
-  wait(piece: Piece): void {
-    if (this.decided < this.fed) {
-      this.waiting = this.waiting.filter((one) => !one.decided);
-      this.waiting.push(piece);
-    } else if (this.waiting.length > 0) this.waiting = [];
   }
 
   finish(): void {
     this.finished = true;
     this.decided = this.matcher.finish();
-    this.tail = '';
-    this.waiting = [];
   }
 }
 
-/** A piece of text as one follower sees it: where it begins there, below zero where only its end was followed. */
+/** A piece of text as one follower sees it: where it begins there. */
 interface View {
   readonly of: FollowedText;
   readonly start: number;
@@ -55,22 +38,28 @@ interface View {
 /** A text of a frame, with everybody who follows it. */
 export class Piece {
   readonly text: string;
-  readonly views: View[] = [];
+  readonly #views: View[] = [];
 
   constructor(text: string) {
     this.text = text;
   }
 
+  /** Lets one more follow it. */
+  follow(of: FollowedText): void {
+    this.#views.push({ of, start: of.fed });
+    of.feed(this.text);
+  }
+
   get decided(): boolean {
-    return this.views.every(({ of, start }) => of.decided >= start + this.text.length);
+    return this.#views.every(({ of, start }) => of.decided >= start + this.text.length);
   }
 
   /** The text without what is redacted in it; undefined where nothing is. A placeholder stands at its match's start. */
   edited(): string | undefined {
     const cuts: Cut[] = [];
-    for (const view of this.views) if (view.of.judged > 0) cutsIn(view, this.text.length, cuts);
+    for (const view of this.#views) if (view.of.judged > 0) cutsIn(view, this.text.length, cuts);
     if (cuts.length === 0) return undefined;
-    if (this.views.length > 1) cuts.sort((a, b) => a.from - b.from);
+    if (this.#views.length > 1) cuts.sort((a, b) => a.from - b.from);
     let result = '';
     let kept = 0;
     for (const { from, to, placeholder } of cuts) {

@@ -1,9 +1,9 @@
 import type { Frame, Lane, ReplyEvent, Span, StreamMatcher } from '../exchange/index.ts';
 import type { Verdict } from '../policy/index.ts';
 import { FollowedText, Piece } from './followed-text.ts';
+import { JoinedText } from './joined-text.ts';
 import { placeholder } from './placeholder.ts';
 import { type PlanPart, strictestOf } from './plan-parts.ts';
-import { Seam } from './seam.ts';
 
 /** A frame on its way out; `texts` are its new texts, one for each text event, where any changed. */
 export interface Released {
@@ -45,9 +45,10 @@ export class HoldBack {
   /** By lane; `#open` are those that are not over. */
   readonly #texts: (FollowedText | typeof over | undefined)[] = [];
   readonly #open = new Set<FollowedText>();
-  #seam: Seam | undefined;
+  #joined: JoinedText | undefined;
   #queue: Held[] = [];
-  readonly found: LaneFinding[] = [];
+  readonly #found: LaneFinding[] = [];
+  readonly #foundJoined: LaneFinding[] = [];
   /** UTF-16 units of text judged. */
   scanned = 0;
   stop: Stop | undefined;
@@ -63,6 +64,13 @@ export class HoldBack {
     let held = 0;
     for (const text of this.#open) held += text.fed - text.decided;
     return held;
+  }
+
+  /** Every match so far. What a run found by itself is not told again by the whole it is part of. */
+  get found(): readonly LaneFinding[] {
+    if (this.#foundJoined.length === 0) return this.#found;
+    const known = new Set(this.#found.map(placeOf));
+    return [...this.#found, ...this.#foundJoined.filter((one) => !known.has(placeOf(one)))];
   }
 
   get holding(): boolean {
@@ -102,7 +110,7 @@ export class HoldBack {
   }
 
   #finishAll(choice?: number): void {
-    this.#closeSeam();
+    this.#endJoined();
     for (const text of this.#open) if (choice === undefined || text.lane.choice === choice) this.#finish(text);
   }
 
@@ -114,7 +122,7 @@ export class HoldBack {
         this.#endLane(event.lane);
         return undefined;
       case 'tool_start':
-        this.#closeSeam();
+        this.#endJoined();
         return undefined;
       case 'finish':
         this.#finishAll(event.choice);
@@ -134,12 +142,14 @@ export class HoldBack {
       return undefined;
     }
     const piece = new Piece(text);
-    piece.views.push({ of: followed, start: followed.fed });
     this.scanned += text.length;
-    followed.feed(text);
+    piece.follow(followed);
     this.#judge(followed);
-    if (lane.channel === 'content') followed.wait(piece);
-    if (this.#seam !== undefined) this.#overSeam(this.#seam, piece, lane);
+    if (lane.joins) {
+      this.#joined ??= new JoinedText(this.#matcher, lane);
+      this.#joined.add(lane, piece);
+      this.#judge(this.#joined.text);
+    } else if (lane.channel !== 'other') this.#endJoined();
     return piece;
   }
 
@@ -159,35 +169,19 @@ export class HoldBack {
     this.#judge(text);
   }
 
-  /** A run of content may go on in the next one: what it ended in waits for that as well. */
   #endLane(lane: Lane): void {
     const text = this.#followed(lane);
     if (text === over || text.finished) return;
-    const { tail, waiting, decided } = text;
     this.#finish(text);
     this.#texts[lane.slot] = over;
-    if (tail === '' || lane.channel !== 'content' || this.stop !== undefined) return;
-    this.#closeSeam();
-    this.#seam = new Seam(this.#matcher, text, decided, tail, waiting);
-    this.#judge(this.#seam.text);
   }
 
-  /** The next run of the same channel goes on where the last one ended; anything else a client reads lies between. */
-  #overSeam(seam: Seam, piece: Piece, lane: Lane): void {
-    const continues = seam.continues(lane);
-    if (continues === undefined) return;
-    if (continues) {
-      seam.add(piece);
-      this.#judge(seam.text);
-    }
-    if (!continues || seam.settled) this.#closeSeam();
-  }
-
-  #closeSeam(): void {
-    const seam = this.#seam;
-    if (seam === undefined) return;
-    this.#finish(seam.text);
-    this.#seam = undefined;
+  /** Something else a client reads comes between: what follows is read apart. */
+  #endJoined(): void {
+    const joined = this.#joined;
+    if (joined === undefined) return;
+    this.#finish(joined.text);
+    this.#joined = undefined;
   }
 
   /** Looks at spans that became final: each is denied, redacted or only noted. */
@@ -210,27 +204,27 @@ export class HoldBack {
 
   #look(text: FollowedText, span: Span, index: number): void {
     const known = index < text.judged ? text.merged : 0;
-    const seam = this.#seam?.text === text ? this.#seam : undefined;
     text.merged = span.merged.length;
-    if (seam?.reaches(span) === false) return;
     const verdict = strictestOf(this.#plan, span);
     const redacted = verdict.effect === 'redact';
     if (known === 0)
       text.placeholders[index] = redacted ? placeholder(verdict.with, span, text.lane.channel) : undefined;
-    const place = seam === undefined ? span : seam.inFirst(span);
-    if (place !== undefined) this.#note(text.lane, place, known, redacted);
+    this.#note(text, span, known, redacted);
     if (verdict.effect === 'deny') this.stop = { kind: 'deny', verdict, span };
     else if (redacted && text.lane.signed) this.stop = { kind: 'signed', span };
   }
 
   /** Where several patterns met, each is found there. */
-  #note(lane: Lane, span: Span, known: number, redacted: boolean): void {
+  #note(text: FollowedText, whole: Span, known: number, redacted: boolean): void {
+    const joined = this.#joined?.text === text ? this.#joined : undefined;
+    const { lane, span } = joined?.inRun(whole) ?? { lane: text.lane, span: whole };
+    const found = joined === undefined ? this.#found : this.#foundJoined;
     for (const number of span.merged.slice(known)) {
       const pattern = this.#plan.patterns[number];
-      if (number === span.pattern) this.found.push({ lane, span, redacted });
+      if (number === span.pattern) found.push({ lane, span, redacted });
       else if (pattern?.kind === 'rail') {
         const { rail, type = rail } = pattern;
-        this.found.push({ lane, span: { ...span, rail, type }, redacted });
+        found.push({ lane, span: { ...span, rail, type }, redacted });
       }
     }
   }
@@ -245,6 +239,10 @@ export class HoldBack {
     if (done === this.#queue.length) this.#queue.length = 0;
     else if (done > 0) this.#queue.splice(0, done);
   }
+}
+
+function placeOf({ lane, span }: LaneFinding): string {
+  return `${lane.slot} ${span.start} ${span.rail} ${span.type}`;
 }
 
 function editedTexts(pieces: readonly Piece[]): (string | undefined)[] | undefined {

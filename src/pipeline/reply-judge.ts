@@ -1,4 +1,4 @@
-import type { Failure, Frame, PatternRef } from '../exchange/index.ts';
+import type { Failure, Frame, PatternRef, ReplyEvent } from '../exchange/index.ts';
 import {
   type Decision,
   decide,
@@ -85,8 +85,7 @@ export class ReplyJudge {
       case 'observe':
         this.#follow?.push(frame, []);
         // What breaks a rule leaves, and the record says so; a frame that would only end the reply well does not.
-        if (this.stop === undefined || frame.events.some(({ type }) => type === 'text'))
-          out.push({ frame, texts: undefined });
+        if (this.stop === undefined || frame.events.some(speaks)) out.push({ frame, texts: undefined });
         return;
       case 'hold_back':
         if (this.#follow === undefined) out.push({ frame, texts: undefined });
@@ -193,6 +192,10 @@ export class ReplyJudge {
     const watched = this.#watch?.stop;
     return watched?.kind === 'unable' && this.#watch?.looksFor(rail) ? watched.reason : undefined;
   }
+}
+
+function speaks(event: ReplyEvent): boolean {
+  return event.type === 'text' && event.lane.channel !== 'other';
 }
 
 function follower(part: PlanPart, matchers: Matchers): HoldBack | undefined {

@@ -1,4 +1,4 @@
-import { Failure, type Frame } from '../exchange/index.ts';
+import { asFailure, Failure, type Frame } from '../exchange/index.ts';
 import type { Ending } from '../observe/index.ts';
 import { clientGone } from './accept.ts';
 import { Ceiling } from './ceiling.ts';
@@ -55,8 +55,26 @@ export class StreamRun {
       admitted.abort.attach(this.#gone);
       outlet.onDrain(() => answered.source.resume());
       this.#quiet = setInterval(() => this.#keepAlive(), keepAlive_ms);
-      answered.source.listen({ frames: (frames) => this.#frames(frames), done: () => this.#sourceDone() });
+      answered.source.listen({
+        frames: (frames) => this.#safely(() => this.#frames(frames)),
+        done: () => this.#safely(() => this.#sourceDone()),
+      });
     });
+  }
+
+  /** These steps come straight from the socket: what breaks in one ends the reply as a fault, and nothing else. */
+  #safely(step: () => void): void {
+    try {
+      step();
+    } catch (thrown) {
+      const { walk, admitted, answered } = this.#context;
+      const failure = asFailure(thrown);
+      walk.log.error('a reply could not be guarded', { exchange: admitted.id, error: failure.detail.cause });
+      if (this.#over) return;
+      answered.source.abort(failure);
+      if (this.#headSent) this.#tail = this.#writer.fail(failure, admitted.requestId);
+      this.#done('cut', failure);
+    }
   }
 
   #frames(frames: readonly Frame[]): void {

@@ -80,13 +80,12 @@ export function merge(rules: readonly CompiledRule[]): Merged {
   return { obligations, modifications, overridden: [...overridden] };
 }
 
-const contents = ['none', 'redacted', 'full'] as const;
 const severities = ['info', 'low', 'medium', 'high', 'critical'] as const;
 
-/** Merges wishes for the record: the most private content, the highest severity, an alert if any asks for one. */
+/** Merges wishes for the record: the highest severity, an alert if any asks for one. */
 export function mergeAudit(a: AuditWish | undefined, b: AuditWish | undefined): AuditWish | undefined {
   if (a === undefined || b === undefined) return a ?? b;
-  const content = contents.find((one) => one === a.content || one === b.content);
+  const content = a.content ?? b.content;
   const severity = severities.findLast((one) => one === a.severity || one === b.severity);
   const alert = a.alert === undefined && b.alert === undefined ? undefined : a.alert === true || b.alert === true;
   return {

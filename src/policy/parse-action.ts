@@ -211,7 +211,7 @@ export function readAudit(value: Json | undefined, path: Path, reader: Reader): 
   if (value === undefined) return undefined;
   const given = reader.object(value, path, ['content', 'severity', 'alert']);
   return defined({
-    content: reader.oneOf(given.content, [...path, 'content'], ['none', 'redacted', 'full'] as const),
+    content: reader.oneOf(given.content, [...path, 'content'], ['none'] as const, ['redacted', 'full']),
     severity: reader.oneOf(given.severity, [...path, 'severity'], [
       'info',
       'low',

@@ -69,8 +69,8 @@ export interface RedactWish {
 }
 
 export interface AuditWish {
-  /** How much text the record keeps; of several wishes the most private wins. */
-  readonly content?: 'none' | 'redacted' | 'full';
+  /** How much text the record keeps. Others than `none` are not supported yet. */
+  readonly content?: 'none';
   readonly severity?: 'info' | 'low' | 'medium' | 'high' | 'critical';
   readonly alert?: boolean;
 }

@@ -31,7 +31,7 @@ const redact = closed({
 });
 
 const audit = closed({
-  content: { enum: ['none', 'redacted', 'full'] },
+  content: { enum: ['none'] },
   severity: { enum: ['info', 'low', 'medium', 'high', 'critical'] },
   alert: flag,
 });

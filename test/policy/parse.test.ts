@@ -180,6 +180,11 @@ rules:
     expect(problems(rule(body)).map(problemText).join('\n')).toMatch(new RegExp(`${name}.* is not supported yet`));
   });
 
+  it.each(['redacted', 'full'])('says that keeping texts (%s) is not supported yet', (content) => {
+    const found = problems(rule(`action: { decision: deny }\n    audit: { content: ${content} }`));
+    expect(found.map(problemText).join('\n')).toMatch(new RegExp(`content: ${content} is not supported yet`));
+  });
+
   it.each(['templates', 'extends', 'include', 'rollout'])('says that %s is not supported yet', (key) => {
     expect(onlyProblem(`${rule('action: { decision: deny }')}${key}: x\n`).message).toBe(`${key} is not supported yet`);
   });

@@ -173,16 +173,16 @@ describe('obligations', () => {
     ]);
   });
 
-  it('of the record merge to the most private content and the highest severity', () => {
+  it('of the record merge to the highest severity, and an alert if any asks for one', () => {
     const rules = [
-      { id: 'a', action: { decision: 'audit' }, audit: { content: 'full', severity: 'low' }, tags: ['one'] },
+      { id: 'a', action: { decision: 'audit' }, audit: { content: 'none', severity: 'low' }, tags: ['one'] },
       {
         id: 'b',
-        action: { decision: 'audit', audit: { content: 'redacted', severity: 'high', alert: true }, tags: ['two'] },
+        action: { decision: 'audit', audit: { content: 'none', severity: 'high', alert: true }, tags: ['two'] },
       },
     ];
     expect(decide(program(rules), 'request', {})).toMatchObject({
-      audit: { content: 'redacted', severity: 'high', alert: true },
+      audit: { content: 'none', severity: 'high', alert: true },
       tags: ['one', 'two'],
     });
   });

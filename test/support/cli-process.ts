@@ -3,25 +3,25 @@ import { existsSync, mkdirSync, rmdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { eventually } from './money.ts';
 
-const program = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+const distProgram = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 const install = new URL('../../scripts/install.mjs', import.meta.url).href;
 const building = fileURLToPath(new URL('../../node_modules/.building-dist', import.meta.url));
 
 /** `dist/` as users run it. `npm test` builds first; where it was not, one test builds and the others wait. */
 async function built(): Promise<string> {
-  if (existsSync(program)) return program;
+  if (existsSync(distProgram)) return distProgram;
   try {
     mkdirSync(building);
   } catch {
     await eventually('the build', () => !existsSync(building), 120_000);
-    return program;
+    return distProgram;
   }
   try {
     execFileSync(process.execPath, ['--input-type=module', '-e', `import { build } from '${install}'; build();`]);
   } finally {
     rmdirSync(building);
   }
-  return program;
+  return distProgram;
 }
 
 /** The program in a process of its own, as a shell would start it. */
@@ -40,11 +40,17 @@ export interface CliProcess {
 export interface CliOptions {
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** A script that starts the program, instead of the program. */
+  readonly program?: string;
 }
 
 /** Starts `llm-policy` with nothing of our own environment but the path. */
-export async function startCli(args: readonly string[], { cwd, env = {} }: CliOptions): Promise<CliProcess> {
-  const child = spawn(process.execPath, [await built(), ...args], {
+export async function startCli(
+  args: readonly string[],
+  { cwd, env = {}, program: script }: CliOptions,
+): Promise<CliProcess> {
+  const program = script ?? (await built());
+  const child = spawn(process.execPath, [program, ...args], {
     cwd,
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -90,10 +96,12 @@ export async function startCli(args: readonly string[], { cwd, env = {} }: CliOp
   };
 }
 
-/** Runs a command to its end. */
+/** Runs a command to its end; one that has none is killed after 20 s. */
 export async function runCli(args: readonly string[], options: CliOptions) {
   const cli = await startCli(args, options);
+  const limit = setTimeout(() => cli.kill('SIGKILL'), 20_000);
   const code = await cli.ended;
+  clearTimeout(limit);
   return { code, out: cli.out, err: cli.err };
 }
 

@@ -1,6 +1,6 @@
-import { Failure, type FormatName, type Frame } from '../../src/exchange/index.ts';
+import { asFailure, Failure, type FormatName, type Frame } from '../../src/exchange/index.ts';
 import { formats } from '../../src/formats/index.ts';
-import { openMetrics } from '../../src/observe/index.ts';
+import { openLog, openMetrics } from '../../src/observe/index.ts';
 import type { Admitted } from '../../src/pipeline/admit.ts';
 import type { Answered } from '../../src/pipeline/attempt.ts';
 import { type Guarded, guard } from '../../src/pipeline/guard.ts';
@@ -40,6 +40,7 @@ export interface Outcome {
 
 const noBytes = Buffer.alloc(0);
 const metrics = openMetrics();
+const log = openLog({ level: 'silent' });
 /** Compiled once for a program, as a gateway does. */
 const compiled = new WeakMap<Program, Matchers>();
 
@@ -86,7 +87,7 @@ export class GuardedReply {
       candidate: { provider: { format: formats[provider] }, model: 'the-model' },
       verdict: { facts: options.facts ?? {} },
     } as unknown as Answered;
-    const walk = { monotonic: () => 0, metrics } as unknown as Walk;
+    const walk = { monotonic: () => 0, metrics, log } as unknown as Walk;
     this.#done = this.#run(walk, admitted, answered);
   }
 
@@ -130,8 +131,8 @@ export class GuardedReply {
       const bytes = Buffer.concat([...this.writes, last]);
       outcome = { guarded, failure, bytes, status: told ? failure.status : 200 };
     } catch (thrown) {
-      if (!(thrown instanceof Failure)) throw thrown;
-      outcome = { guarded: {} as Guarded, failure: thrown, status: thrown.status, bytes: refusal(thrown) };
+      const failure = asFailure(thrown);
+      outcome = { guarded: {} as Guarded, failure, status: failure.status, bytes: refusal(failure) };
     }
     this.outcome = outcome;
     return outcome;

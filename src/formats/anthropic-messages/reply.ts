@@ -201,7 +201,7 @@ export class MessageReading {
 
   #laneOf(block: JsonObject, index: number, said: Said): Lane | undefined {
     const { type, id, name } = block;
-    if (type === 'text') return this.#lanes.of(0, 'content', index);
+    if (type === 'text') return this.#lanes.joining(0, 'content', index);
     if (type === 'thinking') return this.#lanes.of(0, 'reasoning', index, true);
     // Calls of hosted tools have an input as well; it is the provider who answers them, so no call starts here.
     const hosted = type === 'server_tool_use' || type === 'mcp_tool_use';

@@ -61,7 +61,8 @@ export interface Metrics {
   program(id: string): void;
   /** Asked at each scrape. */
   readBudgets(read: () => Iterable<BudgetMeasured>): void;
-  readLedger(read: () => { readonly reservations: number; readonly drift_nusd: number }): void;
+  /** `drift_nusd` is what the last reconciliation found; undefined where there was none yet: then no figure is told. */
+  readLedger(read: () => { readonly reservations: number; readonly drift_nusd: number | undefined }): void;
   readAudit(read: () => AuditMeasured): void;
   /** Prometheus text. */
   render(): Promise<string>;
@@ -219,13 +220,14 @@ class LiveMetrics implements Metrics {
     };
   }
 
-  readLedger(read: () => { readonly reservations: number; readonly drift_nusd: number }): void {
+  readLedger(read: () => { readonly reservations: number; readonly drift_nusd: number | undefined }): void {
     const { reservations, drift } = this.#families;
     reservations.read = (gauges) => {
       gauges.of().value = read().reservations;
     };
     drift.read = (gauges) => {
-      gauges.of().value = read().drift_nusd / 1e9;
+      const { drift_nusd } = read();
+      if (drift_nusd !== undefined) gauges.of().value = drift_nusd / 1e9;
     };
   }
 

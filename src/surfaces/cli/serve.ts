@@ -26,14 +26,15 @@ function announce({ out, json }: CommandContext, gateway: RunningGateway): void 
     out.json({ addresses, base_url: `${addresses.data}/v1`, providers: gateway.providers, program: gateway.program });
     return;
   }
-  const off = gateway.providersOff.length === 0 ? '' : `  (off: ${gateway.providersOff.join(', ')})`;
+  const off = gateway.providersOff.length;
+  const hint = off === 0 ? '' : `   (${off} more are off: 'llm-policy doctor' lists them)`;
   out.print(`
 LLM Policy Engine ${gateway.version}
 
   base URL   ${addresses.data}/v1
   admin      ${addresses.admin ?? 'off: no admin key'}${gateway.adminKeyFile === undefined ? '' : `   key in ${gateway.adminKeyFile}`}
   metrics    ${addresses.metrics}/metrics
-  providers  ${gateway.providers.join(', ')}${off}
+  providers  ${gateway.providers.join(', ')}${hint}
   policies   ${gateway.policies} in force`);
   if (gateway.teamKey === undefined) return;
   out.print(`  team key   ${gateway.teamKey}   (kept in ${gateway.teamKeyFile})
