@@ -74,6 +74,34 @@ export function requestBytes(address, path, headers, body) {
 }
 
 /**
+ * Open arrivals: `calls` at `rate` a second over as many connections as it takes, up to 64. What a call costs is compared at
+ * one rate: at saturation a busy event loop serves many sockets a turn, and the fastest server pays the fewest wake-ups.
+ */
+export async function pacedLoad(address, { bytes, calls, rate, expect }) {
+  const { hostname, port } = new URL(address);
+  const sockets = await Promise.all(Array.from({ length: 64 }, () => opened(hostname, Number(port))));
+  const started = performance.now();
+  let next = 0;
+  await Promise.all(
+    sockets.map(async (socket) => {
+      while (next < calls) {
+        const due = started + (next++ / rate) * 1000;
+        const wait = due - performance.now();
+        if (wait > 1) await new Promise((resolve) => setTimeout(resolve, wait));
+        checked(await ask(socket, bytes), expect);
+      }
+      socket.destroy();
+    }),
+  );
+  return { rate: calls / ((performance.now() - started) / 1000) };
+}
+
+function checked(reply, expect) {
+  if (reply.head.startsWith('HTTP/1.1 200') && reply.body.includes(expect)) return;
+  throw new Error(`a call failed, the round is void: ${reply.head.split('\r\n')[0]} ${reply.body.subarray(0, 300)}`);
+}
+
+/**
  * Closed loop: `connections` sockets, each asks again as soon as its reply is whole, until `calls` are done. A reply
  * that is not a 200 or lacks `expect` voids the round. Resolves with wall seconds and each call's milliseconds.
  */
@@ -91,11 +119,7 @@ export async function load(address, { bytes, connections, calls, expect }) {
           const at = performance.now();
           const reply = await ask(socket, bytes);
           latencies.push(performance.now() - at);
-          if (!reply.head.startsWith('HTTP/1.1 200') || !reply.body.includes(expect)) {
-            throw new Error(
-              `a call failed, the round is void: ${reply.head.split('\r\n')[0]} ${reply.body.subarray(0, 300)}`,
-            );
-          }
+          checked(reply, expect);
         }
       } finally {
         socket.destroy();

@@ -22,9 +22,14 @@ export class Passages {
     return new Passages(message, role, this.all);
   }
 
+  /** A text; what should be one and is something else is looked at as what nobody knows. */
   text(channel: Channel, text: unknown, path: JsonPath): void {
-    if (typeof text !== 'string' || text === '') return;
-    this.all.push({ text, role: this.#role, channel, path, message: this.#message });
+    if (typeof text !== 'string') this.unknown(text, path);
+    else this.#add(channel, text, path);
+  }
+
+  #add(channel: Channel, text: string, path: JsonPath): void {
+    if (text !== '') this.all.push({ text, role: this.#role, channel, path, message: this.#message });
   }
 
   /** Every string and long number of a value nobody knows, but for members in `skip` and data URLs. */
@@ -36,7 +41,7 @@ export class Passages {
 
   /** An address: looked at as text, unless it is the thing itself (`data:`). */
   url(value: unknown, path: JsonPath): void {
-    if (typeof value === 'string' && !/^data:/i.test(value)) this.text('other', value, path);
+    if (typeof value === 'string' && !/^data:/i.test(value)) this.#add('other', value, path);
   }
 
   /** Every string of a JSON Schema: descriptions, titles, defaults, enumerations; not the names of JSON's own types. */

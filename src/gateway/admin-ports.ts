@@ -1,11 +1,19 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { createKey, hashKey, isKeyedHash, type KeyStore, KeyStoreError, type StoredKey } from '../callers/index.ts';
+import {
+  createKey,
+  hashKey,
+  isKeyedHash,
+  type KeyStore,
+  KeyStoreError,
+  type StoredKey,
+  scopeNames,
+} from '../callers/index.ts';
 import { printable, type Settings } from '../config.ts';
 import { Failure, type Secret } from '../exchange/index.ts';
 import { queryTrail, type Trail } from '../observe/index.ts';
 import type { Walk } from '../pipeline/index.ts';
-import type { Ledger } from '../stores/index.ts';
+import { type Ledger, LedgerUnavailable } from '../stores/index.ts';
 import { type AdminPorts, isOneOf, type KeyView } from '../surfaces/http/admin.ts';
 import { counterView } from './counter-view.ts';
 import type { LedgerFigures } from './ledger-figures.ts';
@@ -29,8 +37,10 @@ export interface AdminParts {
 /** What the admin listener may do, made of the gateway's parts. */
 export function adminPorts(parts: AdminParts): AdminPorts {
   const { walk, keys, serverSecret, ledger, trail, settings } = parts;
-  const organizations = (one: string | undefined): readonly string[] =>
-    one === undefined ? settings().organizations.map(({ id }) => id) : [one];
+  const organizations = (one: string | undefined): readonly string[] => {
+    if (one === undefined) return settings().organizations.map(({ id }) => id);
+    return [organizationOf(settings(), one).id];
+  };
   return {
     isAdmin(credential) {
       const keys = parts.adminKeys();
@@ -39,25 +49,41 @@ export function adminPorts(parts: AdminParts): AdminPorts {
       return isOneOf(credential, plain) || isOneOf(hashKey(credential, serverSecret), hashes);
     },
     async budgets(organization) {
-      const counters = await Promise.all(organizations(organization).map((id) => ledger.counters(id)));
+      const ids = organizations(organization);
+      const counters = await reachable(() => Promise.all(ids.map((id) => ledger.counters(id))));
       return counters.flat().map(counterView);
     },
     async reconcile(organization, repair) {
       const differences: { organization: string; key: string; counted: number; rebuilt: number }[] = [];
       for (const id of organizations(organization)) {
-        for (const one of await ledger.reconcile(id, { repair })) differences.push({ organization: id, ...one });
+        const found = await reachable(() => ledger.reconcile(id, { repair }));
+        differences.push(...found.map((one) => ({ organization: id, ...one })));
       }
       parts.reconciled(repair ? [] : differences);
       return differences;
     },
     keys: () => keys.list().map(view),
     async createKey(wanted) {
-      mustExist(settings(), wanted.organization, wanted.team);
+      teamMustExist(settings(), wanted);
+      const unknown = wanted.scopes?.find((scope) => !scopeNames.some((name) => name === scope));
+      if (unknown !== undefined) {
+        const message = `There is no scope '${unknown}'; there is ${scopeNames.join(', ')}.`;
+        throw new Failure('invalid_request', message, { param: 'scopes' });
+      }
       const created = createKey(wanted, serverSecret, Date.now());
       await asked(() => keys.add(created.stored));
+      walk.log.info('key created', { key: created.stored.id, team: wanted.team, organization: wanted.organization });
       return { ...view(created.stored), key: created.key.reveal() };
     },
-    revokeKey: async (id) => view(await asked(() => keys.revoke(id, new Date().toISOString()))),
+    async revokeKey(id) {
+      if (!keys.list().some((key) => key.id === id)) {
+        const message = `No key '${id}' was made here; what the configuration defines is changed there.`;
+        throw new Failure('invalid_request', message, { status: 404 });
+      }
+      const revoked = await asked(() => keys.revoke(id, new Date().toISOString()));
+      walk.log.info('key revoked', { key: id, team: revoked.team, organization: revoked.organization });
+      return view(revoked);
+    },
     records: (filter) => recordsOf(settings(), trail, filter),
     config: () => printable(settings()),
     policies: () => ({ program: walk.pinned().program.id, policies: walk.pinned().program.policies }),
@@ -72,15 +98,24 @@ function view({ hash: _hash, ...rest }: StoredKey): KeyView {
   return { ...rest };
 }
 
-function mustExist(settings: Settings, organization: string, team: string): void {
-  const known = settings.organizations.find(({ id }) => id === organization);
-  if (known === undefined) {
-    throw new Failure('invalid_request', `There is no organization '${organization}'.`, { param: 'organization' });
-  }
-  if (!known.teams.some(({ id }) => id === team)) {
-    throw new Failure('invalid_request', `The organization '${organization}' has no team '${team}'.`, {
-      param: 'team',
-    });
+function organizationOf({ organizations }: Settings, id: string) {
+  const known = organizations.find((organization) => organization.id === id);
+  if (known !== undefined) return known;
+  throw new Failure('invalid_request', `There is no organization '${id}'.`, { param: 'organization' });
+}
+
+function teamMustExist(settings: Settings, { organization, team }: { organization: string; team: string }): void {
+  if (organizationOf(settings, organization).teams.some(({ id }) => id === team)) return;
+  throw new Failure('invalid_request', `The organization '${organization}' has no team '${team}'.`, { param: 'team' });
+}
+
+/** A lost ledger is told as one, not as a fault of ours. */
+async function reachable<T>(read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (thrown) {
+    if (!(thrown instanceof LedgerUnavailable)) throw thrown;
+    throw new Failure('state_unavailable', 'The ledger cannot be read now.', { retryAfterSeconds: 1, cause: thrown });
   }
 }
 
@@ -98,5 +133,6 @@ async function* recordsOf(settings: Settings, trail: Trail, filter: Parameters<A
   const path = sink?.path ?? join(settings.state.path, 'audit');
   if (sink === undefined) yield* trail.recent(filter);
   // The directory comes with its first record.
-  else if (existsSync(path)) for await (const { record } of queryTrail(path, filter)) yield record;
+  else if (existsSync(path))
+    for await (const { record } of queryTrail(path, filter, join(settings.state.path, 'spool'))) yield record;
 }

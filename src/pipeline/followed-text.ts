@@ -63,7 +63,7 @@ export class Piece {
     let result = '';
     let kept = 0;
     for (const { from, to, placeholder } of cuts) {
-      // What overlaps an earlier cut only makes it longer.
+      // What overlaps an earlier cut only makes it longer; of one that began in an earlier piece, the placeholder is there.
       if (from >= kept) result += this.text.slice(kept, from) + placeholder;
       kept = Math.max(kept, to);
     }
@@ -72,6 +72,7 @@ export class Piece {
 }
 
 interface Cut {
+  /** Below zero where it began in an earlier piece. */
   readonly from: number;
   readonly to: number;
   readonly placeholder: string;
@@ -85,13 +86,7 @@ function cutsIn({ of, start }: View, length: number, cuts: Cut[]): void {
     if (span === undefined || span.start >= start + length) break;
     const placeholder = of.placeholders[index];
     if (placeholder === undefined) continue;
-    const from = span.start - start;
-    // The placeholder of a span that began in an earlier piece stands there.
-    cuts.push({
-      from: Math.max(0, from),
-      to: Math.min(length, span.end - start),
-      placeholder: from < 0 ? '' : placeholder,
-    });
+    cuts.push({ from: span.start - start, to: Math.min(length, span.end - start), placeholder });
   }
 }
 

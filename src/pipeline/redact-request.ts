@@ -31,10 +31,15 @@ export function redactedTexts(inspected: Inspected, decision: Decision): Request
 
 /**
  * The passages a redaction can touch. Rails have measured all of them already, with the detectors the matcher uses; a
- * policy's own literals and expressions have to be looked for everywhere.
+ * policy's own literals and expressions have to be looked for everywhere, and so has what a rail could not measure.
  */
-function affected({ view, found }: Inspected, { rails, patterns, literals }: Redaction): readonly Passage[] {
-  if (patterns.length > 0 || literals.length > 0) return view.passages;
+function affected(inspected: Inspected, { rails, patterns, literals }: Redaction): readonly Passage[] {
+  const { view, found, railOutcomes } = inspected;
+  const measured = rails.every((entry) => {
+    const name = entry.split('/')[0];
+    return railOutcomes.some(({ rail, outcome }) => rail === name && outcome !== 'unable');
+  });
+  if (!measured || patterns.length > 0 || literals.length > 0) return view.passages;
   const passages = new Set<Passage>();
   for (const { passage, finding } of found) {
     if (rails.includes(finding.rail) || rails.includes(`${finding.rail}/${finding.type}`)) passages.add(passage);

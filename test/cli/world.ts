@@ -1,16 +1,33 @@
 import { portsOf } from '../../src/cli/ports.ts';
+import { audit } from '../../src/surfaces/cli/audit.ts';
+import { budgets } from '../../src/surfaces/cli/budgets.ts';
 import type { Command } from '../../src/surfaces/cli/command.ts';
 import { config } from '../../src/surfaces/cli/config.ts';
+import { doctor } from '../../src/surfaces/cli/doctor.ts';
 import { evaluate, explain } from '../../src/surfaces/cli/evaluate.ts';
 import { fmt } from '../../src/surfaces/cli/fmt.ts';
 import { keys } from '../../src/surfaces/cli/keys.ts';
 import { outputTo } from '../../src/surfaces/cli/output.ts';
 import { runCommandLine } from '../../src/surfaces/cli/run.ts';
+import { serve } from '../../src/surfaces/cli/serve.ts';
 import { test } from '../../src/surfaces/cli/test.ts';
 import { unbuilt } from '../../src/surfaces/cli/unbuilt.ts';
 import { validate } from '../../src/surfaces/cli/validate.ts';
 
-const commands: readonly Command[] = [config, keys, validate, evaluate, explain, test, fmt, unbuilt('lint', 'Lint')];
+const commands: readonly Command[] = [
+  serve,
+  config,
+  keys,
+  budgets,
+  audit,
+  doctor,
+  validate,
+  evaluate,
+  explain,
+  test,
+  fmt,
+  unbuilt('lint', 'Lint'),
+];
 
 export interface Ran {
   readonly code: number;

@@ -88,7 +88,7 @@ const rich = `{"model":"m","max_tokens":10,
   {"type":"search_result","title":"ST","source":"https://b.example","content":[{"type":"text","text":"SR"}]},
   {"type":"hologram","caption":"H"}]}],
 "tools":[{"name":"f","description":"TD","input_schema":{"type":"object","properties":{"id":{"type":"integer","description":"PD"}},"required":["id"]}}],
-"metadata":{"user_id":"never"},
+"metadata":{"user_id":"UI"},
 "novelty":"NV"}`;
 
 describe('the passages of a Messages request', () => {
@@ -114,6 +114,7 @@ describe('the passages of a Messages request', () => {
       '2 user other H',
       '-1 unknown tool_definition TD',
       '-1 unknown tool_definition PD',
+      '-1 unknown other UI',
       '-1 unknown other NV',
     ]);
   });

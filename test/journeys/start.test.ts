@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { run } from '../cli/world.ts';
 import { type CliProcess, runCli, startCli } from '../support/cli-process.ts';
 import { wellFormed } from '../support/well-formed.ts';
 
@@ -211,15 +212,21 @@ rules:
     action: { decision: deny }
 `;
   async function fails(message: RegExp, env: Record<string, string> = {}): Promise<void> {
-    const { code, out, err } = await runCli(['serve', '--config', 'gateway.yaml'], {
-      cwd: directory,
+    const { code, out, err } = await run(directory, ['serve', '--config', 'gateway.yaml'], {
       env: { ...free, ...env },
     });
-    expect([code, out.replace(/^\{.*\n/gm, '')]).toEqual([3, '']);
+    expect([code, out]).toEqual([3, '']);
     expect(err).toMatch(message);
     // A person reads this: no stack.
     expect(err).not.toMatch(/^\s+at /m);
   }
+
+  test('ends the process with 3 and a message', async () => {
+    write('policies/one.yaml', policy('eqq'));
+    const { code, out, err } = await runCli(['serve', '--config', 'gateway.yaml'], { cwd: directory, env: free });
+    expect([code, out]).toEqual([3, '']);
+    expect(err).toMatch(/^llm-policy: policies\/one\.yaml:4:\d+: [^\n]*\n$/);
+  });
 
   test('says of an unknown key where it stands and what was probably meant', async () => {
     write('gateway.yaml', 'state: { path: ./data }\nserver:\n  prot: 80\nrooting: {}\n');
@@ -232,8 +239,8 @@ rules:
     write('providers/demo.yaml', 'id: demo\nformat: demmo\nmodels: { demo: {} }\n');
     await fails(/providers\/demo\.yaml:2:9: must be one of .*did you mean 'demo'\?/);
     write('providers/demo.yaml', 'id: demo\nformat: demo\nmodels: { demo: {} }\n');
-    write('policies/one.yaml', policy('equals'));
-    await fails(/policies\/one\.yaml:4:30: .*equals/);
+    write('policies/one.yaml', policy('eqq'));
+    await fails(/policies\/one\.yaml:4:28: .*eqq.*did you mean eq\?/);
     write('policies/one.yaml', policy('between'));
     await fails(/policies\/one\.yaml:4:\d+: /);
   });

@@ -151,7 +151,6 @@ function passagesOf(body: JsonObject, bytes: Buffer): readonly Passage[] {
     } else if (key === 'tools') toolPassages(value, found);
     else if (key === 'output_config')
       found.schema('other', isObject(value) ? value.format : undefined, [key, 'format']);
-    else if (key === 'metadata') found.unknown(value, [key], new Set(['user_id']));
     else found.unknown(value, [key], marks);
   }
   return found.all;
@@ -216,7 +215,8 @@ function sourcePassages(source: unknown, found: Passages, at: JsonPath, inputs: 
   if (!isObject(source)) return;
   if (source.type === 'text') found.text('content', source.data, [...at, 'data']);
   if (source.type === 'content') blocks(source.content, found, [...at, 'content'], inputs);
-  found.unknown(source, at, source.type === 'content' ? plus('data', 'content') : dataSkip);
+  // Of a kind nobody knows yet, the data may be text; bytes in base64 never are.
+  found.unknown(source, at, source.type === 'content' ? contentSkip : source.type === 'text' ? dataSkip : marks);
 }
 
 function toolPassages(value: unknown, found: Passages): void {

@@ -67,8 +67,9 @@ function withPersonal(line: ParsedLine, record: AuditRecord, subjects: SubjectRe
 }
 
 /**
- * Records of a file sink's trail (a directory or one file), oldest first. With `dataDir` the personal parts whose keys
- * still exist are read and `user` can be asked for; without it they stay sealed and no record fits a user.
+ * Records of a file sink's trail (a directory or one file), oldest first; with a `limit` the newest that fit. With
+ * `dataDir` the personal parts whose keys still exist are read and `user` can be asked for; without it they stay sealed
+ * and no record fits a user.
  */
 export async function* queryTrail(path: string, filter: QueryFilter, dataDir?: string): AsyncGenerator<QueriedRecord> {
   const keys = dataDir === undefined ? undefined : openKeys(dataDir);
@@ -79,21 +80,44 @@ export async function* queryTrail(path: string, filter: QueryFilter, dataDir?: s
   // A record is appended after its exchange was accepted, so earlier files hold nothing of `since`.
   const first = filter.since === undefined ? '' : trailFile(filter.since);
   const files = directory ? (await listTrail(path)).filter((name) => name >= first) : [basename(path)];
-  let left = filter.limit ?? Number.POSITIVE_INFINITY;
-  for (const name of files) {
-    for await (const { lines } of readLines(join(dir, name))) {
-      for (const text of lines) {
-        if (left <= 0) return;
-        const line = parseLine(text);
-        if (line === undefined) continue;
-        if (ids !== undefined && !ids.has(subjectOf(line))) continue;
-        const record = recordOf(line);
-        if (!fits(record, filter)) continue;
-        left -= 1;
-        yield withPersonal(line, record, subjects);
-      }
+  const fitting = (name: string) => fittingIn(join(dir, name), filter, ids, subjects);
+  if (filter.limit === undefined) {
+    for (const name of files) yield* fitting(name);
+    return;
+  }
+  let newest: QueriedRecord[] = [];
+  for (const name of files.reverse()) {
+    if (newest.length >= filter.limit) break;
+    newest = [...(await lastOf(fitting(name), filter.limit - newest.length)), ...newest];
+  }
+  yield* newest;
+}
+
+async function* fittingIn(
+  file: string,
+  filter: QueryFilter,
+  ids: ReadonlySet<string> | undefined,
+  subjects: SubjectReader | undefined,
+): AsyncGenerator<QueriedRecord> {
+  for await (const { lines } of readLines(file)) {
+    for (const text of lines) {
+      const line = parseLine(text);
+      if (line === undefined) continue;
+      if (ids !== undefined && !ids.has(subjectOf(line))) continue;
+      const record = recordOf(line);
+      if (fits(record, filter)) yield withPersonal(line, record, subjects);
     }
   }
+}
+
+async function lastOf<T>(items: AsyncIterable<T>, count: number): Promise<T[]> {
+  const last: T[] = [];
+  for await (const item of items) {
+    last.push(item);
+    // Thrown away in halves, so that a long file costs no shift for each of its lines.
+    if (last.length >= 2 * count) last.splice(0, last.length - count);
+  }
+  return last.slice(Math.max(0, last.length - count));
 }
 
 function subjectOf(line: ParsedLine): string {

@@ -46,12 +46,15 @@ export interface NewKeyWish {
   readonly organization: string;
   readonly team: string;
   readonly name?: string;
+  readonly models?: readonly string[];
+  readonly scopes?: readonly string[];
   readonly may_assert?: boolean;
   readonly expires_at?: string;
 }
 
 const body_bytes_max = 1_048_576;
 const admin = { judgement: 'admin' } as const;
+const timeForm = 'a time such as 2026-01-31T12:00:00Z';
 
 /** Builds the admin listener. It reaches no provider; every route asks for an admin key. */
 export function buildAdminListener(ports: AdminPorts): FastifyInstance {
@@ -95,25 +98,38 @@ function keyRoutes(app: FastifyInstance, ports: AdminPorts): void {
   );
 }
 
+/** Fields of a new key, and what each must be. */
+const keyFields = new Map<string, { readonly must: string; readonly is: (value: unknown) => boolean }>([
+  ...['organization', 'team', 'name'].map((name) => [name, { must: 'a string', is: isText }] as const),
+  ...['models', 'scopes'].map((name) => [name, { must: 'a list of strings', is: isTexts }] as const),
+  ['may_assert', { must: 'true or false', is: (value) => typeof value === 'boolean' }],
+  ['expires_at', { must: timeForm, is: (value) => isText(value) && instantOf(value) !== undefined }],
+]);
+
 function newKey(request: FastifyRequest): NewKeyWish {
   const body = jsonObject(request);
-  const wanted: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(body)) {
-    const type = {
-      organization: 'string',
-      team: 'string',
-      name: 'string',
-      expires_at: 'string',
-      may_assert: 'boolean',
-    }[name];
-    if (type === undefined) throw new Failure('invalid_request', `${name} is not a field of a key.`, { param: name });
-    if (typeof value !== type) throw new Failure('invalid_request', `${name} must be a ${type}.`, { param: name });
-    wanted[name] = value;
+    const field = keyFields.get(name);
+    if (field === undefined) {
+      throw refused(name, `\`${name}\` is not a field of a key; there is ${[...keyFields.keys()].join(', ')}.`);
+    }
+    if (!field.is(value)) throw refused(name, `\`${name}\` must be ${field.must}.`);
   }
-  for (const name of ['organization', 'team']) {
-    if (wanted[name] === undefined) throw new Failure('invalid_request', `${name} is missing.`, { param: name });
-  }
-  return wanted as unknown as NewKeyWish;
+  for (const name of ['organization', 'team'])
+    if (body[name] === undefined) throw refused(name, `\`${name}\` is missing.`);
+  return body as unknown as NewKeyWish;
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
+}
+
+function isTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every(isText);
+}
+
+function refused(param: string, message: string): Failure {
+  return new Failure('invalid_request', message, { param });
 }
 
 function jsonObject(request: FastifyRequest): Record<string, unknown> {
@@ -125,12 +141,13 @@ function jsonObject(request: FastifyRequest): Record<string, unknown> {
 }
 
 function budgetRoutes(app: FastifyInstance, ports: AdminPorts): void {
-  type Query = { readonly organization?: string; readonly repair?: string };
-  app.get('/admin/v1/budgets', { config: admin }, async (request) => ({
-    budgets: await ports.budgets((request.query as Query).organization),
-  }));
+  app.get('/admin/v1/budgets', { config: admin }, async (request) => {
+    const { organization } = queryOf(request, ['organization']);
+    return { budgets: await ports.budgets(organization) };
+  });
   app.post('/admin/v1/budgets/reconcile', { config: admin }, async (request) => {
-    const { organization, repair } = request.query as Query;
+    const { organization, repair = 'false' } = queryOf(request, ['organization', 'repair']);
+    if (repair !== 'true' && repair !== 'false') throw refused('repair', '`repair` must be true or false.');
     return { drift: await ports.reconcile(organization, repair === 'true'), repaired: repair === 'true' };
   });
 }
@@ -138,34 +155,44 @@ function budgetRoutes(app: FastifyInstance, ports: AdminPorts): void {
 function recordRoutes(app: FastifyInstance, ports: AdminPorts): void {
   app.get('/admin/v1/records', { config: admin }, async (request) => {
     const records: AuditRecord[] = [];
-    for await (const record of ports.records(filterOf(request.query as Record<string, string>))) records.push(record);
+    for await (const record of ports.records(filterOf(request))) records.push(record);
     return { records };
   });
 }
 
-const recordsMax = 1000;
+const records_max = 1000;
 
-function filterOf(query: Readonly<Record<string, string>>): QueryFilter {
-  const { limit = '100', since, until, team, user, decision, model, exchange } = query;
-  return {
-    limit: Math.min(recordsMax, Math.max(1, Number(limit) || 100)),
-    since: instant('since', since),
-    until: instant('until', until),
-    team,
-    user,
-    decision,
-    model,
-    exchange,
+function filterOf(request: FastifyRequest): QueryFilter {
+  const names = ['limit', 'since', 'until', 'team', 'user', 'decision', 'model', 'exchange'] as const;
+  const { limit = '100', since, until, ...rest } = queryOf(request, names);
+  if (!/^\d{1,4}$/.test(limit) || Number(limit) < 1 || Number(limit) > records_max) {
+    throw refused('limit', `\`limit\` must be a whole number from 1 to ${records_max}.`);
+  }
+  const at = (name: string, text: string | undefined): number | undefined => {
+    if (text === undefined) return undefined;
+    const found = instantOf(text);
+    if (found === undefined) throw refused(name, `\`${name}\` must be ${timeForm}.`);
+    return found;
   };
+  return { ...rest, limit: Number(limit), since: at('since', since), until: at('until', until) };
 }
 
-/** RFC 3339 as Unix ms. */
-function instant(name: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
+/** The query by its known names. An unknown one is refused: whoever misspells a filter must not be shown everything. */
+function queryOf<Name extends string>(request: FastifyRequest, known: readonly Name[]): Partial<Record<Name, string>> {
+  const query = request.query as Record<string, string | string[]>;
+  for (const [name, value] of Object.entries(query)) {
+    if (!known.includes(name as Name))
+      throw refused(name, `\`${name}\` is not known here; there is ${known.join(', ')}.`);
+    if (typeof value !== 'string') throw refused(name, `\`${name}\` was given twice.`);
+  }
+  return query as Partial<Record<Name, string>>;
+}
+
+/** RFC 3339 as Unix ms; undefined where it is none. */
+function instantOf(text: string): number | undefined {
+  if (!/^\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d))?$/.test(text)) return undefined;
   const at = Date.parse(text);
-  if (Number.isNaN(at))
-    throw new Failure('invalid_request', `${name} must be a time such as 2026-01-31T12:00:00Z.`, { param: name });
-  return at;
+  return Number.isNaN(at) ? undefined : at;
 }
 
 function bearer(request: FastifyRequest): string {
