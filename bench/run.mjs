@@ -52,7 +52,7 @@ async function warm(target) {
   const bytes = requestBytes(
     target.address,
     '/v1/chat/completions',
-    { authorization: `Bearer ${key}` },
+    { authorization: `Bearer ${target.key ?? key}` },
     JSON.stringify(ask),
   );
   await load(target.address, { bytes, connections: 32, calls: warm_up, expect: 'quick brown fox' });
@@ -63,7 +63,7 @@ async function plainRound(target) {
   const bytes = requestBytes(
     target.address,
     '/v1/chat/completions',
-    { authorization: `Bearer ${key}` },
+    { authorization: `Bearer ${target.key ?? key}` },
     JSON.stringify(ask),
   );
   const expect = 'quick brown fox';
@@ -86,7 +86,12 @@ async function plainRound(target) {
 
 async function streamRound(target) {
   const body = JSON.stringify({ ...ask, stream: true });
-  const bytes = requestBytes(target.address, '/v1/chat/completions', { authorization: `Bearer ${key}` }, body);
+  const bytes = requestBytes(
+    target.address,
+    '/v1/chat/completions',
+    { authorization: `Bearer ${target.key ?? key}` },
+    body,
+  );
   await load(target.address, { bytes, connections: 16, calls: 16, expect: '[DONE]' });
   const before = cpuSeconds(target.pid);
   const { seconds } = await load(target.address, { bytes, connections: 16, calls: streams, expect: '[DONE]' });
@@ -113,7 +118,7 @@ const provider = await start(1, join(here, 'provider.mjs'));
 const gateway = (mode, env = {}, ...rest) =>
   start(0, join(here, 'gateway.mjs'), [provider.address, mode, ...rest], env);
 const targets = [
-  { name: 'direct', ...provider },
+  { name: 'direct', ...provider, key: 'upstream-key' },
   { name: 'floor', ...(await start(0, join(here, 'floor.mjs'), [provider.address])) },
   { name: 'keys only', ...(await gateway('keys')) },
   { name: 'everything, embedded', ...(await gateway('everything')) },

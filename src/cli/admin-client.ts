@@ -32,7 +32,7 @@ export function adminClient(settings: Settings): AdminClient {
       throw new CannotRun(`the gateway's admin listener at ${address} does not answer`);
     }
     if (response.status === 401) throw new CannotRun(`what listens at ${address} does not know this admin key`);
-    if (!response.ok) throw new CannotRun(`${address}${path} answered ${response.status}`);
+    if (!response.ok) throw new CannotRun(await told(response, address));
     return response.json();
   };
   return { address, get: (path) => ask('GET', path), post: (path) => ask('POST', path) };
@@ -43,4 +43,13 @@ function adminKey({ admin, state }: Settings): string | undefined {
   if (configured !== undefined) return configured;
   const file = join(state.path, 'admin.key');
   return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
+}
+
+/** What the gateway says is wrong; what is no gateway says nothing we could use. */
+async function told(response: Response, address: string): Promise<string> {
+  const body = (await response.json().catch(() => undefined)) as { error?: { message?: unknown } } | undefined;
+  const message = body?.error?.message;
+  return typeof message === 'string'
+    ? `the gateway at ${address} says: ${message}`
+    : `what listens at ${address} answered ${response.status}`;
 }

@@ -1,5 +1,5 @@
 import type { Settings } from '../config.ts';
-import { counterView } from '../gateway/counter-view.ts';
+import { counterView, driftView } from '../gateway/counter-view.ts';
 import { openLedger } from '../gateway/open-stores.ts';
 import { openLog } from '../observe/index.ts';
 import { CannotRun } from '../surfaces/cli/command.ts';
@@ -21,7 +21,7 @@ export function budgetPort(settings: Settings): BudgetPort {
       const answer = await admin.post(`/admin/v1/budgets/reconcile${query(organization, `repair=${repair}`)}`);
       if (answer !== undefined) return (answer as { drift: readonly DriftRow[] }).drift;
       return here(settings, organization, async (ledger, id) =>
-        (await ledger.reconcile(id, { repair })).map((one) => ({ organization: id, ...one })),
+        (await ledger.reconcile(id, { repair })).map((one) => ({ organization: id, ...driftView(one) })),
       );
     },
   };
@@ -33,8 +33,12 @@ async function here<T>(
   organization: string | undefined,
   read: (ledger: Awaited<ReturnType<typeof openLedger>>, id: string) => Promise<readonly T[]>,
 ): Promise<readonly T[]> {
-  const ids = organization === undefined ? settings.organizations.map(({ id }) => id) : [organization];
-  const ledger = await openLedger(settings, `cli-${process.pid}`, openLog({ level: 'silent' })).catch(
+  const known = settings.organizations.map(({ id }) => id);
+  if (organization !== undefined && !known.includes(organization)) {
+    throw new CannotRun(`there is no organization '${organization}' in the configuration`);
+  }
+  const ids = organization === undefined ? known : [organization];
+  const ledger = await openLedger(settings, `cli-${process.pid}`, openLog({ level: 'silent' }), { reader: true }).catch(
     (error: Error) => {
       throw new CannotRun(`no gateway answers at its admin listener, and the data cannot be opened: ${error.message}`);
     },

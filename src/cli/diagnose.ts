@@ -1,8 +1,10 @@
 import { accessSync, constants, existsSync, statfsSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { type LoadOptions, loadConfig, problemText, type Settings } from '../config.ts';
 import { openLedger } from '../gateway/open-stores.ts';
 import { openLog } from '../observe/index.ts';
+import { fileProblemText } from '../surfaces/cli/config.ts';
 import type { Check, FileProblem } from '../surfaces/cli/ports.ts';
 import { adminClient } from './admin-client.ts';
 
@@ -14,13 +16,12 @@ export async function diagnose(
   const checks: Check[] = [node()];
   const { settings, problems } = await loadConfig(location);
   if (settings === undefined) {
-    const detail = problems.map(problemText).join('\n       ');
+    const detail = problems.map(problemText).join('\n');
     return [...checks, { what: 'configuration', state: 'wrong', detail, advice: 'Mend the places named above.' }];
   }
   checks.push({ what: 'configuration', state: 'fine', detail: settings.file });
   checks.push(policies(settings, policyProblems(settings)), providers(settings), disk(settings.state.path));
-  const running = await gateway(settings);
-  checks.push(running);
+  checks.push(...(await gateway(settings)));
   if (settings.state.driver === 'redis') checks.push(await redis(settings));
   return checks;
 }
@@ -36,7 +37,7 @@ function node(): Check {
 function policies({ policyFiles }: Settings, problems: readonly FileProblem[]): Check {
   if (problems.length === 0)
     return { what: 'policies', state: 'fine', detail: `${policyFiles.length} files are in force` };
-  const detail = problems.map(({ file, line, message }) => `${file}:${line ?? 1}: ${message}`).join('\n       ');
+  const detail = problems.map(fileProblemText).join('\n');
   return { what: 'policies', state: 'wrong', detail, advice: 'Mend them; `llm-policy validate` tells more.' };
 }
 
@@ -76,22 +77,51 @@ function disk(path: string): Check {
     : { what: 'data', state: 'fine', detail };
 }
 
-async function gateway(settings: Settings): Promise<Check> {
+/** The running gateway by its admin listener; where none answers, whether one could listen. */
+async function gateway(settings: Settings): Promise<readonly Check[]> {
   const client = adminClient(settings);
   try {
     const health = (await client.get('/admin/v1/health')) as { ready: boolean; reasons: readonly string[] } | undefined;
-    if (health === undefined) return { what: 'gateway', state: 'note', detail: `none runs at ${client.address}` };
+    if (health === undefined) {
+      return [
+        { what: 'gateway', state: 'note', detail: `none answers at ${client.address}` },
+        ...(await ports(settings)),
+      ];
+    }
     return health.ready
-      ? { what: 'gateway', state: 'fine', detail: `ready at ${client.address}` }
-      : { what: 'gateway', state: 'wrong', detail: health.reasons.join(', '), advice: 'See its log.' };
+      ? [{ what: 'gateway', state: 'fine', detail: `ready at ${client.address}` }]
+      : [{ what: 'gateway', state: 'wrong', detail: health.reasons.join(', '), advice: 'Its log tells more.' }];
   } catch (error) {
-    return { what: 'gateway', state: 'wrong', detail: (error as Error).message };
+    const advice = 'Look at admin.port and admin.keys, and at what else listens there.';
+    return [{ what: 'gateway', state: 'wrong', detail: (error as Error).message, advice }];
   }
+}
+
+async function ports({ server, admin, metrics }: Settings): Promise<readonly Check[]> {
+  const wanted = { server, metrics, ...(admin.keys.length > 0 ? { admin } : {}) };
+  const checks: Check[] = [];
+  for (const [section, { host, port }] of Object.entries(wanted)) {
+    const code = await listening(host, port);
+    if (code === undefined) continue;
+    const detail =
+      code === 'EADDRINUSE' ? `${host}:${port} is taken: another program listens there` : `${host}:${port}: ${code}`;
+    checks.push({ what: `${section} port`, state: 'wrong', detail, advice: `Choose another with ${section}.port.` });
+  }
+  return checks.length > 0 ? checks : [{ what: 'ports', state: 'fine', detail: 'free' }];
+}
+
+/** Whether one may listen there, tried and given back at once: undefined, or the system's word for why not. */
+function listening(host: string, port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    server.listen({ host, port }, () => server.close(() => resolve(undefined)));
+  });
 }
 
 async function redis(settings: Settings): Promise<Check> {
   try {
-    const ledger = await openLedger(settings, `doctor-${process.pid}`, openLog({ level: 'silent' }));
+    const ledger = await openLedger(settings, `doctor-${process.pid}`, openLog({ level: 'silent' }), { reader: true });
     await ledger.close();
     return { what: 'redis', state: 'fine', detail: 'answers, and runs our scripts' };
   } catch (error) {

@@ -15,7 +15,7 @@ import { queryTrail, type Trail } from '../observe/index.ts';
 import type { Walk } from '../pipeline/index.ts';
 import { type Ledger, LedgerUnavailable } from '../stores/index.ts';
 import { type AdminPorts, isOneOf, type KeyView } from '../surfaces/http/admin.ts';
-import { counterView } from './counter-view.ts';
+import { counterView, driftView } from './counter-view.ts';
 import type { LedgerFigures } from './ledger-figures.ts';
 
 export interface AdminParts {
@@ -60,7 +60,7 @@ export function adminPorts(parts: AdminParts): AdminPorts {
         differences.push(...found.map((one) => ({ organization: id, ...one })));
       }
       parts.reconciled(repair ? [] : differences);
-      return differences;
+      return differences.map(({ organization: id, ...one }) => ({ organization: id, ...driftView(one) }));
     },
     keys: () => keys.list().map(view),
     async createKey(wanted) {

@@ -18,3 +18,12 @@ export function counterView(counter: BudgetCounter) {
     [`held_${unit}`]: held / scale,
   };
 }
+
+/** A counter that differs from what its entries come to, as people see it: which of its sums, in its own unit. */
+export function driftView({ key, counted, rebuilt }: { key: string; counted: number; rebuilt: number }) {
+  const [counter = '', sum = 'spent'] = key.split('#');
+  const unit = unitOf({ key: counter });
+  const scale = unit === 'usd' ? 1e9 : 1;
+  const what: 'spent' | 'held' = sum === 'held' ? 'held' : 'spent';
+  return { key: counter, what, [`counted_${unit}`]: counted / scale, [`rebuilt_${unit}`]: rebuilt / scale };
+}

@@ -12,8 +12,16 @@ import {
   openRedisLedger,
 } from '../stores/index.ts';
 
-/** The ledger the configuration asks for. Rejects where it cannot be opened: a gateway without its ledger does not start. */
-export async function openLedger({ state }: Settings, owner: string, log: Log): Promise<Ledger> {
+/**
+ * The ledger the configuration asks for. Rejects where it cannot be opened: a gateway without its ledger does not start.
+ * A `reader` of a shared ledger leaves what a gateway has yet to tell it where it lies, and may open it beside that one.
+ */
+export async function openLedger(
+  { state }: Settings,
+  owner: string,
+  log: Log,
+  { reader = false }: { readonly reader?: boolean } = {},
+): Promise<Ledger> {
   const notice = (message: string): void => log.warn('ledger', { state: message });
   if (state.driver === 'embedded') {
     return openEmbeddedLedger({ path: join(state.path, 'ledger'), fsync: state.fsync, notice });
@@ -23,7 +31,7 @@ export async function openLedger({ state }: Settings, owner: string, log: Log): 
     keyPrefix: state.key_prefix,
     owner,
     deadline_ms: state.deadline_ms,
-    outbox_path: join(state.path, 'ledger-outbox'),
+    ...(reader ? {} : { outbox_path: join(state.path, 'ledger-outbox') }),
     onState: (now) => log.change('ledger', now, now === 'lost' ? 'error' : 'info', `ledger is ${now}`),
     notice,
   });

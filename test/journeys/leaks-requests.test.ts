@@ -97,12 +97,18 @@ describe('numbers and names of members', () => {
 });
 
 test('more findings than a rail can keep apart are redacted all the same, and so is what comes after them', async () => {
+  const redact = redactRequests
+    .replace('rails: [pii, secrets]', 'rails: [pii]')
+    .replace(/ +(literals|patterns):.*\n/g, '');
+  const rails = await startGateway({ openai: provider.baseUrl, policies: { redact } });
   const flood = 'a1@b.co '.repeat(50_001);
   const messages = [flood, 'It is 4111 1111 1111 1111.'].map((content) => ({ role: 'user', content }));
-  const response = await call(gateway, '/v1/chat/completions', { model: 'gpt-4o', max_tokens: 9, messages });
+  const response = await call(rails, '/v1/chat/completions', { model: 'gpt-4o', max_tokens: 9, messages });
   const sent = provider.requests[0]?.bytes.toString() ?? '';
-  expect([200, 400, 403]).toContain(response.status);
-  expect(sent.includes('@b.co') || sent.includes('4111')).toBe(false);
+  await rails.close();
+  expect(response.status).toBe(200);
+  expect(sent.split('[email]').length).toBe(50_002);
+  expect(sent).toContain('It is [card].');
 });
 
 describe('a request the policies deny', () => {

@@ -48,8 +48,8 @@ describe('llm-policy audit', () => {
     const dir = await sample();
     const table = await run(dir, 'query');
     expect(table.code).toBe(0);
-    expect(table.out).toMatch(/TIME +EXCHANGE +TEAM/);
-    expect(table.out).toMatch(/one +research +ann +gpt-4o-mini +allow +complete/);
+    expect(table.out).toMatch(/TIME \(UTC\) +EXCHANGE +TEAM/);
+    expect(table.out).toMatch(/one +research +ann +gpt-4o-mini +complete +\$0\.000086 +430/);
     const json = await run(dir, 'query', '--json', '--since', '1h');
     expect(JSON.parse(json.out)).toMatchObject({
       records: [{ exchange: 'two', caller: { user: 'bob' }, cost_usd: 0.0000855, ending: 'denied' }],

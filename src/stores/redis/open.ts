@@ -15,11 +15,14 @@ export async function openRedisLedger(options: RedisLedgerOptions): Promise<Redi
   if (/[{}\s]/.test(keyPrefix)) throw new TypeError(`key prefix '${keyPrefix}' must have no braces and no spaces`);
   const outbox = new Outbox(options.outbox_path, notice);
   const redis = clientOf(options, connect_timeout_ms);
-  redis.on('error', () => {
+  let last: NodeJS.ErrnoException | undefined;
+  redis.on('error', (error: NodeJS.ErrnoException) => {
     // Told once a change of state, by `onState`: not once an attempt.
+    last = error;
   });
   try {
-    await connected(redis, connect_timeout_ms);
+    // The client itself says no more than that its connection is closed.
+    await connected(redis, connect_timeout_ms, () => last?.message || last?.code);
     await probe(redis, notice);
   } catch (error) {
     redis.disconnect();
@@ -75,7 +78,7 @@ function clientOf(options: RedisLedgerOptions, connect_timeout_ms: number): Redi
   return options.url === undefined ? new Redis(given) : new Redis(options.url, given);
 }
 
-async function connected(redis: Redis | Cluster, timeout_ms: number): Promise<void> {
+async function connected(redis: Redis | Cluster, timeout_ms: number, reason: () => string | undefined): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`no connection within ${timeout_ms} ms`)), timeout_ms);
@@ -83,7 +86,7 @@ async function connected(redis: Redis | Cluster, timeout_ms: number): Promise<vo
   try {
     await Promise.race([redis.connect(), late]);
   } catch (error) {
-    throw new LedgerUnavailable(`Redis cannot be reached: ${(error as Error).message}`, { cause: error });
+    throw new LedgerUnavailable(`Redis cannot be reached: ${reason() ?? (error as Error).message}`, { cause: error });
   } finally {
     clearTimeout(timer);
   }

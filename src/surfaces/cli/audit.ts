@@ -3,6 +3,8 @@ import { join, resolve } from 'node:path';
 import { eraseUser, type QueriedRecord, type QueryFilter, queryTrail, verifyTrail } from '../../observe/index.ts';
 import { readArguments } from './arguments.ts';
 import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
+import { nearestWord } from './nearest-word.ts';
+import { shownTime } from './output.ts';
 
 export const audit: Command = {
   name: 'audit',
@@ -14,8 +16,8 @@ export const audit: Command = {
   llm-policy audit erase --user ID
 
   --since, --until  RFC 3339, or how long ago: 30m, 12h, 7d
-  --decision        a decision (deny) or an ending (denied, failed, aborted, lost ...)
-  --limit           default 100; export has none
+  --decision        a decision (allow, warn, modify, deny) or an ending (complete, denied, failed, aborted, cut, lost)
+  --limit           the newest so many; default 100, export has none
   --path            where the trail lies (default: the first file sink of the configuration)
   --data            where its keys and spools lie (default: spool in the configured data directory)
 
@@ -52,6 +54,12 @@ const filters = {
   exchange: { type: 'string' },
   limit: { type: 'string' },
 } as const;
+
+/** What `--decision` may be: effects of rules, and endings of exchanges. */
+const decisions = [
+  ...['allow', 'audit', 'warn', 'modify', 'deny'],
+  ...['complete', 'denied', 'failed', 'aborted', 'cut', 'ended_by_rail', 'ended_by_ceiling', 'lost'],
+];
 
 interface Places {
   readonly path: string;
@@ -103,6 +111,11 @@ async function* found(
   const limit = values.limit === undefined ? limit_default : Number(values.limit);
   if (limit !== undefined && !(Number.isInteger(limit) && limit > 0)) throw new UsageError('--limit is a whole number');
   const { team, user, decision, model, exchange } = values;
+  if (decision !== undefined && !decisions.includes(decision)) {
+    const meant = nearestWord(decision, decisions);
+    const hint = meant === undefined ? decisions.join(', ') : `did you mean '${meant}'?`;
+    throw new UsageError(`there is no decision or ending '${decision}'; ${hint}`);
+  }
   const [since, until] = [instant('since', values.since), instant('until', values.until)];
   const filter: QueryFilter = { since, until, team, user, decision, model, exchange, limit };
   const { path, data } = await placesOf(context, values.path, values.data);
@@ -137,22 +150,27 @@ async function query(context: CommandContext, args: readonly string[]): Promise<
     context.out.print('No record fits.');
   } else {
     context.out.table(
-      ['time', 'exchange', 'team', 'user', 'model', 'decision', 'ending', 'status', 'cost usd', 'ms'],
+      ['time (utc)', 'exchange', 'team', 'user', 'model', 'outcome', 'cost', 'ms'],
       records.map(({ record, sealed }) => [
-        new Date(record.time_ms).toISOString(),
+        shownTime(record.time_ms),
         record.exchange,
         record.caller.team ?? '-',
-        sealed ? '[sealed]' : (record.caller.user ?? '-'),
+        record.caller.user ?? (sealed ? '[sealed]' : '-'),
         record.model_used ?? record.model_asked ?? '-',
-        record.decision.request?.decision ?? '-',
-        record.ending,
-        record.failure === undefined ? '-' : `${record.failure.status} ${record.failure.code}`,
-        `${(record.cost_nusd / 1e9).toFixed(6)}${record.cost_estimated ? ' est.' : ''}`,
+        outcome(record),
+        record.cost_nusd === 0 ? '-' : `$${(record.cost_nusd / 1e9).toFixed(6)}${record.cost_estimated ? ' est.' : ''}`,
         String(Math.round(record.timings.total)),
       ]),
     );
   }
   return exit.fine;
+}
+
+/** How it ended, and of what did not end well why; of what did, the decision where it is more than a plain yes. */
+function outcome({ ending, failure, decision }: QueriedRecord['record']): string {
+  if (failure !== undefined) return `${ending}: ${failure.status} ${failure.code}`;
+  const said = decision.request?.decision;
+  return said === undefined || said === 'allow' ? ending : `${ending}, ${said}`;
 }
 
 async function exportLines(context: CommandContext, args: readonly string[]): Promise<number> {

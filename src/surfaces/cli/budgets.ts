@@ -1,5 +1,6 @@
 import { readArguments } from './arguments.ts';
 import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
+import { unlessAllSame } from './output.ts';
 import type { BudgetRow } from './ports.ts';
 
 export const budgets: Command = {
@@ -37,9 +38,10 @@ async function list({ config, json, out, ports }: CommandContext, args: readonly
   if (json) out.json({ budgets: rows });
   else if (rows.length === 0) out.print('Nothing was counted yet.');
   else {
+    const organization = unlessAllSame(rows, (row) => row.organization);
     out.table(
       ['organization', 'budget', 'limit', 'spent', 'held', 'requests', 'tokens'],
-      [...rows].sort(byKey).map(cells),
+      [...rows].sort(byKey).map((row) => [organization(row), ...cells(row)]),
     );
   }
   return exit.fine;
@@ -51,7 +53,6 @@ function byKey(a: BudgetRow, b: BudgetRow): number {
 
 function cells(row: BudgetRow): string[] {
   return [
-    row.organization,
     row.key.replace(/^budget:/, ''),
     amount(row.limit_usd, row.limit_tokens ?? row.limit_requests),
     amount(row.spent_usd, row.spent_tokens ?? row.spent_requests),
@@ -80,9 +81,16 @@ async function reconcile({ config, json, out, ports }: CommandContext, args: rea
   if (json) out.json({ drift, repaired: repair });
   else if (drift.length === 0) out.print('Every counter agrees with the entries.');
   else {
+    const organization = unlessAllSame(drift, (row) => row.organization);
     out.table(
-      ['organization', 'counter', 'counted', 'rebuilt'],
-      drift.map((one) => [one.organization, one.key, String(one.counted), String(one.rebuilt)]),
+      ['organization', 'budget', 'what', 'counted', 'rebuilt'],
+      drift.map((one) => [
+        organization(one),
+        one.key.replace(/^budget:/, ''),
+        one.what,
+        amount(one.counted_usd, one.counted_tokens ?? one.counted_requests),
+        amount(one.rebuilt_usd, one.rebuilt_tokens ?? one.rebuilt_requests),
+      ]),
     );
     out.print(repair ? 'The rebuilt counters were written.' : 'Nothing was changed; --repair writes the rebuilt ones.');
   }

@@ -1,5 +1,6 @@
 import { list, readArguments } from './arguments.ts';
 import { type Command, type CommandContext, exit, UsageError } from './command.ts';
+import { shownTime, unlessAllSame } from './output.ts';
 import type { KeyRow, KeyWish, NewKeyRow } from './ports.ts';
 
 export const keys: Command = {
@@ -76,16 +77,17 @@ async function show({ config, json, out, ports }: CommandContext, args: readonly
   if (json) out.json({ keys: rows });
   else if (rows.length === 0) out.print('No keys were made yet.');
   else {
+    const organization = unlessAllSame(rows, (row) => row.organization);
     out.table(
-      ['id', 'organization', 'team', 'name', 'state', 'expires', 'created'],
+      ['id', 'organization', 'team', 'name', 'state', 'expires (utc)', 'created (utc)'],
       rows.map((row) => [
         row.id,
-        row.organization,
+        organization(row),
         row.team,
         row.name ?? '',
         state(row),
-        row.expires_at ?? 'never',
-        row.created_at,
+        row.expires_at === undefined ? 'never' : shownTime(row.expires_at),
+        shownTime(row.created_at),
       ]),
     );
   }

@@ -8,14 +8,19 @@ export function nearestWord(word: string, known: readonly string[]): string | un
   return ranked[0]?.candidate;
 }
 
+/** Insertions, deletions, replacements and swaps of neighbours that turn one word into the other. */
 function distance(from: string, to: string): number {
+  let before: number[] = [];
   let above = Array.from({ length: to.length + 1 }, (_, index) => index);
   for (let i = 1; i <= from.length; i += 1) {
     const row = [i];
     for (let j = 1; j <= to.length; j += 1) {
       const replaced = (above[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1);
-      row.push(Math.min(replaced, (above[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1));
+      const swapped = i > 1 && j > 1 && from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1];
+      const least = Math.min(replaced, (above[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1);
+      row.push(swapped ? Math.min(least, (before[j - 2] ?? 0) + 1) : least);
     }
+    before = above;
     above = row;
   }
   return above[to.length] ?? 0;

@@ -76,12 +76,17 @@ export interface BudgetRow {
   readonly tokens: number;
 }
 
-/** A counter that does not agree with the entries; amounts in its own unit. */
+/** A counter that does not agree with the entries, in its own unit. */
 export interface DriftRow {
   readonly organization: string;
   readonly key: string;
-  readonly counted: number;
-  readonly rebuilt: number;
+  readonly what: 'spent' | 'held';
+  readonly counted_usd?: number;
+  readonly rebuilt_usd?: number;
+  readonly counted_tokens?: number;
+  readonly rebuilt_tokens?: number;
+  readonly counted_requests?: number;
+  readonly rebuilt_requests?: number;
 }
 
 export interface BudgetPort {
