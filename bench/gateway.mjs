@@ -78,7 +78,7 @@ writeFileSync(
   `server: { port: 0 }
 admin: { port: 0 }
 metrics: { port: 0 }
-state: { driver: ${redisUrl === undefined ? 'embedded' : 'redis'}, path: ${join(directory, 'data')}${redisUrl === undefined ? '' : `, url: "\${BENCH_REDIS}"`} }
+state: { driver: ${redisUrl === undefined ? 'embedded' : 'redis'}, path: ${join(directory, 'data')}${redisUrl === undefined ? '' : `, url: "\${BENCH_REDIS}", deadline_ms: 2000`} }
 providers: [${join(directory, 'providers')}]
 policies: { path: ${join(directory, 'policies')} }
 organizations:

@@ -28,8 +28,8 @@ build();
 
 const quick = process.argv.includes('--quick');
 const rounds = quick ? 2 : 5;
-const calls = quick ? 1000 : 4000;
-const streams = quick ? 32 : 96;
+const calls = quick ? 1000 : 2000;
+const streams = quick ? 32 : 48;
 const key = 'bench-team-key-0123456789';
 
 /** 1 KB of prose, as an application would ask. */
@@ -45,8 +45,8 @@ const ask = {
 
 /** Arrivals a second at which CPU per call is compared: about a quarter of what one core of the slowest target takes. */
 const arrivals_per_second = 800;
-/** Calls before the first round: until the hot paths are compiled, after some 15,000, a call costs twice as much. */
-const warm_up = quick ? 1000 : 16_000;
+/** Calls before the first round: until most hot paths are compiled a call costs twice as much. */
+const warm_up = quick ? 1000 : 8000;
 
 async function warm(target) {
   const bytes = requestBytes(

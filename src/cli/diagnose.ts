@@ -36,7 +36,11 @@ function node(): Check {
 
 function policies({ policyFiles }: Settings, problems: readonly FileProblem[]): Check {
   if (problems.length === 0)
-    return { what: 'policies', state: 'fine', detail: `${policyFiles.length} files are in force` };
+    return {
+      what: 'policies',
+      state: 'fine',
+      detail: `${policyFiles.length} ${policyFiles.length === 1 ? 'file is' : 'files are'} in force`,
+    };
   const detail = problems.map(fileProblemText).join('\n');
   return { what: 'policies', state: 'wrong', detail, advice: 'Mend them; `llm-policy validate` tells more.' };
 }

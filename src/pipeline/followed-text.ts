@@ -29,37 +29,47 @@ export class FollowedText {
   }
 }
 
-/** A piece of text as one follower sees it: where it begins there. */
-interface View {
-  readonly of: FollowedText;
-  readonly start: number;
-}
-
-/** A text of a frame, with everybody who follows it. */
+/** A text of a frame, with those who follow it: its own run, and the whole a client may read that run in. */
 export class Piece {
   readonly text: string;
-  readonly #views: View[] = [];
+  /** Where it begins in each of them. */
+  readonly #start: number;
+  readonly #own: FollowedText;
+  #whole: FollowedText | undefined;
+  #wholeStart = 0;
 
-  constructor(text: string) {
+  /** Feeds the text to its own run. */
+  constructor(text: string, own: FollowedText) {
     this.text = text;
+    this.#own = own;
+    this.#start = own.fed;
+    own.feed(text);
   }
 
-  /** Lets one more follow it. */
-  follow(of: FollowedText): void {
-    this.#views.push({ of, start: of.fed });
-    of.feed(this.text);
+  /** Feeds it to the whole as well. */
+  join(whole: FollowedText): void {
+    this.#whole = whole;
+    this.#wholeStart = whole.fed;
+    whole.feed(this.text);
   }
 
   get decided(): boolean {
-    return this.#views.every(({ of, start }) => of.decided >= start + this.text.length);
+    const { length } = this.text;
+    if (this.#own.decided < this.#start + length) return false;
+    return this.#whole === undefined || this.#whole.decided >= this.#wholeStart + length;
   }
 
   /** The text without what is redacted in it; undefined where nothing is. A placeholder stands at its match's start. */
   edited(): string | undefined {
+    const whole = this.#whole;
+    if (this.#own.judged === 0 && (whole === undefined || whole.judged === 0)) return undefined;
     const cuts: Cut[] = [];
-    for (const view of this.#views) if (view.of.judged > 0) cutsIn(view, this.text.length, cuts);
+    cutsIn(this.#own, this.#start, this.text.length, cuts);
+    if (whole !== undefined) {
+      cutsIn(whole, this.#wholeStart, this.text.length, cuts);
+      cuts.sort((a, b) => a.from - b.from);
+    }
     if (cuts.length === 0) return undefined;
-    if (this.#views.length > 1) cuts.sort((a, b) => a.from - b.from);
     let result = '';
     let kept = 0;
     for (const { from, to, placeholder } of cuts) {
@@ -79,7 +89,7 @@ interface Cut {
 }
 
 /** What is taken out of a piece's text, in its own offsets. */
-function cutsIn({ of, start }: View, length: number, cuts: Cut[]): void {
+function cutsIn(of: FollowedText, start: number, length: number, cuts: Cut[]): void {
   const { spans } = of.matcher;
   for (let index = firstEndingAfter(of, start); index < of.judged; index += 1) {
     const span = spans[index];

@@ -141,9 +141,8 @@ export class HoldBack {
       if (text.length > 0) this.stop = { kind: 'grammar', reason: 'text after the end of its choice' };
       return undefined;
     }
-    const piece = new Piece(text);
+    const piece = new Piece(text, followed);
     this.scanned += text.length;
-    piece.follow(followed);
     this.#judge(followed);
     if (lane.joins) {
       this.#joined ??= new JoinedText(this.#matcher, lane);
@@ -232,13 +231,17 @@ export class HoldBack {
   #drain(out: Released[]): void {
     let done = 0;
     for (const { frame, pieces } of this.#queue) {
-      if (!pieces.every((piece) => piece.decided)) break;
+      if (!pieces.every(isDecided)) break;
       out.push({ frame, texts: editedTexts(pieces) });
       done += 1;
     }
     if (done === this.#queue.length) this.#queue.length = 0;
     else if (done > 0) this.#queue.splice(0, done);
   }
+}
+
+function isDecided(piece: Piece): boolean {
+  return piece.decided;
 }
 
 function placeOf({ lane, span }: LaneFinding): string {

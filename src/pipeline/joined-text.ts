@@ -16,7 +16,7 @@ export class JoinedText {
 
   add(lane: Lane, piece: Piece): void {
     if (this.#runs.at(-1)?.lane !== lane) this.#runs.push({ lane, from: this.text.fed });
-    piece.follow(this.text);
+    piece.join(this.text);
   }
 
   /** A span of the whole as one of the run it begins in; its end may lie beyond that run. */

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -53,7 +53,8 @@ describe('doctor', () => {
     expect(of('providers')).toMatchObject({ state: 'note', advice: expect.stringContaining('OPENAI_API_KEY') });
     expect(of('gateway')).toMatchObject({ state: 'note', detail: `none answers at http://127.0.0.1:${ports.admin}` });
     expect(of('ports')).toMatchObject({ state: 'fine' });
-    expect(text).toMatch(/^ok +node: .*\nok +configuration: .*\nok +policies: 1 files? /m);
+    expect(text).toMatch(/^ok +node: .*\nok +configuration: .*\nok +policies: 1 file is in force\n/m);
+    expect(existsSync(join(place.path, 'data'))).toBe(false);
   });
 
   it('tells a gateway that runs and is ready', async () => {

@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { outputTo } from '../../src/surfaces/cli/output.ts';
+import { type Output, outputTo } from '../../src/surfaces/cli/output.ts';
 import { run } from './world.ts';
 
 const here = (...args: string[]) => run(tmpdir(), args);
@@ -67,19 +67,52 @@ describe('the command line', () => {
     expect([code, err]).toEqual([3, '']);
   });
 
+  const shown = (columns: number | undefined, write: (out: Output) => void): string => {
+    let text = '';
+    const stdout = columns === undefined ? {} : { isTTY: true, columns };
+    write(outputTo({ ...stdout, write: (more) => (text += more) }, { write: () => undefined }));
+    return text;
+  };
+  const headings = ['name', 'spent', 'empty', 'state'];
+  const rows = [
+    ['a', '$10.00', '-', 'fine'],
+    ['a longer name', '$0.0001 est.', '', '-'],
+  ];
+
   it('lets no name in a table steer the terminal', () => {
-    let out = '';
-    outputTo({ write: (text) => (out += text) }, { write: () => undefined }).table(
-      ['a', 'b'],
-      [
-        ['\u001b[2Jx', 'long value'],
-        ['y', 'z'],
-      ],
+    const text = shown(undefined, (out) =>
+      out.table(
+        ['a', 'b'],
+        [
+          ['\u001b[2Jx', 'long value'],
+          ['y', 'z'],
+        ],
+      ),
     );
-    expect(out).toBe(
-      'A       B\n\ufffd[2Jx  long value\ny       z\n'
-        .replace('A       B', 'A      B')
-        .replace('y       z', 'y      z'),
+    expect(text).toBe('A      B\n\ufffd[2Jx  long value\ny      z\n');
+  });
+
+  it('shows tables with figures to the right and without empty columns', () => {
+    expect(shown(undefined, (out) => out.table(headings, rows))).toBe(
+      'NAME                  SPENT  STATE\na                    $10.00  fine\na longer name  $0.0001 est.  -\n',
+    );
+  });
+
+  it('shows a row as a block where the terminal is too narrow, and never cuts what must be copied', () => {
+    expect(shown(34, (out) => out.table(headings, rows)).split('\n')[0]).toMatch(/^NAME +SPENT +STATE$/);
+    expect(shown(33, (out) => out.table(headings, rows))).toBe(
+      'NAME   a\nSPENT  $10.00\nSTATE  fine\n\nNAME   a longer name\nSPENT  $0.0001 est.\nSTATE  -\n',
+    );
+  });
+
+  it('breaks a long paragraph where the terminal ends, between words', () => {
+    const say = (out: Output) =>
+      out.item('ok  ', 'one two three four five six seven eight\n/a/path/that/is/longer/than/a/line');
+    expect(shown(28, say)).toBe(
+      'ok  one two three four five\n    six seven eight\n    /a/path/that/is/longer/than/a/line\n',
+    );
+    expect(shown(undefined, say)).toBe(
+      'ok  one two three four five six seven eight\n    /a/path/that/is/longer/than/a/line\n',
     );
   });
 });

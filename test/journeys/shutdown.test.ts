@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { runCli, type ServedGateway, serveCli } from '../support/cli-process.ts';
+import { run } from '../cli/world.ts';
+import { type ServedGateway, serveCli } from '../support/cli-process.ts';
 import { type FakeProvider, startFakeProvider } from '../support/fake-provider.ts';
 import { teamKey, testEnv, writeGatewayFiles } from '../support/gateway.ts';
 import { eventually } from '../support/money.ts';
@@ -62,9 +63,10 @@ async function stream(): Promise<{ rest(): Promise<Buffer> }> {
 
 /** What is left on disk, read by the command line as an operator would. */
 async function leftBehind() {
-  const options = { cwd: place.directory, env: testEnv };
   const json = async (...args: string[]) => {
-    const { code, out, err } = await runCli([...args, '--json', '--config', place.file], options);
+    const { code, out, err } = await run(place.directory, [...args, '--json', '--config', place.file], {
+      env: testEnv,
+    });
     expect([code, err], args.join(' ')).toEqual([0, '']);
     return JSON.parse(out);
   };

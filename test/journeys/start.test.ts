@@ -213,7 +213,7 @@ rules:
 `;
   async function fails(message: RegExp, env: Record<string, string> = {}): Promise<void> {
     const { code, out, err } = await run(directory, ['serve', '--config', 'gateway.yaml'], {
-      env: { ...free, ...env },
+      env: { ...free, LOG_LEVEL: 'silent', ...env },
     });
     expect([code, out]).toEqual([3, '']);
     expect(err).toMatch(message);

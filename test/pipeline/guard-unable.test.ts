@@ -132,6 +132,18 @@ describe('a search that only notes', () => {
     expect(result.ending).toBe('complete');
     expect(result.decision?.unable.map((one) => one.rule)).toEqual(['q/r']);
   });
+
+  test('and says that not to know is a no: the decision is one, and a stream that has left ends as it is', async () => {
+    const no = programOf([redact, `${audit.replace('id: p,', 'id: q,')}on_error: deny\n`]);
+    for (const client of ['openai-chat', 'anthropic-messages'] as const) {
+      const matchers = new Failing(10, 'unable', 'secrets');
+      const frames = streamOf(content, inPieces('Nothing of it is bad, and all of it has left.', [3]));
+      const { bytes, guarded: result } = await guarded(no, { ...openai, client }, frames, { matchers });
+      expect(result.ending).toBe('ended_by_rail');
+      expect(result.decision?.decision).toBe('deny');
+      expect(wellFormed(client, bytes, { provider: client === 'openai-chat' })).toBe('end');
+    }
+  });
 });
 
 describe('a rule that observes', () => {

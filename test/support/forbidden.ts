@@ -11,7 +11,7 @@ const pii = (type: string, value: string, before = ''): Forbidden => ({ rail: 'p
 const secret = (type: string, value: string, before = ''): Forbidden => ({ rail: 'secrets', type, before, value });
 
 /** Test values: numbers of test ranges with right check digits, addresses of documentation ranges, made-up keys. */
-export const personal: readonly Forbidden[] = [
+const personal: readonly Forbidden[] = [
   pii('card', '4111111111111111'),
   pii('card', '4111 1111 1111 1111'),
   pii('card', '3782-822463-10005'),
@@ -30,7 +30,7 @@ const random = 'kD93hfUe02LsmPq7xZbT1vYw5cRnG8aJ';
 const more = 'Qe4Xy7Hn2Vb9Mt6Rw1Zk8Lp3Ds5Fg0Jc';
 
 /** Keys of several families; built in parts, so that nobody's scanner takes them for real ones. */
-export const secrets: readonly Forbidden[] = [
+const secrets: readonly Forbidden[] = [
   secret('aws_access_key', `AKIA${'Q3ZB7TXN5KWM2RJD'}`),
   secret('github_token', `ghp_${random}${'Zz9Y'}`),
   secret('gitlab_token', `glpat-${random.slice(0, 20)}`),

@@ -1,4 +1,4 @@
-import { asFailure, Failure, type FormatName, type Frame } from '../../src/exchange/index.ts';
+import { asFailure, Failure, type FormatName } from '../../src/exchange/index.ts';
 import { formats } from '../../src/formats/index.ts';
 import { openLog, openMetrics } from '../../src/observe/index.ts';
 import type { Admitted } from '../../src/pipeline/admit.ts';
@@ -6,7 +6,7 @@ import type { Answered } from '../../src/pipeline/attempt.ts';
 import { type Guarded, guard } from '../../src/pipeline/guard.ts';
 import { Matchers, type Outlet, type Walk } from '../../src/pipeline/index.ts';
 import { ReplySource } from '../../src/pipeline/upstream.ts';
-import { compile, type FactTree, type Program, parsePolicies } from '../../src/policy/index.ts';
+import { compile, type Program, parsePolicies } from '../../src/policy/index.ts';
 import { Abort, type UpstreamReply, type UpstreamSink } from '../../src/providers/index.ts';
 
 /** Who speaks what in a guarded exchange. */
@@ -23,10 +23,6 @@ export interface GuardOptions {
   readonly bufferBytesMax?: number;
   /** The matchers to use instead of real ones. */
   readonly matchers?: Matchers;
-  /** Facts of the request. */
-  readonly facts?: FactTree;
-  /** Whether the client asked for usage in its stream. */
-  readonly usageAsked?: boolean;
 }
 
 /** What became of a reply. */
@@ -38,7 +34,6 @@ export interface Outcome {
   readonly failure: Failure | undefined;
 }
 
-const noBytes = Buffer.alloc(0);
 const metrics = openMetrics();
 const log = openLog({ level: 'silent' });
 /** Compiled once for a program, as a gateway does. */
@@ -77,7 +72,7 @@ export class GuardedReply {
       started: 0,
       abort: new Abort(),
       arrival: { format: formats[client] },
-      view: { model: 'the-model', stream, usageAsked: options.usageAsked ?? true },
+      view: { model: 'the-model', stream, usageAsked: true },
       pinned: { program, matchers: options.matchers ?? matchersOf(program), limits },
       hold,
     } as unknown as Admitted;
@@ -85,7 +80,7 @@ export class GuardedReply {
       source,
       hold,
       candidate: { provider: { format: formats[provider] }, model: 'the-model' },
-      verdict: { facts: options.facts ?? {} },
+      verdict: { facts: {} },
     } as unknown as Answered;
     const walk = { monotonic: () => 0, metrics, log } as unknown as Walk;
     this.#done = this.#run(walk, admitted, answered);
@@ -195,11 +190,4 @@ export const everyWay: readonly Sides[] = (Object.keys(formats) as FormatName[])
 export function wayName({ provider, client, stream }: Sides): string {
   const way = provider === client ? `${provider} through` : `${provider} to ${client}`;
   return `${way}, ${stream ? 'streamed' : 'plain'}`;
-}
-
-/** The frames a decoder reads from bytes, for comparing what goes in with what comes out. */
-export function framesOf(format: FormatName, bytes: Buffer): readonly Frame[] {
-  if (bytes.equals(noBytes)) return [];
-  const decoder = formats[format].streamDecoder({ usageInjected: false });
-  return [...decoder.push(bytes), ...decoder.end()];
 }
