@@ -73,7 +73,11 @@ describe('evaluate', () => {
   it('can explain itself', async () => {
     const { code, out } = await cli('explain', 'p/cap.yaml', '--context', cost(2));
     expect(code).toBe(1);
+    expect(out).toMatch(/^deny \(not allowed\): Too dear\n\+ cap\/dear -> deny\n/);
     expect(out).toContain('llm.estimatedCost');
+    expect(out).not.toContain('{');
+    const json = JSON.parse((await cli('explain', 'p/cap.yaml', '--context', cost(2), '--json')).out);
+    expect(json).toMatchObject({ decision: { decision: 'deny' }, rules: [{ rule: 'cap/dear', outcome: 'true' }] });
   });
 });
 

@@ -65,6 +65,9 @@ describe.each(languages)('$name clients', (language) => {
     const size = Buffer.from(`${huge.length.toString(16)}\r\n`);
     const pieces = Buffer.concat([size, huge, Buffer.from('\r\n0\r\n\r\n')]);
     await refused(language, { body: pieces, headers: [auth, ['Transfer-Encoding', 'chunked']] }, wanted);
+    // A client that still sends when the answer comes hears it all the same.
+    const response = await call(house.gateway, language.path, huge.toString());
+    expect([response.status, language.error(await response.text()).code]).toEqual([413, 'request_too_large']);
   });
 
   test('are told that encoded bodies are not read, whatever is in them', async () => {

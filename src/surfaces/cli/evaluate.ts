@@ -83,7 +83,7 @@ async function decided({ out, json }: CommandContext, { policies, facts, fallbac
 async function explained({ out, json }: CommandContext, { policies, facts, fallback }: Asked): Promise<number> {
   const explanation = explainFacts(compile(policies, { default: fallback }), 'request', canonicalFacts(facts));
   if (json) out.json(explanation);
-  else out.print(JSON.stringify(explanation, null, 2));
+  else out.print(explanation.text);
   return explanation.decision.allowed ? exit.fine : exit.found;
 }
 
