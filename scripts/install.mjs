@@ -63,7 +63,7 @@ function newest(directory) {
   return latest;
 }
 
-/** A server program from the system's packages, for tests. Says how to get it where we may not install it ourselves. */
+/** A program from the system's packages, for tests. Says how to get it where we may not install it ourselves. */
 export function installServer(program, aptPackage) {
   if (spawnSync('which', [program]).status === 0) return;
   const root = process.getuid?.() === 0;

@@ -5,6 +5,7 @@ import { build, checkNode, installPackages, installServer, root, run } from './i
 checkNode();
 installPackages();
 installServer('redis-server', 'redis-server');
+installServer('curl', 'curl');
 build();
 run('npm', ['run', '--silent', 'lint']);
 run(process.execPath, [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', ...process.argv.slice(2)]);
