@@ -130,7 +130,7 @@ const rateNames = {
 
 /** The tightest of several limits is the one a client must respect. */
 function rateHeaders(headers: Headers, { rate, remaining, reset_ms }: RateState): void {
-  if (rate.unit === 'concurrent') return;
+  if (rate.unit !== 'requests' && rate.unit !== 'tokens') return;
   const [limit, left, reset] = rateNames[rate.unit];
   const known = headers[left];
   if (known !== undefined && Number(known) <= remaining) return;

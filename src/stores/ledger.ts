@@ -1,8 +1,11 @@
 /** Nano-dollars: integers, exact to 2^53 (about nine million dollars; a larger limit is a load error). */
 export type NanoUsd = number;
 
-export type ScopeKind = 'organization' | 'team' | 'project' | 'user' | 'key' | 'model';
-export type Window = 'minute' | 'hour' | 'day' | 'week' | 'month' | 'total';
+export type ScopeKind = 'organization' | 'team' | 'project' | 'user' | 'key' | 'model' | 'tag';
+/** Calendar windows, `total` (never turns) and `rolling` (the last `rolling_ms`, at any moment). */
+export type Window = 'minute' | 'hour' | 'day' | 'week' | 'month' | 'total' | 'rolling';
+/** What a limit means while the ledger is lost: refuse, admit a share of what was left, or admit. */
+export type OnLoss = 'closed' | 'local_share' | 'open';
 
 /** Whose money or rate: `{ kind: 'team', id: 'research' }`. */
 export interface Scope {
@@ -16,9 +19,13 @@ export interface Budget {
   readonly window: Window;
   /** IANA zone in which the window turns; default UTC. */
   readonly timeZone?: string;
+  /** Length of a `rolling` window; only there. */
+  readonly rolling_ms?: number;
   readonly unit: 'nusd' | 'tokens' | 'requests';
   readonly limit: number;
   readonly hard: boolean;
+  /** Left out: what the state says. */
+  readonly onLoss?: OnLoss;
   /** Ascending percents of the limit at which to warn. */
   readonly warnPercent: readonly number[];
 }
@@ -26,14 +33,34 @@ export interface Budget {
 /** A sliding window over requests or tokens, or a number of calls at once (`window_ms` is 0 there). */
 export interface Rate {
   readonly scope: Scope;
-  readonly unit: 'requests' | 'tokens' | 'concurrent';
+  /** `tokens` counts input and output together. */
+  readonly unit: 'requests' | 'tokens' | 'input_tokens' | 'output_tokens' | 'concurrent';
   readonly limit: number;
   readonly window_ms: number;
+  /** Left out: what the state says. */
+  readonly onLoss?: OnLoss;
 }
 
 export interface Amount {
   readonly nusd: NanoUsd;
+  /** Input and output together. */
   readonly tokens: number;
+  /** Part of `tokens` that is input; the rest is output. Left out: 0. */
+  readonly input?: number;
+}
+
+/** Who and what a call was for, as its ledger entry says it: `{ team: 'research', user: 'jane', model: 'gpt-4o' }`. */
+export type Labels = Readonly<Record<string, string>>;
+
+/**
+ * A limit that stands in for a budget's configured one, in every window until it expires: a temporary raise, or a cut.
+ * Budgets are told apart by scope, window (with `rolling_ms`), time zone and unit.
+ */
+export interface Override {
+  readonly budget: Pick<Budget, 'scope' | 'window' | 'timeZone' | 'rolling_ms' | 'unit'>;
+  readonly limit: number;
+  /** Unix ms on the ledger's clock; left out: until it is taken back. */
+  readonly expires_at_ms?: number;
 }
 
 export interface ReserveRequest {
@@ -49,12 +76,16 @@ export interface ReserveRequest {
   readonly lease_ms: number;
   /** Process that answers for the hold. */
   readonly owner: string;
+  readonly labels?: Labels;
 }
 
 /** A budget as it stands after an operation. */
 export interface BudgetState {
   readonly budget: Budget;
+  /** The limit in force: an override's, where one stands in for the configured one. */
+  readonly limit: number;
   readonly spent: number;
+  /** What running calls hold, and what workers have leased and not spent. */
   readonly held: number;
   /** Unix ms at which the window turns; 0 for `total`. */
   readonly resets_at_ms: number;
@@ -95,6 +126,8 @@ export interface Settlement {
   readonly amount: Amount;
   /** Counted by us, not told by the provider. */
   readonly estimated: boolean;
+  /** Joins those of the hold, and wins over them. */
+  readonly labels?: Labels;
 }
 
 /** What happened at `settle`: `repeated` where it was settled before (nothing changed). */
@@ -111,6 +144,7 @@ export interface LedgerEntry {
   readonly estimated: boolean;
   /** Settled by the reaper for an owner that went away; a later real settlement replaces it once. */
   readonly provisional: boolean;
+  readonly labels?: Labels;
   /** The counters this entry was added to. */
   readonly budgets: readonly { readonly key: string; readonly unit: Budget['unit']; readonly amount: number }[];
 }
@@ -123,6 +157,8 @@ export interface BudgetCounter {
   readonly limit: number;
   readonly spent: number;
   readonly held: number;
+  /** Part of `held` that workers have leased and not spent. */
+  readonly leased?: number;
   readonly requests: number;
   readonly tokens: number;
 }

@@ -67,7 +67,10 @@ export function budgetOfKey(
   return { budget, end_ms: endOf(budget.window, zone ?? 'UTC', label) };
 }
 
-function boundsAt(window: Window, zone: string, now_ms: number): Bounds {
+type CalendarWindow = Exclude<Window, 'rolling'>;
+
+function boundsAt(asked: Window, zone: string, now_ms: number): Bounds {
+  const window = calendarWindow(asked);
   if (window === 'total') return { label: '', start_ms: 0, end_ms: 0 };
   const name = `${window}@${zone}`;
   const known = latest.get(name);
@@ -76,6 +79,12 @@ function boundsAt(window: Window, zone: string, now_ms: number): Bounds {
     window === 'minute' || window === 'hour' ? clock(window, zone, now_ms) : calendar(window, zone, now_ms);
   latest.set(name, bounds);
   return bounds;
+}
+
+/** Rolling windows are no calendar's. */
+function calendarWindow(window: Window): CalendarWindow {
+  if (window === 'rolling') throw new RangeError('rolling windows are not counted yet');
+  return window;
 }
 
 function clock(window: 'minute' | 'hour', zone: string, now_ms: number): Bounds {
@@ -132,7 +141,8 @@ function offsetLabel(ahead: number): string {
   return (ahead < 0 ? '-' : '+') + String(digits).padStart(4, '0');
 }
 
-function endOf(window: Window, zone: string, label: string): number {
+function endOf(asked: Window, zone: string, label: string): number {
+  const window = calendarWindow(asked);
   if (window === 'total') return 0;
   if (window === 'minute' || window === 'hour') {
     const [, date = '', hour = '', minute = '00', sign = '+', hours = '00', minutes = '00'] =
@@ -156,4 +166,5 @@ export const kept_ms: Readonly<Record<Exclude<Window, 'total'>, number>> = {
   day: 92 * day_ms,
   week: 400 * day_ms,
   month: 800 * day_ms,
+  rolling: 0,
 };

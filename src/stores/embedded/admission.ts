@@ -102,7 +102,7 @@ export function held(
 }
 
 export function budgetState(budget: Budget, counter: Counter): BudgetState {
-  return { budget, spent: counter.spent, held: counter.held, resets_at_ms: counter.end_ms };
+  return { budget, limit: budget.limit, spent: counter.spent, held: counter.held, resets_at_ms: counter.end_ms };
 }
 
 export function rateState(rate: Rate, limited: Ring | Seats, now_ms: number): RateState {

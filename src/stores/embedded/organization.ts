@@ -70,7 +70,7 @@ export class Organization {
     return found;
   }
 
-  addRing(key: string, unit: 'requests' | 'tokens', slots: { slot_ms: number; count: number }): Ring {
+  addRing(key: string, unit: Ring['unit'], slots: { slot_ms: number; count: number }): Ring {
     let ring = this.rings.get(key);
     if (ring === undefined) {
       ring = new Ring(key, unit, slots.slot_ms, slots.count);

@@ -3,7 +3,7 @@ import type { Rate } from '../ledger.ts';
 /** A sliding window as slots in a ring. See `slotting` for what it promises. */
 export class Ring {
   readonly key: string;
-  readonly unit: 'requests' | 'tokens';
+  readonly unit: Exclude<Rate['unit'], 'concurrent'>;
   readonly slot_ms: number;
   readonly slots: Float64Array;
   /** The limit last asked for; `amend` goes by it. */
@@ -15,7 +15,7 @@ export class Ring {
   mark = 0;
   dropped = false;
 
-  constructor(key: string, unit: 'requests' | 'tokens', slot_ms: number, count: number) {
+  constructor(key: string, unit: Ring['unit'], slot_ms: number, count: number) {
     this.key = key;
     this.unit = unit;
     this.slot_ms = slot_ms;

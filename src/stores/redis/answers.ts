@@ -44,7 +44,9 @@ export function standing(answer: Answer, plan: Plan, budgets: readonly Budget[],
   }));
   const uses = plan.rates.map(() => ({ used: reader.number(), reset_ms: reader.number() }));
   return {
-    budgets: budgets.map((budget, at): BudgetState => ({ budget, ...pick(sums, plan.budgetPlaces[at]) })),
+    budgets: budgets.map(
+      (budget, at): BudgetState => ({ budget, limit: budget.limit, ...pick(sums, plan.budgetPlaces[at]) }),
+    ),
     rates: rates.map((rate, at): RateState => {
       const { used, reset_ms } = pick(uses, plan.ratePlaces[at]);
       return { rate, used, remaining: Math.max(0, rate.limit - used), reset_ms };
@@ -61,7 +63,8 @@ export function refusal(answer: Answer, plan: Plan, known: (key: string) => Budg
     const [spent, held] = [reader.number(), reader.number()];
     const planned = plan.budgets[place];
     if (planned !== undefined) {
-      return { kind: 'budget', asked, budget: planned.budget, spent, held, resets_at_ms: planned.end_ms };
+      const { budget, end_ms } = planned;
+      return { kind: 'budget', asked, budget, limit: budget.limit, spent, held, resets_at_ms: end_ms };
     }
     const [limit, hard] = [reader.number(), reader.number() === 1];
     return { kind: 'budget', asked, ...stateOf(name, spent, held, limit, hard, known) };
@@ -111,7 +114,7 @@ function stateOf(
   const told = budgetOfKey(key);
   if (told === undefined) throw new Error(`'${key}' is no key of a budget`);
   const budget = known(key) ?? { ...told.budget, limit, hard, warnPercent: [] };
-  return { budget, spent, held, resets_at_ms: told.end_ms };
+  return { budget, limit: budget.limit, spent, held, resets_at_ms: told.end_ms };
 }
 
 function pick<T>(list: readonly T[], place: number | undefined): T {

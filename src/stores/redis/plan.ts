@@ -22,7 +22,14 @@ export interface Plan {
   readonly to_ms: number;
 }
 
-export const letters = { nusd: 'n', tokens: 't', requests: 'r', concurrent: 'c' } as const;
+export const letters = {
+  nusd: 'n',
+  tokens: 't',
+  requests: 'r',
+  concurrent: 'c',
+  input_tokens: 'i',
+  output_tokens: 'o',
+} as const;
 
 /** `llm:{acme}:`, what every key of an organisation starts with: the braces keep them in one slot. */
 export function baseOf(prefix: string, organization: string): string {
