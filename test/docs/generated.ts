@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import { unsupported } from '../../src/config/unsupported.ts';
 import { publishedSchema } from '../../src/config.ts';
 import { families } from '../../src/observe/metrics/families.ts';
-import { factNames, factOf } from '../../src/policy/index.ts';
+import { factNames, factOf, parsePolicies } from '../../src/policy/index.ts';
 import { railByName } from '../../src/rails/index.ts';
 import { root } from './blocks.ts';
 
@@ -126,12 +126,28 @@ function metrics(): string {
   return table(['metric', 'type', 'labels', ''], rows);
 }
 
+/** The policies in the box: where each is enabled, and what it does, in its own words. */
+function library(): string {
+  const folder = join(root, 'policies');
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.yaml') && !file.endsWith('.policytest.yaml'))
+    .sort();
+  const rows = files.flatMap((file) =>
+    parsePolicies(readFileSync(join(folder, file), 'utf8'), { file }).map(({ metadata }) => [
+      code(file.replace(/\.yaml$/, '')),
+      `**${metadata.name ?? metadata.id}.** ${metadata.description ?? ''}`,
+    ]),
+  );
+  return table(['enabled as', 'does'], rows);
+}
+
 /** What pages hold between their marks: made from the code, so that it cannot tell something else. */
 export const generated: Readonly<Record<string, () => string>> = {
   configuration,
   providers,
   facts,
   metrics,
+  library,
   secrets: () => types('secrets'),
   injection: () => types('injection'),
 };

@@ -21,9 +21,9 @@ const load = (file: string) => parsePolicies(readFileSync(join(root, file), 'utf
 const shipped = policyFiles.flatMap(load);
 
 describe('the shipped policies', () => {
-  it('load together, at least a dozen of them in eight categories', () => {
-    expect(compile(shipped).policies.length).toBeGreaterThanOrEqual(12);
-    expect(new Set(policyFiles.map(dirname)).size).toBe(8);
+  it('load together, at least fifty of them in eight categories', () => {
+    expect(compile(shipped).policies.length).toBeGreaterThanOrEqual(50);
+    expect(new Set(policyFiles.map((file) => file.split('/')[0])).size).toBe(8);
   });
 
   it.each(policyFiles)('%s has its tests beside it', (file) => {
@@ -50,7 +50,7 @@ describe('the shipped policies', () => {
   });
 
   it('redact a card number in a reply and deny a prompt injection', () => {
-    const program = compile(selectPolicies(shipped, ['**']), { default: 'allow' });
+    const program = compile(selectPolicies(shipped, ['*/*']), { default: 'allow' });
     const plan = planResponse(program, { team: { tier: 'pro' } });
     expect(plan.mode).toBe('hold_back');
     const card = plan.patterns.findIndex(
