@@ -87,7 +87,7 @@ export interface BudgetState {
   readonly spent: number;
   /** What running calls hold, and what workers have leased and not spent. */
   readonly held: number;
-  /** Unix ms at which the window turns; 0 for `total`. */
+  /** Unix ms at which the window turns; 0 for `total`. A rolling window is empty then, if nothing more is spent. */
   readonly resets_at_ms: number;
 }
 
@@ -144,6 +144,8 @@ export interface LedgerEntry {
   readonly estimated: boolean;
   /** Settled by the reaper for an owner that went away; a later real settlement replaces it once. */
   readonly provisional: boolean;
+  /** Nothing was spent: people set the counter named in `budgets` to zero. */
+  readonly reset?: true;
   readonly labels?: Labels;
   /** The counters this entry was added to. */
   readonly budgets: readonly { readonly key: string; readonly unit: Budget['unit']; readonly amount: number }[];
@@ -184,6 +186,11 @@ export interface Ledger {
   amend(amendment: Amendment): Promise<Reserved>;
   /** Replaces the hold by the real cost, once, and writes the ledger entry in the same step. */
   settle(settlement: Settlement): Promise<Settled>;
+  /**
+   * `settle` for who does not wait for the store: resolves once the settlement is written down where this process finds
+   * it again, and is on its way. It is applied once, however often it is sent; whether a hold was known is not told.
+   */
+  post(settlement: Settlement): Promise<void>;
   /** Gives the hold back: nothing was spent, and the request does not count. */
   release(id: string, organization: string): Promise<void>;
   /** Counters as they stand, without changing them. */
@@ -195,6 +202,18 @@ export interface Ledger {
     readonly budgets: readonly BudgetState[];
     readonly rates: readonly RateState[];
   }>;
+
+  /** From the next step on, everywhere, `limit` is the limit of that budget. A later one replaces an earlier one. */
+  override(organization: string, override: Override): Promise<void>;
+  /** The configured limit is in force again. False where none stood in for it. */
+  clearOverride(organization: string, budget: Override['budget']): Promise<boolean>;
+  /** Those in force, by their budget's key. */
+  overrides(organization: string): Promise<readonly Override[]>;
+  /**
+   * Nothing is spent any more in the counter of that key (`budget:team:research:day:2026-11-21`); what is held stays. An
+   * entry says so. False where there is no such counter.
+   */
+  reset(organization: string, key: string): Promise<boolean>;
 
   /** Every counter of an organisation (all windows kept), for `budgets list`. */
   counters(organization: string): Promise<readonly BudgetCounter[]>;

@@ -1,13 +1,26 @@
-import type { Rate, ScopeKind } from './ledger.ts';
+import type { Amount, Rate, ScopeKind } from './ledger.ts';
 import { scopeKey } from './window-key.ts';
 
-/** Parts into which a sliding window is cut. */
+/** Parts into which a sliding window, of a rate or a rolling budget, is cut. */
 const slots = 60;
 
 /** `rate:team:research:requests:60000`, `rate:team:research:concurrent`: the limit is no part of it, so that it may change. */
 export function rateKey(rate: Rate): string {
   const scope = scopeKey(rate.scope);
   return rate.unit === 'concurrent' ? `rate:${scope}:concurrent` : `rate:${scope}:${rate.unit}:${rate.window_ms}`;
+}
+
+/** An amount whose input is named only where there is any. */
+export function amountOf(nusd: number, tokens: number, input: number): Amount {
+  return input === 0 ? { nusd, tokens } : { nusd, tokens, input };
+}
+
+/** What a call takes of a rate. */
+export function sizeIn(unit: Rate['unit'], amount: Amount): number {
+  if (unit === 'tokens') return amount.tokens;
+  if (unit === 'input_tokens') return amount.input ?? 0;
+  if (unit === 'output_tokens') return amount.tokens - (amount.input ?? 0);
+  return 1;
 }
 
 /**

@@ -1,5 +1,8 @@
-import type { Amendment, Amount, Budget, Rate, ReserveRequest, Settlement } from './ledger.ts';
+import type { Amendment, Amount, Budget, Labels, Override, Rate, ReserveRequest, Settlement } from './ledger.ts';
+import { seriesKey } from './window-key.ts';
 
+const label_characters_max = 4_096;
+const rolling_ms_max = 366 * 86_400_000;
 const word = /^[\x21-\x7e]{1,200}$/;
 
 /** Throws `TypeError` for anything a sum of money must not be built on, `RangeError` for a limit above 2^53. */
@@ -9,6 +12,7 @@ export function checkReserve(request: ReserveRequest): void {
   checkCount('lease_ms', request.lease_ms);
   if (typeof request.owner !== 'string' || request.owner === '') throw new TypeError('owner must be a name');
   checkLimits(request.budgets, request.rates);
+  checkLabels(request.labels);
 }
 
 export function checkAmendment(amendment: Amendment): void {
@@ -21,6 +25,14 @@ export function checkAmendment(amendment: Amendment): void {
 export function checkSettlement(settlement: Settlement): void {
   checkId(settlement.id, settlement.organization);
   checkAmount(settlement.amount);
+  checkLabels(settlement.labels);
+}
+
+export function checkOverride(organization: string, { budget, limit, expires_at_ms }: Override): void {
+  checkId('-', organization);
+  checkLimits([{ ...budget, limit, hard: true, warnPercent: [] }], []);
+  seriesKey(budget);
+  if (expires_at_ms !== undefined) checkCount('expires_at_ms', expires_at_ms);
 }
 
 export function checkId(id: string, organization: string): void {
@@ -31,6 +43,22 @@ export function checkId(id: string, organization: string): void {
 function checkAmount(amount: Amount): void {
   checkCount('amount.nusd', amount.nusd);
   checkCount('amount.tokens', amount.tokens);
+  if (amount.input === undefined) return;
+  checkCount('amount.input', amount.input);
+  if (amount.input > amount.tokens) throw new TypeError('amount.input must be part of amount.tokens');
+}
+
+function checkLabels(labels: Labels | undefined): void {
+  if (labels === undefined) return;
+  let characters = 0;
+  for (const name in labels) {
+    const value = labels[name];
+    if (typeof value !== 'string') throw new TypeError(`label '${name}' must be text`);
+    characters += name.length + value.length;
+  }
+  if (characters > label_characters_max) {
+    throw new RangeError(`labels of ${characters} characters: at most ${label_characters_max} are kept`);
+  }
 }
 
 /** Non-negative integers below 2^53 only: what is beyond is not exact, and money must be. */
@@ -41,7 +69,10 @@ function checkCount(name: string, value: number): void {
 }
 
 export function checkLimits(budgets: readonly Budget[], rates: readonly Rate[]): void {
-  for (const budget of budgets) checkLimit(budget.limit);
+  for (const budget of budgets) {
+    checkLimit(budget.limit);
+    if (budget.window === 'rolling') checkRolling(budget.rolling_ms);
+  }
   for (const rate of rates) {
     checkLimit(rate.limit);
     if (rate.unit === 'concurrent') continue;
@@ -49,6 +80,14 @@ export function checkLimits(budgets: readonly Budget[], rates: readonly Rate[]):
       throw new TypeError(`window_ms of a rate must be a positive integer, not ${rate.window_ms}`);
     }
   }
+}
+
+/** Whole seconds, as the counter's key tells them, and no longer than a leap year. */
+function checkRolling(length_ms: number | undefined): void {
+  if (Number.isSafeInteger(length_ms) && Number(length_ms) % 1_000 === 0) {
+    if (Number(length_ms) >= 1_000 && Number(length_ms) <= rolling_ms_max) return;
+  }
+  throw new TypeError(`rolling_ms must be whole seconds, from 1000 to ${rolling_ms_max}, not ${length_ms}`);
 }
 
 function checkLimit(limit: number): void {

@@ -21,12 +21,16 @@ const hour_ms = 3_600_000;
 const day_ms = 86_400_000;
 const latest = new Map<string, Bounds>();
 
+type Counted = Pick<Budget, 'scope' | 'window' | 'timeZone' | 'rolling_ms' | 'unit'>;
+
 /**
  * The counter of `budget` at `now_ms`. Weeks start on Monday (ISO 8601). A day that a clock change shortens or
  * lengthens is one window; an hour shown twice is two. The key names the zone unless it is UTC, and the unit unless it
- * is money: `budget:team:research:day:2026-11-21@Europe/Berlin:tokens`. Throws `RangeError` for an unknown zone.
+ * is money: `budget:team:research:day:2026-11-21@Europe/Berlin:tokens`. A rolling window has one counter for ever, named
+ * by its length: `budget:team:research:rolling:86400s`. Throws `RangeError` for an unknown zone.
  */
-export function windowKey(budget: Pick<Budget, 'scope' | 'window' | 'timeZone' | 'unit'>, now_ms: number): WindowKey {
+export function windowKey(budget: Counted, now_ms: number): WindowKey {
+  if (budget.window === 'rolling') return { key: seriesKey(budget), start_ms: 0, end_ms: 0 };
   const zone = budget.window === 'total' ? 'UTC' : zoneName(budget.timeZone);
   const bounds = boundsAt(budget.window, zone, now_ms);
   let key = `budget:${scopeKey(budget.scope)}:${budget.window}`;
@@ -34,6 +38,29 @@ export function windowKey(budget: Pick<Budget, 'scope' | 'window' | 'timeZone' |
   if (zone !== 'UTC') key += `@${zone}`;
   if (budget.unit !== 'nusd') key += `:${budget.unit}`;
   return { key, start_ms: bounds.start_ms, end_ms: bounds.end_ms };
+}
+
+/** A budget through all its windows: its counter's key without the date, `budget:team:research:day@Europe/Berlin:tokens`. */
+export function seriesKey(budget: Counted): string {
+  let key = `budget:${scopeKey(budget.scope)}:${budget.window}`;
+  if (budget.window === 'rolling') key += `:${Math.round((budget.rolling_ms ?? 0) / 1_000)}s`;
+  else if (budget.window !== 'total' && zoneName(budget.timeZone) !== 'UTC') key += `@${zoneName(budget.timeZone)}`;
+  return budget.unit === 'nusd' ? key : `${key}:${budget.unit}`;
+}
+
+/** `seriesKey` of the budget that a counter's key belongs to. */
+export function seriesOfKey(key: string): string {
+  const [, head, window, rest = ''] = /^(budget:[^:]*:[^:]*:([a-z]+))(.*)$/.exec(key) ?? [];
+  if (head === undefined || window === 'total' || window === 'rolling') return key;
+  return head + rest.replace(/^:[^@:]*/, '');
+}
+
+/** The budget a `seriesKey` names; undefined for a text that is none. */
+export function budgetOfSeries(series: string): Counted | undefined {
+  const [head, kind, id, named = '', ...rest] = series.split(':');
+  if (head !== 'budget' || kind === undefined || id === undefined || named === '') return undefined;
+  const [window = '', zone] = named.split('@');
+  return counted(kind, id, window, zone, window === 'rolling' ? rest[0] : undefined, rest.at(-1));
 }
 
 /** `team:research`, with everything that could be read as punctuation percent-encoded. */
@@ -50,27 +77,35 @@ export function encoded(id: string): string {
 }
 
 /** What a counter's key says of its budget, and when its window turns; undefined for a key that is none. */
-export function budgetOfKey(
-  key: string,
-): { readonly budget: Pick<Budget, 'scope' | 'window' | 'timeZone' | 'unit'>; readonly end_ms: number } | undefined {
+export function budgetOfKey(key: string): { readonly budget: Counted; readonly end_ms: number } | undefined {
   const [head, kind, id, window, ...rest] = key.split(':');
   if (head !== 'budget' || kind === undefined || id === undefined || window === undefined) return undefined;
-  const last = rest.at(-1);
-  const unit = last === 'tokens' || last === 'requests' ? last : 'nusd';
-  const [label = '', zone] = (window === 'total' ? '' : (rest[0] ?? '')).split('@');
-  const budget = {
+  const dated = window !== 'total' && window !== 'rolling';
+  const [label = '', zone] = dated ? (rest[0] ?? '').split('@') : [];
+  const budget = counted(kind, id, window, zone, rest[0], rest.at(-1));
+  return { budget, end_ms: dated ? endOf(window as CalendarWindow, zone ?? 'UTC', label) : 0 };
+}
+
+function counted(
+  kind: string,
+  id: string,
+  window: string,
+  zone: string | undefined,
+  length: string | undefined,
+  last: string | undefined,
+): Counted {
+  return {
     scope: { kind: kind as ScopeKind, id: decodeURIComponent(id) },
     window: window as Window,
-    unit,
+    unit: last === 'tokens' || last === 'requests' ? last : 'nusd',
     ...(zone === undefined ? {} : { timeZone: zone }),
-  } as const;
-  return { budget, end_ms: endOf(budget.window, zone ?? 'UTC', label) };
+    ...(window === 'rolling' ? { rolling_ms: Number.parseInt(length ?? '0', 10) * 1_000 } : {}),
+  };
 }
 
 type CalendarWindow = Exclude<Window, 'rolling'>;
 
-function boundsAt(asked: Window, zone: string, now_ms: number): Bounds {
-  const window = calendarWindow(asked);
+function boundsAt(window: CalendarWindow, zone: string, now_ms: number): Bounds {
   if (window === 'total') return { label: '', start_ms: 0, end_ms: 0 };
   const name = `${window}@${zone}`;
   const known = latest.get(name);
@@ -79,12 +114,6 @@ function boundsAt(asked: Window, zone: string, now_ms: number): Bounds {
     window === 'minute' || window === 'hour' ? clock(window, zone, now_ms) : calendar(window, zone, now_ms);
   latest.set(name, bounds);
   return bounds;
-}
-
-/** Rolling windows are no calendar's. */
-function calendarWindow(window: Window): CalendarWindow {
-  if (window === 'rolling') throw new RangeError('rolling windows are not counted yet');
-  return window;
 }
 
 function clock(window: 'minute' | 'hour', zone: string, now_ms: number): Bounds {
@@ -141,8 +170,7 @@ function offsetLabel(ahead: number): string {
   return (ahead < 0 ? '-' : '+') + String(digits).padStart(4, '0');
 }
 
-function endOf(asked: Window, zone: string, label: string): number {
-  const window = calendarWindow(asked);
+function endOf(window: CalendarWindow, zone: string, label: string): number {
   if (window === 'total') return 0;
   if (window === 'minute' || window === 'hour') {
     const [, date = '', hour = '', minute = '00', sign = '+', hours = '00', minutes = '00'] =
@@ -159,12 +187,12 @@ function localOf(window: 'day' | 'week' | 'month', label: string): number {
   return floorDate('week', Date.UTC(year, 0, 4)) + (week - 1) * 7 * day_ms;
 }
 
-/** How long a counter is kept after its window ended, for people and for late settlements. */
+/** How long a counter is kept after its window ended (`rolling`: beyond its length), for people and for late settlements. */
 export const kept_ms: Readonly<Record<Exclude<Window, 'total'>, number>> = {
   minute: day_ms,
   hour: 7 * day_ms,
   day: 92 * day_ms,
   week: 400 * day_ms,
   month: 800 * day_ms,
-  rolling: 0,
+  rolling: day_ms,
 };

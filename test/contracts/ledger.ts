@@ -366,7 +366,98 @@ export function ledgerContract(
       });
     });
 
+    describe('limits that stand in', () => {
+      const series = { scope: research, window: 'day', unit: 'nusd' } as const;
+
+      test('hold from the next call on, in every step, and the answer tells the limit in force', async () => {
+        await ledger.reserve(request('a', { nusd: 600 }));
+        await ledger.override('acme', { budget: series, limit: 900 });
+        const raised = await ledger.reserve(request('b', { nusd: 300 }));
+        expect(raised).toMatchObject({ outcome: 'held', budgets: [{ limit: 900, held: 900, budget: budget() }] });
+        expect((await ledger.counters('acme'))[0]).toMatchObject({ limit: 900 });
+        expect((await ledger.read('acme', [budget()], [])).budgets[0]).toMatchObject({ limit: 900 });
+        expect(refusalOf(await ledger.reserve(request('c', { nusd: 1 })))).toMatchObject({ limit: 900, held: 900 });
+        expect(refusalOf(await amend('a', { nusd: 601 }))).toMatchObject({ limit: 900, asked: 1 });
+        await ledger.override('acme', { budget: series, limit: 1_000 });
+        expect(await amend('a', { nusd: 700 })).toMatchObject({ outcome: 'held', budgets: [{ limit: 1_000 }] });
+        expect((await settle('a', 100)).budgets[0]).toMatchObject({ limit: 1_000, spent: 100, held: 300 });
+      });
+
+      test('are told apart by scope, window, zone, unit and organisation', async () => {
+        const others = [
+          budget({ window: 'month' }),
+          budget({ unit: 'tokens' }),
+          budget({ timeZone: 'Europe/Berlin' }),
+          budget({ scope: { kind: 'user', id: 'research' } }),
+        ];
+        await ledger.override('acme', { budget: series, limit: 5 });
+        const { budgets } = await ledger.read('acme', [budget(), ...others], []);
+        expect(budgets.map(({ limit }) => limit)).toEqual([5, 700, 700, 700, 700]);
+        expect((await ledger.read('other', [budget()], [])).budgets[0]!.limit).toBe(700);
+        await ledger.override('acme', { budget: { ...series, timeZone: 'Europe/Berlin' }, limit: 6 });
+        expect((await ledger.read('acme', [others[2]!], [])).budgets[0]!.limit).toBe(6);
+        expect((await ledger.overrides('acme')).map(({ budget: one, limit }) => [one, limit])).toEqual([
+          [series, 5],
+          [{ ...series, timeZone: 'Europe/Berlin' }, 6],
+        ]);
+      });
+
+      test('end when they expire or are taken back; a later one replaces an earlier one', async () => {
+        const expires_at_ms = (await under.now()) + 300;
+        await ledger.override('acme', { budget: series, limit: 10 });
+        await ledger.override('acme', { budget: series, limit: 20, expires_at_ms });
+        expect(await ledger.overrides('acme')).toEqual([{ budget: series, limit: 20, expires_at_ms }]);
+        expect(refusalOf(await ledger.reserve(request('a', { nusd: 21 })))).toMatchObject({ limit: 20 });
+        await under.pass(400);
+        expect(await ledger.reserve(request('a', { nusd: 21 }))).toMatchObject({ budgets: [{ limit: 700 }] });
+        await ledger.override('acme', { budget: series, limit: 0 });
+        expect((await ledger.reserve(request('b', { nusd: 1 }))).outcome).toBe('refused');
+        expect(await ledger.clearOverride('acme', series)).toBe(true);
+        expect(await ledger.clearOverride('acme', series)).toBe(false);
+        expect((await ledger.reserve(request('b', { nusd: 1 }))).outcome).toBe('held');
+      });
+
+      test('must be sums that are exact', async () => {
+        await expect(ledger.override('acme', { budget: series, limit: 2 ** 53 })).rejects.toThrow(RangeError);
+        await expect(ledger.override('acme', { budget: series, limit: -1 })).rejects.toThrow(TypeError);
+      });
+    });
+
+    test('a counter that people set to zero starts anew; what is held stays, and entries say so', async () => {
+      await ledger.reserve(request('a', { nusd: 500, tokens: 5 }));
+      await settle('a', 450, 4);
+      await ledger.reserve(request('b', { nusd: 200 }));
+      const [counter] = await ledger.counters('acme');
+      expect(await ledger.reset('acme', counter!.key)).toBe(true);
+      expect(await ledger.counters('acme')).toEqual([
+        { key: counter!.key, organization: 'acme', limit: 700, spent: 0, held: 200, requests: 0, tokens: 0 },
+      ]);
+      expect((await ledger.reserve(request('c', { nusd: 500 }))).outcome).toBe('held');
+      await settle('b', 150, 3);
+      expect(await ledger.counters('acme')).toMatchObject([{ spent: 150, held: 500, requests: 1, tokens: 3 }]);
+      expect((await entriesOf(ledger)).map(({ id, reset }) => [id, reset])).toEqual([
+        ['a', undefined],
+        [`reset:${counter!.key}`, true],
+        ['b', undefined],
+      ]);
+      expect(await ledger.reconcile('acme', { repair: false })).toEqual([]);
+      expect(await ledger.reset('acme', 'budget:team:nobody:day:2026-11-21')).toBe(false);
+    });
+
     describe('settle and release', () => {
+      test('a posted settlement is counted once, without being waited for', async () => {
+        await ledger.reserve(request('a', { nusd: 100 }));
+        await ledger.post({ id: 'a', organization: 'acme', amount: { nusd: 70, tokens: 2 }, estimated: false });
+        await expect.poll(() => state()).toEqual({ spent: 70, held: 0 });
+        await ledger.post({ id: 'a', organization: 'acme', amount: { nusd: 70, tokens: 2 }, estimated: false });
+        expect((await settle('a', 70)).outcome).toBe('repeated');
+        expect(await ledger.counters('acme')).toMatchObject([{ spent: 70, held: 0, requests: 1, tokens: 2 }]);
+        await ledger.post({ id: 'nobody', organization: 'acme', amount: { nusd: 5, tokens: 0 }, estimated: false });
+        expect((await settle('nobody', 5)).outcome).toBe('unknown');
+        const wrong = { id: 'a', organization: 'acme', amount: { nusd: -1, tokens: 0 }, estimated: false };
+        await expect(ledger.post(wrong)).rejects.toThrow(TypeError);
+      });
+
       test('the real cost replaces the hold, less, zero or more: debt is not forgiven', async () => {
         for (const [id, cost] of [
           ['a', 40],

@@ -1,9 +1,10 @@
 import type { Amount, Budget, BudgetState, Rate, RateState, Refusal, Reserved } from '../ledger.ts';
-import { rateOfKey } from '../rate-key.ts';
+import { rateOfKey, sizeIn } from '../rate-key.ts';
 import { budgetOfKey } from '../window-key.ts';
 import type { Organization } from './organization.ts';
 import { Ring } from './ring.ts';
-import { amountIn, type Counter, type Hold, type Joining, type Seats } from './state.ts';
+import type { Counter, Hold, Joining, Seats } from './state.ts';
+import { advance, amountIn, emptyAt } from './tally.ts';
 
 /** What a call may hold, or what refused it. Nothing is changed but the limits in force. */
 export interface Admission extends Joining {
@@ -28,8 +29,9 @@ export function admit(
   for (const budget of budgets) {
     const counter = org.counter(budget, now_ms);
     const asked = amountIn(budget.unit, amount) - (hold?.counters.includes(counter) ? amountIn(budget.unit, hold) : 0);
-    if (exceeds(counter, budget, asked)) {
-      admission.refusal = { kind: 'budget', asked, ...budgetState(budget, counter) };
+    const limit = org.limitOf(counter, budget.limit, now_ms);
+    if (exceeds(counter, budget.hard, limit, asked)) {
+      admission.refusal = { kind: 'budget', asked, ...budgetState(budget, counter, limit, org) };
       return admission;
     }
     const place = admission.counters.indexOf(counter);
@@ -40,19 +42,25 @@ export function admit(
       admission.governing[place] = budget;
     }
   }
+  const { time_ms } = org;
   for (const rate of rates) {
     const limited = org.rate(rate);
     if (limited instanceof Ring) {
-      const asked = askedOfRing(limited, amount, now_ms, hold);
+      const asked = askedOfRing(limited, amount, time_ms, hold);
       if (overflows(limited, rate.limit, asked)) {
-        admission.refusal = refusedByRing(rate, limited, asked, now_ms);
+        admission.refusal = refusedByRing(rate, limited, asked, time_ms);
         return admission;
       }
       if (!admission.rings.includes(limited)) admission.rings.push(limited);
     } else {
       const asked = hold?.seats.includes(limited) && !hold.provisional ? 0 : 1;
       if (asked > 0 && limited.taken + asked > rate.limit) {
-        admission.refusal = { kind: 'rate', asked, retry_after_ms: seat_retry_ms, ...rateState(rate, limited, now_ms) };
+        admission.refusal = {
+          kind: 'rate',
+          asked,
+          retry_after_ms: seat_retry_ms,
+          ...rateState(rate, limited, time_ms),
+        };
         return admission;
       }
       if (!admission.seats.includes(limited)) admission.seats.push(limited);
@@ -65,24 +73,35 @@ export function admit(
 export const seat_retry_ms = 1_000;
 
 /** More of what is held already, under the limits last asked for. */
-export function admitMore(hold: Hold, amount: Amount, named: Admission, now_ms: number): Refusal | undefined {
+export function admitMore(
+  org: Organization,
+  hold: Hold,
+  amount: Amount,
+  named: Admission,
+  now_ms: number,
+): Refusal | undefined {
+  const { time_ms } = org;
   for (const counter of hold.counters) {
     if (named.counters.includes(counter)) continue;
     const budget = budgetOf(counter);
     const asked = amountIn(counter.unit, amount) - amountIn(counter.unit, hold);
-    if (exceeds(counter, budget, asked)) return { kind: 'budget', asked, ...budgetState(budget, counter) };
+    const limit = org.limitOf(counter, budget.limit, now_ms);
+    advance(counter, time_ms);
+    if (exceeds(counter, budget.hard, limit, asked)) {
+      return { kind: 'budget', asked, ...budgetState(budget, counter, limit, org) };
+    }
   }
   for (const { ring } of hold.rings) {
     if (named.rings.includes(ring)) continue;
-    const asked = askedOfRing(ring, amount, now_ms, hold);
+    const asked = askedOfRing(ring, amount, time_ms, hold);
     const rate = ring.rate ?? rateOfKey(ring.key, ring.limit);
-    if (overflows(ring, ring.limit, asked)) return refusedByRing(rate, ring, asked, now_ms);
+    if (overflows(ring, ring.limit, asked)) return refusedByRing(rate, ring, asked, time_ms);
   }
   if (!hold.provisional) return undefined;
   for (const seats of hold.seats) {
     if (named.seats.includes(seats) || seats.taken < seats.limit) continue;
     const rate = seats.rate ?? rateOfKey(seats.key, seats.limit);
-    return { kind: 'rate', asked: 1, retry_after_ms: seat_retry_ms, ...rateState(rate, seats, now_ms) };
+    return { kind: 'rate', asked: 1, retry_after_ms: seat_retry_ms, ...rateState(rate, seats, time_ms) };
   }
   return undefined;
 }
@@ -96,16 +115,39 @@ export function held(
 ): Extract<Reserved, { outcome: 'held' }> {
   return {
     outcome: 'held',
-    budgets: budgets.map((budget) => budgetState(budget, org.counter(budget, now_ms))),
-    rates: rates.map((rate) => rateState(rate, org.rate(rate), now_ms)),
+    budgets: budgets.map((budget) => {
+      const counter = org.counter(budget, now_ms);
+      return budgetState(budget, counter, org.limitOf(counter, budget.limit, now_ms), org);
+    }),
+    rates: rates.map((rate) => rateState(rate, org.rate(rate), org.time_ms)),
   };
 }
 
-export function budgetState(budget: Budget, counter: Counter): BudgetState {
-  return { budget, limit: budget.limit, spent: counter.spent, held: counter.held, resets_at_ms: counter.end_ms };
+/** Every limit of a hold as it stands. */
+export function heldBy(org: Organization, hold: Hold, now_ms: number): Extract<Reserved, { outcome: 'held' }> {
+  return {
+    outcome: 'held',
+    budgets: states(org, hold, now_ms),
+    rates: [...hold.rings.map(({ ring }) => ring), ...hold.seats].map((one) =>
+      rateState(one.rate ?? rateOfKey(one.key, one.limit), one, org.time_ms),
+    ),
+  };
 }
 
-export function rateState(rate: Rate, limited: Ring | Seats, now_ms: number): RateState {
+export function states(org: Organization, hold: Hold, now_ms: number): readonly BudgetState[] {
+  return hold.counters.map((counter) => {
+    const budget = budgetOf(counter);
+    return budgetState(budget, counter, org.limitOf(counter, budget.limit, now_ms), org);
+  });
+}
+
+function budgetState(budget: Budget, counter: Counter, limit: number, { time_ms }: Organization): BudgetState {
+  const { spent, held, rolling } = counter;
+  const resets_at_ms = rolling === undefined ? counter.end_ms : emptyAt(rolling, time_ms);
+  return { budget, limit, spent, held, resets_at_ms };
+}
+
+function rateState(rate: Rate, limited: Ring | Seats, now_ms: number): RateState {
   if (!(limited instanceof Ring)) {
     const { taken } = limited;
     return { rate, used: taken, remaining: Math.max(0, rate.limit - taken), reset_ms: 0 };
@@ -116,17 +158,17 @@ export function rateState(rate: Rate, limited: Ring | Seats, now_ms: number): Ra
 }
 
 /** As it was asked for last, or what its key and its journal tell of it. */
-export function budgetOf(counter: Counter): Budget {
+function budgetOf(counter: Counter): Budget {
   if (counter.budget !== undefined) return counter.budget;
   const known = budgetOfKey(counter.key)?.budget;
   if (known === undefined) throw new Error(`'${counter.key}' is no key of a budget`);
   return { ...known, limit: counter.limit, hard: counter.hard, warnPercent: [] };
 }
 
-function exceeds(counter: Counter, budget: Budget, asked: number): boolean {
+function exceeds(counter: Counter, hard: boolean, limit: number, asked: number): boolean {
   // Beyond 2^53 sums are not exact, so a budget that only counts stops there as well.
-  const limit = budget.hard ? budget.limit : Number.MAX_SAFE_INTEGER;
-  return asked > 0 && counter.spent + counter.held + asked > limit;
+  const most = hard ? limit : Number.MAX_SAFE_INTEGER;
+  return asked > 0 && counter.spent + counter.held + asked > most;
 }
 
 function stricter(budget: Budget, than: Budget | undefined): boolean {
@@ -138,7 +180,8 @@ function askedOfRing(ring: Ring, amount: Amount, now_ms: number, hold: Hold | un
   ring.advance(now_ms);
   const share = hold?.rings.find((one) => one.ring === ring);
   if (ring.unit === 'requests') return share === undefined ? 1 : 0;
-  return share === undefined || hold === undefined ? amount.tokens : amount.tokens - hold.tokens;
+  const size = sizeIn(ring.unit, amount);
+  return share === undefined || hold === undefined ? size : size - sizeIn(ring.unit, hold);
 }
 
 function overflows(ring: Ring, limit: number, asked: number): boolean {

@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { setImmediate as turn } from 'node:timers/promises';
+import { labelsOf } from '../labels.ts';
 import type { Amount, Budget, LedgerEntry } from '../ledger.ts';
 import { frameAt } from './frames.ts';
-import { amount, int } from './replay.ts';
+import { amount, fillRolling, int } from './replay.ts';
 import { segments } from './segments.ts';
-import { amountIn } from './state.ts';
+import { advance, amountIn, clear, correct, count, type Estimate, type Tally, takeBack, tally } from './tally.ts';
 
 /** How far the journal reaches at the moment that is asked about. */
 export interface Position {
@@ -15,15 +16,17 @@ export interface Position {
 interface Step {
   readonly entry: LedgerEntry;
   /** What this step replaces: the reaper's estimate. */
-  readonly prior: Amount | undefined;
-  /** 1 where a request came to count, -1 where it no longer does. */
-  readonly requests: number;
+  readonly prior: Estimate | undefined;
+  /** Counters in which that estimate did not count any more. */
+  readonly forgiven: readonly string[];
+  readonly spends: boolean;
 }
 
-interface Sums {
-  spent: number;
-  requests: number;
-  tokens: number;
+/** A counter as a segment's head has it. */
+interface Head {
+  readonly key: string;
+  readonly unit: Budget['unit'];
+  fill(tally: Tally): void;
 }
 
 const slice_bytes = 262_144;
@@ -39,32 +42,41 @@ export async function* entriesOf(
   }
 }
 
-/** Sums of every counter from the oldest kept snapshot and all entries after it. */
-export async function rebuild(directory: string, until: Position, organization: string): Promise<Map<string, Sums>> {
-  const sums = new Map<string, Sums>();
-  const sum = (key: string): Sums => {
-    const one = sums.get(key) ?? { spent: 0, requests: 0, tokens: 0 };
-    sums.set(key, one);
+/** Every counter at `time_ms` from the oldest kept snapshot and all entries after it. */
+export async function rebuild(
+  directory: string,
+  until: Position,
+  organization: string,
+  time_ms: number,
+): Promise<Map<string, Tally>> {
+  const tallies = new Map<string, Tally>();
+  const of = (key: string, unit: Budget['unit']): Tally => {
+    const one = tallies.get(key) ?? tally(key, unit);
+    tallies.set(key, one);
     return one;
   };
   for await (const { lines, first } of read(directory, until)) {
     for (const step of lines(organization)) {
-      if ('key' in step) {
-        if (first) Object.assign(sum(step.key), step.sums);
-        continue;
-      }
-      for (const { key, unit, amount: added } of step.entry.budgets) {
-        const one = sum(key);
-        one.spent += added - (step.prior === undefined ? 0 : amountIn(unit, step.prior));
-        one.tokens += step.entry.amount.tokens - (step.prior?.tokens ?? 0);
-        one.requests += step.requests;
-      }
+      if ('entry' in step) add(step, of);
+      else if (first) step.fill(of(step.key, step.unit));
     }
   }
-  return sums;
+  for (const one of tallies.values()) advance(one, time_ms);
+  return tallies;
 }
 
-type Lines = (organization: string) => Generator<Step | { readonly key: string; readonly sums: Sums }>;
+function add({ entry, prior, forgiven, spends }: Step, of: (key: string, unit: Budget['unit']) => Tally): void {
+  for (const { key, unit } of entry.budgets) {
+    const one = of(key, unit);
+    advance(one, entry.at_ms);
+    if (entry.reset) clear(one);
+    else if (prior === undefined) count(one, amountIn(unit, entry.amount), entry.amount.tokens, 1, entry.at_ms);
+    else if (spends) correct(one, entry.amount, prior, forgiven.includes(key), entry.at_ms);
+    else takeBack(one, prior, forgiven.includes(key));
+  }
+}
+
+type Lines = (organization: string) => Generator<Step | Head>;
 
 /** The kept segments in slices, so that reading a long history does not hold up the event loop. */
 async function* read(directory: string, until: Position): AsyncGenerator<{ lines: Lines; first: boolean }> {
@@ -100,6 +112,7 @@ async function* read(directory: string, until: Position): AsyncGenerator<{ lines
 class Reader {
   readonly #orgs: string[] = [];
   readonly #counters: { key: string; unit: Budget['unit']; organization: string }[] = [];
+  readonly #labels: string[] = [];
   #live = false;
 
   *follow(text: string, organization: string): ReturnType<Lines> {
@@ -114,7 +127,17 @@ class Reader {
       else if (kind === 'k' && !this.#live) {
         const counter = this.#counters[int(w[1])];
         if (counter?.organization !== organization) continue;
-        yield { key: counter.key, sums: { spent: int(w[2]), requests: int(w[4]), tokens: int(w[5]) } };
+        const sums = { spent: int(w[2]), requests: int(w[4]), tokens: int(w[5]) };
+        yield { ...counter, fill: (one) => void Object.assign(one, sums) };
+      } else if (kind === 'w' && !this.#live) {
+        const counter = this.#counters[int(w[1])];
+        if (counter?.organization !== organization) continue;
+        yield { ...counter, fill: ({ rolling }) => rolling !== undefined && fillRolling(rolling, w) };
+      } else if (kind === 'Q') {
+        this.#labels[int(w[1])] = w[2] ?? '';
+      } else if (kind === 'z') {
+        const counter = this.#counters[int(w[1])];
+        if (counter?.organization === organization) yield resetOf(counter, int(w[2]));
       } else if (kind === 's' || kind === 'p' || kind === 'v' || kind === 'x') {
         if (this.#orgs[int(w[2])] !== organization) continue;
         const step = this.#step(kind, w, organization);
@@ -127,14 +150,19 @@ class Reader {
     const spends = kind === 's' || kind === 'p';
     const prior = priorOf(kind === 's' ? w[7] : kind === 'p' ? '-' : w[4]);
     if (!spends && prior === undefined) return undefined;
-    const spent = spends ? amount(w[4], w[5]) : { nusd: 0, tokens: 0 };
-    const marks = w[kind === 's' ? 8 : kind === 'p' ? 6 : 5] ?? '-';
+    const after = kind === 's' ? 8 : kind === 'p' ? 6 : 5;
+    const spent: Amount = spends ? amount(w[4], w[5], w[after + 1]) : { nusd: 0, tokens: 0 };
+    const marks = w[after] ?? '-';
+    const forgiven: string[] = [];
     const budgets = (marks === '-' ? [] : marks.split(',')).flatMap((mark) => {
-      const counter = this.#counters[int(mark)];
+      const counter = this.#counters[int(mark.replace('!', ''))];
       if (counter === undefined) return [];
       const { key, unit } = counter;
+      if (mark.endsWith('!')) forgiven.push(key);
       return [{ key, unit, amount: spends ? amountIn(unit, spent) : 0 }];
     });
+    const name = spends ? w[after + 2] : undefined;
+    const labels = labelsOf(name === undefined || name === '-' ? '' : this.#labels[int(name)]);
     const entry = {
       id: w[1] ?? '',
       organization,
@@ -142,14 +170,25 @@ class Reader {
       amount: spent,
       estimated: kind === 'p' || kind === 'v' || (kind === 's' && w[6] === '1'),
       provisional: kind === 'p' || kind === 'v',
+      ...(labels === undefined ? {} : { labels }),
       budgets,
     };
-    return { entry, prior, requests: spends ? (prior === undefined ? 1 : 0) : -1 };
+    return { entry, prior, forgiven, spends };
   }
 }
 
-function priorOf(text: string | undefined): Amount | undefined {
+function resetOf(
+  { key, unit, organization }: { key: string; unit: Budget['unit']; organization: string },
+  at_ms: number,
+) {
+  const amount = { nusd: 0, tokens: 0 };
+  const budgets = [{ key, unit, amount: 0 }];
+  const entry = { id: `reset:${key}`, organization, at_ms, amount, estimated: false, provisional: false, budgets };
+  return { entry: { ...entry, reset: true as const }, prior: undefined, forgiven: [], spends: false };
+}
+
+function priorOf(text: string | undefined): Estimate | undefined {
   if (text === undefined || text === '-') return undefined;
-  const [nusd, tokens] = text.split(':');
-  return amount(nusd, tokens);
+  const [nusd, tokens, input, at_ms = '0'] = text.split(':');
+  return { ...amount(nusd, tokens, input), at_ms: int(at_ms) };
 }

@@ -3,6 +3,7 @@ import type {
   Budget,
   BudgetCounter,
   LedgerEntry,
+  Override,
   Rate,
   Reserved,
   ReserveRequest,
@@ -10,16 +11,18 @@ import type {
   Settlement,
 } from '../ledger.ts';
 import { HoldGone, LedgerUnavailable } from '../ledger.ts';
-import { rateOfKey } from '../rate-key.ts';
-import { checkAmendment, checkId, checkLimits, checkReserve, checkSettlement } from '../validate.ts';
-import { type Admission, admit, admitMore, budgetOf, budgetState, held, rateState } from './admission.ts';
+import { checkAmendment, checkId, checkLimits, checkOverride, checkReserve, checkSettlement } from '../validate.ts';
+import { admit, admitMore, held, heldBy, states } from './admission.ts';
+import { expire, govern } from './expire.ts';
 import { entriesOf } from './history.ts';
 import type { EmbeddedLedger } from './index.ts';
 import type { Journal } from './journal.ts';
 import { Organization } from './organization.ts';
+import * as people from './people.ts';
 import { reconcile } from './reconcile.ts';
-import { type Scribe, touched } from './records.ts';
-import { type Hold, openHold, reviveHold, spendHold, undoHold, widenHold } from './state.ts';
+import type { Scribe } from './records.ts';
+import { type Hold, newHold, openHold, reviveHold, spendHold, undoHold, widenHold } from './state.ts';
+import { advance } from './tally.ts';
 
 export interface Parts {
   readonly directory: string;
@@ -55,29 +58,20 @@ export class Embedded implements EmbeddedLedger {
     this.#mustWrite();
     const now_ms = this.#now();
     const org = this.#organization(request.organization);
+    const time_ms = org.tick(now_ms);
     if (org.holds.has(request.id) || org.remembers(request.id)) {
       return journal.commit(held(org, request.budgets, request.rates, now_ms));
     }
     const admission = admit(org, request.amount, request.budgets, request.rates, now_ms);
     if (admission.refusal !== undefined) return Promise.resolve({ outcome: 'refused', refusal: admission.refusal });
-    this.#govern(org, admission, request.rates);
-    const hold: Hold = {
-      id: request.id,
-      owner: request.owner,
-      nusd: request.amount.nusd,
-      tokens: request.amount.tokens,
-      expires_ms: now_ms + request.lease_ms,
-      provisional: false,
-      counters: [],
-      rings: [],
-      seats: [],
-    };
-    openHold(hold, admission, now_ms);
+    govern(org, scribe, admission, request.rates);
+    const hold = newHold(request, now_ms + request.lease_ms);
+    openHold(hold, admission, time_ms);
     org.holds.set(hold.id, hold);
     if (hold.expires_ms < this.#nextExpiry_ms) this.#nextExpiry_ms = hold.expires_ms;
-    scribe.reserved(org, hold, now_ms);
+    scribe.reserved(org, hold, time_ms);
     return journal.commit(held(org, request.budgets, request.rates, now_ms), () => {
-      if (org.holds.get(hold.id) === hold) this.#release(org, hold, now_ms);
+      if (org.holds.get(hold.id) === hold) this.#release(org, hold);
     });
   }
 
@@ -95,14 +89,15 @@ export class Embedded implements EmbeddedLedger {
     this.#mustWrite();
     const now_ms = this.#now();
     const org = this.#organization(amendment.organization);
+    const time_ms = org.tick(now_ms);
     const hold = org.holds.get(amendment.id);
     if (hold === undefined) throw new HoldGone(`nothing is held under ${amendment.id}`);
     const admission = admit(org, amendment.amount, amendment.budgets, amendment.rates, now_ms, hold);
-    const refusal = admission.refusal ?? admitMore(hold, amendment.amount, admission, now_ms);
+    const refusal = admission.refusal ?? admitMore(org, hold, amendment.amount, admission, now_ms);
     if (refusal !== undefined) return Promise.resolve({ outcome: 'refused', refusal });
-    this.#govern(org, admission, amendment.rates);
+    govern(org, scribe, admission, amendment.rates);
     if (hold.provisional) {
-      scribe.undone('v', org, hold, now_ms);
+      scribe.undone('v', org, hold, time_ms);
       reviveHold(hold);
     }
     const joining = {
@@ -110,17 +105,10 @@ export class Embedded implements EmbeddedLedger {
       rings: admission.rings.filter((one) => !hold.rings.some((share) => share.ring === one)),
       seats: admission.seats.filter((one) => !hold.seats.includes(one)),
     };
-    widenHold(hold, amendment.amount, now_ms + amendment.lease_ms, joining, now_ms);
+    widenHold(hold, amendment.amount, now_ms + amendment.lease_ms, joining, time_ms);
     if (hold.expires_ms < this.#nextExpiry_ms) this.#nextExpiry_ms = hold.expires_ms;
-    scribe.amended(org, hold, joining, now_ms);
-    return journal.commit({
-      outcome: 'held',
-      budgets: states(hold),
-      rates: [
-        ...hold.rings.map(({ ring }) => rateState(ring.rate ?? rateOfKey(ring.key, ring.limit), ring, now_ms)),
-        ...hold.seats.map((one) => rateState(one.rate ?? rateOfKey(one.key, one.limit), one, now_ms)),
-      ],
-    });
+    scribe.amended(org, hold, joining, time_ms);
+    return journal.commit(heldBy(org, hold, now_ms));
   }
 
   settle(settlement: Settlement): Promise<Settled> {
@@ -130,18 +118,35 @@ export class Embedded implements EmbeddedLedger {
     } catch (error) {
       return Promise.reject(error);
     }
-    const { journal, scribe } = this.#parts;
+    const { journal } = this.#parts;
     const now_ms = this.#now();
     const org = this.#organization(settlement.organization);
-    const hold = org.holds.get(settlement.id);
-    if (hold === undefined) {
-      return journal.commit({ outcome: org.remembers(settlement.id) ? 'repeated' : 'unknown', budgets: [] });
+    const hold = this.#settle(org, settlement, now_ms);
+    if (hold !== undefined) return journal.commit({ outcome: 'settled', budgets: states(org, hold, now_ms) });
+    return journal.commit({ outcome: org.remembers(settlement.id) ? 'repeated' : 'unknown', budgets: [] });
+  }
+
+  post(settlement: Settlement): Promise<void> {
+    try {
+      checkSettlement(settlement);
+      this.#mustBeOpen();
+    } catch (error) {
+      return Promise.reject(error);
     }
-    scribe.settled(org, hold, settlement.amount, settlement.estimated, now_ms);
-    spendHold(hold, settlement.amount, false, now_ms);
+    this.#settle(this.#organization(settlement.organization), settlement, this.#now());
+    return this.#parts.journal.commit(undefined);
+  }
+
+  #settle(org: Organization, settlement: Settlement, now_ms: number): Hold | undefined {
+    const hold = org.holds.get(settlement.id);
+    if (hold === undefined) return undefined;
+    const time_ms = org.tick(now_ms);
+    for (const counter of hold.counters) advance(counter, time_ms);
+    this.#parts.scribe.settled(org, hold, settlement, time_ms);
+    spendHold(hold, settlement.amount, false, time_ms);
     org.holds.delete(hold.id);
     org.remember(hold.id);
-    return journal.commit({ outcome: 'settled', budgets: states(hold) });
+    return hold;
   }
 
   release(id: string, organization: string): Promise<void> {
@@ -153,14 +158,17 @@ export class Embedded implements EmbeddedLedger {
     }
     const now_ms = this.#now();
     const org = this.#organization(organization);
+    org.tick(now_ms);
     const hold = org.holds.get(id);
-    if (hold !== undefined) this.#release(org, hold, now_ms);
+    if (hold !== undefined) this.#release(org, hold);
     return this.#parts.journal.commit(undefined);
   }
 
-  #release(org: Organization, hold: Hold, now_ms: number): void {
-    this.#parts.scribe.undone('x', org, hold, now_ms);
-    undoHold(hold, now_ms);
+  #release(org: Organization, hold: Hold): void {
+    const { time_ms } = org;
+    for (const counter of hold.counters) advance(counter, time_ms);
+    this.#parts.scribe.undone('x', org, hold, time_ms);
+    undoHold(hold, time_ms);
     org.holds.delete(hold.id);
   }
 
@@ -172,8 +180,37 @@ export class Embedded implements EmbeddedLedger {
       return Promise.reject(error);
     }
     const now_ms = this.#now();
-    const state = held(this.#organization(organization), budgets, rates, now_ms);
+    const org = this.#organization(organization);
+    org.tick(now_ms);
+    const state = held(org, budgets, rates, now_ms);
     return Promise.resolve({ budgets: state.budgets, rates: state.rates });
+  }
+
+  async override(organization: string, override: Override): Promise<void> {
+    checkOverride(organization, override);
+    this.#mustWrite();
+    people.override(this.#parts.scribe, this.#organization(organization), override);
+    return this.#parts.journal.commit(undefined);
+  }
+
+  async clearOverride(organization: string, budget: Override['budget']): Promise<boolean> {
+    checkOverride(organization, { budget, limit: 0 });
+    this.#mustWrite();
+    const stood = people.clearOverride(this.#parts.scribe, this.#organization(organization), budget);
+    return this.#parts.journal.commit(stood);
+  }
+
+  async overrides(organization: string): Promise<readonly Override[]> {
+    this.#mustBeOpen();
+    return people.overridesOf(this.#organization(organization), this.#now());
+  }
+
+  async reset(organization: string, key: string): Promise<boolean> {
+    checkId('-', organization);
+    this.#mustWrite();
+    const now_ms = this.#now();
+    const was = people.reset(this.#parts.scribe, this.#organization(organization), key, now_ms);
+    return this.#parts.journal.commit(was);
   }
 
   reap(now_ms = this.#parts.clock()): Promise<number> {
@@ -181,51 +218,20 @@ export class Embedded implements EmbeddedLedger {
     return this.#parts.journal.commit(this.#expire(now_ms));
   }
 
-  /** Settles at the estimate what its owner abandoned. */
   #expire(now_ms: number): number {
-    let reaped = 0;
-    let next = Number.POSITIVE_INFINITY;
-    for (const org of this.#parts.organizations.values()) {
-      for (const hold of org.holds.values()) {
-        if (hold.provisional) continue;
-        if (hold.expires_ms > now_ms) {
-          if (hold.expires_ms < next) next = hold.expires_ms;
-          continue;
-        }
-        this.#parts.scribe.reaped(org, hold, now_ms);
-        spendHold(hold, hold, true, now_ms);
-        reaped++;
-      }
-    }
-    this.#nextExpiry_ms = next;
+    const { reaped, next_ms } = expire(this.#parts.organizations.values(), this.#parts.scribe, now_ms);
+    this.#nextExpiry_ms = next_ms;
     return reaped;
   }
 
   async counters(organization: string): Promise<readonly BudgetCounter[]> {
     this.#mustBeOpen();
-    const org = this.#parts.organizations.get(organization);
-    return [...(org?.counters.values() ?? [])].filter(touched).map(({ key, limit, spent, held, requests, tokens }) => ({
-      key,
-      organization,
-      limit,
-      spent,
-      held,
-      requests,
-      tokens,
-    }));
+    return people.countersOf(this.#organization(organization), this.#now());
   }
 
   async holds(organization: string) {
     this.#mustBeOpen();
-    const open = [...(this.#parts.organizations.get(organization)?.holds.values() ?? [])].filter(
-      (hold) => !hold.provisional,
-    );
-    return open.map(({ id, nusd, tokens, owner, expires_ms }) => ({
-      id,
-      amount: { nusd, tokens },
-      owner,
-      expires_at_ms: expires_ms,
-    }));
+    return people.holdsOf(this.#organization(organization));
   }
 
   async *entries(organization: string): AsyncGenerator<LedgerEntry> {
@@ -235,7 +241,9 @@ export class Embedded implements EmbeddedLedger {
 
   async reconcile(organization: string, options: { readonly repair: boolean }) {
     this.#mustBeOpen();
-    return reconcile(this.#parts, this.#organization(organization), options.repair);
+    const org = this.#organization(organization);
+    org.tick(this.#now());
+    return reconcile(this.#parts, org, options.repair);
   }
 
   async close(): Promise<void> {
@@ -245,25 +253,6 @@ export class Embedded implements EmbeddedLedger {
       await this.#parts.journal.close();
     } finally {
       this.#parts.closed();
-    }
-  }
-
-  /** Limits in force from now on: `amend`, people and a restart go by them. */
-  #govern(org: Organization, admission: Admission, rates: readonly Rate[]): void {
-    for (let at = 0; at < admission.counters.length; at++) {
-      const counter = admission.counters[at];
-      const budget = admission.governing[at];
-      if (counter === undefined || budget === undefined) continue;
-      counter.budget = budget;
-      if (counter.limit === budget.limit && counter.hard === budget.hard) continue;
-      counter.limit = budget.limit;
-      counter.hard = budget.hard;
-      if (counter.mark !== 0) this.#parts.scribe.limit(org, counter);
-    }
-    for (const rate of rates) {
-      const limited = org.rate(rate);
-      limited.rate = rate;
-      limited.limit = rate.limit;
     }
   }
 
@@ -290,8 +279,4 @@ export class Embedded implements EmbeddedLedger {
     this.#mustBeOpen();
     if (this.#parts.journal.failure !== undefined) throw this.#parts.journal.failure;
   }
-}
-
-function states(hold: Hold) {
-  return hold.counters.map((counter) => budgetState(budgetOf(counter), counter));
 }

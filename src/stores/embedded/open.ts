@@ -32,7 +32,7 @@ export async function openEmbeddedLedger(options: EmbeddedLedgerOptions): Promis
       prune();
       scribe.restart();
       try {
-        const head = `ledger 1 ${number + 1} ${clock()}\n`;
+        const head = `ledger 2 ${number + 1} ${clock()}\n`;
         const next = start(path, number + 1, fsync === 'always', (line) => {
           line(head);
           scribe.snapshot(organizations.values(), line);

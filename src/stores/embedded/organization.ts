@@ -1,8 +1,9 @@
-import type { Budget, Rate } from '../ledger.ts';
+import type { Budget, Override, Rate } from '../ledger.ts';
 import { rateKey, slotting } from '../rate-key.ts';
-import { kept_ms, windowKey } from '../window-key.ts';
+import { kept_ms, seriesOfKey, windowKey } from '../window-key.ts';
 import { Ring } from './ring.ts';
 import type { Counter, Hold, Seats } from './state.ts';
+import { advance, rollingOf } from './tally.ts';
 
 /** Settled ids remembered, so that a second delivery is told apart from an unknown one. */
 const settled_max = 32_768;
@@ -15,7 +16,11 @@ export class Organization {
   readonly seats = new Map<string, Seats>();
   /** Open and provisional. */
   readonly holds = new Map<string, Hold>();
+  /** Limits that stand in for configured ones, by `seriesKey`. */
+  readonly overrides = new Map<string, Override>();
   mark = 0;
+  /** The latest moment anything was counted at: spending never goes back in time, whatever the clock does. */
+  time_ms = 0;
   #settled = new Set<string>();
   #settledBefore = new Set<string>();
   readonly #ofBudget = new WeakMap<Budget, { counter: Counter; start_ms: number }>();
@@ -25,17 +30,31 @@ export class Organization {
     this.id = id;
   }
 
-  /** The counter of a budget at a moment, made where missing. */
+  tick(now_ms: number): number {
+    if (now_ms > this.time_ms) this.time_ms = now_ms;
+    return this.time_ms;
+  }
+
+  /** The limit in force. */
+  limitOf(counter: Counter, configured: number, now_ms: number): number {
+    if (this.overrides.size === 0) return configured;
+    const one = this.overrides.get(seriesOfKey(counter.key));
+    return one === undefined || now_ms >= (one.expires_at_ms ?? Number.POSITIVE_INFINITY) ? configured : one.limit;
+  }
+
+  /** The counter of a budget at a moment, made where missing; what has aged is let go. */
   counter(budget: Budget, now_ms: number): Counter {
     const known = this.#ofBudget.get(budget);
     if (known !== undefined && !known.counter.dropped && now_ms >= known.start_ms) {
+      if (known.counter.rolling !== undefined) advance(known.counter, this.time_ms);
       if (known.counter.end_ms === 0 || now_ms < known.counter.end_ms) return known.counter;
     }
     const { key, start_ms, end_ms } = windowKey(budget, now_ms);
     const counter =
       this.counters.get(key) ??
-      this.addCounter(key, budget.unit, end_ms, end_ms + (budget.window === 'total' ? 0 : kept_ms[budget.window]));
+      this.addCounter(key, budget.unit, end_ms, end_ms === 0 ? 0 : end_ms + keptOf(budget.window));
     this.#ofBudget.set(budget, { counter, start_ms });
+    advance(counter, this.time_ms);
     return counter;
   }
 
@@ -51,6 +70,7 @@ export class Organization {
       held: 0,
       requests: 0,
       tokens: 0,
+      rolling: rollingOf(key),
       budget: undefined,
       mark: 0,
       dropped: false,
@@ -129,13 +149,25 @@ export class Organization {
         table.delete(key);
       }
     };
-    drop(this.counters, (counter) => now_ms > counter.keep_until_ms);
+    drop(this.counters, (counter) => {
+      advance(counter, this.tick(now_ms));
+      return counter.rolling === undefined
+        ? now_ms > counter.keep_until_ms
+        : counter.spent + counter.held + counter.requests === 0;
+    });
+    for (const [series, { expires_at_ms }] of this.overrides) {
+      if (expires_at_ms !== undefined && now_ms >= expires_at_ms) this.overrides.delete(series);
+    }
     drop(this.rings, (ring) => {
       ring.advance(now_ms);
       return ring.used === 0;
     });
     drop(this.seats, (seats) => seats.taken === 0);
   }
+}
+
+function keptOf(window: Budget['window']): number {
+  return window === 'total' ? 0 : kept_ms[window];
 }
 
 /** How long a real settlement may still replace the reaper's estimate. */

@@ -1,34 +1,45 @@
-import type { Amount } from '../ledger.ts';
+import { joined, labelText } from '../labels.ts';
+import type { Labels, Override, Settlement } from '../ledger.ts';
 import type { Organization } from './organization.ts';
 import type { Ring } from './ring.ts';
-import type { Counter, Hold, Joining, Seats } from './state.ts';
+import { type Counter, type Hold, isForgiven, type Joining, type Seats } from './state.ts';
+
+/** Labels told apart within a segment; beyond, they are named again. */
+const labels_max = 10_000;
 
 /**
  * The journal's language: one line a step, words parted by spaces, tables numbered within a segment.
  *
- *   O n org                            names an organisation
+ *   O n org time                       names an organisation; the latest moment anything was counted at
  *   K n org unit end keep key          names a counter
  *   L n limit hard                     the limit last asked of it
  *   R n org unit limit slots ms key    names a sliding window
  *   S n org limit key                  names seats
+ *   Q n labels                         names labels, `team=research&user=jane`
  *   k n spent held requests tokens     a counter's sums (snapshot, repair)
+ *   w n head slot:spent:requests:tokens,...   a rolling counter by its slots (snapshot, repair)
  *   g n head slot:amount,...           a sliding window (snapshot)
- *   h id org owner expires nusd tokens provisional K.. R:slot:amount.. S..   a hold (snapshot)
+ *   h id org owner expires nusd tokens provisional K.. R:slot:amount.. S.. input Q at   a hold (snapshot)
  *   d org id...                        settled ids, still remembered (snapshot)
+ *   o org series limit expires         a limit that stands in (expires 0: until it is taken back; limit -: taken back)
  *   E                                  the snapshot ends
- *   r id org owner now expires nusd tokens K.. R.. S..        reserved
- *   a id org now expires nusd tokens K.. R.. S..              amended
- *   s id org now nusd tokens estimated prior K..              settled
- *   p id org now nusd tokens K..                              settled by the reaper, provisionally
- *   v id org now prior K..                                    held again after that
- *   x id org now prior K..                                    released
+ *   r id org owner now expires nusd tokens K.. R.. S.. input Q   reserved
+ *   a id org now expires nusd tokens K.. R.. S.. input           amended
+ *   s id org now nusd tokens estimated prior K.. input Q         settled
+ *   p id org now nusd tokens K.. input Q                         settled by the reaper, provisionally
+ *   v id org now prior K..                                       held again after that
+ *   x id org now prior K..                                       released
+ *   z n now                                                      a counter set to zero
  *
- * `prior` is `nusd:tokens` where the step replaces the reaper's estimate, else `-`.
+ * `prior` is `nusd:tokens:input:at` where the step replaces the reaper's estimate, else `-`; a counter with `!` behind it
+ * does not count that estimate any more. Version 1 had no `O` time, `Q`, `w`, `o`, `z`, and none of what follows them.
  */
 export class Scribe {
   #line: (text: string) => void;
   #numbers = 0;
   #named: { mark: number }[] = [];
+  #labels = new Map<string, number>();
+  #lastLabels: { readonly labels: Labels; readonly mark: number } | undefined;
 
   constructor(line: (text: string) => void) {
     this.#line = line;
@@ -39,10 +50,12 @@ export class Scribe {
     for (const one of this.#named) one.mark = 0;
     this.#named = [];
     this.#numbers = 0;
+    this.#labels = new Map();
+    this.#lastLabels = undefined;
   }
 
   organization(org: Organization): number {
-    if (org.mark === 0) this.#line(`O ${this.#number(org)} ${encodeURIComponent(org.id)}\n`);
+    if (org.mark === 0) this.#line(`O ${this.#number(org)} ${encodeURIComponent(org.id)} ${org.time_ms}\n`);
     return org.mark;
   }
 
@@ -83,40 +96,63 @@ export class Scribe {
       rings: hold.rings.map((share) => share.ring),
       seats: hold.seats,
     });
-    const { id, expires_ms, nusd, tokens } = hold;
+    const labels = this.#labelled(hold.labels);
+    const { id, expires_ms, nusd, tokens, input } = hold;
     this.#line(
-      `r ${id} ${org.mark} ${encodeURIComponent(hold.owner)} ${now_ms} ${expires_ms} ${nusd} ${tokens}${rest}\n`,
+      `r ${id} ${org.mark} ${encodeURIComponent(hold.owner)} ${now_ms} ${expires_ms} ${nusd} ${tokens}${rest} ${input} ${labels}\n`,
     );
   }
 
   amended(org: Organization, hold: Hold, joining: Joining, now_ms: number): void {
     const rest = this.#joining(org, joining);
     const of = this.organization(org);
-    this.#line(`a ${hold.id} ${of} ${now_ms} ${hold.expires_ms} ${hold.nusd} ${hold.tokens}${rest}\n`);
+    this.#line(`a ${hold.id} ${of} ${now_ms} ${hold.expires_ms} ${hold.nusd} ${hold.tokens}${rest} ${hold.input}\n`);
   }
 
-  settled(org: Organization, hold: Hold, amount: Amount, estimated: boolean, now_ms: number): void {
-    const keys = this.#counters(org, hold.counters);
-    const prior = hold.provisional ? `${hold.nusd}:${hold.tokens}` : '-';
+  settled(org: Organization, hold: Hold, { amount, estimated, labels }: Settlement, now_ms: number): void {
+    const keys = this.#counters(org, hold.counters, hold);
     const of = this.organization(org);
-    this.#line(`s ${hold.id} ${of} ${now_ms} ${amount.nusd} ${amount.tokens} ${estimated ? 1 : 0} ${prior} ${keys}\n`);
+    const names = this.#labelled(joined(hold.labels, labels));
+    const { nusd, tokens, input = 0 } = amount;
+    const prior = priorOf(hold);
+    this.#line(
+      `s ${hold.id} ${of} ${now_ms} ${nusd} ${tokens} ${estimated ? 1 : 0} ${prior} ${keys} ${input} ${names}\n`,
+    );
   }
 
   reaped(org: Organization, hold: Hold, now_ms: number): void {
     const keys = this.#counters(org, hold.counters);
-    this.#line(`p ${hold.id} ${this.organization(org)} ${now_ms} ${hold.nusd} ${hold.tokens} ${keys}\n`);
+    const of = this.organization(org);
+    const labels = this.#labelled(hold.labels);
+    this.#line(`p ${hold.id} ${of} ${now_ms} ${hold.nusd} ${hold.tokens} ${keys} ${hold.input} ${labels}\n`);
   }
 
   /** `x` or `v`, said before it is done. */
   undone(kind: 'x' | 'v', org: Organization, hold: Hold, now_ms: number): void {
-    const keys = this.#counters(org, hold.counters);
-    const prior = hold.provisional ? `${hold.nusd}:${hold.tokens}` : '-';
-    this.#line(`${kind} ${hold.id} ${this.organization(org)} ${now_ms} ${prior} ${keys}\n`);
+    const keys = this.#counters(org, hold.counters, hold);
+    this.#line(`${kind} ${hold.id} ${this.organization(org)} ${now_ms} ${priorOf(hold)} ${keys}\n`);
+  }
+
+  override(org: Organization, series: string, override: Override | undefined): void {
+    const { limit = '-', expires_at_ms = 0 } = override ?? {};
+    this.#line(`o ${this.organization(org)} ${series} ${limit} ${expires_at_ms}\n`);
+  }
+
+  reset(org: Organization, counter: Counter): void {
+    this.#line(`z ${this.counter(org, counter)} ${org.time_ms}\n`);
   }
 
   sums(org: Organization, counter: Counter): void {
     const { spent, held, requests, tokens } = counter;
     this.#line(`k ${this.counter(org, counter)} ${spent} ${held} ${requests} ${tokens}\n`);
+    const { rolling } = counter;
+    if (rolling === undefined) return;
+    const slots: string[] = [];
+    for (let place = 0; place < rolling.count; place++) {
+      const [s, r, t] = [rolling.spent[place] ?? 0, rolling.requests[place] ?? 0, rolling.tokens[place] ?? 0];
+      if (s + r + t > 0) slots.push(`${place}:${s}:${r}:${t}`);
+    }
+    this.#line(`w ${counter.mark} ${rolling.head} ${slots.join() || '-'}\n`);
   }
 
   /** Everything there is, as the head of a segment. */
@@ -138,6 +174,7 @@ export class Scribe {
         this.#line(`g ${this.ring(org, ring)} ${ring.head} ${slots.join() || '-'}\n`);
       }
       for (const hold of org.holds.values()) this.#hold(org, hold);
+      for (const [series, override] of org.overrides) this.override(org, series, override);
       const settled = org.remembered();
       const of = this.organization(org);
       for (let at = 0; at < settled.length; at += 1_000)
@@ -147,14 +184,15 @@ export class Scribe {
   }
 
   #hold(org: Organization, hold: Hold): void {
-    const keys = this.#counters(org, hold.counters);
+    const keys = this.#counters(org, hold.counters, hold);
+    const labels = this.#labelled(hold.labels);
     const rings = hold.rings.map((share) => `${this.ring(org, share.ring)}:${share.slot}:${share.amount}`);
     const seats = hold.seats.map((one) => this.seats(org, one));
     const of = this.organization(org);
     const { id, expires_ms, nusd, tokens } = hold;
     const owner = encodeURIComponent(hold.owner);
     this.#line(
-      `h ${id} ${of} ${owner} ${expires_ms} ${nusd} ${tokens} ${hold.provisional ? 1 : 0} ${keys} ${rings.join() || '-'} ${seats.join() || '-'}\n`,
+      `h ${id} ${of} ${owner} ${expires_ms} ${nusd} ${tokens} ${hold.provisional ? 1 : 0} ${keys} ${rings.join() || '-'} ${seats.join() || '-'} ${hold.input} ${labels} ${hold.at_ms}\n`,
     );
   }
 
@@ -168,13 +206,32 @@ export class Scribe {
     return ` ${keys} ${rings === '' ? '-' : rings} ${seats === '' ? '-' : seats}`;
   }
 
-  #counters(org: Organization, counters: readonly Counter[]): string {
+  /** `hold`: whose estimate is about to be replaced. */
+  #counters(org: Organization, counters: readonly Counter[], hold?: Hold): string {
     let keys = '';
     for (const counter of counters) {
       const mark = counter.mark === 0 ? this.counter(org, counter) : counter.mark;
       keys += keys === '' ? mark : `,${mark}`;
+      if (hold?.provisional && isForgiven(hold, counter)) keys += '!';
     }
     return keys === '' ? '-' : keys;
+  }
+
+  /** The number of labels, `-` for none. A call's steps share one object, and calls of one caller one text. */
+  #labelled(labels: Labels | undefined): number | '-' {
+    if (labels === undefined) return '-';
+    if (this.#lastLabels?.labels === labels) return this.#lastLabels.mark;
+    const text = labelText(labels);
+    if (text === '') return '-';
+    let mark = this.#labels.get(text);
+    if (mark === undefined) {
+      if (this.#labels.size >= labels_max) this.#labels.clear();
+      mark = ++this.#numbers;
+      this.#labels.set(text, mark);
+      this.#line(`Q ${mark} ${text}\n`);
+    }
+    this.#lastLabels = { labels, mark };
+    return mark;
   }
 
   #number(one: { mark: number }): number {
@@ -182,6 +239,10 @@ export class Scribe {
     this.#named.push(one);
     return one.mark;
   }
+}
+
+function priorOf(hold: Hold): string {
+  return hold.provisional ? `${hold.nusd}:${hold.tokens}:${hold.input}:${hold.at_ms}` : '-';
 }
 
 export function touched(counter: Counter): boolean {

@@ -1,7 +1,22 @@
-import type { Amount, Budget } from '../ledger.ts';
+import { labelsOf } from '../labels.ts';
+import type { Amount, Budget, Labels } from '../ledger.ts';
+import { amountOf } from '../rate-key.ts';
+import { budgetOfSeries } from '../window-key.ts';
 import { Organization } from './organization.ts';
 import type { Ring } from './ring.ts';
-import { type Counter, type Hold, openHold, reviveHold, type Seats, spendHold, undoHold, widenHold } from './state.ts';
+import {
+  type Counter,
+  type Hold,
+  newHold,
+  openHold,
+  resetCounter,
+  reviveHold,
+  type Seats,
+  spendHold,
+  undoHold,
+  widenHold,
+} from './state.ts';
+import { advance, type Rolling } from './tally.ts';
 
 /** Follows the lines of a segment and builds the state they describe. The language is `Scribe`'s. */
 export class Replay {
@@ -10,6 +25,8 @@ export class Replay {
   readonly #counters: Counter[] = [];
   readonly #rings: Ring[] = [];
   readonly #seats: Seats[] = [];
+  readonly #labels: Labels[] = [];
+  readonly #owners = new Map<Counter, Organization>();
   /** Whether the snapshot at the head was read to its end. */
   whole = false;
 
@@ -28,25 +45,25 @@ export class Replay {
         this.#settled(w);
         return;
       case 'a': {
-        const { hold } = this.#hold(w);
+        const { hold } = this.#hold(w, 3);
         const joining = {
           counters: this.#all(this.#counters, w[7]),
           rings: this.#all(this.#rings, w[8]),
           seats: this.#all(this.#seats, w[9]),
         };
-        widenHold(hold, amount(w[5], w[6]), int(w[4]), joining, int(w[3]));
+        widenHold(hold, amount(w[5], w[6], w[10]), int(w[4]), joining, int(w[3]));
         return;
       }
       case 'p': {
-        const { hold } = this.#hold(w);
-        spendHold(hold, amount(w[4], w[5]), true, int(w[3]));
+        const { hold } = this.#hold(w, 3);
+        spendHold(hold, amount(w[4], w[5], w[7]), true, int(w[3]));
         return;
       }
       case 'v':
-        reviveHold(this.#hold(w).hold);
+        reviveHold(this.#hold(w, 3).hold);
         return;
       case 'x': {
-        const { org, hold } = this.#hold(w);
+        const { org, hold } = this.#hold(w, 3);
         undoHold(hold, int(w[3]));
         org.holds.delete(hold.id);
         return;
@@ -55,14 +72,33 @@ export class Replay {
         const id = decodeURIComponent(word(w[2]));
         const org = this.organizations.get(id) ?? new Organization(id);
         this.organizations.set(id, org);
+        org.tick(int(w[3] ?? '0'));
         this.#orgs[int(w[1])] = org;
         return;
       }
+      case 'Q':
+        this.#labels[int(w[1])] = labelsOf(w[2]) ?? {};
+        return;
+      case 'o':
+        this.#override(w);
+        return;
+      case 'z': {
+        const counter = this.#one(this.#counters, w[1]);
+        const org = this.#owners.get(counter);
+        advance(counter, org?.tick(int(w[2])) ?? 0);
+        resetCounter(counter, org?.holds.values() ?? []);
+        return;
+      }
+      case 'w':
+        this.#rolling(w);
+        return;
       case 'K': {
         const org = this.#one(this.#orgs, w[2]);
         const key = word(w[6]);
-        this.#counters[int(w[1])] =
+        const counter =
           org.counters.get(key) ?? org.addCounter(key, word(w[3]) as Budget['unit'], int(w[4]), int(w[5]));
+        this.#counters[int(w[1])] = counter;
+        this.#owners.set(counter, org);
         return;
       }
       case 'L': {
@@ -107,7 +143,8 @@ export class Replay {
         this.whole = true;
         return;
       case 'ledger':
-        if (w[1] !== '1') throw new Error(`the journal is of version ${w[1]}, which this program does not know`);
+        if (w[1] !== '1' && w[1] !== '2')
+          throw new Error(`the journal is of version ${w[1]}, which this program does not know`);
         return;
       default:
         throw new Error(`unknown record '${w[0]}'`);
@@ -116,7 +153,8 @@ export class Replay {
 
   #reserved(w: string[]): void {
     const org = this.#one(this.#orgs, w[2]);
-    const hold = blank(w, amount(w[6], w[7]), int(w[5]));
+    const hold = blank(w, amount(w[6], w[7], w[11]), int(w[5]), this.#labelled(w[12]));
+    org.tick(int(w[4]));
     org.forget(hold.id);
     org.holds.set(hold.id, hold);
     const joining = {
@@ -128,8 +166,8 @@ export class Replay {
   }
 
   #settled(w: string[]): void {
-    const { org, hold } = this.#hold(w);
-    spendHold(hold, amount(w[4], w[5]), false, int(w[3]));
+    const { org, hold } = this.#hold(w, 3);
+    spendHold(hold, amount(w[4], w[5], w[9]), false, int(w[3]));
     org.holds.delete(hold.id);
     org.remember(hold.id);
   }
@@ -145,9 +183,12 @@ export class Replay {
 
   #open(w: string[]): void {
     const org = this.#one(this.#orgs, w[2]);
-    const hold = blank(w, amount(w[5], w[6]), int(w[4]));
+    const hold = blank(w, amount(w[5], w[6], w[11]), int(w[4]), this.#labelled(w[12]));
     hold.provisional = w[7] === '1';
+    hold.at_ms = int(w[13] ?? '0');
     hold.counters.push(...this.#all(this.#counters, w[8]));
+    const forgiven = (w[8] ?? '').split(',').filter((mark) => mark.endsWith('!'));
+    if (forgiven.length > 0) hold.forgiven = this.#all(this.#counters, forgiven.join());
     for (const [mark, slot = 0, share = 0] of pairs(w[9])) {
       hold.rings.push({ ring: this.#one(this.#rings, String(mark)), slot, amount: share });
     }
@@ -156,10 +197,32 @@ export class Replay {
     org.holds.set(hold.id, hold);
   }
 
-  #hold(w: string[]): { org: Organization; hold: Hold } {
+  #override(w: string[]): void {
+    const org = this.#one(this.#orgs, w[1]);
+    const series = word(w[2]);
+    const budget = budgetOfSeries(series);
+    if (budget === undefined) throw new Error(`'${series}' names no budget`);
+    const expires_at_ms = int(w[4]);
+    if (w[3] === '-') org.overrides.delete(series);
+    else org.overrides.set(series, { budget, limit: int(w[3]), ...(expires_at_ms === 0 ? {} : { expires_at_ms }) });
+  }
+
+  #rolling(w: string[]): void {
+    const { rolling } = this.#one(this.#counters, w[1]);
+    if (rolling !== undefined) fillRolling(rolling, w);
+  }
+
+  #labelled(mark: string | undefined): Labels | undefined {
+    return mark === undefined || mark === '-' ? undefined : this.#one(this.#labels, mark);
+  }
+
+  /** Whose step it is, with the time gone on to it. */
+  #hold(w: string[], when: number): { org: Organization; hold: Hold } {
     const org = this.#one(this.#orgs, w[2]);
+    const time_ms = org.tick(int(w[when]));
     const hold = org.holds.get(word(w[1]));
     if (hold === undefined) throw new Error(`record '${w[0]}' speaks of ${w[1]}, under which nothing is held`);
+    for (const counter of hold.counters) advance(counter, time_ms);
     return { org, hold };
   }
 
@@ -170,23 +233,28 @@ export class Replay {
   }
 
   #all<T>(table: readonly T[], marks: string | undefined): T[] {
-    return marks === undefined || marks === '-' ? [] : marks.split(',').map((mark) => this.#one(table, mark));
+    return marks === undefined || marks === '-'
+      ? []
+      : marks.split(',').map((mark) => this.#one(table, mark.replace('!', '')));
   }
 }
 
-function blank(w: string[], size: Amount, expires_ms: number): Hold {
-  const owner = decodeURIComponent(word(w[3]));
-  return {
-    id: word(w[1]),
-    owner,
-    nusd: size.nusd,
-    tokens: size.tokens,
-    expires_ms,
-    provisional: false,
-    counters: [],
-    rings: [],
-    seats: [],
-  };
+/** What a `w` line says of a window's slots. */
+export function fillRolling(rolling: Rolling, w: string[]): void {
+  rolling.head = int(w[2]);
+  rolling.spent.fill(0);
+  rolling.requests.fill(0);
+  rolling.tokens.fill(0);
+  for (const [place = 0, spent = 0, requests = 0, tokens = 0] of pairs(w[3])) {
+    rolling.spent[place] = spent;
+    rolling.requests[place] = requests;
+    rolling.tokens[place] = tokens;
+  }
+}
+
+function blank(w: string[], size: Amount, expires_ms: number, labels: Labels | undefined): Hold {
+  const asked = { id: word(w[1]), owner: decodeURIComponent(word(w[3])), amount: size };
+  return newHold(labels === undefined ? asked : { ...asked, labels }, expires_ms);
 }
 
 function word(text: string | undefined): string {
@@ -200,8 +268,8 @@ export function int(text: string | undefined): number {
   return value;
 }
 
-export function amount(nusd: string | undefined, tokens: string | undefined): Amount {
-  return { nusd: int(nusd), tokens: int(tokens) };
+export function amount(nusd: string | undefined, tokens: string | undefined, input: string | undefined): Amount {
+  return amountOf(int(nusd), int(tokens), int(input ?? '0'));
 }
 
 function pairs(text: string | undefined): number[][] {

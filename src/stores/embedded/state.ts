@@ -1,20 +1,18 @@
-import type { Amount, Budget, Rate } from '../ledger.ts';
+import type { Amount, Budget, Labels, Rate, ReserveRequest } from '../ledger.ts';
+import { sizeIn } from '../rate-key.ts';
 import type { Ring } from './ring.ts';
+import { amountIn, clear, correct, count, counts, sum, type Tally, takeBack } from './tally.ts';
 
 /** One budget's window, as it is counted. */
-export interface Counter {
+export interface Counter extends Tally {
   readonly key: string;
-  readonly unit: Budget['unit'];
   readonly end_ms: number;
   /** When it may be forgotten; infinity for `total`. */
   readonly keep_until_ms: number;
   /** The limit last asked for, and whether it refused; `amend` and people go by it. */
   limit: number;
   hard: boolean;
-  spent: number;
   held: number;
-  requests: number;
-  tokens: number;
   /** As it was last asked for; unknown after a restart. */
   budget: Budget | undefined;
   /** Number in the journal's current segment; 0 where it was not named there yet. */
@@ -46,11 +44,37 @@ export interface Hold {
   readonly owner: string;
   nusd: number;
   tokens: number;
+  input: number;
   expires_ms: number;
   provisional: boolean;
+  /** When the reaper settled it. */
+  at_ms: number;
+  /** Counters that were set to zero since. */
+  forgiven: Counter[] | undefined;
+  readonly labels: Labels | undefined;
   readonly counters: Counter[];
   readonly rings: RingShare[];
   readonly seats: Seats[];
+}
+
+/** Of nothing yet. */
+export function newHold(asked: Pick<ReserveRequest, 'id' | 'owner' | 'amount' | 'labels'>, expires_ms: number): Hold {
+  const { id, owner, amount, labels } = asked;
+  return {
+    id,
+    owner,
+    nusd: amount.nusd,
+    tokens: amount.tokens,
+    input: amount.input ?? 0,
+    expires_ms,
+    provisional: false,
+    at_ms: 0,
+    forgiven: undefined,
+    labels,
+    counters: [],
+    rings: [],
+    seats: [],
+  };
 }
 
 /** What an operation adds to a hold. */
@@ -60,15 +84,6 @@ export interface Joining {
   readonly seats: readonly Seats[];
 }
 
-export function amountIn(unit: Budget['unit'], amount: Amount): number {
-  return unit === 'nusd' ? amount.nusd : unit === 'tokens' ? amount.tokens : 1;
-}
-
-/** Sums saturate where they stop being exact: such a counter is above every limit and stays there. */
-function sum(a: number, b: number): number {
-  return Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, a + b));
-}
-
 export function openHold(hold: Hold, joining: Joining, now_ms: number): void {
   for (const counter of joining.counters) {
     counter.held = sum(counter.held, amountIn(counter.unit, hold));
@@ -76,7 +91,7 @@ export function openHold(hold: Hold, joining: Joining, now_ms: number): void {
   }
   for (const ring of joining.rings) {
     ring.advance(now_ms);
-    const amount = ring.unit === 'tokens' ? hold.tokens : 1;
+    const amount = sizeIn(ring.unit, hold);
     ring.add(ring.head, amount);
     hold.rings.push({ ring, slot: ring.head, amount });
   }
@@ -91,17 +106,26 @@ export function widenHold(hold: Hold, amount: Amount, expires_ms: number, joinin
   for (const counter of hold.counters) {
     counter.held = sum(counter.held, amountIn(counter.unit, amount) - amountIn(counter.unit, hold));
   }
-  for (const share of hold.rings)
-    if (share.ring.unit === 'tokens') moveShare(share, amount.tokens - hold.tokens, now_ms);
-  hold.nusd = amount.nusd;
-  hold.tokens = amount.tokens;
+  for (const share of hold.rings) moveShare(share, differenceIn(share.ring, amount, hold), now_ms);
+  size(hold, amount);
   hold.expires_ms = expires_ms;
   openHold(hold, joining, now_ms);
+}
+
+function differenceIn({ unit }: Ring, amount: Amount, hold: Hold): number {
+  return sizeIn(unit, amount) - sizeIn(unit, hold);
+}
+
+function size(hold: Hold, amount: Amount): void {
+  hold.nusd = amount.nusd;
+  hold.tokens = amount.tokens;
+  hold.input = amount.input ?? 0;
 }
 
 /** The whole share counts from now on; what had slid out of the window does not come back. */
 function moveShare(share: RingShare, delta: number, now_ms: number): void {
   const { ring } = share;
+  if (ring.unit === 'requests') return;
   ring.advance(now_ms);
   const live = ring.holds(share.slot);
   if (delta === 0 && live) return;
@@ -115,22 +139,31 @@ function moveShare(share: RingShare, delta: number, now_ms: number): void {
 /** Replaces the hold, or the reaper's estimate, by what the call cost. Returns nothing held. */
 export function spendHold(hold: Hold, amount: Amount, provisional: boolean, now_ms: number): void {
   for (const counter of hold.counters) {
-    const before = amountIn(counter.unit, hold);
     if (hold.provisional) {
-      counter.spent = sum(counter.spent, amountIn(counter.unit, amount) - before);
-      counter.tokens = sum(counter.tokens, amount.tokens - hold.tokens);
+      correct(counter, amount, hold, isForgiven(hold, counter), now_ms);
     } else {
-      counter.held = sum(counter.held, -before);
-      counter.spent = sum(counter.spent, amountIn(counter.unit, amount));
-      counter.tokens = sum(counter.tokens, amount.tokens);
-      counter.requests++;
+      counter.held = sum(counter.held, -amountIn(counter.unit, hold));
+      count(counter, amountIn(counter.unit, amount), amount.tokens, 1, now_ms);
     }
   }
-  for (const share of hold.rings) correctShare(share, amount.tokens - hold.tokens, now_ms);
+  for (const share of hold.rings) correctShare(share, differenceIn(share.ring, amount, hold), now_ms);
   if (!hold.provisional) for (const seats of hold.seats) seats.taken--;
-  hold.nusd = amount.nusd;
-  hold.tokens = amount.tokens;
+  size(hold, amount);
   hold.provisional = provisional;
+  hold.at_ms = now_ms;
+}
+
+/** Whether the reaper's estimate does not count there any more. */
+export function isForgiven(hold: Hold, counter: Counter): boolean {
+  return hold.forgiven?.includes(counter) === true || !counts(counter, hold.at_ms);
+}
+
+/** Nothing is spent any more; an estimate of before is not to be taken back later. */
+export function resetCounter(counter: Counter, holds: Iterable<Hold>): void {
+  clear(counter);
+  for (const hold of holds) {
+    if (hold.provisional && hold.counters.includes(counter)) hold.forgiven = [...(hold.forgiven ?? []), counter];
+  }
 }
 
 function correctShare(share: RingShare, delta: number, now_ms: number): void {
@@ -151,14 +184,8 @@ function correctShare(share: RingShare, delta: number, now_ms: number): void {
 /** As if it had never been: the request and its rates come back as well. */
 export function undoHold(hold: Hold, now_ms: number): void {
   for (const counter of hold.counters) {
-    const before = amountIn(counter.unit, hold);
-    if (hold.provisional) {
-      counter.spent = sum(counter.spent, -before);
-      counter.tokens = sum(counter.tokens, -hold.tokens);
-      counter.requests--;
-    } else {
-      counter.held = sum(counter.held, -before);
-    }
+    if (hold.provisional) takeBack(counter, hold, isForgiven(hold, counter));
+    else counter.held = sum(counter.held, -amountIn(counter.unit, hold));
   }
   for (const { ring, slot, amount } of hold.rings) {
     ring.advance(now_ms);
@@ -170,12 +197,10 @@ export function undoHold(hold: Hold, now_ms: number): void {
 /** An owner thought dead renews: the estimate is held again instead of spent. */
 export function reviveHold(hold: Hold): void {
   for (const counter of hold.counters) {
-    const amount = amountIn(counter.unit, hold);
-    counter.spent = sum(counter.spent, -amount);
-    counter.tokens = sum(counter.tokens, -hold.tokens);
-    counter.requests--;
-    counter.held = sum(counter.held, amount);
+    takeBack(counter, hold, isForgiven(hold, counter));
+    counter.held = sum(counter.held, amountIn(counter.unit, hold));
   }
   for (const seats of hold.seats) seats.taken++;
   hold.provisional = false;
+  hold.forgiven = undefined;
 }

@@ -40,13 +40,12 @@ export function standing(answer: Answer, plan: Plan, budgets: readonly Budget[],
   const sums = plan.budgets.map(({ end_ms }) => ({
     spent: reader.number(),
     held: reader.number(),
+    limit: reader.number(),
     resets_at_ms: end_ms,
   }));
   const uses = plan.rates.map(() => ({ used: reader.number(), reset_ms: reader.number() }));
   return {
-    budgets: budgets.map(
-      (budget, at): BudgetState => ({ budget, limit: budget.limit, ...pick(sums, plan.budgetPlaces[at]) }),
-    ),
+    budgets: budgets.map((budget, at): BudgetState => ({ budget, ...pick(sums, plan.budgetPlaces[at]) })),
     rates: rates.map((rate, at): RateState => {
       const { used, reset_ms } = pick(uses, plan.ratePlaces[at]);
       return { rate, used, remaining: Math.max(0, rate.limit - used), reset_ms };
@@ -60,14 +59,13 @@ export function refusal(answer: Answer, plan: Plan, known: (key: string) => Budg
   const [code, , name, asked] = [reader.number(), reader.number(), reader.word(), reader.number()];
   const place = /^\d+$/.test(name) ? Number(name) : -1;
   if (code === 1) {
-    const [spent, held] = [reader.number(), reader.number()];
+    const [spent, held, limit] = [reader.number(), reader.number(), reader.number()];
     const planned = plan.budgets[place];
     if (planned !== undefined) {
       const { budget, end_ms } = planned;
-      return { kind: 'budget', asked, budget, limit: budget.limit, spent, held, resets_at_ms: end_ms };
+      return { kind: 'budget', asked, budget, limit, spent, held, resets_at_ms: end_ms };
     }
-    const [limit, hard] = [reader.number(), reader.number() === 1];
-    return { kind: 'budget', asked, ...stateOf(name, spent, held, limit, hard, known) };
+    return { kind: 'budget', asked, ...stateOf(name, spent, held, limit, reader.number() === 1, known) };
   }
   const [retry_after_ms, used, reset_ms] = [reader.number(), reader.number(), reader.number()];
   const rate = plan.rates[place]?.rate ?? rateOfKey(name, reader.number());
@@ -92,7 +90,7 @@ export function settled(answer: Answer, known: (key: string) => Budget | undefin
   const reader = new Reader(answer, 2);
   const budgets: BudgetState[] = [];
   while (reader.more) {
-    if (brief) budgets.push(stateOf(reader.word(), reader.number(), reader.number(), 0, false, known));
+    if (brief) budgets.push(stateOf(reader.word(), reader.number(), reader.number(), undefined, false, known));
     else budgets.push(nextState(reader, known));
   }
   return budgets;
@@ -107,14 +105,14 @@ function stateOf(
   key: string,
   spent: number,
   held: number,
-  limit: number,
+  limit: number | undefined,
   hard: boolean,
   known: (key: string) => Budget | undefined,
 ): BudgetState {
   const told = budgetOfKey(key);
   if (told === undefined) throw new Error(`'${key}' is no key of a budget`);
-  const budget = known(key) ?? { ...told.budget, limit, hard, warnPercent: [] };
-  return { budget, limit: budget.limit, spent, held, resets_at_ms: told.end_ms };
+  const budget = known(key) ?? { ...told.budget, limit: limit ?? 0, hard, warnPercent: [] };
+  return { budget, limit: limit ?? budget.limit, spent, held, resets_at_ms: told.end_ms };
 }
 
 function pick<T>(list: readonly T[], place: number | undefined): T {

@@ -1,11 +1,23 @@
 import { randomBytes } from 'node:crypto';
-import type { Amendment, Budget, LedgerEntry, Rate, Reserved, ReserveRequest, Settled, Settlement } from '../ledger.ts';
+import type {
+  Amendment,
+  Budget,
+  LedgerEntry,
+  Override,
+  Rate,
+  Reserved,
+  ReserveRequest,
+  Settled,
+  Settlement,
+} from '../ledger.ts';
 import { HoldGone, LedgerUnavailable } from '../ledger.ts';
 import { checkAmendment, checkId, checkLimits, checkReserve, checkSettlement } from '../validate.ts';
 import { type Answer, amended, codeOf, refusal, settled, standing } from './answers.ts';
 import type { RedisLedger } from './index.ts';
 import { type Line, NoAnswer } from './line.ts';
+import { Mine } from './mine.ts';
 import type { Message, Outbox } from './outbox.ts';
+import * as people from './overrides.ts';
 import { argsOf, baseOf, keysOf, letters, type Plan, type Planned, planOf } from './plan.ts';
 import { reconcile } from './reconcile.ts';
 import * as reports from './reports.ts';
@@ -27,13 +39,11 @@ export interface Parts {
 const remembered_ms = 600_000;
 /** A real settlement may replace the reaper's estimate this long. */
 const provisional_ms = 7 * 86_400_000;
-const known_max = 100_000;
 
 /** All limits in Redis: one script a verb, on the server's clock. */
 export class RemoteLedger implements RedisLedger {
   readonly #parts: Parts;
-  /** What this process holds: whose states to tell in full, and what to tell a store that lost its data. */
-  readonly #mine = new Map<string, { readonly budgets: Map<string, Planned>; readonly nonce: string }>();
+  readonly #mine = new Mine();
   readonly #organizations = new Set<string>();
   readonly #timer: NodeJS.Timeout | undefined;
   readonly #run = randomBytes(6).toString('base64url');
@@ -61,7 +71,7 @@ export class RemoteLedger implements RedisLedger {
       },
     );
     if (codeOf(answer) !== 0) return { outcome: 'refused', refusal: refusal(answer, plan, () => undefined) };
-    this.#remember(organization, id, plan, nonce);
+    this.#mine.remember(organization, id, plan, nonce);
     this.#enrol(organization);
     return { outcome: 'held', ...standing(answer, plan, budgets, rates) };
   }
@@ -72,10 +82,10 @@ export class RemoteLedger implements RedisLedger {
     const tail = [amount.nusd, amount.tokens, amendment.lease_ms, id];
     const { answer, plan } = await this.#timely(scripts.amend, organization, id, budgets, rates, tail);
     const known = (key: string) =>
-      plan.budgets.find((one) => one.key === key)?.budget ?? this.#known(organization, id, key);
+      plan.budgets.find((one) => one.key === key)?.budget ?? this.#mine.budget(organization, id, key);
     if (codeOf(answer) === 4) throw new HoldGone(`nothing is held under ${id}`);
     if (codeOf(answer) !== 0) return { outcome: 'refused', refusal: refusal(answer, plan, known) };
-    this.#remember(organization, id, plan, undefined);
+    this.#mine.remember(organization, id, plan, undefined);
     return amended(answer, known);
   }
 
@@ -92,20 +102,48 @@ export class RemoteLedger implements RedisLedger {
     }
   }
 
+  async post(settlement: Settlement): Promise<void> {
+    checkSettlement(settlement);
+    const { id, organization, amount, estimated } = settlement;
+    const { nusd, tokens } = amount;
+    this.#post({ op: 'settle', id, organization, nusd, tokens, estimated, at_ms: Date.now() });
+    void this.flush().catch(() => {});
+  }
+
+  override(organization: string, override: Override): Promise<void> {
+    return people.override(this.#parts, organization, override);
+  }
+
+  clearOverride(organization: string, budget: Override['budget']): Promise<boolean> {
+    return people.clearOverride(this.#parts, organization, budget);
+  }
+
+  overrides(organization: string): Promise<readonly Override[]> {
+    return people.overridesOf(this.#parts, organization);
+  }
+
+  async reset(organization: string, key: string): Promise<boolean> {
+    const base = baseOf(this.#parts.prefix, organization);
+    return Number(await this.#parts.line.run(scripts.reset, [base + key], [base, key], upkeep_ms)) === 1;
+  }
+
   async #settle(message: Extract<Message, { op: 'settle' }>): Promise<Settled> {
     const { id, organization } = message;
     const base = baseOf(this.#parts.prefix, organization);
     const args = [base, id, message.nusd, message.tokens, message.estimated ? 1 : 0, remembered_ms];
-    const mine = this.#mine.get(nameOf(organization, id));
-    const told = [...args, mine === undefined ? 0 : 1];
-    let answer = (await this.#parts.line.run(scripts.settle, [`${base}hold:${id}`], told)) as Answer;
+    const mine = this.#mine.get(organization, id);
+    let answer = (await this.#parts.line.run(scripts.settle, [`${base}hold:${id}`], [...args, 0])) as Answer;
     // Held by us and not known there: the store lost it. What it cost is counted all the same, unless so much time has
     // passed since it was first sent that it may have been settled then and forgotten.
     const fresh = Date.now() - message.at_ms < remembered_ms / 2;
     const lost = codeOf(answer) === 2 && mine !== undefined && fresh;
     if (lost) answer = await this.#recover(base, id, mine.budgets, args);
-    const budgets = settled(answer, (key) => mine?.budgets.get(key)?.budget, mine !== undefined && !lost);
-    this.#mine.delete(nameOf(organization, id));
+    const budgets = settled(
+      answer,
+      (key) => mine?.budgets.get(key)?.budget,
+      !lost && answer.length === 2 + 3 * (mine?.budgets.size ?? 0),
+    );
+    this.#mine.forget(organization, id);
     return { outcome: codeOf(answer) === 0 ? 'settled' : codeOf(answer) === 1 ? 'repeated' : 'unknown', budgets };
   }
 
@@ -135,8 +173,7 @@ export class RemoteLedger implements RedisLedger {
     const { id, organization, nonce } = message;
     const base = baseOf(this.#parts.prefix, organization);
     await this.#parts.line.run(scripts.release, [`${base}hold:${id}`], [base, id, nonce]);
-    const name = nameOf(organization, id);
-    if (nonce === '' || this.#mine.get(name)?.nonce === nonce) this.#mine.delete(name);
+    if (nonce === '' || this.#mine.get(organization, id)?.nonce === nonce) this.#mine.forget(organization, id);
   }
 
   async read(organization: string, budgets: readonly Budget[], rates: readonly Rate[]) {
@@ -230,23 +267,6 @@ export class RemoteLedger implements RedisLedger {
     this.#parts.outbox.add(message);
   }
 
-  #remember(organization: string, id: string, plan: Plan, nonce: string | undefined): void {
-    const name = nameOf(organization, id);
-    const known = this.#mine.get(name);
-    const budgets = known?.budgets ?? new Map<string, Planned>();
-    for (const planned of plan.budgets) budgets.set(planned.key, planned);
-    this.#mine.set(name, { budgets, nonce: nonce ?? known?.nonce ?? '' });
-    if (this.#mine.size <= known_max) return;
-    for (const oldest of this.#mine.keys()) {
-      this.#mine.delete(oldest);
-      break;
-    }
-  }
-
-  #known(organization: string, id: string, key: string): Budget | undefined {
-    return this.#mine.get(nameOf(organization, id))?.budgets.get(key)?.budget;
-  }
-
   /** Whoever comes after a crash must find the organisations whose holds were abandoned. */
   #enrol(organization: string): void {
     if (this.#organizations.has(organization)) return;
@@ -278,7 +298,3 @@ export class RemoteLedger implements RedisLedger {
 const reap_max = 50;
 const trim_every = 10;
 export const upkeep_ms = 5_000;
-
-function nameOf(organization: string, id: string): string {
-  return `${organization} ${id}`;
-}

@@ -18,6 +18,8 @@ export async function reconcile(source: Source, organization: string, repair: bo
         for (const { key, unit, amount } of entry.budgets) {
           const sum = rebuilt.get(key);
           if (sum === undefined) continue;
+          if (entry.reset) Object.assign(sum, { spent: 0, tokens: 0, requests: 0 });
+          if (entry.reset) continue;
           sum.spent += unit === 'requests' ? requests : amount - (prior?.[unit] ?? 0);
           sum.tokens += entry.amount.tokens - (prior?.tokens ?? 0);
           sum.requests += requests;

@@ -118,6 +118,7 @@ function stepOf(id: string, fields: readonly string[], organization: string): St
     amount,
     estimated: row.estimated === '1',
     provisional: row.kind === 'provisional' || row.kind === 'held',
+    ...(row.kind === 'reset' ? { reset: true as const } : {}),
     budgets,
   };
   return { entry, prior, requests: spends ? (prior === undefined ? 1 : 0) : -1 };

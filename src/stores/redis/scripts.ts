@@ -16,5 +16,7 @@ export const scripts = {
   holds: script(upkeep.holds),
   sums: script(upkeep.sums),
   repair: script(upkeep.repair),
+  overrides: script(upkeep.standing),
+  reset: script(upkeep.reset),
   recover: script(upkeep.recover),
 } as const;

@@ -15,11 +15,12 @@ local was, asks, ringed, seated = hold[1] == 'p', {}, {}, {}
 local function ask(key, unit, hard, limit, holding, name, at)
   local v = call('HMGET', key, 'spent', 'held', 'requests', 'tokens', 'limit', 'hard')
   if not limit then limit, hard = tonumber(v[5] or '0'), v[6] == '1' end
-  local spent, held, bound = tonumber(v[1] or '0'), tonumber(v[2] or '0'), limit
+  local told = inForce(short(key), limit)
+  local spent, held, bound = tonumber(v[1] or '0'), tonumber(v[2] or '0'), told
   local asked = size(unit, nusd, tokens) - (holding and size(unit, hold[3], hold[4]) or 0)
   if not hard then bound = exact end
-  if asked > 0 and spent + held + asked > bound then return plain({1, now, name, asked, spent, held, limit, hard and 1 or 0}) end
-  asks[#asks + 1] = {key = key, unit = unit, found = v[1], holding = holding, at = at, limit = limit, hard = hard,
+  if asked > 0 and spent + held + asked > bound then return plain({1, now, name, asked, spent, held, told, hard and 1 or 0}) end
+  asks[#asks + 1] = {key = key, unit = unit, found = v[1], holding = holding, at = at, limit = limit, told = told, hard = hard,
     spent = spent, held = held, requests = tonumber(v[3] or '0'), tokens = tonumber(v[4] or '0')}
 end
 local function askWindow(key, unit, limit, slot_ms, count, share, name)
@@ -102,7 +103,7 @@ for _, a in ipairs(asks) do
     hold[7][#hold[7] + 1] = a.unit
   end
   local n = #reply
-  reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5] = short(a.key), a.spent, a.held, a.limit, a.hard and 1 or 0
+  reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5] = short(a.key), a.spent, a.held, a.told, a.hard and 1 or 0
 end
 for _, w in ipairs(ringed) do
   local rings = hold[8]

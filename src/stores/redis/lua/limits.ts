@@ -1,3 +1,19 @@
+/** Limits that stand in for configured ones. */
+export const raising = `
+-- limits that stand in for configured ones: a hash of 'limit expires' by the budget's key without its date
+local raised, any = {}, call('HGETALL', base .. 'overrides')
+for at = 1, #any, 2 do raised[any[at]] = any[at + 1] end
+any = #any > 0
+local function inForce(key, limit)
+  if not any then return limit end
+  local head, word, rest = string.match(key, '^(budget:[^:]*:[^:]*:(%a+))(.*)$')
+  if word ~= 'total' and word ~= 'rolling' then key = head .. string.gsub(rest, '^:[^@:]*', '') end
+  local most, expires = string.match(raised[key] or '', '^(%d+) (%d+)$')
+  if most and (expires == '0' or now < tonumber(expires)) then return tonumber(most) end
+  return limit
+end
+`;
+
 /**
  * Answers are lists of numbers: a code, the server's time, and what the code calls for.
  *   0  held: spent, held of each budget, then used, reset_ms of each rate
@@ -9,7 +25,7 @@
  * valid from, valid to, not after, the budgets' expiries (in one text: arguments cost more than their reading), then
  * each budget's limit, and each rate's unit, limit, slot_ms and count.
  */
-export const limits = `
+export const limits = `${raising}
 local codes, nr = A[2], tonumber(A[3])
 local nb = #codes
 if now < tonumber(A[4]) or now >= tonumber(A[5]) or now > tonumber(A[6]) then return {3, now} end
@@ -41,6 +57,7 @@ local function standing()
     local v = call('HMGET', K[1 + at], 'spent', 'held')
     reply[#reply + 1] = tonumber(v[1] or '0')
     reply[#reply + 1] = tonumber(v[2] or '0')
+    reply[#reply + 1] = inForce(short(K[1 + at]), tonumber(A[first + at]))
   end
   for at = 1, nr do
     local key, unit, limit, slot_ms, count = rate(at)

@@ -1,4 +1,5 @@
 import { counting, ground, windows } from './ground.ts';
+import { raising } from './limits.ts';
 
 /** KEYS[1]: leases. ARGV: base, how many at once, how long an estimate may be replaced. Answer: how many, time. */
 export const reap = `${ground}${windows}${counting}
@@ -75,7 +76,7 @@ return plain(reply)
  * KEYS[1]: counters. ARGV: base. One moment's sums: the newest entry, the folds' generation, then of every counter its
  * key, limit, spent, held, requests, tokens, folded spent, requests, tokens, and what open holds have in it.
  */
-export const sums = `${ground}
+export const sums = `${ground}${raising}
 local holding = {}
 for _, id in ipairs(call('ZRANGE', base .. 'leases', 0, -1)) do
   local hold = find(base .. 'hold:' .. id)
@@ -94,6 +95,7 @@ for _, key in ipairs(call('SMEMBERS', KEYS[1])) do
     local f = call('HMGET', folded, key .. '|spent', key .. '|requests', key .. '|tokens')
     reply[#reply + 1] = key
     for at = 1, 5 do reply[#reply + 1] = tonumber(v[at] or '0') end
+    reply[#reply - 4] = inForce(key, reply[#reply - 4])
     for at = 1, 3 do reply[#reply + 1] = tonumber(f[at] or '0') end
     reply[#reply + 1] = holding[key] or 0
   end
@@ -106,6 +108,28 @@ export const repair = `${ground}${counting}
 local v = call('HMGET', KEYS[1], 'spent', 'held', 'requests', 'tokens')
 if not v[1] then return 0 end
 put(KEYS[1], ARGV[2], v[1] + ARGV[3], v[2] + ARGV[4], v[3] + ARGV[5], v[4] + ARGV[6])
+return 1
+`;
+
+/** KEYS[1]: overrides. Answer: time, then what is in force. */
+export const standing = `${ground}${raising}
+local reply = {now}
+for key, one in pairs(raised) do
+  local limit, expires = string.match(one, '^(%d+) (%d+)$')
+  if expires == '0' or now < tonumber(expires) then
+    reply[#reply + 1] = key
+    reply[#reply + 1] = limit
+    reply[#reply + 1] = expires
+  end
+end
+return reply
+`;
+
+/** KEYS[1]: a counter. ARGV: base, its key. Nothing is spent there any more, and an entry says so. */
+export const reset = `${ground}${counting}
+if call('EXISTS', KEYS[1]) == 0 then return 0 end
+put(KEYS[1], call('HEXISTS', KEYS[1], 'spent_usd') == 1 and 'n' or 't', 0, call('HGET', KEYS[1], 'held'), 0, 0)
+entry('reset:' .. ARGV[2], 'reset', 0, 0, '0', '', {ARGV[2], ''})
 return 1
 `;
 

@@ -1,5 +1,5 @@
 import { counting, ground, windows } from './ground.ts';
-import { limits } from './limits.ts';
+import { limits, raising } from './limits.ts';
 
 /** Further ARGV, from the last: owner, nusd, tokens, lease_ms, id, nonce. */
 export const reserve = `${ground}${windows}${limits}
@@ -20,10 +20,12 @@ for at = 1, nb do
   local unit = small[code]
   local v = call('HMGET', K[1 + at], 'spent', 'held', 'limit', 'hard')
   local spent, holds, asked = tonumber(v[1] or '0'), tonumber(v[2] or '0'), size(unit, nusd, tokens)
+  limit = inForce(short(K[1 + at]), limit)
+  local told = limit
   if code == unit then limit = exact end
-  if asked > 0 and spent + holds + asked > limit then return plain({1, now, at - 1, asked, spent, holds}) end
+  if asked > 0 and spent + holds + asked > limit then return plain({1, now, at - 1, asked, spent, holds, told}) end
   found[at], held[at], units[at] = v, holds + asked, unit
-  reply[at * 2 + 1], reply[at * 2 + 2] = spent, holds + asked
+  reply[at * 3], reply[at * 3 + 1], reply[at * 3 + 2] = spent, holds + asked, told
 end
 local ws = {}
 for at = 1, nr do
@@ -78,11 +80,12 @@ return plain(standing())
  * Answer: 0 settled, 1 repeated, 2 unknown; time; then key, spent, held of each budget, and its limit and hard unless
  * the caller knows.
  */
-export const settle = `${ground}${windows}${counting}
+export const settle = `${ground}${raising}${windows}${counting}
 local hold = find(K[1])
 if not hold then return {2, now} end
 if hold == 's' then return {1, now} end
-local states = spend(A[2], K[1], hold, tonumber(A[3]), tonumber(A[4]), A[5], false, A[6], A[7] == '1')
+local states = spend(A[2], K[1], hold, tonumber(A[3]), tonumber(A[4]), A[5], false, A[6], A[7] == '1' and not any)
+for at = 1, any and #states or 0, 5 do states[at + 3] = inForce(states[at], states[at + 3]) end
 return plain({0, now, unpack(states)})
 `;
 

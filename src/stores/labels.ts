@@ -1,0 +1,35 @@
+import type { Labels } from './ledger.ts';
+
+const plain = /^[A-Za-z0-9._~@+/,:-]*$/;
+
+/** Labels as one word, `team=research&user=jane`; empty for none. */
+export function labelText(labels: Labels | undefined): string {
+  if (labels === undefined) return '';
+  let text = '';
+  for (const name in labels) {
+    const value = labels[name] ?? '';
+    text += `${text === '' ? '' : '&'}${escaped(name)}=${escaped(value)}`;
+  }
+  return text;
+}
+
+/** What `labelText` wrote; undefined for nothing. */
+export function labelsOf(text: string | undefined): Labels | undefined {
+  if (text === undefined || text === '' || text === '-') return undefined;
+  return Object.fromEntries(
+    text.split('&').map((pair) => {
+      const [name = '', value = ''] = pair.split('=');
+      return [decodeURIComponent(name), decodeURIComponent(value)];
+    }),
+  );
+}
+
+/** Those of a hold and those of its settlement, which win. */
+export function joined(of: Labels | undefined, over: Labels | undefined): Labels | undefined {
+  if (over === undefined) return of;
+  return of === undefined ? over : { ...of, ...over };
+}
+
+function escaped(text: string): string {
+  return plain.test(text) ? text : encodeURIComponent(Buffer.from(text, 'utf8').toString('utf8'));
+}
