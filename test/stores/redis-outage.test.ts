@@ -137,11 +137,20 @@ test('what gives back a reserve whose answer was lost does not take the hold of 
   writeFileSync(outbox_path, `${JSON.stringify(lost)}\n{"op":"rel`);
   const second = await open({ outbox_path });
   expect(await second.holds('acme')).toMatchObject([{ id: 'a', owner: 'here' }]);
-  expect(statSync(outbox_path).size).toBe(0);
+  await until(() => statSync(outbox_path).size === 0);
   expect(notices.join()).toContain('torn');
 });
 
 describe('opening', () => {
+  test('is refused where another version keeps its ledger, and says which', async () => {
+    await open();
+    await server.client().set('llm:layout', '9');
+    await expect(open()).rejects.toThrow(/layout 9 .*this program writes layout 2: a newer version runs/s);
+    await server.client().set('llm:layout', '1');
+    await expect(open()).rejects.toThrow(/stop the older version everywhere/);
+    await open({ keyPrefix: 'mine' });
+  });
+
   test('is refused where there is no Redis', async () => {
     const url = `redis://127.0.0.1:${await freePort()}`;
     await expect(open({ url, connect_timeout_ms: 300 })).rejects.toThrow(LedgerUnavailable);
@@ -179,7 +188,7 @@ describe('in Redis', () => {
       tokens: '0',
       spent_usd: '3.000000007',
     });
-    for (const key of await client.keys('*')) expect(key).toMatch(/^llm:(\{acme\}:|organizations$)/);
+    for (const key of await client.keys('*')) expect(key).toMatch(/^llm:(\{acme\}:|organizations$|layout$)/);
     expect(await client.pttl(`llm:{acme}:budget:team:research:day:${now}`)).toBeGreaterThan(80 * 86_400_000);
   });
 

@@ -1,11 +1,13 @@
 import type { Budget } from '../ledger.ts';
-import type { Plan, Planned } from './plan.ts';
+import { type Plan, type Planned, planOfBudgets } from './plan.ts';
 
 const known_max = 100_000;
 
 interface Known {
   readonly budgets: Map<string, Planned>;
   readonly nonce: string;
+  /** Its budgets in the windows it was held in. */
+  plan(): Plan;
 }
 
 /** What this process holds: whose states to tell in full, and what to tell a store that lost its data. */
@@ -26,7 +28,8 @@ export class Mine {
     const known = this.#known.get(name);
     const budgets = known?.budgets ?? new Map<string, Planned>();
     for (const planned of plan.budgets) budgets.set(planned.key, planned);
-    this.#known.set(name, { budgets, nonce: nonce ?? known?.nonce ?? '' });
+    const plan_ = () => planOfBudgets([...budgets.values()]);
+    this.#known.set(name, { budgets, nonce: nonce ?? known?.nonce ?? '', plan: plan_ });
     if (this.#known.size <= known_max) return;
     for (const oldest of this.#known.keys()) {
       this.#known.delete(oldest);

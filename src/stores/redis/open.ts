@@ -1,6 +1,7 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { LedgerUnavailable } from '../ledger.ts';
 import type { RedisLedger, RedisLedgerOptions } from './index.ts';
+import { checkLayout } from './layout.ts';
 import { RemoteLedger } from './ledger.ts';
 import { Line } from './line.ts';
 import { Outbox } from './outbox.ts';
@@ -24,6 +25,7 @@ export async function openRedisLedger(options: RedisLedgerOptions): Promise<Redi
     // The client itself says no more than that its connection is closed.
     await connected(redis, connect_timeout_ms, () => last?.message || last?.code);
     await probe(redis, notice);
+    await checkLayout(redis, keyPrefix === '' ? '' : `${keyPrefix}:`);
   } catch (error) {
     redis.disconnect();
     outbox.close();
