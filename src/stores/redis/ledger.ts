@@ -12,16 +12,19 @@ import type {
 } from '../ledger.ts';
 import { HoldGone, LedgerUnavailable } from '../ledger.ts';
 import { checkAmendment, checkId, checkLimits, checkReserve, checkSettlement } from '../validate.ts';
-import { type Answer, amended, codeOf, refusal, settled, standing } from './answers.ts';
+import { type Answer, amended, codeOf, refusal, standing } from './answers.ts';
+import { Epochs } from './epoch.ts';
 import type { RedisLedger } from './index.ts';
 import { type Line, NoAnswer } from './line.ts';
-import { Mine } from './mine.ts';
+import { Memory } from './memory.ts';
 import type { Message, Outbox } from './outbox.ts';
 import * as people from './overrides.ts';
-import { argsOf, baseOf, keysOf, letters, type Plan, type Planned, planOf } from './plan.ts';
+import { argsOf, baseOf, keysOf, type Plan, planOf } from './plan.ts';
 import { reconcile } from './reconcile.ts';
 import * as reports from './reports.ts';
+import { retell } from './retell.ts';
 import { scripts } from './scripts.ts';
+import { Settling } from './settling.ts';
 
 export interface Parts {
   readonly line: Line;
@@ -32,18 +35,22 @@ export interface Parts {
   readonly deadline_ms: number;
   readonly entries_max: number;
   readonly reap_interval_ms: number;
+  /** The longest lease asked for. */
+  readonly lease_ms: number;
+  readonly young_ms: number;
   readonly notice: (message: string) => void;
 }
 
-/** Settled and released ids are remembered this long, so that a repeated delivery is known for one. */
-const remembered_ms = 600_000;
 /** A real settlement may replace the reaper's estimate this long. */
 const provisional_ms = 7 * 86_400_000;
 
 /** All limits in Redis: one script a verb, on the server's clock. */
 export class RemoteLedger implements RedisLedger {
   readonly #parts: Parts;
-  readonly #mine = new Mine();
+  /** What this process holds: whose states to tell in full, and what to tell a store that lost its data. */
+  readonly #memory = new Memory();
+  readonly #epochs: Epochs;
+  readonly #settling: Settling;
   readonly #organizations = new Set<string>();
   readonly #timer: NodeJS.Timeout | undefined;
   readonly #run = randomBytes(6).toString('base64url');
@@ -55,6 +62,13 @@ export class RemoteLedger implements RedisLedger {
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#epochs = new Epochs({
+      ...parts,
+      me: `${parts.owner}.${this.#run}`,
+      assert: (organization, permit) =>
+        retell({ ...parts, memory: this.#memory, settling: this.#settling }, organization, permit),
+    });
+    this.#settling = new Settling({ ...parts, epochs: this.#epochs, memory: this.#memory });
     if (parts.reap_interval_ms > 0) this.#timer = setInterval(() => void this.#tick(), parts.reap_interval_ms).unref();
   }
 
@@ -71,9 +85,11 @@ export class RemoteLedger implements RedisLedger {
       },
     );
     if (codeOf(answer) !== 0) return { outcome: 'refused', refusal: refusal(answer, plan, () => undefined) };
-    this.#mine.remember(organization, id, plan, nonce);
+    const states = standing(answer, plan, budgets, rates);
+    this.#memory.remember(request, plan, { nonce, owner: request.owner });
+    this.#memory.hearAll(organization, baseOf(this.#parts.prefix, organization), plan, answer);
     this.#enrol(organization);
-    return { outcome: 'held', ...standing(answer, plan, budgets, rates) };
+    return { outcome: 'held', ...states };
   }
 
   async amend(amendment: Amendment): Promise<Reserved> {
@@ -82,10 +98,10 @@ export class RemoteLedger implements RedisLedger {
     const tail = [amount.nusd, amount.tokens, amendment.lease_ms, id];
     const { answer, plan } = await this.#timely(scripts.amend, organization, id, budgets, rates, tail);
     const known = (key: string) =>
-      plan.budgets.find((one) => one.key === key)?.budget ?? this.#mine.budget(organization, id, key);
+      plan.budgets.find((one) => one.key === key)?.budget ?? this.#memory.budgetsOf(organization, id)?.get(key)?.budget;
     if (codeOf(answer) === 4) throw new HoldGone(`nothing is held under ${id}`);
     if (codeOf(answer) !== 0) return { outcome: 'refused', refusal: refusal(answer, plan, known) };
-    this.#mine.remember(organization, id, plan, undefined);
+    this.#memory.remember(amendment, plan, undefined);
     return amended(answer, known);
   }
 
@@ -95,7 +111,7 @@ export class RemoteLedger implements RedisLedger {
     const { nusd, tokens } = amount;
     const message: Message = { op: 'settle', id, organization, nusd, tokens, estimated, at_ms: Date.now() };
     try {
-      return await this.#settle(message);
+      return await this.#settling.settle(message);
     } catch (error) {
       this.#post(message);
       throw error;
@@ -124,56 +140,21 @@ export class RemoteLedger implements RedisLedger {
 
   async reset(organization: string, key: string): Promise<boolean> {
     const base = baseOf(this.#parts.prefix, organization);
-    return Number(await this.#parts.line.run(scripts.reset, [base + key], [base, key], upkeep_ms)) === 1;
-  }
-
-  async #settle(message: Extract<Message, { op: 'settle' }>): Promise<Settled> {
-    const { id, organization } = message;
-    const base = baseOf(this.#parts.prefix, organization);
-    const args = [base, id, message.nusd, message.tokens, message.estimated ? 1 : 0, remembered_ms];
-    const mine = this.#mine.get(organization, id);
-    let answer = (await this.#parts.line.run(scripts.settle, [`${base}hold:${id}`], [...args, 0])) as Answer;
-    // Held by us and not known there: the store lost it. What it cost is counted all the same, unless so much time has
-    // passed since it was first sent that it may have been settled then and forgotten.
-    const fresh = Date.now() - message.at_ms < remembered_ms / 2;
-    const lost = codeOf(answer) === 2 && mine !== undefined && fresh;
-    if (lost) answer = await this.#recover(base, id, mine.budgets, args);
-    const budgets = settled(
-      answer,
-      (key) => mine?.budgets.get(key)?.budget,
-      !lost && answer.length === 2 + 3 * (mine?.budgets.size ?? 0),
-    );
-    this.#mine.forget(organization, id);
-    return { outcome: codeOf(answer) === 0 ? 'settled' : codeOf(answer) === 1 ? 'repeated' : 'unknown', budgets };
-  }
-
-  async #recover(base: string, id: string, budgets: ReadonlyMap<string, Planned>, args: readonly (string | number)[]) {
-    const keys = [`${base}hold:${id}`];
-    const more: (string | number)[] = [];
-    for (const { key, budget, expires_ms } of budgets.values()) {
-      keys.push(base + key);
-      more.push(letters[budget.unit], budget.limit, budget.hard ? 1 : 0, expires_ms);
-    }
-    this.#parts.notice(`Redis has lost the hold of ${id}; its cost is counted from what this process remembers`);
-    return (await this.#parts.line.run(scripts.recover, keys, [...args, ...more])) as Answer;
+    const late = { deadline_ms: upkeep_ms };
+    const answer = await this.#epochs.run(scripts.reset, organization, [base + key], [base, key], late);
+    if (codeOf(answer) === 1) this.#memory.hearAgain(base + key, 0, Number(answer[1]));
+    return codeOf(answer) === 1;
   }
 
   async release(id: string, organization: string): Promise<void> {
     checkId(id, organization);
     const message: Message = { op: 'release', id, organization, nonce: '' };
     try {
-      await this.#release(message);
+      await this.#settling.release(message);
     } catch (error) {
       this.#post(message);
       throw error;
     }
-  }
-
-  async #release(message: Extract<Message, { op: 'release' }>): Promise<void> {
-    const { id, organization, nonce } = message;
-    const base = baseOf(this.#parts.prefix, organization);
-    await this.#parts.line.run(scripts.release, [`${base}hold:${id}`], [base, id, nonce]);
-    if (nonce === '' || this.#mine.get(organization, id)?.nonce === nonce) this.#mine.forget(organization, id);
   }
 
   async read(organization: string, budgets: readonly Budget[], rates: readonly Rate[]) {
@@ -188,7 +169,9 @@ export class RemoteLedger implements RedisLedger {
       const base = baseOf(this.#parts.prefix, organization);
       for (let done = reap_max; done === reap_max; reaped += done) {
         const args = [base, reap_max, provisional_ms];
-        const answer = (await this.#parts.line.run(scripts.reap, [`${base}leases`], args, upkeep_ms)) as Answer;
+        const answer = await this.#epochs.run(scripts.reap, organization, [`${base}leases`], args, {
+          deadline_ms: upkeep_ms,
+        });
         done = Number(answer[0]);
       }
     }
@@ -223,8 +206,7 @@ export class RemoteLedger implements RedisLedger {
     for (const message of this.#parts.outbox.waiting()) {
       if (this.#parts.line.lost) return;
       try {
-        if (message.op === 'settle') await this.#settle(message);
-        else await this.#release(message);
+        await this.#settling.send(message);
         this.#parts.outbox.done(message);
       } catch (error) {
         if (error instanceof LedgerUnavailable) return;
@@ -236,6 +218,7 @@ export class RemoteLedger implements RedisLedger {
   async close(): Promise<void> {
     clearInterval(this.#timer);
     if (!this.#parts.line.lost) await this.flush();
+    await this.#epochs.close();
     this.#parts.line.close();
     this.#parts.outbox.close();
   }
@@ -255,7 +238,11 @@ export class RemoteLedger implements RedisLedger {
       const now_ms = Date.now() + ahead_ms;
       const plan = planOf(budgets, rates, now_ms);
       const args = [...argsOf(plan, base, now_ms + this.#parts.deadline_ms), ...tail];
-      const answer = (await this.#parts.line.run(one, keysOf(plan, base, id), args)) as Answer;
+      const keys = keysOf(plan, base, id);
+      const answer =
+        one === scripts.read
+          ? ((await this.#parts.line.run(one, keys, args)) as Answer)
+          : await this.#epochs.run(one, organization, keys, args);
       const measured_ms = Number(answer[1]) - Date.now();
       this.#ahead_ms = codeOf(answer) === 3 ? measured_ms : Math.max(this.#ahead_ms, measured_ms);
       if (codeOf(answer) !== 3) return { answer, plan };
@@ -265,6 +252,18 @@ export class RemoteLedger implements RedisLedger {
 
   #post(message: Message): void {
     this.#parts.outbox.add(message);
+  }
+
+  /** Who answers may be another primary than before. */
+  met(): void {
+    this.#epochs.forget();
+  }
+
+  /** Redis is back: what it lost is told to it, then what is waiting. */
+  async back(): Promise<void> {
+    this.#epochs.forget();
+    await this.#epochs.greet().catch(() => {});
+    await this.flush();
   }
 
   /** Whoever comes after a crash must find the organisations whose holds were abandoned. */
@@ -286,6 +285,7 @@ export class RemoteLedger implements RedisLedger {
   async #tick(): Promise<void> {
     if (this.#parts.line.lost) return;
     try {
+      await this.#epochs.greet();
       if (this.#parts.outbox.size > 0) await this.flush();
       await this.reap();
       if (this.#ticks++ % trim_every === 0) await reports.trim(this.#parts, await this.#everyone());

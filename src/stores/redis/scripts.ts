@@ -1,5 +1,6 @@
 import { script } from './line.ts';
 import { amend } from './lua/amend.ts';
+import * as epoch from './lua/epoch.ts';
 import * as upkeep from './lua/upkeep.ts';
 import * as verbs from './lua/verbs.ts';
 
@@ -19,4 +20,9 @@ export const scripts = {
   overrides: script(upkeep.standing),
   reset: script(upkeep.reset),
   recover: script(upkeep.recover),
+  meet: script(epoch.meet),
+  reassert: script(epoch.reassert),
+  tell: script(epoch.tell),
+  done: script(epoch.done),
+  leave: script(epoch.leave),
 } as const;

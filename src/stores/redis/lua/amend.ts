@@ -1,3 +1,4 @@
+import { gate } from './gate.ts';
 import { counting, ground, windows } from './ground.ts';
 import { limits } from './limits.ts';
 
@@ -6,11 +7,12 @@ import { limits } from './limits.ts';
  * the number of budgets, key, spent, held, limit, hard of each, then key, used, reset_ms, limit of each rate.
  * A refusal names a held limit that was not asked for by its key instead of its place.
  */
-export const amend = `${ground}${windows}${counting}${limits}
+export const amend = `${ground}${gate}${windows}${counting}${limits}
 local last = #A
 local nusd, tokens, lease_ms, id = tonumber(A[last - 3]), tonumber(A[last - 2]), tonumber(A[last - 1]), A[last]
 local hold = find(K[1])
 if not hold or hold == 's' then return {4, now} end
+stillHolds(hold)
 local was, asks, ringed, seated = hold[1] == 'p', {}, {}, {}
 local function ask(key, unit, hard, limit, holding, name, at)
   local v = call('HMGET', key, 'spent', 'held', 'requests', 'tokens', 'limit', 'hard')

@@ -1,13 +1,15 @@
+import { gate } from './gate.ts';
 import { counting, ground, windows } from './ground.ts';
 import { raising } from './limits.ts';
 
 /** KEYS[1]: leases. ARGV: base, how many at once, how long an estimate may be replaced. Answer: how many, time. */
-export const reap = `${ground}${windows}${counting}
+export const reap = `${ground}${gate}${windows}${counting}
 local due = call('ZRANGEBYSCORE', KEYS[1], '-inf', text(now), 'LIMIT', 0, ARGV[2])
 for _, id in ipairs(due) do
   local key = base .. 'hold:' .. id
   local hold = find(key)
   if hold and hold ~= 's' and hold[1] == 'o' then
+    stillHolds(hold)
     spend(id, key, hold, hold[3], hold[4], '1', true, ARGV[3])
   else
     call('ZREM', KEYS[1], id)
@@ -126,24 +128,25 @@ return reply
 `;
 
 /** KEYS[1]: a counter. ARGV: base, its key. Nothing is spent there any more, and an entry says so. */
-export const reset = `${ground}${counting}
-if call('EXISTS', KEYS[1]) == 0 then return 0 end
+export const reset = `${ground}${gate}${counting}
+still('entries')
+if call('EXISTS', KEYS[1]) == 0 then return {0, now} end
 put(KEYS[1], call('HEXISTS', KEYS[1], 'spent_usd') == 1 and 'n' or 't', 0, call('HGET', KEYS[1], 'held'), 0, 0)
 entry('reset:' .. ARGV[2], 'reset', 0, 0, '0', '', {ARGV[2], ''})
-return 1
+return {1, now}
 `;
 
 /**
  * Settles a hold this store has lost (a failover, a restart without a file) from what its owner remembers of it.
  * KEYS: hold, budgets. ARGV: as settle's, then unit, limit, hard, expiry of each budget.
  */
-export const recover = `${ground}${windows}${counting}
+export const recover = `${ground}${gate}${windows}${counting}
 local id, nusd, tokens = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local hold = find(KEYS[1])
 if hold == 's' then return {1, now} end
 if hold then return plain({0, now, unpack(spend(id, KEYS[1], hold, nusd, tokens, ARGV[5], false, ARGV[6]))}) end
 local budgets, reply = {}, {0, now}
-for at = 2, #KEYS do
+for at = 2, #KEYS - 1 do
   local key, place = KEYS[at], 6 + (at - 2) * 4
   local unit, limit, hard, expires = ARGV[place + 1], ARGV[place + 2], ARGV[place + 3], ARGV[place + 4]
   local short = string.sub(key, #base + 1)

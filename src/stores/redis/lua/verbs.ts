@@ -1,8 +1,9 @@
+import { gate } from './gate.ts';
 import { counting, ground, windows } from './ground.ts';
 import { limits, raising } from './limits.ts';
 
 /** Further ARGV, from the last: owner, nusd, tokens, lease_ms, id, nonce. */
-export const reserve = `${ground}${windows}${limits}
+export const reserve = `${ground}${gate}${windows}${limits}
 local last = #A
 local owner, nusd, tokens, lease_ms, id, nonce = A[last - 5], tonumber(A[last - 4]), tonumber(A[last - 3]), tonumber(A[last - 2]), A[last - 1], A[last]
 local known = find(K[1])
@@ -14,6 +15,7 @@ if known then
   end
   return plain(standing())
 end
+still('leases', 'counters')
 local reply, held, found, units = {0, now}, {}, {}, {}
 for at = 1, nb do
   local code, limit = string.sub(codes, at, at), tonumber(A[first + at])
@@ -80,19 +82,21 @@ return plain(standing())
  * Answer: 0 settled, 1 repeated, 2 unknown; time; then key, spent, held of each budget, and its limit and hard unless
  * the caller knows.
  */
-export const settle = `${ground}${raising}${windows}${counting}
+export const settle = `${ground}${gate}${raising}${windows}${counting}
 local hold = find(K[1])
 if not hold then return {2, now} end
 if hold == 's' then return {1, now} end
+stillHolds(hold)
 local states = spend(A[2], K[1], hold, tonumber(A[3]), tonumber(A[4]), A[5], false, A[6], A[7] == '1' and not any)
 for at = 1, any and #states or 0, 5 do states[at + 3] = inForce(states[at], states[at + 3]) end
 return plain({0, now, unpack(states)})
 `;
 
 /** ARGV: base, id, nonce (empty: whatever is held). Gives back only what that very reserve took. */
-export const release = `${ground}${windows}${counting}
+export const release = `${ground}${gate}${windows}${counting}
 local id, hold = A[2], find(K[1])
 if not hold or hold == 's' or (A[3] ~= '' and A[3] ~= hold[6]) then return {0, now} end
+stillHolds(hold)
 local was, budgets, rings = hold[1] == 'p', hold[7], hold[8]
 for at = 1, #budgets, 2 do
   local unit, counter = budgets[at + 1], base .. budgets[at]
