@@ -14,8 +14,9 @@ export function checkState(state: State): readonly Finding[] {
   const given = { url, sentinel: state.sentinel, cluster: state.cluster };
   const ways = Object.entries(given).flatMap(([way, value]) => (value === undefined ? [] : [way]));
   if (state.driver === 'embedded') {
-    for (const key of ['sentinel', 'cluster', 'username', 'password', 'tls'] as const) {
-      if (state[key] !== undefined) wrong([key], `'${key}' is for the driver 'redis', and the driver is 'embedded'`);
+    for (const key of ['url', 'sentinel', 'cluster', 'username', 'password', 'tls'] as const) {
+      if (state[key] !== undefined && !(state[key] === state.url && url === undefined))
+        wrong([key], `'${key}' is for the driver 'redis', and the driver is 'embedded'`);
     }
     return findings;
   }

@@ -5,6 +5,8 @@ import { scripts } from './scripts.ts';
 /** Scripts that write after they asked for the time, and streams, came with it. */
 const version_min = [5, 0] as const;
 
+const needed = '+@read +@write +@scripting +@connection +info +time';
+
 /** Every command our scripts use, as it is tried on keys of its own: h a hash, s a set, z a sorted set, x a stream. */
 export const tried: readonly (readonly [command: string, ...args: string[]])[] = [
   ['TIME'],
@@ -17,6 +19,7 @@ export const tried: readonly (readonly [command: string, ...args: string[]])[] =
   ['HSET', 'h', 'a', '1', 'b', '2'],
   ['HGET', 'h', 'a'],
   ['HMGET', 'h', 'a', 'b'],
+  ['HEXISTS', 'h', 'a'],
   ['HGETALL', 'h'],
   ['HINCRBY', 'h', 'a', '1'],
   ['HDEL', 'h', 'b'],
@@ -64,9 +67,9 @@ export async function probe(
   prefix: string,
   notice: (message: string) => void,
 ): Promise<{ readonly age_ms: number }> {
-  await tryCommands(redis, prefix);
   const nodes = redis instanceof Cluster ? redis.nodes('master') : [redis];
   const ages = await Promise.all(nodes.map((node) => look(node, redis instanceof Cluster, notice)));
+  await tryCommands(redis, prefix);
   return { age_ms: Math.min(...ages) };
 }
 
@@ -88,7 +91,7 @@ async function tryCommands(redis: Redis | Cluster, prefix: string): Promise<void
   if (Array.isArray(refusals) && refusals.length > 0) {
     throw new Error(
       `Redis refuses what the ledger's scripts do (${refusals.slice(0, 3).join('; ')}): allow this user ` +
-        `+@read +@write +@scripting +info +time +ping on the keys '${prefix}*'.`,
+        `${needed} on the keys '${prefix}*'.`,
     );
   }
   const group = `${prefix}organizations`;
@@ -101,7 +104,7 @@ async function tryCommands(redis: Redis | Cluster, prefix: string): Promise<void
   } catch (error) {
     throw new Error(
       `Redis refuses a command of the ledger (${(error as Error).message}): allow this user ` +
-        `+@read +@write +@scripting +info +time +ping on the keys '${prefix}*'.`,
+        `${needed} on the keys '${prefix}*'.`,
       { cause: error },
     );
   }
