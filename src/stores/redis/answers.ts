@@ -8,6 +8,8 @@ export interface Answer {
   readonly list: readonly (string | number)[];
   /** Whether limits stand in for configured ones: then states tell the limit in force. */
   readonly raised: boolean;
+  /** The server's. */
+  readonly now_ms: number;
   readonly plan: Plan;
 }
 
@@ -37,6 +39,18 @@ class Reader {
   word(): string {
     return String(this.#list[this.#at++]);
   }
+}
+
+/** What is spent of each of the plan's counters, as `standing` would tell it. */
+export function spentOf(answer: Answer): number[] {
+  const reader = new Reader(answer, 1);
+  return answer.plan.budgets.map(({ budget }) => {
+    const spent = reader.number();
+    reader.number();
+    if (answer.raised) reader.number();
+    if (budget.window === 'rolling') reader.number();
+    return spent;
+  });
 }
 
 /** What `reserve` and `read` answer, for every limit asked about. */

@@ -14,15 +14,18 @@ import type {
 import { HoldGone, LedgerUnavailable } from '../ledger.ts';
 import { checkAmendment, checkId, checkLimits, checkReserve, checkSettlement } from '../validate.ts';
 import { budgetOfKey } from '../window-key.ts';
-import { amended, codeOf, refusal, settled, standing } from './answers.ts';
+import { amended, codeOf, refusal, standing } from './answers.ts';
+import { Epochs } from './epoch.ts';
 import type { RedisLedger } from './index.ts';
 import { type Line, NoAnswer } from './line.ts';
-import { Mine } from './mine.ts';
+import { Memory } from './memory.ts';
 import type { Message, Outbox } from './outbox.ts';
 import * as people from './overrides.ts';
-import { shapeOf } from './plan.ts';
+import { baseOf, shapeOf } from './plan.ts';
 import { reconcile } from './reconcile.ts';
 import * as reports from './reports.ts';
+import { retell } from './retell.ts';
+import { Settling } from './settling.ts';
 import { Turns } from './turns.ts';
 
 export interface Parts {
@@ -34,17 +37,20 @@ export interface Parts {
   readonly deadline_ms: number;
   readonly entries_max: number;
   readonly reap_interval_ms: number;
+  /** The longest lease asked for. */
+  readonly lease_ms: number;
+  readonly young_ms: number;
   readonly notice: (message: string) => void;
 }
-
-/** Settled and released ids are remembered this long, so that a repeated delivery is known for one. */
-const remembered_ms = 600_000;
 
 /** All limits in Redis: what a turn of the event loop asks is one script, on the server's clock. */
 export class RemoteLedger implements RedisLedger {
   readonly #parts: Parts;
   readonly #turns: Turns;
-  readonly #mine = new Mine();
+  /** What this process holds and was told: to tell states in full, and to tell it a store that lost it. */
+  readonly #memory = new Memory();
+  readonly #epochs: Epochs;
+  readonly #settling: Settling;
   /** Messages that are under way. */
   readonly #flying = new Set<Message>();
   readonly #organizations = new Set<string>();
@@ -56,7 +62,13 @@ export class RemoteLedger implements RedisLedger {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#turns = new Turns(parts);
+    const assert = (organization: string, permit: string) => {
+      const teller = { ...parts, memory: this.#memory, settling: this.#settling, turns: this.#turns };
+      return retell(teller, organization, permit);
+    };
+    this.#epochs = new Epochs({ ...parts, me: `${parts.owner}.${this.#run}`, assert });
+    this.#turns = new Turns({ ...parts, epochs: this.#epochs });
+    this.#settling = new Settling({ ...parts, turns: this.#turns, memory: this.#memory });
     if (parts.reap_interval_ms > 0) this.#timer = setInterval(() => void this.#tick(), parts.reap_interval_ms).unref();
   }
 
@@ -72,7 +84,8 @@ export class RemoteLedger implements RedisLedger {
       throw error;
     });
     if (codeOf(answer) !== 0) return { outcome: 'refused', refusal: refusal(answer, () => undefined) };
-    this.#mine.remember(organization, id, answer.plan, nonce);
+    this.#memory.remember(request, answer.plan, { nonce, owner, labels });
+    this.#memory.hearAll(organization, baseOf(this.#parts.prefix, organization), answer);
     this.#enrol(organization);
     return { outcome: 'held', ...standing(answer, budgets, rates) };
   }
@@ -84,10 +97,11 @@ export class RemoteLedger implements RedisLedger {
     const operation = [1, id, 0, nusd, tokens, input, lease_ms];
     const answer = await this.#turns.timely(organization, budgets, rates, operation);
     const known = (key: string) =>
-      answer.plan.budgets.find((one) => one.key === key)?.budget ?? this.#mine.budget(organization, id, key);
+      answer.plan.budgets.find((one) => one.key === key)?.budget ??
+      this.#memory.budgetsOf(organization, id)?.get(key)?.budget;
     if (codeOf(answer) === 4) throw new HoldGone(`nothing is held under ${id}`);
     if (codeOf(answer) !== 5) return { outcome: 'refused', refusal: refusal(answer, known) };
-    this.#mine.remember(organization, id, answer.plan, undefined);
+    this.#memory.remember(amendment, answer.plan, undefined);
     return amended(answer, known);
   }
 
@@ -95,7 +109,7 @@ export class RemoteLedger implements RedisLedger {
     checkSettlement(settlement);
     const message = messageOf(settlement);
     try {
-      return await this.#settle(message, true);
+      return await this.#settling.settle(message, true);
     } catch (error) {
       await this.#parts.outbox.keep(message);
       throw error;
@@ -110,38 +124,15 @@ export class RemoteLedger implements RedisLedger {
     await kept;
   }
 
-  async #settle(message: Extract<Message, { op: 'settle' }>, tell: boolean): Promise<Settled> {
-    const { id, organization, nusd, tokens, input = 0, estimated, labels = '' } = message;
-    const amounts = [nusd, tokens, input, estimated ? '1' : '0', remembered_ms];
-    const mine = this.#mine.get(organization, id);
-    let answer = await this.#turns.ask(organization, [2, id, '', ...amounts, tell ? 1 : 0, labels]);
-    // Held by us and not known there: the store lost it. What it cost is counted all the same, unless so much time has
-    // passed since it was first sent that it may have been settled then and forgotten.
-    const fresh = Date.now() - message.at_ms < remembered_ms / 2;
-    if (codeOf(answer) === 2 && mine !== undefined && fresh) {
-      this.#parts.notice(`Redis has lost the hold of ${id}; its cost is counted from what this process remembers`);
-      answer = await this.#turns.ask(organization, [5, id, 0, ...amounts, labels], mine.plan());
-    }
-    const budgets = settled(answer, (key) => mine?.budgets.get(key)?.budget);
-    this.#mine.forget(organization, id);
-    const code = codeOf(answer);
-    return { outcome: code === 1 ? 'repeated' : code === 2 ? 'unknown' : 'settled', budgets };
-  }
-
   async release(id: string, organization: string): Promise<void> {
     checkId(id, organization);
     const message = { op: 'release', id, organization, nonce: '' } as const;
     try {
-      await this.#release(message);
+      await this.#settling.release(message);
     } catch (error) {
       await this.#parts.outbox.keep(message);
       throw error;
     }
-  }
-
-  async #release({ id, organization, nonce }: Extract<Message, { op: 'release' }>): Promise<void> {
-    await this.#turns.ask(organization, [3, id, nonce]);
-    if (nonce === '' || this.#mine.get(organization, id)?.nonce === nonce) this.#mine.forget(organization, id);
   }
 
   async read(organization: string, budgets: readonly Budget[], rates: readonly Rate[]) {
@@ -164,14 +155,18 @@ export class RemoteLedger implements RedisLedger {
   async reset(organization: string, key: string): Promise<boolean> {
     const told = budgetOfKey(key);
     if (told === undefined) return false;
-    return codeOf(await this.#turns.alone(organization, [7, key, ...shapeOf(told.budget)], upkeep_ms)) === 1;
+    const operation = [7, key, ...shapeOf(told.budget)];
+    const answer = await this.#turns.alone(organization, operation, { deadline_ms: upkeep_ms });
+    if (codeOf(answer) !== 1) return false;
+    this.#memory.hearAgain(baseOf(this.#parts.prefix, organization) + key, 0, answer.now_ms);
+    return true;
   }
 
   async reap(): Promise<number> {
     let reaped = 0;
     for (const organization of await this.#everyone()) {
       for (let done = reap_max; done === reap_max; reaped += done) {
-        const { list } = await this.#turns.alone(organization, [6, reap_max], upkeep_ms);
+        const { list } = await this.#turns.alone(organization, [6, reap_max], { deadline_ms: upkeep_ms });
         done = Number(list[0]);
       }
     }
@@ -214,8 +209,7 @@ export class RemoteLedger implements RedisLedger {
     if (this.#flying.has(message) || !this.#parts.outbox.has(message)) return;
     this.#flying.add(message);
     try {
-      if (message.op === 'settle') await this.#settle(message, false);
-      else await this.#release(message);
+      await this.#settling.send(message);
       this.#parts.outbox.done(message);
     } catch (error) {
       if (error instanceof LedgerUnavailable) return;
@@ -229,8 +223,21 @@ export class RemoteLedger implements RedisLedger {
     clearInterval(this.#timer);
     if (!this.#parts.line.lost) await this.flush();
     while (this.#flying.size > 0 && !this.#parts.line.lost) await new Promise(setImmediate);
+    await this.#epochs.close();
     this.#parts.line.close();
     this.#parts.outbox.close();
+  }
+
+  /** Who answers may be another primary than before. */
+  met(): void {
+    this.#epochs.forget();
+  }
+
+  /** Redis is back: what it lost is told to it, then what is waiting. */
+  async back(): Promise<void> {
+    this.#epochs.forget();
+    await this.#epochs.greet().catch(() => {});
+    await this.flush();
   }
 
   /** Whoever comes after a crash must find the organisations whose holds were abandoned. */
@@ -252,6 +259,7 @@ export class RemoteLedger implements RedisLedger {
   async #tick(): Promise<void> {
     if (this.#parts.line.lost) return;
     try {
+      await this.#epochs.greet();
       if (this.#parts.outbox.size > 0) await this.flush();
       await this.reap();
       if (this.#ticks++ % trim_every === 0) await reports.trim(this.#parts, await this.#everyone());

@@ -30,7 +30,7 @@ export async function clearOverride(place: Place, organization: string, budget: 
 
 export async function overridesOf(place: Place, organization: string): Promise<readonly Override[]> {
   const base = baseOf(place.prefix, organization);
-  const rows = (await place.line.run(scripts.overrides, [`${base}overrides`], [base, ''], people_ms)) as string[];
+  const rows = (await place.line.run(scripts.overrides, [`${base}overrides`], [base], people_ms)) as string[];
   const all: [string, Override][] = [];
   for (let at = 1; at < rows.length; at += 3) {
     const series = rows[at] ?? '';

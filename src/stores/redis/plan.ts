@@ -88,10 +88,10 @@ function newPlan(budgets: readonly Budget[], rates: readonly Rate[], now_ms: num
 }
 
 /** The plan of counters that are known already, whatever the moment. */
-export function planOfBudgets(budgets: readonly Planned[]): Plan {
+export function planOfKnown(budgets: readonly Planned[], rates: Plan['rates']): Plan {
   const [from_ms, to_ms] = [0, Number.MAX_SAFE_INTEGER];
-  const text = planText(budgets, [], from_ms, to_ms);
-  return { budgets, rates: [], budgetPlaces: [], ratePlaces: [], from_ms, to_ms, text };
+  const text = planText(budgets, rates, from_ms, to_ms);
+  return { budgets, rates, budgetPlaces: [], ratePlaces: [], from_ms, to_ms, text };
 }
 
 /** What `lua/holds.ts` calls a plan. */

@@ -29,7 +29,7 @@ export async function reconcile(source: Source, organization: string, repair: bo
       const base = baseOf(source.prefix, organization);
       // What happened meanwhile stays: only the difference is put right.
       const more = parts.flatMap(({ at_ms, spent, requests, tokens }) => [at_ms, spent, requests, tokens]);
-      const args = [base, '', key, ...shapeOf(told.budget), heldByHolds - held, ...more];
+      const args = [base, key, ...shapeOf(told.budget), heldByHolds - held, ...more];
       await source.line.run(scripts.repair, [base + key], args, report_ms);
     }
     return found;

@@ -45,7 +45,7 @@ const columns = 13;
 /** Every counter at one moment. */
 export async function sums({ line, prefix }: Source, organization: string): Promise<Sums> {
   const base = baseOf(prefix, organization);
-  const answer = (await line.run(scripts.sums, [`${base}counters`], [base, ''], report_ms)) as (string | number)[];
+  const answer = (await line.run(scripts.sums, [`${base}counters`], [base], report_ms)) as (string | number)[];
   const time_ms = Number(answer[2]);
   const counters: CounterSums[] = [];
   for (let at = 3; at < answer.length; at += columns) {
@@ -90,7 +90,7 @@ export async function counters(source: Source, organization: string): Promise<re
 
 export async function holds({ line, prefix }: Source, organization: string) {
   const base = baseOf(prefix, organization);
-  const answer = (await line.run(scripts.holds, [`${base}leases`], [base, ''], report_ms)) as (string | number)[];
+  const answer = (await line.run(scripts.holds, [`${base}leases`], [base], report_ms)) as (string | number)[];
   const open: { id: string; amount: Amount; owner: string; expires_at_ms: number }[] = [];
   for (let at = 0; at < answer.length; at += 6) {
     const [nusd = 0, tokens = 0, input = 0] = answer.slice(at + 1, at + 4).map(Number);
@@ -155,8 +155,8 @@ export async function trim({ line, prefix, entries_max }: Source, organizations:
   for (const organization of organizations) {
     const base = baseOf(prefix, organization);
     for (let folded = fold_max; folded === fold_max; ) {
-      folded = Number(await line.run(scripts.fold, [`${base}entries`], [base, '', entries_max, fold_max], report_ms));
+      folded = Number(await line.run(scripts.fold, [`${base}entries`], [base, entries_max, fold_max], report_ms));
     }
-    await line.run(scripts.tidy, [`${base}counters`], [base, '', tidy_max], report_ms);
+    await line.run(scripts.tidy, [`${base}counters`], [base, tidy_max], report_ms);
   }
 }

@@ -1,4 +1,5 @@
 import { script } from './line.ts';
+import * as epoch from './lua/epoch.ts';
 import { turn } from './lua/turn.ts';
 import * as upkeep from './lua/upkeep.ts';
 
@@ -11,4 +12,8 @@ export const scripts = {
   sums: script(upkeep.sums),
   repair: script(upkeep.repair),
   overrides: script(upkeep.standing),
+  meet: script(epoch.meet),
+  tell: script(epoch.tell),
+  done: script(epoch.done),
+  leave: script(epoch.leave),
 } as const;

@@ -1,5 +1,6 @@
 import { type Budget, LedgerUnavailable, type Rate } from '../ledger.ts';
 import { type Answer, codeOf } from './answers.ts';
+import type { Epochs } from './epoch.ts';
 import type { Line } from './line.ts';
 import { baseOf, type Plan, planOf } from './plan.ts';
 import { scripts } from './scripts.ts';
@@ -14,16 +15,25 @@ interface Asked {
   readonly reject: (error: unknown) => void;
 }
 
-type Bare = Pick<Answer, 'list' | 'raised'>;
+export type Bare = Pick<Answer, 'list' | 'raised' | 'now_ms'>;
 
 /** Operations in one script: together they keep Redis from everyone else for about a millisecond. */
 const operations_max = 100;
+/** `Operation`'s code for one that changes nothing, and needs no epoch. */
+const reading = 4;
 /** A real settlement may replace the reaper's estimate this long. */
 const estimate_ms = 7 * 86_400_000;
 const tries_max = 4;
 
+export interface Alone {
+  readonly plan?: Plan;
+  readonly permit?: string | undefined;
+  readonly deadline_ms?: number;
+}
+
 export interface TurnsOptions {
   readonly line: Line;
+  readonly epochs: Epochs;
   /** `llm:`, or nothing. */
   readonly prefix: string;
   readonly deadline_ms: number;
@@ -62,16 +72,16 @@ export class Turns {
   ): Promise<Answer> {
     for (let tries = 0; tries < tries_max; tries++) {
       const plan = planOf(budgets, rates, this.#now());
-      const { list, raised } = await this.ask(organization, [...operation], plan);
-      if (codeOf({ list }) !== 3) return { list, raised, plan };
+      const answer = await this.ask(organization, [...operation], plan);
+      if (codeOf(answer) !== 3) return { ...answer, plan };
     }
     throw new LedgerUnavailable('the clock of Redis does not agree with itself');
   }
 
-  /** One operation by itself, now, with a deadline of its own. */
-  async alone(organization: string, operation: Operation, deadline_ms: number): Promise<Bare> {
+  /** One operation by itself, now: with a deadline of its own, or under a permit of its own. */
+  alone(organization: string, operation: Operation, alone: Alone): Promise<Bare> {
     return new Promise((resolve, reject) => {
-      void this.#send(organization, [{ operation, plan: undefined, resolve, reject }], deadline_ms);
+      void this.#send(organization, [{ operation, plan: alone.plan, resolve, reject }], alone);
     });
   }
 
@@ -89,18 +99,22 @@ export class Turns {
     }
   };
 
-  async #send(organization: string, all: readonly Asked[], deadline_ms?: number): Promise<void> {
-    const { line, prefix } = this.#options;
+  async #send(organization: string, all: readonly Asked[], alone: Alone = {}): Promise<void> {
+    const { line, epochs, prefix } = this.#options;
     const base = baseOf(prefix, organization);
     try {
-      const args = [base, '', this.#text(all)];
-      const answer = (await line.run(scripts.turn, [`${base}leases`], args, deadline_ms)) as [number, number];
-      this.#told(answer, all);
+      const [keys, args] = [[`${base}leases`], [base, this.#text(all)]];
+      const answer = all.every(({ operation }) => operation[0] === reading)
+        ? await line.run(scripts.turn, keys, args)
+        : await epochs.run(scripts.turn, organization, keys, args, alone);
+      this.#told(answer as readonly unknown[], all);
     } catch (error) {
       // A script that fails has written nothing: what failed is one of its operations, and the others are well.
-      if (all.length > 1 && !(error instanceof LedgerUnavailable))
-        for (const one of all) void this.#send(organization, [one]);
-      else for (const one of all) one.reject(error);
+      if (all.length > 1 && !(error instanceof LedgerUnavailable)) {
+        for (const one of all) void this.#send(organization, [one], alone);
+      } else {
+        for (const one of all) one.reject(error);
+      }
     }
   }
 
@@ -121,14 +135,15 @@ export class Turns {
     return JSON.stringify([not_after_ms, estimate_ms, sources, operations]);
   }
 
-  #told(answer: readonly (number | (string | number)[])[], all: readonly Asked[]): void {
-    const [now_ms, raised, ...lists] = answer;
-    const measured_ms = Number(now_ms) - Date.now();
+  #told(answer: readonly unknown[], all: readonly Asked[]): void {
+    const [, time, raised, ...lists] = answer;
+    const now_ms = Number(time);
+    const measured_ms = now_ms - Date.now();
     const turned = lists.some((list) => Array.isArray(list) && list[0] === 3);
     this.#ahead_ms = turned ? measured_ms : Math.max(this.#ahead_ms, measured_ms);
     for (let at = 0; at < all.length; at++) {
       const list = lists[at];
-      if (Array.isArray(list)) all[at]?.resolve({ list, raised: raised === 1 });
+      if (Array.isArray(list)) all[at]?.resolve({ list, raised: raised === 1, now_ms });
       else all[at]?.reject(new Error('Redis answered fewer operations than were asked'));
     }
   }

@@ -2,11 +2,11 @@
  * What every script starts with: the server's clock, and numbers as text that is exact to 2^53. A number given to
  * redis.call is written with %.17g, which is %.0f for every integer a sum may be, and cheaper than formatting it first.
  *
- * KEYS[1] is a key of the organisation; ARGV[1] is what comes before every one of them (they share the hash tag, so they
- * share the slot), ARGV[2] the epoch of who asks. What else there is in ARGV is each script's own.
+ * KEYS[1] is a key of the organisation; ARGV[1] is what comes before every one of them: they share the hash tag, so they
+ * share the slot. What else there is in ARGV is each script's own.
  */
 export const ground = `
-local call, A = redis.call, ARGV
+local call, K, A = redis.call, KEYS, ARGV
 local base, exact = A[1], 9007199254740991
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -57,5 +57,22 @@ local function inForce(key, limit)
   local most, expires = match(raised[key] or '', '^(%d+) (%d+)$')
   if most and (expires == '0' or now < tonumber(expires)) then return tonumber(most) end
   return limit
+end
+`;
+
+/**
+ * KEYS[2] names the epoch its sender knows: while that key stands, this store is the one the sender has met, with all it
+ * was told. A store that lost writes has another epoch or none: nothing is done there, answer -1. What only reads needs
+ * no epoch.
+ *
+ * In a Cluster, keys of a slot on the move may be gone already, and a script would fail between two writes. All that is
+ * changed was read before the first write, and `still` looks at the rest: what fails, fails before it.
+ */
+export const gate = `
+local pass = K[2] and call('GET', K[2])
+if K[2] and not pass then return {-1, now} end
+local function still()
+  if pass ~= 'c' then return end
+  for _, name in ipairs({'leases', 'entries', 'counters', 'clock'}) do call('EXISTS', base .. name) end
 end
 `;

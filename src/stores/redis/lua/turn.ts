@@ -1,15 +1,16 @@
 import { amending } from './amend.ts';
 import { answering } from './answers.ts';
 import { counters } from './counters.ts';
-import { ground, raising } from './ground.ts';
+import { gate, ground, raising } from './ground.ts';
 import { holds } from './holds.ts';
 import { rates } from './rates.ts';
 import { reserving } from './reserve.ts';
 import { spending } from './spend.ts';
 
 /** Everything a script needs that changes counters, rates and holds; `written` writes what it changed. */
-export const books = `${ground}${raising}${counters}${rates}${holds}${spending}`;
+export const books = `${ground}${gate}${raising}${counters}${rates}${holds}${spending}`;
 export const written = `
+still()
 writeCounters()
 writeRates()
 writeHolds()
@@ -21,18 +22,20 @@ writeEntries()
  * counter is read once, changed here, and written once at the end, so that the tenth operation costs little more than its
  * own hold and entry. An operation that is refused has changed nothing.
  *
- * ARGV[3]: JSON of [not after, how long an estimate may be replaced, plans' texts, operations]. Operations:
+ * KEYS: any, the epoch (left out where nothing but reading is asked). ARGV[2]: JSON of [not after, how long an estimate may be replaced, plans' texts, operations]. Operations:
  *   0 reserve, 1 amend, 4 read (see there)
  *   [2, id, '', nusd, tokens, input, estimated, keep_ms, tell, labels]   settle. tell: 0 nothing, 1 all, by key
  *   [3, id, nonce]                                    release: only what that very reserve took (empty: whatever is held)
  *   [5, id, plan, nusd, tokens, input, estimated, keep_ms, labels]   settles a hold this store has lost
  *   [6, how many]                                     reap: answers how many leases were over
  *   [7, key, unit, slot_ms, slots]                    sets a counter to zero
- * Answer: the time, whether limits stand in, then each operation's (a code and what it calls for, see answers).
+ *   [8, id, plan, nusd, tokens, input, lease_ms, owner, nonce, labels]   holds again, whatever the limits say, what this
+ *                                                     store admitted and has lost
+ * Answer: 0, the time, whether limits stand in, then each operation's (a code and what it calls for, see answers).
  * Settle: 0 or 5 settled, 1 repeated, 2 unknown.
  */
 export const turn = `${books}${answering}
-local asked = cjson.decode(A[3])
+local asked = cjson.decode(A[2])
 local not_after, estimate_ms, sources, verbs = asked[1], asked[2], asked[3], {}
 ${reserving}${amending}
 verbs[2] = function(o)
@@ -109,13 +112,50 @@ verbs[7] = function(o)
   return {1}
 end
 
+verbs[8] = function(o)
+  local id, plan, nusd, tokens, input, expires = o[2], planOf(sources[o[3] + 1]), o[4], o[5], o[6], now + o[7]
+  local h, shared, shares = find(id), {}, {}
+  if h and (h == 's' or h[STATE] == 'p') then return {1} end
+  if h then
+    local shape = shapeOf(h[PLANS])
+    for _, b in ipairs(shape.budgets) do
+      local c = counterOf(b)
+      if c.alive then hold(c, -size(b.unit, h[NUSD], h[TOKENS])) end
+    end
+    for at, r in ipairs(shape.rates) do shared[r.key] = at end
+  end
+  for _, b in ipairs(plan.budgets) do
+    if b.expires == 0 or b.expires > now then
+      local c = counterOf(b)
+      create(c)
+      if c.made then govern(c, b.limit, b.hard) end
+      hold(c, size(b.unit, nusd, tokens))
+    end
+  end
+  for at, r in ipairs(plan.rates) do
+    local was, slot, amount = shared[r.key], 0, 0
+    if was then slot, amount = h[SHARES][was * 2 - 1], h[SHARES][was * 2] end
+    if r.unit == 'c' then
+      if was and h[EXPIRES] > now then seats(r.key).moved[id] = expires else sit(r, id, expires) end
+    elseif not was then
+      local w = window(r.key, r.ms, r.n)
+      slot, amount = w.slot, sizeOf(r.unit, tokens, input)
+      change(w, slot, amount)
+    end
+    shares[at * 2 - 1], shares[at * 2] = slot, amount
+  end
+  keep(id, {2, 'o', o[8], nusd, tokens, input, expires, o[9], o[10], {plan.source}, shares, 0, {}}, 0)
+  leases[id] = expires
+  return {0}
+end
+
 local ids = {}
 for _, o in ipairs(asked[4]) do
-  if o[1] < 4 or o[1] == 5 then ids[#ids + 1] = o[2] end
+  if o[1] < 4 or o[1] == 5 or o[1] == 8 then ids[#ids + 1] = o[2] end
 end
 fetch(ids)
-local reply = {now, any and 1 or 0}
-for at, o in ipairs(asked[4]) do reply[at + 2] = plain(verbs[o[1]](o)) end
+local reply = {0, now, any and 1 or 0}
+for at, o in ipairs(asked[4]) do reply[at + 3] = plain(verbs[o[1]](o)) end
 ${written}
 return reply
 `;

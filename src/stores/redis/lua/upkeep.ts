@@ -2,7 +2,7 @@ import { ground, raising } from './ground.ts';
 import { books, written } from './turn.ts';
 
 /** What folded entries were added to: a rolling counter by its slots, `slot:spent:requests:tokens,...`. */
-const folding = `
+export const folding = `
 local folded = base .. 'folded'
 local function slotting(key)
   local length = tonumber(match(key, ':rolling:(%d+)s')) * 1000
@@ -33,11 +33,11 @@ local function forget(key) call('HDEL', folded, key .. '|spent', key .. '|reques
 `;
 
 /**
- * KEYS[1]: entries. ARGV[3..4]: entries kept, how many at once. Older entries become sums, so that counters can still
+ * KEYS[1]: entries. ARGV[2..3]: entries kept, how many at once. Older entries become sums, so that counters can still
  * be rebuilt. Answer: how many were folded.
  */
 export const fold = `${ground}${folding}
-local excess = math.min(tonumber(A[4]), call('XLEN', KEYS[1]) - tonumber(A[3]))
+local excess = math.min(tonumber(A[3]), call('XLEN', KEYS[1]) - tonumber(A[2]))
 if excess <= 0 then return 0 end
 for _, one in ipairs(call('XRANGE', KEYS[1], '-', '+', 'COUNT', excess)) do
   local e = {}
@@ -66,10 +66,10 @@ call('HINCRBY', folded, 'generation', 1)
 return excess
 `;
 
-/** KEYS[1]: counters. ARGV[3]: how many to look at. Forgets what is known of counters that have expired. */
+/** KEYS[1]: counters. ARGV[2]: how many to look at. Forgets what is known of counters that have expired. */
 export const tidy = `${ground}${folding}
 local gone = 0
-for _, key in ipairs(call('SRANDMEMBER', KEYS[1], A[3])) do
+for _, key in ipairs(call('SRANDMEMBER', KEYS[1], A[2])) do
   if call('EXISTS', base .. key) == 0 then
     call('SREM', KEYS[1], key)
     forget(key)
@@ -131,14 +131,14 @@ return plain(reply)
 `;
 
 /**
- * ARGV[3..]: a counter's key, unit, slot_ms, slots, what to add to held, then when, spent, requests, tokens of each part
+ * ARGV[2..]: a counter's key, unit, slot_ms, slots, what to add to held, then when, spent, requests, tokens of each part
  * to be put right.
  */
 export const repair = `${books}
-local c = counter(A[3], A[4], 0, tonumber(A[5]), tonumber(A[6]))
+local c = counter(A[2], A[3], 0, tonumber(A[4]), tonumber(A[5]))
 if not c.alive then return 0 end
-hold(c, tonumber(A[7]))
-for at = 8, #A, 4 do
+hold(c, tonumber(A[6]))
+for at = 7, #A, 4 do
   if counts(c, tonumber(A[at])) then
     count(c, tonumber(A[at + 1]), tonumber(A[at + 3]), tonumber(A[at + 2]), slotOf(c, tonumber(A[at])))
   end
