@@ -1,7 +1,7 @@
 import type { Budget, BudgetState, Rate, RateState, Refusal, Reserved } from '../ledger.ts';
 import { rateOfKey } from '../rate-key.ts';
 import { budgetOfKey } from '../window-key.ts';
-import type { Plan } from './plan.ts';
+import type { Plan, Planned } from './plan.ts';
 
 /** What one operation was answered: a code and what it calls for (`lua/answers.ts`). Large numbers come as text. */
 export interface Answer {
@@ -109,9 +109,16 @@ export function amended(answer: Answer, known: (key: string) => Budget | undefin
   return { outcome: 'held', budgets, rates };
 }
 
-/** What `settle` answers. */
-export function settled(answer: Pick<Answer, 'list'>, known: (key: string) => Budget | undefined): BudgetState[] {
-  return codeOf(answer) === 5 ? nextStates(new Reader(answer, 1), known) : [];
+/** What `settle` answers, of a hold whose counters these are as far as we know. */
+export function settled(answer: Pick<Answer, 'list'>, mine: readonly Planned[]): BudgetState[] {
+  const reader = new Reader(answer, 1);
+  if (codeOf(answer) === 5) return nextStates(reader, (key) => mine.find((one) => one.key === key)?.budget);
+  if (codeOf(answer) !== 0) return [];
+  return mine.map(({ budget, end_ms }) => {
+    const [spent, held] = [reader.number(), reader.number()];
+    const resets_at_ms = budget.window === 'rolling' ? reader.number() : end_ms;
+    return { budget, limit: budget.limit, spent, held, resets_at_ms };
+  });
 }
 
 function nextStates(reader: Reader, known: (key: string) => Budget | undefined): BudgetState[] {

@@ -18,18 +18,19 @@ export async function reconcile(source: Source, organization: string, repair: bo
     // Entries folded while they were read would be missing from both sides.
     if ((await sums(source, organization)).generation !== generation) continue;
     const found: { key: string; counted: number; rebuilt: number }[] = [];
-    for (const { key, counted, held, folded: real, heldByHolds } of counters) {
+    for (const { key, counted, held, leased, folded: real, heldByHolds } of counters) {
+      const holding = heldByHolds + leased;
       advance(counted, time_ms);
       advance(real, time_ms);
       if (counted.spent !== real.spent) found.push({ key, counted: counted.spent, rebuilt: real.spent });
-      if (held !== heldByHolds) found.push({ key: `${key}#held`, counted: held, rebuilt: heldByHolds });
+      if (held !== holding) found.push({ key: `${key}#held`, counted: held, rebuilt: holding });
       const parts = differences(partsOf(counted), partsOf(real));
       const told = budgetOfKey(key);
-      if (!repair || told === undefined || (parts.length === 0 && held === heldByHolds)) continue;
+      if (!repair || told === undefined || (parts.length === 0 && held === holding)) continue;
       const base = baseOf(source.prefix, organization);
       // What happened meanwhile stays: only the difference is put right.
       const more = parts.flatMap(({ at_ms, spent, requests, tokens }) => [at_ms, spent, requests, tokens]);
-      const args = [base, key, ...shapeOf(told.budget), heldByHolds - held, ...more];
+      const args = [base, key, ...shapeOf(told.budget), holding - held, ...more];
       await source.line.run(scripts.repair, [base + key], args, report_ms);
     }
     return found;

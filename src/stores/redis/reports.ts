@@ -25,6 +25,7 @@ export interface CounterSums {
   /** The one in force. */
   readonly limit: number;
   readonly counted: Tally;
+  /** With what is leased. */
   readonly held: number;
   readonly leased: number;
   /** What of its history is told by sums instead of entries. */
@@ -83,7 +84,7 @@ function tallyOf(key: string, told: Pick<Tally, 'spent' | 'requests' | 'tokens'>
 export async function counters(source: Source, organization: string): Promise<readonly BudgetCounter[]> {
   const all = await sums(source, organization);
   return all.counters.map(({ key, limit, held, leased, counted: { spent, requests, tokens } }) => {
-    const counter = { key, organization, limit, spent, held: held + leased, requests, tokens };
+    const counter = { key, organization, limit, spent, held, requests, tokens };
     return leased === 0 ? counter : { ...counter, leased };
   });
 }

@@ -37,7 +37,7 @@ export class Settling {
     const { id, organization, nusd, tokens, input = 0, estimated, labels = '' } = message;
     const amounts = [nusd, tokens, input, estimated ? '1' : '0', remembered_ms];
     const mine = memory.budgetsOf(organization, id, permit !== undefined);
-    const operation = [2, id, '', ...amounts, tell ? 1 : 0, labels];
+    const operation = [2, id, '', ...amounts, tell ? (mine?.size ?? -1) : 0, labels];
     let answer: Bare =
       permit === undefined
         ? await turns.ask(organization, operation)
@@ -48,7 +48,7 @@ export class Settling {
     if (codeOf(answer) === 2 && mine !== undefined && fresh) {
       answer = await this.#recover(message, mine, [5, id, 0, ...amounts, labels], permit);
     }
-    const budgets = settled(answer, (key) => mine?.get(key)?.budget);
+    const budgets = tell || codeOf(answer) === 5 ? settled(answer, [...(mine?.values() ?? [])]) : [];
     const base = baseOf(prefix, organization);
     for (const planned of budgets.length === 0 ? [] : (mine?.values() ?? [])) {
       const state = budgets.find(({ budget }) => budget === planned.budget);

@@ -11,7 +11,7 @@
 export const answering = `
 local function tellBudget(reply, b, c)
   local n = #reply
-  reply[n + 1], reply[n + 2] = c.spent, c.held + c.leased
+  reply[n + 1], reply[n + 2] = c.spent, c.held
   if any then reply[#reply + 1] = inForce(b.key, b.limit) end
   if c.ms then reply[#reply + 1] = empties(c) end
 end
@@ -34,7 +34,7 @@ local function named(shape, plan)
   local reply = {5, #shape.budgets}
   for _, b in ipairs(shape.budgets) do
     local c, n = counterOf(b), #reply
-    reply[n + 1], reply[n + 2], reply[n + 3] = b.key, c.spent, c.held + c.leased
+    reply[n + 1], reply[n + 2], reply[n + 3] = b.key, c.spent, c.held
     reply[n + 4], reply[n + 5], reply[n + 6] = inForce(b.key, max(0, c.limit)), c.hard and 1 or 0, c.ms and empties(c) or 0
   end
   if not plan then return reply end
@@ -47,8 +47,15 @@ local function named(shape, plan)
   end
   return reply
 end
+-- as 0, of a hold the asker knows the counters of; where they are not as many, all of it
+local function told(shape, known)
+  if known ~= #shape.budgets or any then return named(shape) end
+  local reply = {0}
+  for _, b in ipairs(shape.budgets) do tellBudget(reply, b, counterOf(b)) end
+  return reply
+end
 local function tooDear(name, asked, c, limit, hard)
-  return {1, name, asked, c.spent, c.held + c.leased, limit, hard and 1 or 0, c.ms and empties(c) or 0}
+  return {1, name, asked, c.spent, c.held, limit, hard and 1 or 0, c.ms and empties(c) or 0}
 end
 local function tooMany(name, asked, r, limit)
   if r.unit == 'c' then return {2, name, 1, 1000, seats(r.key).taken, 0, limit} end

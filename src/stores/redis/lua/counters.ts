@@ -2,6 +2,7 @@
  * Budgets' counters, each read once and written once a script. Between, they are tables:
  *   key, unit, alive (it is there, or was made here), spent, held, leased, requests, tokens, limit, hard, resets
  * and where the window rolls: ms and n (its slots), slot (the newest), last (the newest with spending).
+ * What workers have taken out in slices counts as held, and is told by itself as leased.
  * `counter(key, unit, expires, ms, n)` reads one, `taken(c)` is what no one else may have, `hold(c, difference)` and
  * `count(c, spent, tokens, requests, slot)` change one, `govern` tells its limit, `writeCounters()` writes what changed.
  * A slot of a rolling window is a field of its number in the ring: `spent requests tokens`.
@@ -35,7 +36,7 @@ local function counter(key, unit, expires, ms, n)
   ordered[#ordered + 1] = c
   return c
 end
-local function taken(c) return c.spent + c.held + c.leased end
+local function taken(c) return c.spent + c.held end
 local function create(c)
   if c.alive then return end
   c.alive, c.made, c.touched, c.spends = true, true, true, true
@@ -52,7 +53,10 @@ end
 local function count(c, spent, tokens, requests, slot)
   c.touched, c.spends = true, true
   if not c.ms then
-    c.spent, c.tokens, c.requests = sum(c.spent, spent), sum(c.tokens, tokens), c.requests + requests
+    local s, t = c.spent + spent, c.tokens + tokens
+    if s < 0 or s > exact then s = sum(s, 0) end
+    if t < 0 or t > exact then t = sum(t, 0) end
+    c.spent, c.tokens, c.requests = s, t, c.requests + requests
     return
   end
   local place = slot % c.n

@@ -19,9 +19,13 @@ verbs[0] = function(o)
     end
     return standing(plan)
   end
-  for at, b in ipairs(plan.budgets) do
-    local c, asked, limit = counterOf(b), size(b.unit, nusd, tokens), inForce(b.key, b.limit)
-    if asked > 0 and taken(c) + asked > (b.hard and limit or exact) then return tooDear(at - 1, asked, c, limit, b.hard) end
+  local budgets = plan.budgets
+  for at = 1, #budgets do
+    local b = budgets[at]
+    local c, unit, limit = b.counter or counterOf(b), b.unit, b.limit
+    local asked = unit == 'n' and nusd or unit == 't' and tokens or 1
+    if any then limit = inForce(b.key, limit) end
+    if asked > 0 and c.spent + c.held + asked > (b.hard and limit or exact) then return tooDear(at - 1, asked, c, limit, b.hard) end
   end
   for at, r in ipairs(plan.rates) do
     if r.unit == 'c' then
@@ -32,11 +36,12 @@ verbs[0] = function(o)
     end
   end
   local expires, shares, reply = now + o[7], {}, {0}
-  for _, b in ipairs(plan.budgets) do
-    local c = counterOf(b)
-    create(c)
-    hold(c, size(b.unit, nusd, tokens))
-    govern(c, b.limit, b.hard)
+  for at = 1, #budgets do
+    local b = budgets[at]
+    local c, unit = b.counter, b.unit
+    if not c.alive then create(c) end
+    if c.limit ~= b.limit or c.hard ~= b.hard then govern(c, b.limit, b.hard) end
+    c.held, c.touched = c.held + (unit == 'n' and nusd or unit == 't' and tokens or 1), true
     tellBudget(reply, b, c)
   end
   for at, r in ipairs(plan.rates) do

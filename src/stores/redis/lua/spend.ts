@@ -26,14 +26,17 @@ local function spend(id, h, nusd, tokens, input, estimated, provisional, keep_ms
   local shape, was = shapeOf(h[PLANS]), h[STATE] == 'p'
   local prior = was and priorOf(h) or ''
   local keys = was and markedKeys(h, shape) or shape.keys
-  local resets = {}
-  for at, b in ipairs(shape.budgets) do
-    local c = counterOf(b)
-    resets[at] = c.resets
+  local resets, budgets, held_nusd, held_tokens = {}, shape.budgets, h[NUSD], h[TOKENS]
+  for at = 1, #budgets do
+    local b = budgets[at]
+    local c, unit = b.counter or counterOf(b), b.unit
+    if provisional then resets[at] = c.resets end
     if c.alive then
-      local before, after = size(b.unit, h[NUSD], h[TOKENS]), size(b.unit, nusd, tokens)
+      local before, after = 1, 1
+      if unit == 'n' then before, after = held_nusd, nusd elseif unit == 't' then before, after = held_tokens, tokens end
       if not was then
-        hold(c, -before)
+        local left = c.held - before
+        c.held = left < 0 and 0 or left
         count(c, after, tokens, 1, c.slot)
       elseif forgiven(h, at, c) then
         count(c, max(0, after - before), max(0, tokens - h[TOKENS]), 0, c.slot)

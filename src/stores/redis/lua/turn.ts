@@ -24,7 +24,8 @@ writeEntries()
  *
  * KEYS: any, the epoch (left out where nothing but reading is asked). ARGV[2]: JSON of [not after, how long an estimate may be replaced, plans' texts, operations]. Operations:
  *   0 reserve, 1 amend, 4 read (see there)
- *   [2, id, '', nusd, tokens, input, estimated, keep_ms, tell, labels]   settle. tell: 0 nothing, 1 all, by key
+ *   [2, id, '', nusd, tokens, input, estimated, keep_ms, tell, labels]   settle. tell: 0 nothing, -1 all by
+ *                                                     key, else how many counters the asker knows, and no keys
  *   [3, id, nonce]                                    release: only what that very reserve took (empty: whatever is held)
  *   [5, id, plan, nusd, tokens, input, estimated, keep_ms, labels]   settles a hold this store has lost
  *   [6, how many]                                     reap: answers how many leases were over
@@ -45,7 +46,7 @@ verbs[2] = function(o)
   if h == 's' then return {1} end
   local shape = spend(id, h, o[4], o[5], o[6], o[7], false, o[8], o[10])
   if o[9] == 0 then return {0} end
-  return named(shape)
+  return told(shape, o[9])
 end
 verbs[3] = function(o)
   local id, nonce = o[2], o[3]
