@@ -14,6 +14,8 @@ export interface SettlingParts {
 
 /** Settled and released ids are remembered this long, so that a repeated delivery is known for one. */
 const remembered_ms = 600_000;
+/** As text: the script hands it on as it is. */
+const remembered = String(remembered_ms);
 
 /**
  * Ends holds: by what a call cost, or by giving them back. With a `permit` an end that was acknowledged is told again to
@@ -35,7 +37,7 @@ export class Settling {
   async settle(message: Extract<Message, { op: 'settle' }>, tell: boolean, permit?: string): Promise<Settled> {
     const { prefix, turns, memory } = this.#parts;
     const { id, organization, nusd, tokens, input = 0, estimated, labels = '' } = message;
-    const amounts = [nusd, tokens, input, estimated ? '1' : '0', remembered_ms];
+    const amounts = [nusd, tokens, input, estimated ? '1' : '0', remembered];
     const mine = memory.budgetsOf(organization, id, permit !== undefined);
     const operation = [2, id, '', ...amounts, tell ? (mine?.size ?? -1) : 0, labels];
     let answer: Bare =

@@ -71,7 +71,9 @@ verbs[1] = function(o)
   for at, r in ipairs(shape.rates) do
     if r.unit == 'c' then
       local inside = sharing[r.key] and not was and h[EXPIRES] > now
-      if inside then seats(r.key).moved[id] = expires else sit(r, id, expires) end
+      local s = seats(r.key)
+      if inside then s.taken = s.taken - 1 end
+      sit(r, id, expires)
       shares[at * 2 - 1], shares[at * 2] = 0, 0
     else
       local w, asked = window(r.key, r.ms, r.n), sizeOf(r.unit, tokens, input)

@@ -72,10 +72,11 @@ local function seats(key)
   return s
 end
 local function move(key, moved)
-  local come, go = {}, {}
+  local come, go, last, word = {}, {}
   for id, expires in pairs(moved) do
     if expires then
-      come[#come + 1] = expires
+      if expires ~= last then last, word = expires, text(expires) end
+      come[#come + 1] = word
       come[#come + 1] = id
     else
       go[#go + 1] = id

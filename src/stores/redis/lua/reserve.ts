@@ -3,7 +3,7 @@ export const reserving = `
 local function late(plan) return now < plan.from or now >= plan.to or now > not_after end
 local function sit(r, id, expires)
   local s = seats(r.key)
-  s.taken = s.taken + 1
+  if expires > now then s.taken = s.taken + 1 end
   s.moved[id] = expires
 end
 verbs[0] = function(o)

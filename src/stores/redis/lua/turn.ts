@@ -137,7 +137,9 @@ verbs[8] = function(o)
     local was, slot, amount = shared[r.key], 0, 0
     if was then slot, amount = h[SHARES][was * 2 - 1], h[SHARES][was * 2] end
     if r.unit == 'c' then
-      if was and h[EXPIRES] > now then seats(r.key).moved[id] = expires else sit(r, id, expires) end
+      local s = seats(r.key)
+      if was and h[EXPIRES] > now then s.taken = s.taken - 1 end
+      sit(r, id, expires)
     elseif not was then
       local w = window(r.key, r.ms, r.n)
       slot, amount = w.slot, sizeOf(r.unit, tokens, input)
