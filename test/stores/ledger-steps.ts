@@ -135,6 +135,7 @@ function statesOf(reserved: Extract<Reserved, { outcome: 'held' }>) {
 function timeless(reserved: Reserved): unknown {
   if (reserved.outcome === 'held') {
     const uses = reserved.rates.map(({ rate: { unit }, used, remaining }) => ({ unit, used, remaining }));
+    uses.sort((a, b) => (a.unit < b.unit ? -1 : 1));
     return { outcome: 'held', states: reserved.budgets.map(stateOf), uses };
   }
   const { refusal } = reserved;
@@ -144,6 +145,8 @@ function timeless(reserved: Reserved): unknown {
 
 /** All that can be seen of an organisation, without times. */
 export async function seen(ledger: Ledger, organization: string) {
+  // Asked first: it comes after everything that was posted and not waited for.
+  const used = (await ledger.read(organization, [], rates)).rates.map((one) => one.used);
   // A counter under a limit of nothing, in which nothing is, is one to some stores and none to others.
   const counters = (await ledger.counters(organization))
     .filter(({ limit, spent, held, requests }) => limit + spent + held + requests > 0)
@@ -151,7 +154,6 @@ export async function seen(ledger: Ledger, organization: string) {
   const holds = (await ledger.holds(organization)).map(({ id: name, amount: held }) => ({ id: name, ...held }));
   const entries: unknown[] = [];
   for await (const { at_ms: _, organization: __, ...entry } of ledger.entries(organization)) entries.push(entry);
-  const used = (await ledger.read(organization, [], rates)).rates.map((one) => one.used);
   const by = (of: (one: { key: string } & { id: string }) => string) => (a: unknown, b: unknown) =>
     of(a as never) < of(b as never) ? -1 : 1;
   return { counters: counters.sort(by((one) => one.key)), holds: holds.sort(by((one) => one.id)), entries, used };
