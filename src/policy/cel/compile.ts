@@ -21,18 +21,7 @@ import {
   unknownName,
 } from './part.ts';
 import { callOf, conditionalOf, type Frame, logicOf, mismatchOf, noOverload, type Run } from './run.ts';
-import {
-  CelError,
-  CelMap,
-  type Dialect,
-  failed,
-  isMap,
-  none,
-  Optional,
-  TypeValue,
-  Uint,
-  valueAt,
-} from './values.ts';
+import { CelError, CelMap, type Dialect, failed, isMap, none, Optional, TypeValue, Uint, valueAt } from './values.ts';
 
 /** Closures for an expression; no code is generated. What is wrong with its constants is added to `faults`. */
 export function compileExpression(node: CelNode, checked: Checked, environment: Environment, faults: Fault[]): Part {
