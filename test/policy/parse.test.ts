@@ -167,7 +167,6 @@ rules:
   });
 
   it.each([
-    ['when', 'when: llm.model == "x"\n    action: { decision: deny }'],
     ['wasm', 'wasm: { module: x }\n    action: { decision: deny }'],
     ['throttle', 'action: { decision: throttle, limit: { requests: 1 } }'],
     ['approve', 'action: { decision: approve }'],

@@ -1,9 +1,10 @@
 import { type CallNode, type CelNode, chainOf, type IdentNode, type LoopNode, type SelectNode } from './ast.ts';
-import { candidates, type Environment, type Variable } from './environment.ts';
+import type { Environment } from './environment.ts';
 import type { Fault } from './fault.ts';
 import { misfit, noFunction } from './misfit.ts';
-import { find, type Scope, typeNames } from './scope.ts';
-import { type Overload, signatures, variadic } from './signatures.ts';
+import { Names, type Reference } from './names.ts';
+import { find, type Scope } from './scope.ts';
+import { variadic } from './signatures.ts';
 import {
   bool,
   bytes,
@@ -17,21 +18,10 @@ import {
   nothing,
   optionalOf,
   string,
-  type,
   typeWords,
   Unifier,
   uint,
 } from './types.ts';
-
-/** What a name turned out to be. */
-export type Reference =
-  | { readonly kind: 'variable'; readonly variable: Variable }
-  /** A variable of a macro: its place among the values a running expression keeps. */
-  | { readonly kind: 'local'; readonly slot: number }
-  | { readonly kind: 'type'; readonly name: string }
-  /** A call of a function with a dotted name: what stands before the dot is no value. */
-  | { readonly kind: 'function'; readonly name: string }
-  | { readonly kind: 'unknown'; readonly name: string };
 
 /** An expression whose names are known. Types of parts are told by node; a part that is missing is dyn. */
 export interface Checked {
@@ -59,29 +49,11 @@ export function check(node: CelNode, environment: Environment): Checked {
   };
 }
 
-class Checker {
-  readonly environment: Environment;
+class Checker extends Names {
   readonly unifier = new Unifier();
   readonly types = new Map<CelNode, CelType>();
-  readonly references = new Map<CelNode, Reference>();
   readonly slots = new Map<CelNode, number>();
-  readonly faults: Fault[] = [];
-  readonly library: ReadonlyMap<string, readonly Overload[]>;
   slotCount = 0;
-
-  constructor(environment: Environment) {
-    this.environment = environment;
-    this.library = signatures(environment.dialect);
-  }
-
-  fault(at: number, end: number, message: string, suggestion?: string): CelType {
-    return this.told({ at, end, message, ...(suggestion === undefined ? {} : { suggestion }) });
-  }
-
-  told(fault: Fault): CelType {
-    if (this.faults.length < 20) this.faults.push(fault);
-    return dyn;
-  }
 
   infer(node: CelNode, scope: Scope | undefined): CelType {
     const found = this.inferNode(node, scope);
@@ -186,39 +158,6 @@ class Checker {
     return this.unknown(node, node.name);
   }
 
-  declared(name: string, absolute: boolean, node: CelNode): CelType | undefined {
-    for (const candidate of candidates(name, this.environment.container, absolute)) {
-      const variable = this.environment.variable(candidate);
-      if (variable !== undefined) {
-        this.references.set(node, { kind: 'variable', variable });
-        return variable.type;
-      }
-      const typeName = typeNames.get(candidate);
-      if (typeName !== undefined) {
-        this.references.set(node, { kind: 'type', name: typeName });
-        return type;
-      }
-    }
-    return undefined;
-  }
-
-  /** Whether some beginning of a dotted name is a variable or a type. */
-  known(name: string): boolean {
-    for (let end = name.length; end > 0; end = name.lastIndexOf('.', end - 1)) {
-      const part = name.slice(0, end);
-      for (const candidate of candidates(part, this.environment.container, false)) {
-        if (this.environment.variable(candidate) !== undefined || typeNames.has(candidate)) return true;
-      }
-    }
-    return false;
-  }
-
-  unknown(node: CelNode, name: string): CelType {
-    this.references.set(node, { kind: 'unknown', name });
-    const told = this.environment.unknown?.(name);
-    return this.fault(node.at, node.end, told?.message ?? `unknown name ${name}`, told?.suggestion);
-  }
-
   select(node: SelectNode, scope: Scope | undefined): CelType {
     const given = this.unifier.resolve(this.infer(node.operand, scope));
     const optional = given.kind === 'opaque' && given.name === 'optional_type';
@@ -233,6 +172,8 @@ class Checker {
   }
 
   call(node: CallNode, scope: Scope | undefined): CelType {
+    const whole = this.indexedName(node, scope);
+    if (whole !== undefined) return whole;
     const dotted = this.dottedFunction(node, scope);
     const method = node.target !== undefined && dotted === undefined;
     const name = dotted ?? node.name;
@@ -252,19 +193,6 @@ class Checker {
       else if (JSON.stringify(result) !== JSON.stringify(resolved)) result = dyn;
     }
     return result ?? this.told(misfit(node, name, nodes, given, overloads, method, this.unifier));
-  }
-
-  dottedFunction(node: CallNode, scope: Scope | undefined): string | undefined {
-    const chain = node.target === undefined ? { name: '', root: undefined } : chainOf(node.target);
-    if (chain === undefined || (chain.root !== undefined && find(scope, chain.root.name) !== undefined))
-      return undefined;
-    const name = chain.name === '' ? node.name : `${chain.name}.${node.name}`;
-    const absolute = chain.root?.absolute === true;
-    return candidates(name, this.environment.container, absolute).find(
-      (one) =>
-        (one !== node.name || chain.name !== '') &&
-        (this.library.has(one) || variadic.has(one) || this.environment.functions?.has(one) === true),
-    );
   }
 
   /** `math.greatest` and `math.least`. */

@@ -12,6 +12,7 @@ import { loopOf } from './loop.ts';
 import {
   alternative,
   constant,
+  fieldTest,
   lengthKnown,
   negation,
   oneNumber,
@@ -21,7 +22,7 @@ import {
   unknownName,
 } from './part.ts';
 import { callOf, conditionalOf, type Frame, logicOf, mismatchOf, noOverload, type Run } from './run.ts';
-import { CelError, CelMap, type Dialect, failed, isMap, none, Optional, TypeValue, Uint, valueAt } from './values.ts';
+import { CelError, CelMap, type Dialect, failed, none, Optional, TypeValue, Uint } from './values.ts';
 
 /** Closures for an expression; no code is generated. What is wrong with its constants is added to `faults`. */
 export function compileExpression(node: CelNode, checked: Checked, environment: Environment, faults: Fault[]): Part {
@@ -92,7 +93,8 @@ class Compiler {
     const steps = parts.reduce((sum, part) => sum + part.steps, own);
     if (!parts.every((part) => part.constant !== undefined)) return { run, cost, steps };
     const value = run({}, idle);
-    if (value instanceof CelError && this.dialect === 'policy' && this.environment.lenient !== true)
+    const told = parts.some((part) => part.constant?.value instanceof CelError);
+    if (value instanceof CelError && !told && this.dialect === 'policy' && this.environment.lenient !== true)
       this.faults.push({ at: node.at, end: node.end, message: value.reason });
     return constant(value);
   }
@@ -129,7 +131,8 @@ class Compiler {
       const run: Run = node.test
         ? (input, frame) => {
             const value = whole.run(input, frame);
-            return value instanceof Unable ? value : present(value);
+            // A value of the wrong type is there.
+            return value instanceof Unable && !(value instanceof CelError) ? value : present(value);
           }
         : (input, frame) => {
             const value = whole.run(input, frame);
@@ -141,7 +144,7 @@ class Compiler {
       return constant(unknownName(node.field));
     const operand = this.part(node.operand);
     const { field } = node;
-    if (node.test) return this.folded(node, this.tested(operand.run, field), [operand], 1);
+    if (node.test) return this.folded(node, fieldTest(operand.run, field, this.dialect), [operand], 1);
     const key = constant(field);
     const compute = node.optional ? optionalAt : (libraryOf(this.dialect).get('_[_]/2') ?? at);
     const guarded = (container: unknown) =>
@@ -149,17 +152,9 @@ class Compiler {
     return this.folded(node, callOf(guarded, [operand.run], this.dialect), [operand, key], 1);
   }
 
-  tested(operand: Run, field: string): Run {
-    const asked = (value: unknown): unknown => {
-      if (value instanceof Optional) return value.present ? asked(value.value) : false;
-      return isMap(value) ? valueAt(value, field) !== undefined : undefined;
-    };
-    const policy = this.dialect === 'policy';
-    const run = callOf(asked, [operand], this.dialect);
-    return policy ? (input, frame) => run(input, frame) ?? false : run;
-  }
-
   call(node: CallNode): Part {
+    const whole = this.named(node);
+    if (whole !== undefined) return whole;
     const reference = this.checked.references.get(node);
     const dotted = reference?.kind === 'function' ? reference.name : undefined;
     const name = dotted ?? node.name;

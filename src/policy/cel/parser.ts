@@ -2,6 +2,7 @@ import type { CelNode } from './ast.ts';
 import { Cursor, expressionLimits } from './cursor.ts';
 import { SyntaxFault } from './fault.ts';
 import { type Token, tokensOf } from './lexer.ts';
+import { literal } from './literal-node.ts';
 import { expandMacro } from './macros.ts';
 
 const reserved = new Set(
@@ -283,20 +284,4 @@ class Parser extends Cursor {
     const { end } = this.expect('}', 'a map is closed');
     return this.made({ kind: 'map', at, end, entries });
   }
-}
-
-function literal(
-  { kind, at, end, value = 0n }: Token,
-  parser: Parser,
-  sign = 1n,
-): Extract<CelNode, { kind: 'literal' }> {
-  const placed = { kind: 'literal', at, end } as const;
-  if (typeof value === 'bigint') {
-    const signed = sign * value;
-    const fits = kind === 'uint' ? signed <= 0xffff_ffff_ffff_ffffn : BigInt.asIntN(64, signed) === signed;
-    if (!fits) throw parser.fault('the number does not fit into 64 bits', { kind, at, end, text: '' });
-    return { ...placed, type: kind === 'uint' ? 'uint' : 'int', value: signed };
-  }
-  if (typeof value === 'number') return { ...placed, type: 'double', value: sign < 0n ? -value : value };
-  return { ...placed, type: typeof value === 'string' ? 'string' : 'bytes', value };
 }

@@ -1,6 +1,6 @@
 import { Unable } from '../unable.ts';
-import { mismatchOf, type Run } from './run.ts';
-import { type CelError, type Dialect, failed, isMap, Optional, sizeOf } from './values.ts';
+import { callOf, mismatchOf, type Run } from './run.ts';
+import { type CelError, type Dialect, failed, isMap, Optional, sizeOf, valueAt } from './values.ts';
 
 /** A compiled part of an expression. */
 export interface Part {
@@ -60,4 +60,15 @@ export function alternative(name: 'or' | 'orValue', a: Run, b: Run, dialect: Dia
     const second = b(input, frame);
     return name === 'orValue' || second instanceof Optional || second instanceof Unable ? second : mismatch;
   };
+}
+
+/** `has(a.b)`. */
+export function fieldTest(operand: Run, field: string, dialect: Dialect): Run {
+  const asked = (value: unknown): unknown => {
+    if (value instanceof Optional) return value.present ? asked(value.value) : false;
+    return isMap(value) ? valueAt(value, field) !== undefined : undefined;
+  };
+  const policy = dialect === 'policy';
+  const run = callOf(asked, [operand], dialect);
+  return policy ? (input, frame) => run(input, frame) ?? false : run;
 }
