@@ -91,11 +91,10 @@ class Parser extends Cursor {
 
   unary(): CelNode {
     const { at } = this.next();
-    const negative = this.is('-') && ['int', 'double'].includes(this.next(1).kind) && this.next(1).at === at + 1;
-    const sign = this.is('!') ? '!' : this.is('-') && !negative ? '-' : undefined;
+    const sign = this.is('!') ? '!' : this.is('-') && !this.literalFollows() ? '-' : undefined;
     if (sign === undefined) return this.member();
     let count = 0;
-    while (this.is(sign) && !(sign === '-' && this.next(1).kind !== 'sign' && count > 0 && this.literalFollows())) {
+    while (this.is(sign) && !(sign === '-' && this.literalFollows())) {
       this.position++;
       count++;
     }
@@ -110,7 +109,7 @@ class Parser extends Cursor {
   }
 
   literalFollows(): boolean {
-    return ['int', 'double'].includes(this.next(1).kind) && this.next(1).at === this.next().end;
+    return ['int', 'double'].includes(this.next(1).kind);
   }
 
   member(): CelNode {
@@ -241,7 +240,7 @@ class Parser extends Cursor {
   bracketed(token: Token): CelNode {
     const { at } = token;
     if (this.is('-')) {
-      // A sign right before digits belongs to the number: the smallest integer has no positive twin.
+      // A sign before digits belongs to the number: the smallest integer has no positive twin.
       this.position++;
       const number = this.next();
       this.position++;
