@@ -92,7 +92,7 @@ const known = new Map<string, Fact>();
 
 /** The fact a field names, or undefined where there is no such fact. */
 export function factOf(field: string): Fact | undefined {
-  const name = factAliases[field] ?? field;
+  const name = own(factAliases, field) ?? field;
   const found = known.get(name);
   if (found !== undefined) return found;
   if (name.length > 200) return undefined;

@@ -17,7 +17,7 @@ const order = [
     'on',
     'stream',
   ],
-  ...['condition', 'operator', 'field', 'value', 'conditions', 'action', 'decision', 'reason', 'code', 'final'],
+  ...['condition', 'when', 'operator', 'field', 'value', 'conditions', 'action', 'decision', 'reason', 'code', 'final'],
   ...[
     'substitute_model',
     'cap_max_tokens',

@@ -103,8 +103,10 @@ export interface Rule {
   readonly enabled?: boolean;
   readonly on?: Phase;
   readonly stream?: StreamMode;
-  /** Without one the rule always matches. */
+  /** Without one, and without `when`, the rule always matches. */
   readonly condition?: Condition;
+  /** A CEL expression, instead of a condition. */
+  readonly when?: string;
   readonly action: Action;
   readonly audit?: AuditWish;
   readonly tags?: readonly string[];

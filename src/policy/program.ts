@@ -148,7 +148,7 @@ function conflicts(rules: readonly CompiledRule[]): readonly PolicyProblem[] {
       rule.policy.metadata.priority,
       rule.phase,
       rule.policy.applies_to ?? null,
-      rule.rule.condition ?? null,
+      rule.rule.condition ?? rule.rule.when ?? null,
       rule.policy.params ?? null,
     ]);
     for (const [target, value] of wishesOf(rule)) {

@@ -2,6 +2,7 @@ import { factNames } from './facts.ts';
 import { leafOperators } from './operators.ts';
 import { effects, onErrors, phases, statuses, streamModes } from './policy.ts';
 import { railNames, railTypes } from './rails.ts';
+import { whenLimits } from './when.ts';
 
 const text = { type: 'string', minLength: 1 };
 const id = { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$' };
@@ -94,6 +95,7 @@ export const policySchema = {
         on: { enum: [...phases] },
         stream: { enum: [...streamModes] },
         condition: ref('condition'),
+        when: { ...text, maxLength: whenLimits.characters, description: 'A CEL expression, instead of a condition' },
         action: ref('action'),
         audit,
         tags: texts,

@@ -111,6 +111,7 @@ rules:
       'on: response',
     ],
     ['a name every object inherits', 'condition: { operator: exists, field: metadata.constructor }', 'unknown fact'],
+    ['such a name alone', 'condition: { operator: exists, field: toString }', 'unknown fact'],
     ['an empty and', 'condition: { operator: and, conditions: [] }', 'and needs a list'],
     [
       'a parameter that is not there',
@@ -167,7 +168,6 @@ rules:
   });
 
   it.each([
-    ['when', 'when: llm.model == "x"\n    action: { decision: deny }'],
     ['wasm', 'wasm: { module: x }\n    action: { decision: deny }'],
     ['throttle', 'action: { decision: throttle, limit: { requests: 1 } }'],
     ['approve', 'action: { decision: approve }'],
