@@ -77,7 +77,8 @@ function combine(table: PhaseTable, found: Found, facts: FactTree): Decision {
   const { hits, doubts } = found;
   if (hits.length === 0 && doubts.length === 0) return table.unmatched;
   // Rules that say the same whatever the facts make the same decision whenever the same of them match: it is made once.
-  if (doubts.length > 0 || !hits.every((position) => isConstant(table.rules[position]))) return weigh(table, found, facts);
+  if (doubts.length > 0 || !hits.every((position) => isConstant(table.rules[position])))
+    return weigh(table, found, facts);
   const key = hits.length === 1 ? String(hits[0]) : hits.join();
   let decision = table.decided.get(key);
   if (decision === undefined) {

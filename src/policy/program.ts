@@ -66,7 +66,13 @@ export class CompiledProgram implements Program {
       const own = rules.filter((rule) => rule.phase === phase);
       // The default is about calls. A reply answers one that was allowed: no rule about it means nothing against it.
       const otherwise = phase === 'request' ? this.default : 'allow';
-      return { rules: own, index: indexRules(own), needs: needsOf(own), unmatched: unmatched(otherwise), decided: new Map() };
+      return {
+        rules: own,
+        index: indexRules(own),
+        needs: needsOf(own),
+        unmatched: unmatched(otherwise),
+        decided: new Map(),
+      };
     };
     this.tables = { request: table('request'), response: table('response'), settle: table('settle') };
   }
