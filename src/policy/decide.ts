@@ -75,8 +75,30 @@ interface Vote {
 const rank: Readonly<Record<Effect, number>> = { deny: 0, modify: 1, warn: 2, audit: 3, allow: 4 };
 const none: readonly never[] = Object.freeze([]);
 
-function combine(table: PhaseTable, { hits, doubts }: Found, facts: FactTree): Decision {
+function combine(table: PhaseTable, found: Found, facts: FactTree): Decision {
+  const { hits, doubts } = found;
   if (hits.length === 0 && doubts.length === 0) return table.unmatched;
+  // Rules that say the same whatever the facts make the same decision whenever the same of them match: it is made once.
+  if (doubts.length > 0 || !hits.every((position) => isConstant(table.rules[position])))
+    return weigh(table, found, facts);
+  const key = hits.length === 1 ? String(hits[0]) : hits.join();
+  let decision = table.decided.get(key);
+  if (decision === undefined) {
+    decision = Object.freeze(weigh(table, found, facts));
+    if (table.decided.size >= decidedMax) table.decided.clear();
+    table.decided.set(key, decision);
+  }
+  return decision;
+}
+
+/** Decisions kept for each phase of a program. */
+const decidedMax = 1024;
+
+function isConstant(rule: CompiledRule | undefined): boolean {
+  return rule !== undefined && rule.reason.facts.length === 0;
+}
+
+function weigh(table: PhaseTable, { hits, doubts }: Found, facts: FactTree): Decision {
   const { rules } = table;
   const floor = finalPriority(rules, hits);
   const matched: CompiledRule[] = [];
