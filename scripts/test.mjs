@@ -6,6 +6,7 @@ checkNode();
 installPackages();
 installServer('redis-server', 'redis-server');
 installServer('curl', 'curl');
+installServer('openssl', 'openssl');
 build();
 run('npm', ['run', '--silent', 'lint']);
 run(process.execPath, [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', ...process.argv.slice(2)]);

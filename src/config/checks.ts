@@ -1,5 +1,6 @@
 import { checkCallers, nanoUsd } from '../callers/index.ts';
 import type { LoadedProviders } from './providers.ts';
+import { checkState } from './redis-place.ts';
 import type { GatewayDocument } from './schema.ts';
 import { unsupportedFindings } from './unsupported.ts';
 import type { Finding } from './validate.ts';
@@ -10,9 +11,7 @@ export function checkDocument(document: GatewayDocument): readonly Finding[] {
   for (const { section, path, message } of checkCallers(document.organizations, document.auth)) {
     findings.push({ path: [section, ...path], at: 'value', message });
   }
-  if (document.state.driver === 'redis' && (document.state.url === undefined || document.state.url.empty)) {
-    findings.push({ path: ['state', 'url'], at: 'value', message: "'url' is missing: the driver 'redis' needs one" });
-  }
+  findings.push(...checkState(document.state));
   for (const [index, sink] of document.audit.sinks.entries()) {
     if (sink.type === 'file' && sink.path === undefined) {
       findings.push({ path: ['audit', 'sinks', index], at: 'value', message: "'path' is missing" });

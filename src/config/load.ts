@@ -9,6 +9,7 @@ import { environmentOverrides } from './overrides.ts';
 import { loadPolicies } from './policies.ts';
 import type { Problem } from './problem.ts';
 import { type LoadedProviders, loadProviders } from './providers.ts';
+import { withFilesBelow } from './redis-place.ts';
 import { type GatewayDocument, gatewaySchema } from './schema.ts';
 import { seal } from './seal.ts';
 import type { Settings } from './settings.ts';
@@ -82,7 +83,7 @@ async function read(path: string, reading: Reading): Promise<Outcome> {
   }
   return problems.length > 0
     ? { problems }
-    : { problems, settings: settingsOf(document, providers, policies.files, path, reading.cwd) };
+    : { problems, settings: settingsOf(document, providers, policies.files, path, reading) };
 }
 
 /** A finding at a value that came from the environment is the environment's. */
@@ -102,7 +103,7 @@ function settingsOf(
   loaded: LoadedProviders,
   policyFiles: readonly TextFile[],
   file: string,
-  cwd: string,
+  { cwd, base }: Reading,
 ): Settings {
   const on = new Set(loaded.providers.map(({ id }) => id));
   const models = Object.entries(document.models)
@@ -114,7 +115,7 @@ function settingsOf(
   return deepFreeze({
     ...document,
     file,
-    state: { ...document.state, path: resolve(cwd, document.state.path) },
+    state: { ...withFilesBelow(base, document.state), path: resolve(cwd, document.state.path) },
     audit: {
       ...document.audit,
       sinks: document.audit.sinks.map((sink) =>

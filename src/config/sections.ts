@@ -56,11 +56,46 @@ export const metricsSchema = Type.Object(
 
 export const grpcSchema = Type.Object({ host, port: port(50051) }, { ...closed, description: 'Not served yet' });
 
+const secret = Type.Unsafe<Secret>({ type: 'string', format: 'secret' });
+const redisNodes = Type.Array(
+  Type.String({ pattern: '^(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+):[0-9]{1,5}$', description: 'host:port' }),
+  { minItems: 1, description: 'host:port of each' },
+);
+const redisTls = Type.Object(
+  {
+    ca_file: Type.Optional(Type.String({ minLength: 1, description: "PEM; left out: the system's authorities" })),
+    cert_file: Type.Optional(Type.String({ minLength: 1, description: 'PEM, for a server that asks for one' })),
+    key_file: Type.Optional(Type.String({ minLength: 1, description: 'PEM' })),
+    servername: Type.Optional(
+      Type.String({ minLength: 1, description: "Whom the server's certificate must name, where it is not the host" }),
+    ),
+  },
+  closed,
+);
+
 export const stateSchema = Type.Object(
   {
     driver: Type.Enum(['embedded', 'redis'], { default: 'embedded' }),
     path: Type.String({ default: './data', minLength: 1, description: 'Data directory' }),
     url: Type.Optional(secretUrl),
+    sentinel: Type.Optional(
+      Type.Object(
+        {
+          name: Type.String({ minLength: 1, description: 'What the sentinels call the primary' }),
+          nodes: redisNodes,
+          username: Type.Optional(Type.String({ minLength: 1, description: 'Of the sentinels' })),
+          password: Type.Optional(secret),
+          tls: Type.Optional(redisTls),
+        },
+        { ...closed, description: 'Instead of url' },
+      ),
+    ),
+    cluster: Type.Optional(
+      Type.Object({ nodes: redisNodes }, { ...closed, description: 'Instead of url; the other nodes are learned' }),
+    ),
+    username: Type.Optional(Type.String({ minLength: 1, description: 'Of the Redis, where the url has none' })),
+    password: Type.Optional(secret),
+    tls: Type.Optional(redisTls),
     key_prefix: Type.String({ default: 'llm', pattern: '^[A-Za-z0-9._-]{1,32}$' }),
     on_loss: Type.Enum(['closed', 'local_share', 'open'], {
       default: 'closed',

@@ -10,6 +10,7 @@ import {
   openEmbeddedLedger,
   openEmbeddedQueue,
   openRedisLedger,
+  type RedisPlace,
 } from '../stores/index.ts';
 
 /**
@@ -27,7 +28,9 @@ export async function openLedger(
     return openEmbeddedLedger({ path: join(state.path, 'ledger'), fsync: state.fsync, notice });
   }
   return openRedisLedger({
-    url: state.url?.reveal() ?? '',
+    ...redisPlace(state),
+    lease_ms: state.lease_ms,
+    young_ms: 2_000,
     keyPrefix: state.key_prefix,
     owner,
     deadline_ms: state.deadline_ms,
@@ -35,6 +38,26 @@ export async function openLedger(
     onState: (now) => log.change('ledger', now, now === 'lost' ? 'error' : 'info', `ledger is ${now}`),
     notice,
   });
+}
+
+/** Where the configuration says the Redis is, with its secrets in plain: for clients, and for nothing that is kept. */
+function redisPlace({ url, username, password, tls, sentinel, cluster }: Settings['state']): RedisPlace {
+  const secret = password?.empty === false ? { password: password.reveal() } : {};
+  return {
+    ...(url === undefined || url.empty ? {} : { url: url.reveal() }),
+    ...(cluster === undefined ? {} : { cluster }),
+    ...(sentinel === undefined
+      ? {}
+      : {
+          sentinel: {
+            ...sentinel,
+            password: sentinel.password?.empty === false ? sentinel.password.reveal() : undefined,
+          },
+        }),
+    ...(tls === undefined ? {} : { tls }),
+    ...(username === undefined ? {} : { username }),
+    ...secret,
+  };
 }
 
 /** Records the admin listener can tell where no sink keeps any. */
@@ -63,14 +86,15 @@ export async function openAudit(settings: Settings, log: Log): Promise<Trail> {
  */
 async function openQueue({ state }: Settings): Promise<JobQueue> {
   const tries = { attempts: 5, backoff_ms: 250 };
-  if (state.driver === 'embedded' || state.url === undefined) return openEmbeddedQueue(tries);
+  if (state.driver === 'embedded') return openEmbeddedQueue(tries);
   const machine = hostname().replaceAll(/[^\w-]/g, '-');
   // The whole path: directories of two gateways often end alike, and jobs of one must not reach the other's files.
   const place = hash('sha256', resolve(state.path), 'hex').slice(0, 16);
   return openBullQueue({
     ...tries,
-    url: state.url.reveal(),
+    ...redisPlace(state),
     name: `audit-${machine}-${place}`,
-    prefix: `${state.key_prefix}:queue`,
+    // In a Cluster a job's keys must share a slot; elsewhere the braces mean nothing.
+    prefix: state.cluster === undefined ? `${state.key_prefix}:queue` : `{${state.key_prefix}:queue}`,
   });
 }

@@ -6,7 +6,7 @@ export type { Job, JobQueue, QueueOptions } from './queue.ts';
 export { JobFailed, QueueUnavailable } from './queue.ts';
 export type { BullQueueOptions } from './queue-bullmq.ts';
 export { openEmbeddedQueue } from './queue-embedded.ts';
-export type { RedisLedger, RedisLedgerOptions } from './redis/index.ts';
+export type { RedisLedger, RedisLedgerOptions, RedisPlace } from './redis/index.ts';
 export { openBullQueue, openRedisLedger } from './when-asked.ts';
 export type { WindowKey } from './window-key.ts';
 export { windowKey } from './window-key.ts';

@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { Queue, Worker } from 'bullmq';
-import { Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import { type Job, JobFailed, type JobQueue, type QueueOptions, QueueUnavailable } from './queue.ts';
+import { clientOf, type RedisPlace } from './redis/connect.ts';
 
-export interface BullQueueOptions extends QueueOptions {
-  readonly url: string;
+export interface BullQueueOptions extends QueueOptions, RedisPlace {
   /** Queue name; gateways that share it share its jobs, so sinks on one machine's disk need a name of their own. */
   readonly name: string;
-  /** Prefix of every key in Redis. */
+  /** Prefix of every key in Redis; for a Cluster one with a hash tag, such as `{llm:queue}`. */
   readonly prefix: string;
   /** Finished jobs kept in Redis (for operators, and so that a job put in twice is done once). Default 1000. */
   readonly keep_finished?: number;
@@ -30,15 +30,10 @@ export function openBullQueue(options: BullQueueOptions): JobQueue {
   const keep = { count: options.keep_finished ?? 1000 };
   const deadline_ms = options.deadline_ms ?? 2000;
   // Commands of the submitting side fail at once while Redis is away, instead of piling up in memory.
-  const connection = new Redis(options.url, {
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    connectTimeout: deadline_ms,
-    retryStrategy: (times: number) => Math.min(50 * times, 1000),
-    lazyConnect: false,
-  });
+  const connection = clientOf(options, { connect_timeout_ms: deadline_ms });
   // The state of the connection is seen in the answers of `submit`; ioredis would print each failed try.
   connection.on('error', () => {});
+  connection.connect().catch(() => {});
   let opened: Queue<Payload> | undefined;
 
   /** BullMQ asks for the server's version as it opens, and never again: so it opens when there is a server. */
@@ -61,7 +56,7 @@ export function openBullQueue(options: BullQueueOptions): JobQueue {
 
   const waits = new Map<string, { readonly done: Promise<void>; wake: () => void; cancel: (error: Error) => void }>();
   let worker: Worker<Payload> | undefined;
-  let workerConnection: Redis | undefined;
+  let workerConnection: Redis | Cluster | undefined;
   let closing = false;
 
   /** Answers within the deadline or rejects with `QueueUnavailable`. */
@@ -122,11 +117,9 @@ export function openBullQueue(options: BullQueueOptions): JobQueue {
 
   async function work(handler: (job: Job) => Promise<void>): Promise<void> {
     if (worker !== undefined) throw new Error('The queue has a handler already');
-    workerConnection = new Redis(options.url, {
-      maxRetriesPerRequest: null,
-      retryStrategy: (times: number) => Math.min(50 * times, 1000),
-    });
+    workerConnection = clientOf(options, { connect_timeout_ms: deadline_ms, patient: true });
     workerConnection.on('error', () => {});
+    workerConnection.connect().catch(() => {});
     worker = new Worker<Payload>(
       options.name,
       async (job) => handler({ id: job.id ?? '', payload: job.data.payload }),

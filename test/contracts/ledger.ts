@@ -444,6 +444,152 @@ export function ledgerContract(
       expect(await ledger.reset('acme', 'budget:team:nobody:day:2026-11-21')).toBe(false);
     });
 
+    describe('rolling windows', () => {
+      const second = budget({ window: 'rolling', rolling_ms: 2_000, limit: 100 });
+      const spend = async (id: string, nusd: number, over = {}) => {
+        const reserved = await ledger.reserve(request(id, { nusd, tokens: nusd }, { budgets: [second], ...over }));
+        if (reserved.outcome === 'held') await settle(id, nusd, nusd);
+        return reserved;
+      };
+
+      test('what was spent ages out, no sooner than the window is long, and the last of it when the answer says', async () => {
+        expect((await spend('a', 60)).outcome).toBe('held');
+        await under.pass(1_000);
+        expect((await spend('b', 40)).outcome).toBe('held');
+        const refusal = refusalOf(await spend('c', 1));
+        expect(refusal).toMatchObject({ kind: 'budget', budget: second, spent: 100, held: 0, asked: 1 });
+        if (refusal.kind !== 'budget') return;
+        const now = await under.now();
+        expect(refusal.resets_at_ms - now).toBeGreaterThan(1_500);
+        expect(refusal.resets_at_ms - now).toBeLessThanOrEqual(2_100);
+        await under.pass(1_200);
+        expect((await ledger.counters('acme'))[0]).toMatchObject({ spent: 40, requests: 1, tokens: 40 });
+        expect((await spend('d', 60)).outcome).toBe('held');
+        expect(await ledger.reconcile('acme', { repair: false })).toEqual([]);
+        await under.pass(2_200);
+        expect(await state(second)).toEqual({ spent: 0, held: 0 });
+        expect(await ledger.reconcile('acme', { repair: false })).toEqual([]);
+      });
+
+      test('has one counter, named by its length; tokens and requests roll as well', async () => {
+        const day = { window: 'rolling', rolling_ms: 86_400_000 } as const;
+        const all = [
+          budget(day),
+          budget({ ...day, unit: 'tokens', limit: 50 }),
+          budget({ ...day, unit: 'requests', limit: 2 }),
+        ];
+        for (const id of ['a', 'b']) {
+          await ledger.reserve(request(id, { nusd: 5, tokens: 20 }, { budgets: all }));
+          await settle(id, 4, 10);
+        }
+        expect(refusalOf(await ledger.reserve(request('c', {}, { budgets: all })))).toMatchObject({ budget: all[2] });
+        const sums = Object.fromEntries((await ledger.counters('acme')).map(({ key, spent }) => [key, spent]));
+        expect(sums).toEqual({
+          'budget:team:research:rolling:86400s': 8,
+          'budget:team:research:rolling:86400s:tokens': 20,
+          'budget:team:research:rolling:86400s:requests': 2,
+        });
+      });
+
+      test('holds do not age; what is settled late counts from when it was settled', async () => {
+        await ledger.reserve(request('a', { nusd: 90 }, { budgets: [second] }));
+        await under.pass(2_300);
+        expect(await state(second)).toEqual({ spent: 0, held: 90 });
+        await settle('a', 70);
+        expect(await state(second)).toEqual({ spent: 70, held: 0 });
+        await under.pass(1_500);
+        expect(await state(second)).toEqual({ spent: 70, held: 0 });
+        await under.pass(700);
+        expect(await state(second)).toEqual({ spent: 0, held: 0 });
+      });
+
+      test('an estimate that has aged out is not taken back from what was spent since', async () => {
+        await ledger.reserve(request('a', { nusd: 50, tokens: 5 }, { budgets: [second], lease_ms: 50 }));
+        await under.pass(100);
+        await ledger.reap();
+        await under.pass(2_100);
+        await spend('b', 30);
+        await settle('a', 10, 1);
+        expect(await state(second)).toEqual({ spent: 30, held: 0 });
+        expect(await ledger.reconcile('acme', { repair: false })).toEqual([]);
+        const [counter] = await ledger.counters('acme');
+        await ledger.reset('acme', counter!.key);
+        expect(await state(second)).toEqual({ spent: 0, held: 0 });
+        await spend('c', 20);
+        expect(await ledger.counters('acme')).toMatchObject([{ spent: 20, requests: 1, tokens: 20 }]);
+        expect(await ledger.reconcile('acme', { repair: false })).toEqual([]);
+      });
+
+      test('are whole seconds', async () => {
+        for (const rolling_ms of [undefined, 0, 1_500, -1_000, 4e10]) {
+          const wrong = { ...second, rolling_ms: rolling_ms as number };
+          await expect(ledger.reserve(request('a', {}, { budgets: [wrong] }))).rejects.toThrow(TypeError);
+        }
+      });
+    });
+
+    describe('input, output and labels', () => {
+      test('input and output are limited apart, reserved from the estimate and corrected by what was', async () => {
+        const of = (unit: Rate['unit'], limit: number) => rate({ unit, limit });
+        const rates = [of('tokens', 1_000), of('input_tokens', 100), of('output_tokens', 200)];
+        await ledger.reserve(request('a', { tokens: 150, input: 60 }, { budgets: [], rates }));
+        expect(await Promise.all(rates.map(used))).toEqual([150, 60, 90]);
+        const more = { tokens: 41, input: 41 };
+        expect(refusalOf(await ledger.reserve(request('b', more, { budgets: [], rates })))).toMatchObject({
+          rate: rates[1],
+          used: 60,
+          asked: 41,
+        });
+        await amend('a', { tokens: 250, input: 60 }, [], rates);
+        expect(await Promise.all(rates.map(used))).toEqual([250, 60, 190]);
+        await ledger.settle({
+          id: 'a',
+          organization: 'acme',
+          amount: { nusd: 0, tokens: 100, input: 30 },
+          estimated: false,
+        });
+        expect(await Promise.all(rates.map(used))).toEqual([100, 30, 70]);
+        const wrong = { nusd: 0, tokens: 1, input: 2 };
+        await expect(ledger.reserve(request('c', wrong))).rejects.toThrow(TypeError);
+      });
+
+      test('entries say who and what a call was for; the settlement knows better than the hold', async () => {
+        const labels = { team: 'research', user: 'jane & joe=2', model: 'gpt-4o', tags: 'a,b' };
+        const tag = budget({ scope: { kind: 'tag', id: 'a' } });
+        await ledger.reserve(request('a', { nusd: 9, tokens: 9, input: 4 }, { budgets: [tag], labels }));
+        const amount = { nusd: 7, tokens: 8, input: 3 };
+        const over = { model: 'gpt-4o-mini', provider: 'öpenai ' };
+        await ledger.settle({ id: 'a', organization: 'acme', amount, estimated: false, labels: over });
+        await ledger.reserve(request('b', { nusd: 1 }, { budgets: [tag], labels, lease_ms: 20 }));
+        await under.pass(60);
+        await ledger.reap();
+        await ledger.reserve(request('c', { nusd: 1 }, { budgets: [tag] }));
+        await settle('c', 1);
+        const all = await entriesOf(ledger);
+        expect(all.map((one) => one.labels)).toEqual([{ ...labels, ...over }, labels, undefined]);
+        expect(all[0]!.amount).toEqual(amount);
+        expect(all[0]!.budgets[0]!.key).toMatch(/^budget:tag:a:day:/);
+        const long = { note: 'x'.repeat(5_000) };
+        await expect(ledger.reserve(request('d', {}, { labels: long }))).rejects.toThrow(RangeError);
+      });
+    });
+
+    test('an estimate of before a reset is not taken back from what was spent since', async () => {
+      await ledger.reserve(request('a', { nusd: 100, tokens: 10 }, { lease_ms: 50 }));
+      await ledger.reserve(request('b', { nusd: 100, tokens: 10 }, { lease_ms: 50 }));
+      await under.pass(100);
+      await ledger.reap();
+      const [counter] = await ledger.counters('acme');
+      await ledger.reset('acme', counter!.key);
+      await ledger.reserve(request('c', { nusd: 40, tokens: 4 }));
+      await settle('c', 40, 4);
+      await settle('a', 130, 12);
+      expect(await ledger.counters('acme')).toMatchObject([{ spent: 70, tokens: 6, requests: 1 }]);
+      await ledger.release('b', 'acme');
+      expect(await ledger.counters('acme')).toMatchObject([{ spent: 70, tokens: 6, requests: 1 }]);
+      expect(await ledger.reconcile('acme', { repair: false })).toEqual([]);
+    });
+
     describe('settle and release', () => {
       test('a posted settlement is counted once, without being waited for', async () => {
         await ledger.reserve(request('a', { nusd: 100 }));

@@ -1,10 +1,10 @@
 import type { Amount, Budget, BudgetState, Rate, RateState, Refusal, Reserved } from '../ledger.ts';
 import { rateOfKey, sizeIn } from '../rate-key.ts';
+import { advance, amountIn, emptyAt } from '../tally.ts';
 import { budgetOfKey } from '../window-key.ts';
 import type { Organization } from './organization.ts';
 import { Ring } from './ring.ts';
 import type { Counter, Hold, Joining, Seats } from './state.ts';
-import { advance, amountIn, emptyAt } from './tally.ts';
 
 /** What a call may hold, or what refused it. Nothing is changed but the limits in force. */
 export interface Admission extends Joining {

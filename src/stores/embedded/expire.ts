@@ -1,9 +1,9 @@
 import type { Rate } from '../ledger.ts';
+import { advance } from '../tally.ts';
 import type { Admission } from './admission.ts';
 import type { Organization } from './organization.ts';
 import type { Scribe } from './records.ts';
 import { spendHold } from './state.ts';
-import { advance } from './tally.ts';
 
 /** Settles at the estimate what its owner abandoned. Says how many, and when the next lease is over. */
 export function expire(organizations: Iterable<Organization>, scribe: Scribe, now_ms: number) {

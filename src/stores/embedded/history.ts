@@ -2,24 +2,15 @@ import { readFile } from 'node:fs/promises';
 import { setImmediate as turn } from 'node:timers/promises';
 import { labelsOf } from '../labels.ts';
 import type { Amount, Budget, LedgerEntry } from '../ledger.ts';
+import { advance, amountIn, type Estimate, follow, type Step, type Tally, tally } from '../tally.ts';
 import { frameAt } from './frames.ts';
 import { amount, fillRolling, int } from './replay.ts';
 import { segments } from './segments.ts';
-import { advance, amountIn, clear, correct, count, type Estimate, type Tally, takeBack, tally } from './tally.ts';
 
 /** How far the journal reaches at the moment that is asked about. */
 export interface Position {
   readonly file: string;
   readonly size: number;
-}
-
-interface Step {
-  readonly entry: LedgerEntry;
-  /** What this step replaces: the reaper's estimate. */
-  readonly prior: Estimate | undefined;
-  /** Counters in which that estimate did not count any more. */
-  readonly forgiven: readonly string[];
-  readonly spends: boolean;
 }
 
 /** A counter as a segment's head has it. */
@@ -57,23 +48,12 @@ export async function rebuild(
   };
   for await (const { lines, first } of read(directory, until)) {
     for (const step of lines(organization)) {
-      if ('entry' in step) add(step, of);
+      if ('entry' in step) follow(step, of);
       else if (first) step.fill(of(step.key, step.unit));
     }
   }
   for (const one of tallies.values()) advance(one, time_ms);
   return tallies;
-}
-
-function add({ entry, prior, forgiven, spends }: Step, of: (key: string, unit: Budget['unit']) => Tally): void {
-  for (const { key, unit } of entry.budgets) {
-    const one = of(key, unit);
-    advance(one, entry.at_ms);
-    if (entry.reset) clear(one);
-    else if (prior === undefined) count(one, amountIn(unit, entry.amount), entry.amount.tokens, 1, entry.at_ms);
-    else if (spends) correct(one, entry.amount, prior, forgiven.includes(key), entry.at_ms);
-    else takeBack(one, prior, forgiven.includes(key));
-  }
 }
 
 type Lines = (organization: string) => Generator<Step | Head>;

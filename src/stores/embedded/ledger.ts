@@ -11,6 +11,7 @@ import type {
   Settlement,
 } from '../ledger.ts';
 import { HoldGone, LedgerUnavailable } from '../ledger.ts';
+import { advance } from '../tally.ts';
 import { checkAmendment, checkId, checkLimits, checkOverride, checkReserve, checkSettlement } from '../validate.ts';
 import { admit, admitMore, held, heldBy, states } from './admission.ts';
 import { expire, govern } from './expire.ts';
@@ -22,7 +23,6 @@ import * as people from './people.ts';
 import { reconcile } from './reconcile.ts';
 import type { Scribe } from './records.ts';
 import { type Hold, newHold, openHold, reviveHold, spendHold, undoHold, widenHold } from './state.ts';
-import { advance } from './tally.ts';
 
 export interface Parts {
   readonly directory: string;

@@ -1,9 +1,9 @@
 import type { Budget, Override, Rate } from '../ledger.ts';
 import { rateKey, slotting } from '../rate-key.ts';
+import { advance, rollingOf } from '../tally.ts';
 import { kept_ms, seriesOfKey, windowKey } from '../window-key.ts';
 import { Ring } from './ring.ts';
 import type { Counter, Hold, Seats } from './state.ts';
-import { advance, rollingOf } from './tally.ts';
 
 /** Settled ids remembered, so that a second delivery is told apart from an unknown one. */
 const settled_max = 32_768;

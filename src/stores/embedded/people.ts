@@ -1,10 +1,10 @@
 import type { BudgetCounter, Override } from '../ledger.ts';
 import { amountOf } from '../rate-key.ts';
+import { advance } from '../tally.ts';
 import { seriesKey } from '../window-key.ts';
 import type { Organization } from './organization.ts';
 import { type Scribe, touched } from './records.ts';
 import { resetCounter } from './state.ts';
-import { advance } from './tally.ts';
 
 // What people ask of the ledger: limits that stand in, counters set to zero, and what there is.
 

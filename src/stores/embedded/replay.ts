@@ -1,6 +1,7 @@
 import { labelsOf } from '../labels.ts';
 import type { Amount, Budget, Labels } from '../ledger.ts';
 import { amountOf } from '../rate-key.ts';
+import { advance, type Rolling } from '../tally.ts';
 import { budgetOfSeries } from '../window-key.ts';
 import { Organization } from './organization.ts';
 import type { Ring } from './ring.ts';
@@ -16,7 +17,6 @@ import {
   undoHold,
   widenHold,
 } from './state.ts';
-import { advance, type Rolling } from './tally.ts';
 
 /** Follows the lines of a segment and builds the state they describe. The language is `Scribe`'s. */
 export class Replay {

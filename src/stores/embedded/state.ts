@@ -1,7 +1,7 @@
 import type { Amount, Budget, Labels, Rate, ReserveRequest } from '../ledger.ts';
 import { sizeIn } from '../rate-key.ts';
+import { amountIn, clear, correct, count, counts, sum, type Tally, takeBack } from '../tally.ts';
 import type { Ring } from './ring.ts';
-import { amountIn, clear, correct, count, counts, sum, type Tally, takeBack } from './tally.ts';
 
 /** One budget's window, as it is counted. */
 export interface Counter extends Tally {

@@ -1,12 +1,7 @@
-import type { RedisOptions } from 'ioredis';
 import type { Ledger } from '../ledger.ts';
+import type { RedisPlace } from './connect.ts';
 
-export interface RedisLedgerOptions {
-  readonly url?: string;
-  /** Anything else ioredis takes (Sentinel, TLS, credentials). */
-  readonly options?: RedisOptions;
-  /** Nodes of a Redis Cluster, instead of `url`. */
-  readonly cluster?: readonly { readonly host: string; readonly port: number }[];
+export interface RedisLedgerOptions extends RedisPlace {
   /** Before every key: `llm` gives `llm:{acme}:budget:...`. No braces. */
   readonly keyPrefix: string;
   /** Names this process in logs and holds. */
@@ -19,6 +14,13 @@ export interface RedisLedgerOptions {
   readonly outbox_path?: string;
   /** Ledger entries kept an organisation; older ones are folded into sums. Default 100,000. */
   readonly entries_max?: number;
+  /** The longest lease asked for: so long a store that lost data waits for owners that do not come back. Default 30,000. */
+  readonly lease_ms?: number;
+  /**
+   * A server younger than this, in which nothing of an organisation is known, may have lost it: others get the time to
+   * say so before anything is admitted, and opening waits for it. Default 0: what is not known is new.
+   */
+  readonly young_ms?: number;
   /** How often abandoned holds are looked for. Default 1000; 0 never (call `reap`). */
   readonly reap_interval_ms?: number;
   /** Called once for each change. */
@@ -31,4 +33,5 @@ export interface RedisLedger extends Ledger {
   reap(): Promise<number>;
 }
 
+export type { RedisPlace, RedisSentinel, RedisTls } from './connect.ts';
 export { openRedisLedger } from './open.ts';

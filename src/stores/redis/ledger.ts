@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { labelText } from '../labels.ts';
 import type {
   Amendment,
   Budget,
@@ -12,16 +13,20 @@ import type {
 } from '../ledger.ts';
 import { HoldGone, LedgerUnavailable } from '../ledger.ts';
 import { checkAmendment, checkId, checkLimits, checkReserve, checkSettlement } from '../validate.ts';
-import { type Answer, amended, codeOf, refusal, settled, standing } from './answers.ts';
+import { budgetOfKey } from '../window-key.ts';
+import { amended, codeOf, refusal, standing } from './answers.ts';
+import { Epochs } from './epoch.ts';
 import type { RedisLedger } from './index.ts';
 import { type Line, NoAnswer } from './line.ts';
-import { Mine } from './mine.ts';
+import { Memory } from './memory.ts';
 import type { Message, Outbox } from './outbox.ts';
 import * as people from './overrides.ts';
-import { argsOf, baseOf, keysOf, letters, type Plan, type Planned, planOf } from './plan.ts';
+import { baseOf, shapeOf } from './plan.ts';
 import { reconcile } from './reconcile.ts';
 import * as reports from './reports.ts';
-import { scripts } from './scripts.ts';
+import { retell } from './retell.ts';
+import { Settling } from './settling.ts';
+import { Turns } from './turns.ts';
 
 export interface Parts {
   readonly line: Line;
@@ -32,82 +37,107 @@ export interface Parts {
   readonly deadline_ms: number;
   readonly entries_max: number;
   readonly reap_interval_ms: number;
+  /** The longest lease asked for. */
+  readonly lease_ms: number;
+  readonly young_ms: number;
   readonly notice: (message: string) => void;
 }
 
-/** Settled and released ids are remembered this long, so that a repeated delivery is known for one. */
-const remembered_ms = 600_000;
-/** A real settlement may replace the reaper's estimate this long. */
-const provisional_ms = 7 * 86_400_000;
-
-/** All limits in Redis: one script a verb, on the server's clock. */
+/** All limits in Redis: what a turn of the event loop asks is one script, on the server's clock. */
 export class RemoteLedger implements RedisLedger {
   readonly #parts: Parts;
-  readonly #mine = new Mine();
+  readonly #turns: Turns;
+  /** What this process holds and was told: to tell states in full, and to tell it a store that lost it. */
+  readonly #memory = new Memory();
+  readonly #epochs: Epochs;
+  readonly #settling: Settling;
+  /** Messages that are under way. */
+  readonly #flying = new Set<Message>();
   readonly #organizations = new Set<string>();
   readonly #timer: NodeJS.Timeout | undefined;
   readonly #run = randomBytes(6).toString('base64url');
   #reserves = 0;
-  /** How far the server's clock is ahead; never below the truth by more than an answer's way here. */
-  #ahead_ms = Number.NEGATIVE_INFINITY;
   #sending: Promise<void> | undefined;
   #ticks = 0;
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    const assert = (organization: string, permit: string) => {
+      const teller = { ...parts, memory: this.#memory, settling: this.#settling, turns: this.#turns };
+      return retell(teller, organization, permit);
+    };
+    this.#epochs = new Epochs({ ...parts, me: `${parts.owner}.${this.#run}`, assert });
+    this.#turns = new Turns({ ...parts, epochs: this.#epochs });
+    this.#settling = new Settling({ ...parts, turns: this.#turns, memory: this.#memory });
     if (parts.reap_interval_ms > 0) this.#timer = setInterval(() => void this.#tick(), parts.reap_interval_ms).unref();
   }
 
   async reserve(request: ReserveRequest): Promise<Reserved> {
     checkReserve(request);
-    const { id, organization, amount, budgets, rates } = request;
+    const { id, organization, amount, budgets, rates, lease_ms, owner, labels } = request;
+    const { nusd, tokens, input = 0 } = amount;
     // Each reserve has a name of its own: what gives back one whose answer never came must not touch a later one.
     const nonce = `${this.#run}${++this.#reserves}`;
-    const tail = [request.owner, amount.nusd, amount.tokens, request.lease_ms, id, nonce];
-    const { answer, plan } = await this.#timely(scripts.reserve, organization, id, budgets, rates, tail).catch(
-      (error) => {
-        if (error instanceof NoAnswer) this.#post({ op: 'release', id, organization, nonce });
-        throw error;
-      },
-    );
-    if (codeOf(answer) !== 0) return { outcome: 'refused', refusal: refusal(answer, plan, () => undefined) };
-    this.#mine.remember(organization, id, plan, nonce);
+    const operation = [0, id, 0, nusd, tokens, input, lease_ms, owner, nonce, labelText(labels)];
+    const answer = await this.#turns.timely(organization, budgets, rates, operation).catch((error) => {
+      if (error instanceof NoAnswer) void this.#parts.outbox.keep({ op: 'release', id, organization, nonce });
+      throw error;
+    });
+    if (codeOf(answer) !== 0) return { outcome: 'refused', refusal: refusal(answer, () => undefined) };
+    this.#memory.remember(request, answer.plan, { nonce, owner, labels });
+    this.#memory.hearAll(organization, baseOf(this.#parts.prefix, organization), answer);
     this.#enrol(organization);
-    return { outcome: 'held', ...standing(answer, plan, budgets, rates) };
+    return { outcome: 'held', ...standing(answer, budgets, rates) };
   }
 
   async amend(amendment: Amendment): Promise<Reserved> {
     checkAmendment(amendment);
-    const { id, organization, amount, budgets, rates } = amendment;
-    const tail = [amount.nusd, amount.tokens, amendment.lease_ms, id];
-    const { answer, plan } = await this.#timely(scripts.amend, organization, id, budgets, rates, tail);
+    const { id, organization, amount, budgets, rates, lease_ms } = amendment;
+    const { nusd, tokens, input = 0 } = amount;
+    const operation = [1, id, 0, nusd, tokens, input, lease_ms];
+    const answer = await this.#turns.timely(organization, budgets, rates, operation);
     const known = (key: string) =>
-      plan.budgets.find((one) => one.key === key)?.budget ?? this.#mine.budget(organization, id, key);
+      answer.plan.budgets.find((one) => one.key === key)?.budget ??
+      this.#memory.budgetsOf(organization, id)?.get(key)?.budget;
     if (codeOf(answer) === 4) throw new HoldGone(`nothing is held under ${id}`);
-    if (codeOf(answer) !== 0) return { outcome: 'refused', refusal: refusal(answer, plan, known) };
-    this.#mine.remember(organization, id, plan, undefined);
+    if (codeOf(answer) !== 5) return { outcome: 'refused', refusal: refusal(answer, known) };
+    this.#memory.remember(amendment, answer.plan, undefined);
     return amended(answer, known);
   }
 
   async settle(settlement: Settlement): Promise<Settled> {
     checkSettlement(settlement);
-    const { id, organization, amount, estimated } = settlement;
-    const { nusd, tokens } = amount;
-    const message: Message = { op: 'settle', id, organization, nusd, tokens, estimated, at_ms: Date.now() };
+    const message = messageOf(settlement);
     try {
-      return await this.#settle(message);
+      return await this.#settling.settle(message, true);
     } catch (error) {
-      this.#post(message);
+      await this.#parts.outbox.keep(message);
       throw error;
     }
   }
 
   async post(settlement: Settlement): Promise<void> {
     checkSettlement(settlement);
-    const { id, organization, amount, estimated } = settlement;
-    const { nusd, tokens } = amount;
-    this.#post({ op: 'settle', id, organization, nusd, tokens, estimated, at_ms: Date.now() });
-    void this.flush().catch(() => {});
+    const message = messageOf(settlement);
+    const kept = this.#parts.outbox.keep(message);
+    void this.#deliver(message);
+    await kept;
+  }
+
+  async release(id: string, organization: string): Promise<void> {
+    checkId(id, organization);
+    const message = { op: 'release', id, organization, nonce: '' } as const;
+    try {
+      await this.#settling.release(message);
+    } catch (error) {
+      await this.#parts.outbox.keep(message);
+      throw error;
+    }
+  }
+
+  async read(organization: string, budgets: readonly Budget[], rates: readonly Rate[]) {
+    checkLimits(budgets, rates);
+    return standing(await this.#turns.timely(organization, budgets, rates, [4, '', 0]), budgets, rates);
   }
 
   override(organization: string, override: Override): Promise<void> {
@@ -123,73 +153,21 @@ export class RemoteLedger implements RedisLedger {
   }
 
   async reset(organization: string, key: string): Promise<boolean> {
-    const base = baseOf(this.#parts.prefix, organization);
-    return Number(await this.#parts.line.run(scripts.reset, [base + key], [base, key], upkeep_ms)) === 1;
-  }
-
-  async #settle(message: Extract<Message, { op: 'settle' }>): Promise<Settled> {
-    const { id, organization } = message;
-    const base = baseOf(this.#parts.prefix, organization);
-    const args = [base, id, message.nusd, message.tokens, message.estimated ? 1 : 0, remembered_ms];
-    const mine = this.#mine.get(organization, id);
-    let answer = (await this.#parts.line.run(scripts.settle, [`${base}hold:${id}`], [...args, 0])) as Answer;
-    // Held by us and not known there: the store lost it. What it cost is counted all the same, unless so much time has
-    // passed since it was first sent that it may have been settled then and forgotten.
-    const fresh = Date.now() - message.at_ms < remembered_ms / 2;
-    const lost = codeOf(answer) === 2 && mine !== undefined && fresh;
-    if (lost) answer = await this.#recover(base, id, mine.budgets, args);
-    const budgets = settled(
-      answer,
-      (key) => mine?.budgets.get(key)?.budget,
-      !lost && answer.length === 2 + 3 * (mine?.budgets.size ?? 0),
-    );
-    this.#mine.forget(organization, id);
-    return { outcome: codeOf(answer) === 0 ? 'settled' : codeOf(answer) === 1 ? 'repeated' : 'unknown', budgets };
-  }
-
-  async #recover(base: string, id: string, budgets: ReadonlyMap<string, Planned>, args: readonly (string | number)[]) {
-    const keys = [`${base}hold:${id}`];
-    const more: (string | number)[] = [];
-    for (const { key, budget, expires_ms } of budgets.values()) {
-      keys.push(base + key);
-      more.push(letters[budget.unit], budget.limit, budget.hard ? 1 : 0, expires_ms);
-    }
-    this.#parts.notice(`Redis has lost the hold of ${id}; its cost is counted from what this process remembers`);
-    return (await this.#parts.line.run(scripts.recover, keys, [...args, ...more])) as Answer;
-  }
-
-  async release(id: string, organization: string): Promise<void> {
-    checkId(id, organization);
-    const message: Message = { op: 'release', id, organization, nonce: '' };
-    try {
-      await this.#release(message);
-    } catch (error) {
-      this.#post(message);
-      throw error;
-    }
-  }
-
-  async #release(message: Extract<Message, { op: 'release' }>): Promise<void> {
-    const { id, organization, nonce } = message;
-    const base = baseOf(this.#parts.prefix, organization);
-    await this.#parts.line.run(scripts.release, [`${base}hold:${id}`], [base, id, nonce]);
-    if (nonce === '' || this.#mine.get(organization, id)?.nonce === nonce) this.#mine.forget(organization, id);
-  }
-
-  async read(organization: string, budgets: readonly Budget[], rates: readonly Rate[]) {
-    checkLimits(budgets, rates);
-    const { answer, plan } = await this.#timely(scripts.read, organization, '', budgets, rates, []);
-    return standing(answer, plan, budgets, rates);
+    const told = budgetOfKey(key);
+    if (told === undefined) return false;
+    const operation = [7, key, ...shapeOf(told.budget)];
+    const answer = await this.#turns.alone(organization, operation, { deadline_ms: upkeep_ms });
+    if (codeOf(answer) !== 1) return false;
+    this.#memory.hearAgain(baseOf(this.#parts.prefix, organization) + key, 0, answer.now_ms);
+    return true;
   }
 
   async reap(): Promise<number> {
     let reaped = 0;
     for (const organization of await this.#everyone()) {
-      const base = baseOf(this.#parts.prefix, organization);
       for (let done = reap_max; done === reap_max; reaped += done) {
-        const args = [base, reap_max, provisional_ms];
-        const answer = (await this.#parts.line.run(scripts.reap, [`${base}leases`], args, upkeep_ms)) as Answer;
-        done = Number(answer[0]);
+        const { list } = await this.#turns.alone(organization, [6, reap_max], { deadline_ms: upkeep_ms });
+        done = Number(list[0]);
       }
     }
     return reaped;
@@ -220,51 +198,46 @@ export class RemoteLedger implements RedisLedger {
   }
 
   async #send(): Promise<void> {
-    for (const message of this.#parts.outbox.waiting()) {
-      if (this.#parts.line.lost) return;
-      try {
-        if (message.op === 'settle') await this.#settle(message);
-        else await this.#release(message);
-        this.#parts.outbox.done(message);
-      } catch (error) {
-        if (error instanceof LedgerUnavailable) return;
-        this.#parts.notice(`${message.op} of ${message.id} is refused by Redis: ${(error as Error).message}`);
-      }
+    const waiting = this.#parts.outbox.waiting();
+    for (let at = 0; at < waiting.length && !this.#parts.line.lost; at += send_max) {
+      await Promise.all(waiting.slice(at, at + send_max).map((message) => this.#deliver(message)));
+    }
+  }
+
+  /** Until it is acknowledged a message stays in the outbox, and is sent again when Redis is back. */
+  async #deliver(message: Message): Promise<void> {
+    if (this.#flying.has(message) || !this.#parts.outbox.has(message)) return;
+    this.#flying.add(message);
+    try {
+      await this.#settling.send(message);
+      this.#parts.outbox.done(message);
+    } catch (error) {
+      if (error instanceof LedgerUnavailable) return;
+      this.#parts.notice(`${message.op} of ${message.id} is refused by Redis: ${(error as Error).message}`);
+    } finally {
+      this.#flying.delete(message);
     }
   }
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
     if (!this.#parts.line.lost) await this.flush();
+    while (this.#flying.size > 0 && !this.#parts.line.lost) await new Promise(setImmediate);
+    await this.#epochs.close();
     this.#parts.line.close();
     this.#parts.outbox.close();
   }
 
-  /** Runs a verb in the windows of the server's moment: when one has turned meanwhile, again in the new one. */
-  async #timely(
-    one: (typeof scripts)[keyof typeof scripts],
-    organization: string,
-    id: string,
-    budgets: readonly Budget[],
-    rates: readonly Rate[],
-    tail: readonly (string | number)[],
-  ): Promise<{ readonly answer: Answer; readonly plan: Plan }> {
-    const base = baseOf(this.#parts.prefix, organization);
-    for (let tries = 0; tries < 4; tries++) {
-      const ahead_ms = Number.isFinite(this.#ahead_ms) ? this.#ahead_ms : 0;
-      const now_ms = Date.now() + ahead_ms;
-      const plan = planOf(budgets, rates, now_ms);
-      const args = [...argsOf(plan, base, now_ms + this.#parts.deadline_ms), ...tail];
-      const answer = (await this.#parts.line.run(one, keysOf(plan, base, id), args)) as Answer;
-      const measured_ms = Number(answer[1]) - Date.now();
-      this.#ahead_ms = codeOf(answer) === 3 ? measured_ms : Math.max(this.#ahead_ms, measured_ms);
-      if (codeOf(answer) !== 3) return { answer, plan };
-    }
-    throw new LedgerUnavailable('the clock of Redis does not agree with itself');
+  /** Who answers may be another primary than before. */
+  met(): void {
+    this.#epochs.forget();
   }
 
-  #post(message: Message): void {
-    this.#parts.outbox.add(message);
+  /** Redis is back: what it lost is told to it, then what is waiting. */
+  async back(): Promise<void> {
+    this.#epochs.forget();
+    await this.#epochs.greet().catch(() => {});
+    await this.flush();
   }
 
   /** Whoever comes after a crash must find the organisations whose holds were abandoned. */
@@ -286,6 +259,7 @@ export class RemoteLedger implements RedisLedger {
   async #tick(): Promise<void> {
     if (this.#parts.line.lost) return;
     try {
+      await this.#epochs.greet();
       if (this.#parts.outbox.size > 0) await this.flush();
       await this.reap();
       if (this.#ticks++ % trim_every === 0) await reports.trim(this.#parts, await this.#everyone());
@@ -296,5 +270,13 @@ export class RemoteLedger implements RedisLedger {
 }
 
 const reap_max = 50;
+const send_max = 500;
 const trim_every = 10;
 export const upkeep_ms = 5_000;
+
+function messageOf({ id, organization, amount, estimated, labels }: Settlement): Extract<Message, { op: 'settle' }> {
+  const { nusd, tokens, input } = amount;
+  const message = { op: 'settle', id, organization, nusd, tokens, estimated, at_ms: Date.now() } as const;
+  const text = labelText(labels);
+  return { ...message, ...(input === undefined ? {} : { input }), ...(text === '' ? {} : { labels: text }) };
+}

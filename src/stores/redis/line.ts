@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Cluster, Redis } from 'ioredis';
+import { Cluster, type Redis } from 'ioredis';
 import { LedgerUnavailable } from '../ledger.ts';
 
 export interface Script {
@@ -24,13 +24,23 @@ interface Waiting {
 export interface LineOptions {
   readonly deadline_ms: number;
   readonly onState: (state: 'lost' | 'back') => void;
+  /** A connection is new, or a Cluster's slots are elsewhere: who answers may not be who answered before. */
+  readonly onOther?: () => void;
+  /** Commands sent and not answered; one more is refused. Default 20,000. */
+  readonly in_flight_max?: number;
 }
 
+const in_flight_max = 20_000;
 const probe_ms = 200;
 /** Unanswered probes after which the connection itself is given up and made anew. */
 const probes_max = 5;
 /** Late answers in a row, while others still arrive, after which the store counts as lost. */
 const late_max = 10;
+/** Looks at a connection that is open and not ready, after which it is given up: it may be nobody's any more. */
+const looks_max = 15;
+/** A Cluster's node that did nothing, since the keys are elsewhere or on the way: asked again after `again_ms`. */
+const elsewhere = /\b(MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b|access a non local key/;
+const again_ms = 10;
 const broken = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|MISCONF|OOM|BUSY|NOREPLICAS|TRYAGAIN|UNBLOCKED|NOAUTH)/;
 
 /**
@@ -47,7 +57,10 @@ export class Line {
   #heard_ms = 0;
   #late = 0;
   #probes = 0;
+  #looks = 0;
   #closed = false;
+  #inFlight = 0;
+  #slots = '';
   #reason: string | undefined;
 
   constructor(redis: Redis | Cluster, options: LineOptions) {
@@ -55,6 +68,10 @@ export class Line {
     this.#options = options;
     redis.on('close', () => this.#lose('the connection to Redis was closed'));
     redis.on('ready', () => this.#look());
+    if (redis instanceof Cluster) {
+      redis.on('refresh', () => this.#compare(redis));
+      redis.on('-node', () => this.#other());
+    }
   }
 
   get lost(): boolean {
@@ -78,25 +95,73 @@ export class Line {
 
   #send(command: string, args: readonly (string | number)[], deadline_ms?: number): Promise<unknown> {
     if (this.#reason !== undefined) return Promise.reject(new LedgerUnavailable(this.#reason));
+    if (this.#inFlight >= (this.#options.in_flight_max ?? in_flight_max)) {
+      return Promise.reject(new LedgerUnavailable('Redis has too many commands to answer already'));
+    }
     return new Promise((resolve, reject) => {
       const sent_ms = performance.now();
       const due_ms = sent_ms + (deadline_ms ?? this.#options.deadline_ms);
       const waiting: Waiting = { sent_ms, due_ms, open: true, reject };
-      if (deadline_ms === undefined) this.#watch(waiting);
-      else setTimeout(() => this.#overdue(waiting), deadline_ms).unref();
-      this.#redis.call(command, ...(args as string[])).then(
-        (value) => {
-          this.#hear();
-          waiting.open = false;
-          resolve(value);
-        },
-        (error: Error) => {
-          if (!waiting.open) return;
-          waiting.open = false;
-          reject(this.#failure(error));
-        },
-      );
+      const timer =
+        deadline_ms === undefined
+          ? this.#watch(waiting)
+          : setTimeout(() => this.#overdue(waiting), deadline_ms).unref();
+      const attempt = (): void => {
+        this.#inFlight++;
+        this.#redis.call(command, ...(args as string[])).then(
+          (value) => {
+            this.#inFlight--;
+            this.#hear();
+            waiting.open = false;
+            clearTimeout(timer);
+            resolve(value);
+          },
+          (error: Error) => {
+            this.#inFlight--;
+            if (!waiting.open) return;
+            if (this.#redis instanceof Cluster && elsewhere.test(error.message)) {
+              this.#seek(this.#redis);
+              setTimeout(() => waiting.open && attempt(), again_ms);
+              return;
+            }
+            waiting.open = false;
+            clearTimeout(timer);
+            reject(this.#failure(error));
+          },
+        );
+      };
+      attempt();
     });
+  }
+
+  /** Asks where the slots are, unless that is being asked. */
+  #seek(cluster: Cluster): void {
+    this.#hear();
+    cluster.refreshSlotsCache(() => {});
+  }
+
+  #compare(cluster: Cluster): void {
+    const slots = cluster.nodes('master').map(({ options }) => `${options.host}:${options.port}`);
+    const now = JSON.stringify([slots.sort(), this.#shape(cluster)]);
+    if (now === this.#slots) return;
+    this.#slots = now;
+    this.#other();
+  }
+
+  /** Which node each run of slots is at. */
+  #shape(cluster: Cluster): string {
+    let text = '';
+    let last = '';
+    for (const [slot, keys] of cluster.slots.entries()) {
+      const primary = keys?.[0] ?? '';
+      if (primary !== last) text += `${slot} ${primary};`;
+      last = primary;
+    }
+    return text;
+  }
+
+  #other(): void {
+    if (!this.#closed) this.#options.onOther?.();
   }
 
   #failure(error: Error): Error {
@@ -113,9 +178,10 @@ export class Line {
     return new NoAnswer(`Redis is lost: ${error.message}`, { cause: error });
   }
 
-  #watch(waiting: Waiting): void {
+  #watch(waiting: Waiting): undefined {
     this.#waiting.push(waiting);
     this.#timer ??= setTimeout(this.#expire, this.#options.deadline_ms);
+    return undefined;
   }
 
   /** All deadlines are equally long, so the first sent is the first due: one timer serves them all. */
@@ -162,14 +228,21 @@ export class Line {
   }
 
   readonly #look = (): void => {
-    if (this.#reason === undefined || this.#redis.status !== 'ready') return;
+    if (this.#reason === undefined || this.#closed) return;
+    if (this.#redis.status !== 'ready') {
+      if (this.#redis.status !== 'connect' || this.#looks++ < looks_max) return;
+      this.#looks = 0;
+      this.#redis.disconnect(true);
+      return;
+    }
+    this.#looks = 0;
     if (this.#probes++ >= probes_max) {
       this.#probes = 0;
       this.#redis.disconnect(true);
       return;
     }
     const sent_ms = performance.now();
-    this.#redis.call('ping').then(
+    this.#ping().then(
       () => {
         // An old probe that a stalled store answers at last proves only that it lives: the next one is timely.
         if (performance.now() - sent_ms <= this.#options.deadline_ms) this.#find();
@@ -179,11 +252,18 @@ export class Line {
     );
   };
 
+  /** A Cluster is there when all of it is. */
+  async #ping(): Promise<void> {
+    const nodes = this.#redis instanceof Cluster ? this.#redis.nodes('master') : [this.#redis];
+    await Promise.all(nodes.map((node) => node.call('ping')));
+  }
+
   #find(): void {
     if (this.#reason === undefined || this.#closed) return;
     clearInterval(this.#probe);
     this.#reason = undefined;
     this.#hear();
+    this.#other();
     this.#options.onState('back');
   }
 

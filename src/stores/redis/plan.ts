@@ -7,7 +7,9 @@ export interface Planned {
   readonly key: string;
   /** The strictest limit that refuses, else the lowest. */
   budget: Budget;
+  /** When its window turns; 0 where it never does, or rolls. */
   readonly end_ms: number;
+  /** When the counter may be forgotten; 0 never, or as long as its window rolls. */
   readonly expires_ms: number;
 }
 
@@ -20,9 +22,11 @@ export interface Plan {
   readonly ratePlaces: readonly number[];
   readonly from_ms: number;
   readonly to_ms: number;
+  /** All of it as scripts read it and holds keep it. */
+  readonly text: string;
 }
 
-export const letters = {
+const letters = {
   nusd: 'n',
   tokens: 't',
   requests: 'r',
@@ -36,7 +40,23 @@ export function baseOf(prefix: string, organization: string): string {
   return `${prefix}{${encoded(organization)}}:`;
 }
 
+const latest = new WeakMap<readonly Budget[], WeakMap<readonly Rate[], Plan>>();
+
+/** The plan of these limits at a moment; one that was made for the very same lists is used again while its windows last. */
 export function planOf(budgets: readonly Budget[], rates: readonly Rate[], now_ms: number): Plan {
+  let plans = latest.get(budgets);
+  const known = plans?.get(rates);
+  if (known !== undefined && now_ms >= known.from_ms && now_ms < known.to_ms) return known;
+  const plan = newPlan(budgets, rates, now_ms);
+  if (plans === undefined) {
+    plans = new WeakMap();
+    latest.set(budgets, plans);
+  }
+  plans.set(rates, plan);
+  return plan;
+}
+
+function newPlan(budgets: readonly Budget[], rates: readonly Rate[], now_ms: number): Plan {
   let from_ms = 0;
   let to_ms = Number.MAX_SAFE_INTEGER;
   const planned: Planned[] = [];
@@ -51,7 +71,7 @@ export function planOf(budgets: readonly Budget[], rates: readonly Rate[], now_m
     }
     if (start_ms > from_ms) from_ms = start_ms;
     if (end_ms !== 0 && end_ms < to_ms) to_ms = end_ms;
-    const expires_ms = budget.window === 'total' ? 0 : end_ms + kept_ms[budget.window];
+    const expires_ms = budget.window === 'total' || end_ms === 0 ? 0 : end_ms + kept_ms[budget.window];
     return planned.push({ key, budget, end_ms, expires_ms }) - 1;
   });
   const limited: { key: string; rate: Rate }[] = [];
@@ -63,29 +83,44 @@ export function planOf(budgets: readonly Budget[], rates: readonly Rate[], now_m
     if (rate.limit < known.rate.limit) known.rate = rate;
     return place;
   });
-  return { budgets: planned, rates: limited, budgetPlaces, ratePlaces, from_ms, to_ms };
+  const text = planText(planned, limited, from_ms, to_ms);
+  return { budgets: planned, rates: limited, budgetPlaces, ratePlaces, from_ms, to_ms, text };
 }
 
-export function keysOf(plan: Plan, base: string, hold: string): string[] {
-  const keys = [`${base}hold:${hold}`];
-  for (const { key } of plan.budgets) keys.push(base + key);
-  for (const { key } of plan.rates) keys.push(base + key);
-  return keys;
+/** The plan of counters that are known already, whatever the moment. */
+export function planOfKnown(budgets: readonly Planned[], rates: Plan['rates']): Plan {
+  const [from_ms, to_ms] = [0, Number.MAX_SAFE_INTEGER];
+  const text = planText(budgets, rates, from_ms, to_ms);
+  return { budgets, rates, budgetPlaces: [], ratePlaces: [], from_ms, to_ms, text };
 }
 
-export function argsOf(plan: Plan, base: string, not_after_ms: number): (string | number)[] {
-  const { budgets, rates, from_ms, to_ms } = plan;
-  let codes = '';
-  let expiries = '';
-  for (const { budget, expires_ms } of budgets) {
-    codes += budget.hard ? letters[budget.unit].toUpperCase() : letters[budget.unit];
-    expiries += `${expires_ms} `;
-  }
-  const args: (string | number)[] = [base, codes, rates.length, from_ms, to_ms, not_after_ms, expiries];
-  for (const { budget } of budgets) args.push(budget.limit);
-  for (const { rate } of rates) {
-    const { slot_ms, count } = slotting(Math.max(1, rate.window_ms));
-    args.push(letters[rate.unit], rate.limit, slot_ms, count);
-  }
-  return args;
+/** What `lua/holds.ts` calls a plan. */
+function planText(
+  budgets: readonly Planned[],
+  rates: readonly { readonly key: string; readonly rate: Rate }[],
+  from_ms: number,
+  to_ms: number,
+): string {
+  return JSON.stringify([
+    from_ms,
+    to_ms,
+    budgets.map(({ key, budget, expires_ms }) => {
+      const { unit, hard, limit, rolling_ms } = budget;
+      return [key, letters[unit], hard ? 1 : 0, limit, expires_ms, ...slotsOf(rolling_ms)];
+    }),
+    rates.map(({ key, rate: { unit, limit, window_ms } }) => {
+      return [key, letters[unit], limit, ...slotsOf(unit === 'concurrent' ? undefined : window_ms)];
+    }),
+  ]);
+}
+
+/** What scripts are told of a counter outside a plan: its unit, slot_ms and slots. */
+export function shapeOf({ unit, rolling_ms }: Pick<Budget, 'unit' | 'rolling_ms'>): [string, number, number] {
+  return [letters[unit], ...slotsOf(rolling_ms)];
+}
+
+function slotsOf(length_ms: number | undefined): [number, number] {
+  if (length_ms === undefined) return [0, 0];
+  const { slot_ms, count } = slotting(length_ms);
+  return [slot_ms, count];
 }

@@ -1,6 +1,8 @@
-import type { Budget, BudgetCounter, LedgerEntry } from '../ledger.ts';
+import { labelsOf } from '../labels.ts';
+import type { Amount, Budget, BudgetCounter, LedgerEntry } from '../ledger.ts';
+import { amountOf } from '../rate-key.ts';
+import { advance, amountIn, count, counts, type Step, type Tally, tally } from '../tally.ts';
 import { budgetOfKey } from '../window-key.ts';
-import type { Answer } from './answers.ts';
 import type { Line } from './line.ts';
 import { baseOf } from './plan.ts';
 import { scripts } from './scripts.ts';
@@ -17,70 +19,90 @@ const page = 1_000;
 const fold_max = 200;
 const tidy_max = 100;
 
-/** What `sums` tells of a counter. */
+/** A counter and what it should be made of. */
 export interface CounterSums {
   readonly key: string;
+  /** The one in force. */
   readonly limit: number;
-  readonly counted: Sums;
-  readonly folded: Omit<Sums, 'held'>;
+  readonly counted: Tally;
+  /** With what is leased. */
+  readonly held: number;
+  readonly leased: number;
+  /** What of its history is told by sums instead of entries. */
+  readonly folded: Tally;
   readonly heldByHolds: number;
 }
 
 export interface Sums {
-  spent: number;
-  held: number;
-  requests: number;
-  tokens: number;
+  readonly newest: string;
+  readonly generation: number;
+  /** The time as spending is counted. */
+  readonly time_ms: number;
+  readonly counters: readonly CounterSums[];
 }
 
-/** Every counter, and what of its history is told by sums instead of entries, at one moment. */
-export async function sums(
-  { line, prefix }: Source,
-  organization: string,
-): Promise<{ readonly newest: string; readonly generation: number; readonly counters: readonly CounterSums[] }> {
+const columns = 13;
+
+/** Every counter at one moment. */
+export async function sums({ line, prefix }: Source, organization: string): Promise<Sums> {
   const base = baseOf(prefix, organization);
-  const answer = (await line.run(scripts.sums, [`${base}counters`], [base], report_ms)) as Answer;
+  const answer = (await line.run(scripts.sums, [`${base}counters`], [base], report_ms)) as (string | number)[];
+  const time_ms = Number(answer[2]);
   const counters: CounterSums[] = [];
-  for (let at = 2; at < answer.length; at += 10) {
-    const [limit = 0, spent = 0, held = 0, requests = 0, tokens = 0, s = 0, r = 0, t = 0, heldByHolds = 0] = answer
-      .slice(at + 1, at + 10)
+  for (let at = 3; at < answer.length; at += columns) {
+    const key = String(answer[at]);
+    const [limit = 0, spent = 0, held = 0, requests = 0, tokens = 0, leased = 0] = answer
+      .slice(at + 1, at + 7)
       .map(Number);
+    const [s = 0, r = 0, t = 0] = answer.slice(at + 8, at + 11).map(Number);
     counters.push({
-      key: String(answer[at]),
+      key,
       limit,
-      counted: { spent, held, requests, tokens },
-      folded: { spent: s, requests: r, tokens: t },
-      heldByHolds,
+      held,
+      leased,
+      counted: tallyOf(key, { spent, requests, tokens }, String(answer[at + 7])),
+      folded: tallyOf(key, { spent: s, requests: r, tokens: t }, String(answer[at + 11])),
+      heldByHolds: Number(answer[at + 12]),
     });
   }
-  return { newest: String(answer[0]), generation: Number(answer[1]), counters };
+  return { newest: String(answer[0]), generation: Number(answer[1]), time_ms, counters };
+}
+
+/** `slots` as scripts tell them: `slot:spent:requests:tokens,...`. */
+function tallyOf(key: string, told: Pick<Tally, 'spent' | 'requests' | 'tokens'>, slots: string): Tally {
+  const one = tally(key, budgetOfKey(key)?.budget.unit ?? 'nusd');
+  if (one.rolling === undefined) return Object.assign(one, told);
+  for (const part of slots === '' ? [] : slots.split(',')) {
+    const [slot = 0, spent = 0, requests = 0, tokens = 0] = part.split(':').map(Number);
+    const at_ms = slot * one.rolling.slot_ms;
+    advance(one, at_ms);
+    if (counts(one, at_ms)) count(one, spent, tokens, requests, at_ms);
+  }
+  return one;
 }
 
 export async function counters(source: Source, organization: string): Promise<readonly BudgetCounter[]> {
   const all = await sums(source, organization);
-  return all.counters.map(({ key, limit, counted }) => ({ key, organization, limit, ...counted }));
+  return all.counters.map(({ key, limit, held, leased, counted: { spent, requests, tokens } }) => {
+    const counter = { key, organization, limit, spent, held, requests, tokens };
+    return leased === 0 ? counter : { ...counter, leased };
+  });
 }
 
 export async function holds({ line, prefix }: Source, organization: string) {
   const base = baseOf(prefix, organization);
-  const answer = (await line.run(scripts.holds, [`${base}leases`], [base], report_ms)) as Answer;
-  const open: { id: string; amount: { nusd: number; tokens: number }; owner: string; expires_at_ms: number }[] = [];
-  for (let at = 0; at < answer.length; at += 5) {
+  const answer = (await line.run(scripts.holds, [`${base}leases`], [base], report_ms)) as (string | number)[];
+  const open: { id: string; amount: Amount; owner: string; expires_at_ms: number }[] = [];
+  for (let at = 0; at < answer.length; at += 6) {
+    const [nusd = 0, tokens = 0, input = 0] = answer.slice(at + 1, at + 4).map(Number);
     open.push({
       id: String(answer[at]),
-      amount: { nusd: Number(answer[at + 1]), tokens: Number(answer[at + 2]) },
-      owner: String(answer[at + 3]),
-      expires_at_ms: Number(answer[at + 4]),
+      amount: amountOf(nusd, tokens, input),
+      owner: String(answer[at + 4]),
+      expires_at_ms: Number(answer[at + 5]),
     });
   }
   return open;
-}
-
-/** An entry with what only rebuilding needs. */
-export interface Step {
-  readonly entry: LedgerEntry;
-  readonly prior: { readonly nusd: number; readonly tokens: number } | undefined;
-  readonly requests: number;
 }
 
 /** Entries up to `until` (a stream id), oldest first. */
@@ -102,26 +124,31 @@ export async function* entries(source: Source, organization: string): AsyncGener
 function stepOf(id: string, fields: readonly string[], organization: string): Step {
   const row: Record<string, string> = {};
   for (let at = 0; at + 1 < fields.length; at += 2) row[fields[at] ?? ''] = fields[at + 1] ?? '';
-  const amount = { nusd: Number(row.nusd), tokens: Number(row.tokens) };
+  const amount = amountOf(Number(row.nusd), Number(row.tokens), Number(row.input));
   const spends = row.kind === 'settled' || row.kind === 'provisional';
-  const [nusd, tokens] = (row.prior ?? '').split(':').map(Number);
-  const prior = nusd === undefined || tokens === undefined ? undefined : { nusd, tokens };
-  const budgets = (row.budgets ?? '').split(' ').flatMap((key) => {
+  const [nusd, tokens = 0, input = 0, at_ms = 0] = (row.prior || '-').split(':').map(Number);
+  const prior = nusd === undefined || Number.isNaN(nusd) ? undefined : { ...amountOf(nusd, tokens, input), at_ms };
+  const forgiven: string[] = [];
+  const budgets = (row.budgets ?? '').split(' ').flatMap((word) => {
+    const key = word.replace('!', '');
     const unit: Budget['unit'] | undefined = budgetOfKey(key)?.budget.unit;
     if (unit === undefined) return [];
-    return [{ key, unit, amount: unit === 'requests' ? (spends ? 1 : 0) : amount[unit] }];
+    if (word.endsWith('!')) forgiven.push(key);
+    return [{ key, unit, amount: spends ? amountIn(unit, amount) : 0 }];
   });
+  const labels = labelsOf(row.labels);
   const entry = {
     id: row.id ?? '',
     organization,
-    at_ms: Number(id.split('-')[0]),
+    at_ms: Number(row.at ?? id.split('-')[0]),
     amount,
     estimated: row.estimated === '1',
     provisional: row.kind === 'provisional' || row.kind === 'held',
     ...(row.kind === 'reset' ? { reset: true as const } : {}),
+    ...(labels === undefined ? {} : { labels }),
     budgets,
   };
-  return { entry, prior, requests: spends ? (prior === undefined ? 1 : 0) : -1 };
+  return { entry, prior, forgiven, spends };
 }
 
 /** Folds entries beyond the number kept into sums, and forgets what is known of expired counters. */

@@ -1,142 +1,99 @@
-import { counting, ground, windows } from './ground.ts';
-import { limits } from './limits.ts';
-
 /**
- * Further ARGV, from the last: nusd, tokens, lease_ms, id. Code 4: nothing is held under that id. Held is told by key:
- * the number of budgets, key, spent, held, limit, hard of each, then key, used, reset_ms, limit of each rate.
- * A refusal names a held limit that was not asked for by its key instead of its place.
+ * [1, id, plan, nusd, tokens, input, lease_ms]. Code 4: nothing is held under that id. A refusal names a held limit that
+ * was not asked for by its key instead of its place.
  */
-export const amend = `${ground}${windows}${counting}${limits}
-local last = #A
-local nusd, tokens, lease_ms, id = tonumber(A[last - 3]), tonumber(A[last - 2]), tonumber(A[last - 1]), A[last]
-local hold = find(K[1])
-if not hold or hold == 's' then return {4, now} end
-local was, asks, ringed, seated = hold[1] == 'p', {}, {}, {}
-local function ask(key, unit, hard, limit, holding, name, at)
-  local v = call('HMGET', key, 'spent', 'held', 'requests', 'tokens', 'limit', 'hard')
-  if not limit then limit, hard = tonumber(v[5] or '0'), v[6] == '1' end
-  local told = inForce(short(key), limit)
-  local spent, held, bound = tonumber(v[1] or '0'), tonumber(v[2] or '0'), told
-  local asked = size(unit, nusd, tokens) - (holding and size(unit, hold[3], hold[4]) or 0)
-  if not hard then bound = exact end
-  if asked > 0 and spent + held + asked > bound then return plain({1, now, name, asked, spent, held, told, hard and 1 or 0}) end
-  asks[#asks + 1] = {key = key, unit = unit, found = v[1], holding = holding, at = at, limit = limit, told = told, hard = hard,
-    spent = spent, held = held, requests = tonumber(v[3] or '0'), tokens = tonumber(v[4] or '0')}
-end
-local function askWindow(key, unit, limit, slot_ms, count, share, name)
-  local w = window(key, slot_ms, count)
-  limit = limit or hold[8][share + 6]
-  local asked = unit == 't' and tokens or 1
-  if share then asked = unit == 't' and tokens - hold[4] or 0 end
-  if asked > 0 and w.used + asked > limit then
-    return plain({2, now, name, asked, retry(w, w.used + asked - limit), w.used, reset(w), limit})
+export const amending = `
+verbs[1] = function(o)
+  local id, plan, nusd, tokens, input = o[2], planOf(sources[o[3] + 1]), o[4], o[5], o[6]
+  if late(plan) then return {3} end
+  local h = find(id)
+  if not h or h == 's' then return {4} end
+  local was, before = h[STATE] == 'p', shapeOf(h[PLANS])
+  local holding, sharing, named_ = {}, {}, {}
+  for _, b in ipairs(before.budgets) do holding[b.key] = true end
+  for at, r in ipairs(before.rates) do sharing[r.key] = at end
+  local function ask(b, limit, hard, name)
+    local c = counterOf(b)
+    local most = inForce(b.key, limit)
+    local asked = size(b.unit, nusd, tokens) - (holding[b.key] and size(b.unit, h[NUSD], h[TOKENS]) or 0)
+    if asked > 0 and taken(c) + asked > (hard and most or exact) then return tooDear(name, asked, c, most, hard) end
   end
-  w.unit, w.limit, w.share = unit, limit, share
-  ringed[#ringed + 1] = w
-end
-local function askSeats(key, limit, holding, name)
-  local taken = seats(key)
-  local mine = holding and call('ZSCORE', key, id)
-  local inside = mine and tonumber(mine) > now
-  if not inside and taken + 1 > limit then return plain({2, now, name, 1, 1000, taken, 0, limit}) end
-  seated[#seated + 1] = {key = key, taken = inside and taken or taken + 1, holding = holding, limit = limit}
-end
-local holding, named = {}, {}
-for at = 1, #hold[7], 2 do holding[base .. hold[7][at]] = true end
-for at = 1, #hold[8], 7 do holding[base .. hold[8][at]] = at end
-for at = 1, #hold[9], 2 do holding[base .. hold[9][at]] = at end
-for at = 1, nb do
-  local key, unit, hard, limit = budget(at)
-  named[key] = true
-  local refused = ask(key, unit, hard, limit, holding[key], at - 1, at)
-  if refused then return refused end
-end
-for at = 1, nr do
-  local key, unit, limit, slot_ms, count = rate(at)
-  named[key] = true
-  local refused
-  if unit == 'c' then refused = askSeats(key, limit, holding[key], at - 1)
-  else refused = askWindow(key, unit, limit, slot_ms, count, holding[key], at - 1) end
-  if refused then return refused end
-end
-for at = 1, #hold[7], 2 do
-  local key = base .. hold[7][at]
-  if not named[key] then
-    local refused = ask(key, hold[7][at + 1], nil, nil, true, hold[7][at])
+  local function askRate(r, name)
+    if r.unit == 'c' then
+      local inside = sharing[r.key] and not was and h[EXPIRES] > now
+      if not inside and seats(r.key).taken + 1 > r.limit then return tooMany(name, 1, r, r.limit) end
+      return
+    end
+    local asked = sizeOf(r.unit, tokens, input)
+    if sharing[r.key] then asked = r.unit == 'r' and 0 or asked - sizeOf(r.unit, h[TOKENS], h[INPUT]) end
+    if asked > 0 and window(r.key, r.ms, r.n).used + asked > r.limit then return tooMany(name, asked, r, r.limit) end
+  end
+  for at, b in ipairs(plan.budgets) do
+    named_[b.key] = true
+    local refused = ask(b, b.limit, b.hard, at - 1)
     if refused then return refused end
   end
-end
-for at = 1, #hold[8], 7 do
-  local key = base .. hold[8][at]
-  if not named[key] then
-    local refused = askWindow(key, hold[8][at + 1], nil, hold[8][at + 4], hold[8][at + 5], at, hold[8][at])
+  for at, r in ipairs(plan.rates) do
+    named_[r.key] = true
+    local refused = askRate(r, at - 1)
     if refused then return refused end
   end
-end
-for at = 1, #hold[9], 2 do
-  local chair = hold[9][at]
-  if not named[base .. chair] then
-    local refused = askSeats(base .. chair, hold[9][at + 1], at, chair)
+  for _, b in ipairs(before.budgets) do
+    local c = counterOf(b)
+    local refused = not named_[b.key] and ask(b, max(0, c.limit), c.hard, b.key)
     if refused then return refused end
   end
-end
+  for _, r in ipairs(before.rates) do
+    local refused = not named_[r.key] and askRate(r, r.key)
+    if refused then return refused end
+  end
 
-if was then entry(id, 'held', 0, 0, '1', text(hold[3]) .. ':' .. text(hold[4]), hold[7]) end
-local reply, expires = {0, now, #asks}, now + lease_ms
-for _, a in ipairs(asks) do
-  local before, after = size(a.unit, hold[3], hold[4]), size(a.unit, nusd, tokens)
-  if a.holding and not a.found then
-    -- its window is long over and forgotten: nothing is counted there any more
-  else
-    if not a.found then create(a.key, a.at, a.unit) end
-    if a.holding and was then
-      a.spent, a.tokens, a.requests = sum(a.spent, -before), sum(a.tokens, -hold[4]), a.requests - 1
-      a.held = sum(a.held, after)
+  if was then unspend(id, h, before, 'held') end
+  local joins, known = false, {}
+  for _, b in ipairs(plan.budgets) do joins = joins or not holding[b.key] end
+  for _, r in ipairs(plan.rates) do joins = joins or not sharing[r.key] end
+  for _, source in ipairs(h[PLANS]) do known[source] = true end
+  if joins and not known[plan.source] then h[PLANS][#h[PLANS] + 1] = plan.source end
+  local shape, shares, expires = shapeOf(h[PLANS]), h[SHARES], now + o[7]
+  for _, b in ipairs(shape.budgets) do
+    local c, after = counterOf(b), size(b.unit, nusd, tokens)
+    if not holding[b.key] then
+      create(c)
+      hold(c, after)
+    elseif c.alive then
+      hold(c, after - (was and 0 or size(b.unit, h[NUSD], h[TOKENS])))
+    end
+  end
+  for _, b in ipairs(plan.budgets) do
+    local c = counterOf(b)
+    if c.alive then govern(c, b.limit, b.hard) end
+  end
+  for at, r in ipairs(shape.rates) do
+    if r.unit == 'c' then
+      local inside = sharing[r.key] and not was and h[EXPIRES] > now
+      local s = seats(r.key)
+      if inside then s.taken = s.taken - 1 end
+      sit(r, id, expires)
+      shares[at * 2 - 1], shares[at * 2] = 0, 0
     else
-      a.held = sum(a.held, after - (a.holding and before or 0))
-    end
-    put(a.key, a.unit, a.spent, a.held, a.requests, a.tokens)
-    call('HSET', a.key, 'limit', a.limit, 'hard', a.hard and '1' or '0')
-  end
-  if not a.holding then
-    hold[7][#hold[7] + 1] = short(a.key)
-    hold[7][#hold[7] + 1] = a.unit
-  end
-  local n = #reply
-  reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5] = short(a.key), a.spent, a.held, a.told, a.hard and 1 or 0
-end
-for _, w in ipairs(ringed) do
-  local rings = hold[8]
-  if not w.share then
-    local asked, n = w.unit == 't' and tokens or 1, #rings
-    add(w, asked)
-    rings[n + 1], rings[n + 2], rings[n + 3], rings[n + 4], rings[n + 5], rings[n + 6], rings[n + 7] = short(w.key), w.unit, w.slot, asked, w.ms, w.count, w.limit
-  elseif w.unit == 't' then
-    local share, delta = w.share, tokens - hold[4]
-    local alive = lives(w, rings[share + 2])
-    if delta ~= 0 or not alive then
-      local before = 0
-      if alive then
-        before = rings[share + 3]
-        change(w, rings[share + 2], -before)
+      local w, asked = window(r.key, r.ms, r.n), sizeOf(r.unit, tokens, input)
+      if not sharing[r.key] then
+        change(w, w.slot, asked)
+        shares[at * 2 - 1], shares[at * 2] = w.slot, asked
+      elseif r.unit ~= 'r' then
+        local delta, alive = asked - sizeOf(r.unit, h[TOKENS], h[INPUT]), lives(w, shares[at * 2 - 1])
+        if delta ~= 0 or not alive then
+          local mine = alive and shares[at * 2] or 0
+          if alive then change(w, shares[at * 2 - 1], -mine) end
+          shares[at * 2 - 1], shares[at * 2] = w.slot, max(0, mine + delta)
+          change(w, w.slot, shares[at * 2])
+        end
       end
-      rings[share + 2], rings[share + 3] = w.slot, math.max(0, before + delta)
-      add(w, rings[share + 3])
     end
   end
-  if w.share then rings[w.share + 6] = w.limit end
-  local n = #reply
-  reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = short(w.key), w.used, reset(w), w.limit
+  h[STATE], h[NUSD], h[TOKENS], h[INPUT], h[EXPIRES], h[AT], h[RESETS] = 'o', nusd, tokens, input, expires, 0, {}
+  keep(id, h, 0)
+  leases[id] = expires
+  return named(shape, plan)
 end
-for _, s in ipairs(seated) do
-  call('ZADD', s.key, expires, id)
-  local chair = s.holding or #hold[9] + 1
-  hold[9][chair], hold[9][chair + 1] = short(s.key), s.limit
-  local n = #reply
-  reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = short(s.key), s.taken, 0, s.limit
-end
-hold[1], hold[3], hold[4], hold[5] = 'o', nusd, tokens, expires
-call('SET', K[1], cmsgpack.pack(hold))
-call('ZADD', base .. 'leases', expires, id)
-return plain(reply)
 `;

@@ -1,43 +1,63 @@
-import { counting, ground, windows } from './ground.ts';
-import { raising } from './limits.ts';
+import { ground, raising } from './ground.ts';
+import { books, written } from './turn.ts';
 
-/** KEYS[1]: leases. ARGV: base, how many at once, how long an estimate may be replaced. Answer: how many, time. */
-export const reap = `${ground}${windows}${counting}
-local due = call('ZRANGEBYSCORE', KEYS[1], '-inf', text(now), 'LIMIT', 0, ARGV[2])
-for _, id in ipairs(due) do
-  local key = base .. 'hold:' .. id
-  local hold = find(key)
-  if hold and hold ~= 's' and hold[1] == 'o' then
-    spend(id, key, hold, hold[3], hold[4], '1', true, ARGV[3])
-  else
-    call('ZREM', KEYS[1], id)
-  end
+/** What folded entries were added to: a rolling counter by its slots, `slot:spent:requests:tokens,...`. */
+export const folding = `
+local folded = base .. 'folded'
+local function slotting(key)
+  local length = tonumber(match(key, ':rolling:(%d+)s')) * 1000
+  local ms = max(1, math.ceil(length / 60))
+  return ms, math.ceil(length / ms) + 1
 end
-return {#due, now}
+local function addSlots(key, at, spent, requests, tokens, now_at)
+  local ms, n = slotting(key)
+  local slots, newest = {}, floor(now_at / ms)
+  for slot, s, r, t in string.gmatch(call('HGET', folded, key .. '|slots') or '', '(%d+):(%d+):(%d+):(%d+)') do
+    if tonumber(slot) > newest - n then slots[tonumber(slot)] = {tonumber(s), tonumber(r), tonumber(t)} end
+  end
+  local slot = floor(at / ms)
+  local one = slots[slot] or {0, 0, 0}
+  slots[slot] = {sum(one[1], spent), sum(one[2], requests), sum(one[3], tokens)}
+  local words = {}
+  for place, s in pairs(slots) do
+    words[#words + 1] = text(place) .. ':' .. text(s[1]) .. ':' .. text(s[2]) .. ':' .. text(s[3])
+  end
+  call('HSET', folded, key .. '|slots', table.concat(words, ','))
+end
+local function addSums(key, spent, requests, tokens)
+  call('HINCRBY', folded, key .. '|spent', text(spent))
+  call('HINCRBY', folded, key .. '|requests', text(requests))
+  call('HINCRBY', folded, key .. '|tokens', text(tokens))
+end
+local function forget(key) call('HDEL', folded, key .. '|spent', key .. '|requests', key .. '|tokens', key .. '|slots') end
 `;
 
 /**
- * KEYS[1]: entries. ARGV: base, entries kept, how many at once. Older entries become sums, so that counters can still
+ * KEYS[1]: entries. ARGV[2..3]: entries kept, how many at once. Older entries become sums, so that counters can still
  * be rebuilt. Answer: how many were folded.
  */
-export const fold = `${ground}
-local excess = math.min(tonumber(ARGV[3]), call('XLEN', KEYS[1]) - tonumber(ARGV[2]))
+export const fold = `${ground}${folding}
+local excess = math.min(tonumber(A[3]), call('XLEN', KEYS[1]) - tonumber(A[2]))
 if excess <= 0 then return 0 end
-local folded = base .. 'folded'
 for _, one in ipairs(call('XRANGE', KEYS[1], '-', '+', 'COUNT', excess)) do
   local e = {}
   for at = 1, #one[2], 2 do e[one[2][at]] = one[2][at + 1] end
-  local pn, pt = string.match(e.prior, '(%d+):(%d+)')
+  local at = tonumber(e.at or match(one[1], '^%d+'))
+  local pn, pt, _, pa = match(e.prior, '(%d+):(%d+):(%d+):(%d+)')
   local spends = e.kind == 'settled' or e.kind == 'provisional'
-  local requests = spends and (pn and 0 or 1) or -1
   for key in string.gmatch(e.budgets, '%S+') do
-    local unit = string.match(key, ':(%a+)$')
-    local spent = e.nusd - (pn or 0)
-    if unit == 'tokens' then spent = e.tokens - (pt or 0) elseif unit == 'requests' then spent = requests end
+    local gone = string.sub(key, -1) == '!'
+    if gone then key = string.sub(key, 1, -2) end
+    local unit, spent = match(key, ':(%a+)$'), e.nusd - (pn or 0)
+    local requests, tokens = spends and (pn and 0 or 1) or -1, e.tokens - (pt or 0)
+    if unit == 'tokens' then spent = tokens elseif unit == 'requests' then spent = requests end
+    local when = pa and not gone and tonumber(pa) or at
+    if gone then spent, requests, tokens = max(0, spent), 0, max(0, tokens) end
+    if gone and not spends then spent, tokens = 0, 0 end
     if call('SISMEMBER', base .. 'counters', key) == 1 then
-      call('HINCRBY', folded, key .. '|spent', text(spent))
-      call('HINCRBY', folded, key .. '|requests', text(requests))
-      call('HINCRBY', folded, key .. '|tokens', text(e.tokens - (pt or 0)))
+      if e.kind == 'reset' then forget(key)
+      elseif match(key, ':rolling:') then addSlots(key, when, spent, requests, tokens, at)
+      else addSums(key, spent, requests, tokens) end
     end
   end
   call('XDEL', KEYS[1], one[1])
@@ -46,76 +66,92 @@ call('HINCRBY', folded, 'generation', 1)
 return excess
 `;
 
-/** KEYS[1]: counters. ARGV: base, how many to look at. Forgets what is known of counters that have expired. */
-export const tidy = `${ground}
+/** KEYS[1]: counters. ARGV[2]: how many to look at. Forgets what is known of counters that have expired. */
+export const tidy = `${ground}${folding}
 local gone = 0
-for _, key in ipairs(call('SRANDMEMBER', KEYS[1], ARGV[2])) do
+for _, key in ipairs(call('SRANDMEMBER', KEYS[1], A[2])) do
   if call('EXISTS', base .. key) == 0 then
     call('SREM', KEYS[1], key)
-    call('HDEL', base .. 'folded', key .. '|spent', key .. '|requests', key .. '|tokens')
+    forget(key)
     gone = gone + 1
   end
 end
 return gone
 `;
 
-/** KEYS[1]: leases. ARGV: base. Answer: id, nusd, tokens, owner, expires of every open hold. */
-export const holds = `${ground}
+/** Answer: id, nusd, tokens, input, owner, expires of every open hold. */
+export const listed = `${books}
 local reply = {}
-for _, id in ipairs(call('ZRANGE', KEYS[1], 0, -1)) do
-  local hold = find(base .. 'hold:' .. id)
-  if hold and hold ~= 's' and hold[1] == 'o' then
+for _, id in ipairs(call('ZRANGE', base .. 'leases', 0, -1)) do
+  local h = find(id)
+  if h and h ~= 's' and h[STATE] == 'o' then
     local n = #reply
-    reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5] = id, hold[3], hold[4], hold[2], hold[5]
+    reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5], reply[n + 6] = id, h[NUSD], h[TOKENS], h[INPUT], h[OWNER], h[EXPIRES]
   end
 end
 return plain(reply)
 `;
 
 /**
- * KEYS[1]: counters. ARGV: base. One moment's sums: the newest entry, the folds' generation, then of every counter its
- * key, limit, spent, held, requests, tokens, folded spent, requests, tokens, and what open holds have in it.
+ * One moment's sums: the newest entry, the folds' generation, the time as spending is counted, then of every counter its
+ * key, limit in force, spent, held, requests, tokens, leased, its slots, folded spent, requests, tokens, slots, and what
+ * open holds have in it.
  */
-export const sums = `${ground}${raising}
+export const sums = `${books}${folding}
 local holding = {}
 for _, id in ipairs(call('ZRANGE', base .. 'leases', 0, -1)) do
-  local hold = find(base .. 'hold:' .. id)
-  if hold and hold ~= 's' and hold[1] == 'o' then
-    for at = 1, #hold[7], 2 do
-      local key = hold[7][at]
-      holding[key] = (holding[key] or 0) + size(hold[7][at + 1], hold[3], hold[4])
+  local h = find(id)
+  if h and h ~= 's' and h[STATE] == 'o' then
+    for _, b in ipairs(shapeOf(h[PLANS]).budgets) do
+      holding[b.key] = (holding[b.key] or 0) + size(b.unit, h[NUSD], h[TOKENS])
     end
   end
 end
-local newest, folded = call('XREVRANGE', base .. 'entries', '+', '-', 'COUNT', 1), base .. 'folded'
-local reply = {newest[1] and newest[1][1] or '', tonumber(call('HGET', folded, 'generation') or '0')}
-for _, key in ipairs(call('SMEMBERS', KEYS[1])) do
-  local v = call('HMGET', base .. key, 'limit', 'spent', 'held', 'requests', 'tokens')
-  if v[2] then
-    local f = call('HMGET', folded, key .. '|spent', key .. '|requests', key .. '|tokens')
-    reply[#reply + 1] = key
-    for at = 1, 5 do reply[#reply + 1] = tonumber(v[at] or '0') end
-    reply[#reply - 4] = inForce(key, reply[#reply - 4])
-    for at = 1, 3 do reply[#reply + 1] = tonumber(f[at] or '0') end
-    reply[#reply + 1] = holding[key] or 0
+local newest = call('XREVRANGE', base .. 'entries', '+', '-', 'COUNT', 1)
+local reply = {newest[1] and newest[1][1] or '', tonumber(call('HGET', folded, 'generation') or '0'), tick()}
+for _, key in ipairs(call('SMEMBERS', base .. 'counters')) do
+  local ms, n
+  if match(key, ':rolling:') then ms, n = slotting(key) end
+  local c = counter(key, '', 0, ms, n)
+  if c.alive then
+    local slots = {}
+    for slot = c.ms and c.slot - n + 1 or 1, c.ms and c.slot or 0 do
+      local place = slot % n
+      local s = not c.slots[place] and call('HGET', base .. key, place)
+      if s then slots[#slots + 1] = text(slot) .. ':' .. string.gsub(s, ' ', ':') end
+    end
+    local f = call('HMGET', folded, key .. '|spent', key .. '|requests', key .. '|tokens', key .. '|slots')
+    for _, one in ipairs({key, inForce(key, max(0, c.limit)), c.spent, c.held, c.requests, c.tokens, c.leased, table.concat(slots, ','),
+      tonumber(f[1] or '0'), tonumber(f[2] or '0'), tonumber(f[3] or '0'), f[4] or '', holding[key] or 0}) do
+      reply[#reply + 1] = one
+    end
   end
 end
 return plain(reply)
 `;
 
-/** KEYS[1]: a counter. ARGV: base, unit, and what to add to spent, held, requests, tokens. */
-export const repair = `${ground}${counting}
-local v = call('HMGET', KEYS[1], 'spent', 'held', 'requests', 'tokens')
-if not v[1] then return 0 end
-put(KEYS[1], ARGV[2], v[1] + ARGV[3], v[2] + ARGV[4], v[3] + ARGV[5], v[4] + ARGV[6])
+/**
+ * ARGV[2..]: a counter's key, unit, slot_ms, slots, what to add to held, then when, spent, requests, tokens of each part
+ * to be put right.
+ */
+export const repair = `${books}
+local c = counter(A[2], A[3], 0, tonumber(A[4]), tonumber(A[5]))
+if not c.alive then return 0 end
+hold(c, tonumber(A[6]))
+for at = 7, #A, 4 do
+  if counts(c, tonumber(A[at])) then
+    count(c, tonumber(A[at + 1]), tonumber(A[at + 3]), tonumber(A[at + 2]), slotOf(c, tonumber(A[at])))
+  end
+end
+${written}
 return 1
 `;
 
-/** KEYS[1]: overrides. Answer: time, then what is in force. */
+/** Answer: what stands in for configured limits now. */
 export const standing = `${ground}${raising}
 local reply = {now}
 for key, one in pairs(raised) do
-  local limit, expires = string.match(one, '^(%d+) (%d+)$')
+  local limit, expires = match(one, '^(%d+) (%d+)$')
   if expires == '0' or now < tonumber(expires) then
     reply[#reply + 1] = key
     reply[#reply + 1] = limit
@@ -123,44 +159,4 @@ for key, one in pairs(raised) do
   end
 end
 return reply
-`;
-
-/** KEYS[1]: a counter. ARGV: base, its key. Nothing is spent there any more, and an entry says so. */
-export const reset = `${ground}${counting}
-if call('EXISTS', KEYS[1]) == 0 then return 0 end
-put(KEYS[1], call('HEXISTS', KEYS[1], 'spent_usd') == 1 and 'n' or 't', 0, call('HGET', KEYS[1], 'held'), 0, 0)
-entry('reset:' .. ARGV[2], 'reset', 0, 0, '0', '', {ARGV[2], ''})
-return 1
-`;
-
-/**
- * Settles a hold this store has lost (a failover, a restart without a file) from what its owner remembers of it.
- * KEYS: hold, budgets. ARGV: as settle's, then unit, limit, hard, expiry of each budget.
- */
-export const recover = `${ground}${windows}${counting}
-local id, nusd, tokens = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local hold = find(KEYS[1])
-if hold == 's' then return {1, now} end
-if hold then return plain({0, now, unpack(spend(id, KEYS[1], hold, nusd, tokens, ARGV[5], false, ARGV[6]))}) end
-local budgets, reply = {}, {0, now}
-for at = 2, #KEYS do
-  local key, place = KEYS[at], 6 + (at - 2) * 4
-  local unit, limit, hard, expires = ARGV[place + 1], ARGV[place + 2], ARGV[place + 3], ARGV[place + 4]
-  local short = string.sub(key, #base + 1)
-  local v = call('HMGET', key, 'spent', 'held', 'requests', 'tokens')
-  local spent = sum(tonumber(v[1] or '0'), size(unit, nusd, tokens))
-  put(key, unit, spent, tonumber(v[2] or '0'), tonumber(v[3] or '0') + 1, sum(tonumber(v[4] or '0'), tokens))
-  call('HSET', key, 'limit', limit, 'hard', hard)
-  if not v[1] then
-    if expires ~= '0' then call('PEXPIREAT', key, expires) end
-    call('SADD', base .. 'counters', short)
-  end
-  budgets[#budgets + 1] = short
-  budgets[#budgets + 1] = unit
-  local n = #reply
-  reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5] = short, spent, tonumber(v[2] or '0'), tonumber(limit), hard
-end
-entry(id, 'settled', nusd, tokens, ARGV[5], '', budgets)
-call('SET', KEYS[1], 's', 'PX', ARGV[6])
-return plain(reply)
 `;

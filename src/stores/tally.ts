@@ -1,6 +1,6 @@
-import type { Amount, Budget } from '../ledger.ts';
-import { slotting } from '../rate-key.ts';
-import { budgetOfKey } from '../window-key.ts';
+import type { Amount, Budget, LedgerEntry } from './ledger.ts';
+import { slotting } from './rate-key.ts';
+import { budgetOfKey } from './window-key.ts';
 
 /** What was spent in a window. */
 export interface Tally {
@@ -140,4 +140,61 @@ export function amountIn(unit: Budget['unit'], amount: Amount): number {
 /** Sums saturate where they stop being exact: such a counter is above every limit and stays there. */
 export function sum(a: number, b: number): number {
   return Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, a + b));
+}
+
+/** An entry with what only rebuilding needs. */
+export interface Step {
+  readonly entry: LedgerEntry;
+  /** What this step replaces: the reaper's estimate. */
+  readonly prior: Estimate | undefined;
+  /** Counters in which that estimate did not count any more. */
+  readonly forgiven: readonly string[];
+  /** Whether it takes the estimate's place; else the estimate is only taken back. */
+  readonly spends: boolean;
+}
+
+/** Does to tallies what the entry's step did to counters. `of` finds them; undefined for those nobody asks about. */
+export function follow(step: Step, of: (key: string, unit: Budget['unit']) => Tally | undefined): void {
+  const { entry, prior, forgiven, spends } = step;
+  for (const { key, unit } of entry.budgets) {
+    const one = of(key, unit);
+    if (one === undefined) continue;
+    advance(one, entry.at_ms);
+    if (entry.reset) clear(one);
+    else if (prior === undefined) count(one, amountIn(unit, entry.amount), entry.amount.tokens, 1, entry.at_ms);
+    else if (spends) correct(one, entry.amount, prior, forgiven.includes(key), entry.at_ms);
+    else takeBack(one, prior, forgiven.includes(key));
+  }
+}
+
+/** A tally in parts: a rolling window has one for each of its slots. */
+export function partsOf({ spent, requests, tokens, rolling }: Tally): readonly Part[] {
+  if (rolling === undefined) return [{ at_ms: 0, spent, requests, tokens }];
+  return Array.from({ length: rolling.count }, (_, age) => {
+    const slot = rolling.head - age;
+    const place = ((slot % rolling.count) + rolling.count) % rolling.count;
+    return {
+      at_ms: slot * rolling.slot_ms,
+      spent: rolling.spent[place] ?? 0,
+      requests: rolling.requests[place] ?? 0,
+      tokens: rolling.tokens[place] ?? 0,
+    };
+  });
+}
+
+export interface Part {
+  readonly at_ms: number;
+  readonly spent: number;
+  readonly requests: number;
+  readonly tokens: number;
+}
+
+/** What to add to each part of `from` so that it becomes `to`. */
+export function differences(from: readonly Part[], to: readonly Part[]): readonly Part[] {
+  const was = new Map(from.map((part) => [part.at_ms, part]));
+  return to.flatMap(({ at_ms, spent, requests, tokens }) => {
+    const { spent: s = 0, requests: r = 0, tokens: t = 0 } = was.get(at_ms) ?? {};
+    const part = { at_ms, spent: spent - s, requests: requests - r, tokens: tokens - t };
+    return part.spent === 0 && part.requests === 0 && part.tokens === 0 ? [] : [part];
+  });
 }

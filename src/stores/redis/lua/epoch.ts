@@ -1,0 +1,134 @@
+import { gate, ground } from './ground.ts';
+import { books } from './turn.ts';
+import { folding } from './upkeep.ts';
+
+/** How long an owner that was not heard of counts as one: longer than any pause of a process that lives. */
+const absent_ms = 60_000;
+
+/** Raises counters to the sums owners had been told, and says so in the sums that stand for history. */
+const floors = `${folding}
+local function raise(key, floor)
+  local spent, unit, limit, hard, expires = match(floor, '^%d+ (%d+) (%a) (%d+) (%d) (%d+)$')
+  spent, expires = tonumber(spent), tonumber(expires)
+  if expires ~= 0 and expires <= now then return end
+  local ms, n
+  if match(key, ':rolling:') then ms, n = slotting(key) end
+  local c = counter(key, unit, expires, ms, n)
+  local missing = spent - c.spent
+  if missing <= 0 then return end
+  create(c)
+  if c.made then govern(c, tonumber(limit), hard == '1') end
+  count(c, missing, 0, 0, c.slot)
+  if ms then addSlots(key, c.slot * ms, missing, 0, 0, c.slot * ms) else addSums(key, missing, 0, 0) end
+  call('HINCRBY', folded, 'generation', 1)
+end
+local function raiseAll()
+  local all = call('HGETALL', base .. 'floors')
+  for at = 1, #all, 2 do raise(all[at], all[at + 1]) end
+  call('DEL', base .. 'floors')
+end
+`;
+
+/**
+ * Meets the primary. KEYS[1]: primary. ARGV: base, owner, the epoch it knew (or nothing), a nonce, lease_ms, young_ms,
+ * then the owners it knew. Answer: a state, the server's time, the epoch, and its owners.
+ *   0  open   1  fenced: tell what you hold, then `done`   2  young: nothing is known here, and it may have been lost
+ * An epoch ends when the primary is not the one it was made on (another process, another history), or when someone knew
+ * an epoch that is not there. A slot that moved to another node of a Cluster took everything along: its epoch goes on.
+ */
+export const meet = `${ground}
+local me, knew, nonce, lease_ms, young_ms = A[2], A[3], A[4], tonumber(A[5]), tonumber(A[6])
+local server, replication = call('INFO', 'server'), call('INFO', 'replication')
+local node = ''
+if string.find(server, '_mode:cluster') then node = call('CLUSTER', 'MYID') end
+local here = string.match(server, 'run_id:(%x+)') .. ':' .. string.match(replication, 'master_replid:(%x+)') .. ':' .. node
+local p = call('HMGET', K[1], 'at', 'number', 'token', 'state', 'before')
+local at, number, token, state, before = p[1], tonumber(p[2] or '0'), p[3], p[4], p[5]
+local function moved()
+  local from = string.match(at, ':([^:]+)$')
+  if node == '' or not from or from == node then return false end
+  for line in string.gmatch(call('CLUSTER', 'NODES'), '[^\\n]+') do
+    local id, flags = string.match(line, '^(%x+) %S+ (%S+)')
+    if id == from then return string.find(flags, 'master') and not string.find(flags, 'fail') end
+  end
+  return false
+end
+local function begin(fenced)
+  if token then call('DEL', base .. 'epoch:' .. token, base .. 'fence:' .. token) end
+  before = token or ''
+  token = text(number + 1) .. '.' .. nonce
+  state = fenced and 'fenced' or 'open'
+  call('HSET', K[1], 'at', here, 'number', number + 1, 'token', token, 'state', state, 'before', before,
+    'until', now + lease_ms)
+  call('DEL', base .. 'asserted', base .. 'floors')
+  call('SET', base .. (fenced and 'fence:' or 'epoch:') .. token, node == '' and '1' or 'c')
+end
+if not at then
+  local up_ms = tonumber(string.match(server, 'uptime_in_seconds:(%d+)')) * 1000
+  if knew == '' and up_ms < young_ms then return {2, now, ''} end
+  begin(knew ~= '')
+elseif at ~= here then
+  if moved() then call('HSET', K[1], 'at', here) else begin(true) end
+elseif state == 'open' and knew ~= '' and knew ~= token and knew ~= before then
+  begin(true)
+elseif call('EXISTS', base .. (state == 'open' and 'epoch:' or 'fence:') .. token) == 0 then
+  begin(true)
+end
+call('ZADD', base .. 'owners', now, me)
+for place = 7, #A do call('ZADD', base .. 'owners', 'NX', now, A[place]) end
+if state == 'open' then call('ZREMRANGEBYSCORE', base .. 'owners', '-inf', '(' .. text(now - ${absent_ms})) end
+local reply = {state == 'open' and 0 or 1, now, token}
+for _, owner in ipairs(call('ZRANGE', base .. 'owners', 0, 199)) do reply[#reply + 1] = owner end
+return reply
+`;
+
+/**
+ * Keeps the newest sum an owner was told of a counter. KEYS: floors, permit. ARGV: base, then of each counter its key,
+ * when on the server's clock, spent, unit, limit, hard, expiry.
+ */
+export const tell = `${ground}${gate}
+for at = 2, #A, 7 do
+  local old = call('HGET', K[1], A[at])
+  local newer, spent = tonumber(A[at + 1]), tonumber(A[at + 2])
+  if old then
+    local then_ms, told = string.match(old, '^(%d+) (%d+)')
+    then_ms, told = tonumber(then_ms), tonumber(told)
+    if newer < then_ms or (newer == then_ms and spent <= told) then newer = nil end
+  end
+  if newer then call('HSET', K[1], A[at], table.concat(A, ' ', at + 1, at + 6)) end
+end
+return {0, now}
+`;
+
+/**
+ * An owner has told everything. KEYS: primary. ARGV: base, owner, the epoch. The last one, or time, opens the epoch.
+ * Answer: 0 open, 1 fenced and how many are waited for, 2 another epoch has begun; the server's time.
+ */
+export const done = `${books}${floors}
+local p = call('HMGET', K[1], 'token', 'state', 'until')
+if p[1] ~= A[3] then return {2, now} end
+if p[2] == 'fenced' then
+  call('SADD', base .. 'asserted', A[2])
+  local missing = {}
+  for _, owner in ipairs(call('ZRANGE', base .. 'owners', 0, -1)) do
+    if call('SISMEMBER', base .. 'asserted', owner) == 0 then missing[#missing + 1] = owner end
+  end
+  if #missing > 0 and now < tonumber(p[3]) then return {1, now, #missing} end
+  for _, owner in ipairs(missing) do call('ZREM', base .. 'owners', owner) end
+  local kind = call('GET', base .. 'fence:' .. p[1])
+  raiseAll()
+  writeCounters()
+  call('DEL', base .. 'asserted', base .. 'fence:' .. p[1])
+  call('HSET', K[1], 'state', 'open')
+  call('SET', base .. 'epoch:' .. p[1], kind or '1')
+else
+  raiseAll()
+  writeCounters()
+end
+return {0, now}
+`;
+
+/** KEYS[1]: owners. ARGV: base, owner. */
+export const leave = `${ground}
+return call('ZREM', K[1], A[2])
+`;

@@ -1,0 +1,164 @@
+import { amending } from './amend.ts';
+import { answering } from './answers.ts';
+import { counters } from './counters.ts';
+import { gate, ground, raising } from './ground.ts';
+import { holds } from './holds.ts';
+import { rates } from './rates.ts';
+import { reserving } from './reserve.ts';
+import { spending } from './spend.ts';
+
+/** Everything a script needs that changes counters, rates and holds; `written` writes what it changed. */
+export const books = `${ground}${gate}${raising}${counters}${rates}${holds}${spending}`;
+export const written = `
+still()
+writeCounters()
+writeRates()
+writeHolds()
+writeEntries()
+`;
+
+/**
+ * All that one process asked of an organisation in one turn of its event loop, judged in the order it was asked: every
+ * counter is read once, changed here, and written once at the end, so that the tenth operation costs little more than its
+ * own hold and entry. An operation that is refused has changed nothing.
+ *
+ * KEYS: any, the epoch (left out where nothing but reading is asked). ARGV[2]: JSON of [not after, how long an estimate may be replaced, plans' texts, operations]. Operations:
+ *   0 reserve, 1 amend, 4 read (see there)
+ *   [2, id, '', nusd, tokens, input, estimated, keep_ms, tell, labels]   settle. tell: 0 nothing, -1 all by
+ *                                                     key, else how many counters the asker knows, and no keys
+ *   [3, id, nonce]                                    release: only what that very reserve took (empty: whatever is held)
+ *   [5, id, plan, nusd, tokens, input, estimated, keep_ms, labels]   settles a hold this store has lost
+ *   [6, how many]                                     reap: answers how many leases were over
+ *   [7, key, unit, slot_ms, slots]                    sets a counter to zero
+ *   [8, id, plan, nusd, tokens, input, lease_ms, owner, nonce, labels]   holds again, whatever the limits say, what this
+ *                                                     store admitted and has lost
+ * Answer: 0, the time, whether limits stand in, then each operation's (a code and what it calls for, see answers).
+ * Settle: 0 or 5 settled, 1 repeated, 2 unknown.
+ */
+export const turn = `${books}${answering}
+local asked = cjson.decode(A[2])
+local not_after, estimate_ms, sources, verbs = asked[1], asked[2], asked[3], {}
+${reserving}${amending}
+verbs[2] = function(o)
+  local id = o[2]
+  local h = find(id)
+  if not h then return {2} end
+  if h == 's' then return {1} end
+  local shape = spend(id, h, o[4], o[5], o[6], o[7], false, o[8], o[10])
+  if o[9] == 0 then return {0} end
+  return told(shape, o[9])
+end
+verbs[3] = function(o)
+  local id, nonce = o[2], o[3]
+  local h = find(id)
+  if not h or h == 's' or (nonce ~= '' and nonce ~= h[NONCE]) then return {0} end
+  local shape, shares = shapeOf(h[PLANS]), h[SHARES]
+  if h[STATE] == 'p' then
+    unspend(id, h, shape, 'released')
+  else
+    for _, b in ipairs(shape.budgets) do
+      local c = counterOf(b)
+      if c.alive then hold(c, -size(b.unit, h[NUSD], h[TOKENS])) end
+    end
+    leave(h, id, shape)
+  end
+  for at, r in ipairs(shape.rates) do
+    if r.unit ~= 'c' then
+      local w = window(r.key, r.ms, r.n)
+      if lives(w, shares[at * 2 - 1]) then change(w, shares[at * 2 - 1], -shares[at * 2]) end
+    end
+  end
+  keep(id, false, 0)
+  return {1}
+end
+verbs[5] = function(o)
+  local id, plan = o[2], planOf(sources[o[3] + 1])
+  local h = find(id)
+  if h == 's' then return {1} end
+  if h then return named(spend(id, h, o[4], o[5], o[6], o[7], false, o[8], o[9])) end
+  local shape = shapeOf({plan.source})
+  for _, b in ipairs(shape.budgets) do
+    local c = counterOf(b)
+    create(c)
+    govern(c, b.limit, b.hard)
+    count(c, size(b.unit, o[4], o[5]), o[5], 1, c.slot)
+  end
+  entry(id, 'settled', o[4], o[5], o[6], o[7], '', shape.keys, o[9], shape.rolls)
+  keep(id, 's', o[8])
+  return named(shape)
+end
+verbs[6] = function(o)
+  local due = call('ZRANGEBYSCORE', base .. 'leases', '-inf', text(now), 'LIMIT', 0, o[2])
+  fetch(due)
+  for _, id in ipairs(due) do
+    local h = held[id]
+    if not h or h == 's' or h[STATE] ~= 'o' then
+      leases[id] = false
+    elseif h[EXPIRES] <= now then
+      spend(id, h, h[NUSD], h[TOKENS], h[INPUT], '1', true, estimate_ms, '')
+    end
+  end
+  return {#due}
+end
+verbs[7] = function(o)
+  local c = counter(o[2], o[3], 0, o[4], o[5])
+  if not c.alive then return {0} end
+  c.spent, c.requests, c.tokens, c.resets = 0, 0, 0, c.resets + 1
+  c.touched, c.spends, c.cleared = true, true, true
+  if c.ms then
+    for at = 0, c.n - 1 do c.slots[at], c.gone[at + 1] = {0, 0, 0}, at end
+    c.changed, c.last = {}, 0
+  end
+  entry('reset:' .. o[2], 'reset', 0, 0, 0, '0', '', o[2], '', c.ms and true)
+  return {1}
+end
+
+verbs[8] = function(o)
+  local id, plan, nusd, tokens, input, expires = o[2], planOf(sources[o[3] + 1]), o[4], o[5], o[6], now + o[7]
+  local h, shared, shares = find(id), {}, {}
+  if h and (h == 's' or h[STATE] == 'p') then return {1} end
+  if h then
+    local shape = shapeOf(h[PLANS])
+    for _, b in ipairs(shape.budgets) do
+      local c = counterOf(b)
+      if c.alive then hold(c, -size(b.unit, h[NUSD], h[TOKENS])) end
+    end
+    for at, r in ipairs(shape.rates) do shared[r.key] = at end
+  end
+  for _, b in ipairs(plan.budgets) do
+    if b.expires == 0 or b.expires > now then
+      local c = counterOf(b)
+      create(c)
+      if c.made then govern(c, b.limit, b.hard) end
+      hold(c, size(b.unit, nusd, tokens))
+    end
+  end
+  for at, r in ipairs(plan.rates) do
+    local was, slot, amount = shared[r.key], 0, 0
+    if was then slot, amount = h[SHARES][was * 2 - 1], h[SHARES][was * 2] end
+    if r.unit == 'c' then
+      local s = seats(r.key)
+      if was and h[EXPIRES] > now then s.taken = s.taken - 1 end
+      sit(r, id, expires)
+    elseif not was then
+      local w = window(r.key, r.ms, r.n)
+      slot, amount = w.slot, sizeOf(r.unit, tokens, input)
+      change(w, slot, amount)
+    end
+    shares[at * 2 - 1], shares[at * 2] = slot, amount
+  end
+  keep(id, {2, 'o', o[8], nusd, tokens, input, expires, o[9], o[10], {plan.source}, shares, 0, {}}, 0)
+  leases[id] = expires
+  return {0}
+end
+
+local ids = {}
+for _, o in ipairs(asked[4]) do
+  if o[1] < 4 or o[1] == 5 or o[1] == 8 then ids[#ids + 1] = o[2] end
+end
+fetch(ids)
+local reply = {0, now, any and 1 or 0}
+for at, o in ipairs(asked[4]) do reply[at + 3] = plain(verbs[o[1]](o)) end
+${written}
+return reply
+`;

@@ -1,0 +1,56 @@
+import { labelText } from '../labels.ts';
+import type { Line } from './line.ts';
+import type { Held, Memory } from './memory.ts';
+import { baseOf, planOfKnown, shapeOf } from './plan.ts';
+import { scripts } from './scripts.ts';
+import type { Settling } from './settling.ts';
+import type { Turns } from './turns.ts';
+
+export interface Teller {
+  readonly line: Line;
+  readonly prefix: string;
+  readonly memory: Memory;
+  readonly settling: Settling;
+  readonly turns: Turns;
+}
+
+const telling_ms = 5_000;
+const batch = 100;
+
+/**
+ * Tells a Redis that lost data what this process knows of an organisation, in an order that never counts less than
+ * before: what was settled lately, one by one; what is held; then of every counter the newest sum that was told. Says how
+ * much it was, in words.
+ */
+export async function retell(teller: Teller, organization: string, permit: string): Promise<string> {
+  const { line, prefix, memory, settling, turns } = teller;
+  const base = baseOf(prefix, organization);
+  const settled = memory.acknowledged(organization);
+  await inBatches(settled, ({ message }) => settling.send(message, permit));
+  const holds = memory.holds(organization);
+  await inBatches(holds, (held) => {
+    const plan = planOfKnown(
+      [...held.budgets.values()],
+      [...held.rates].map(([key, rate]) => ({ key, rate })),
+    );
+    return turns.alone(organization, holding(held), { plan, permit, deadline_ms: telling_ms });
+  });
+  const counters = memory.counters(organization);
+  for (let at = 0; at < counters.length; at += batch) {
+    const told = counters.slice(at, at + batch).flatMap(({ planned, at_ms, spent }) => {
+      const { key, budget, expires_ms } = planned;
+      return [key, at_ms, spent, shapeOf(budget)[0], budget.limit, budget.hard ? 1 : 0, expires_ms];
+    });
+    await line.run(scripts.tell, [`${base}floors`, permit], [base, ...told], telling_ms);
+  }
+  return `${holds.length} holds, ${settled.length} settlements and ${counters.length} counters`;
+}
+
+function holding({ id, owner, amount, lease_ms, nonce, labels }: Held): (string | number)[] {
+  const { nusd, tokens, input = 0 } = amount;
+  return [8, id, 0, nusd, tokens, input, lease_ms, owner, nonce, labelText(labels)];
+}
+
+async function inBatches<T>(list: readonly T[], work: (one: T) => Promise<unknown>): Promise<void> {
+  for (let at = 0; at < list.length; at += batch) await Promise.all(list.slice(at, at + batch).map(work));
+}
