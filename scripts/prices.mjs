@@ -15,7 +15,7 @@ const openaiModels =
 
 /** file: [section of the list, models, name clients use, name the provider uses, which of them reason out of sight] */
 const boxes = {
-  openai: { from: 'openai', models: openaiModels, hidden: /^(o\d|gpt-5(?!.*chat))/ },
+  openai: { from: 'openai', models: openaiModels, hidden: /^(o\d|gpt-5(?!.*chat))/, published: true },
   anthropic: {
     from: 'anthropic',
     models:
@@ -31,6 +31,7 @@ const boxes = {
     client: (name) => `azure/${name}`,
     server: (name) => name,
     hidden: /^(o\d|gpt-5(?!.*chat))/,
+    published: true,
   },
   groq: {
     from: 'groq',
@@ -68,10 +69,17 @@ const boxes = {
     models:
       'anthropic/claude-haiku-4.5 anthropic/claude-sonnet-4.6 anthropic/claude-opus-4.7 deepseek/deepseek-v3.2 deepseek/deepseek-r1-0528 google/gemini-2.5-flash google/gemini-2.5-pro google/gemini-3-flash-preview google/gemini-3.1-pro-preview minimax/minimax-m2.5 mistralai/mistral-large-2512 moonshotai/kimi-k2.5 openai/gpt-4o openai/gpt-4.1 openai/gpt-5 openai/gpt-5-mini openai/gpt-5.2 qwen/qwen3-coder x-ai/grok-4 z-ai/glm-5',
     hidden: /openai\/gpt-5|gemini|grok|claude/,
+    published: true,
     // Everything else it has, by vendor/model; what that costs is not known.
     last: ['  "*/*": {}'],
   },
 };
+
+/**
+ * Models whose tokeniser their vendor has published (openai/tiktoken, tiktoken/model.py, 2026): newer ones may cut
+ * otherwise, and an exact count of the wrong tokeniser is no upper bound.
+ */
+const o200k = /^(openai\/)?(gpt-4o|gpt-4\.1|o3|o4-mini|gpt-5(-mini|-nano|-chat-latest)?$)/;
 
 const rates = [
   'input',
@@ -121,7 +129,9 @@ function priceLines(known) {
   return lines;
 }
 
-for (const [box, { from, models, client, server, hidden, more = [], last = [] }] of Object.entries(boxes)) {
+for (const [box, { from, models, client, server, hidden, published = false, more = [], last = [] }] of Object.entries(
+  boxes,
+)) {
   const lines = ['models:'];
   for (const name of models.split(' ')) {
     const known = list[from]?.[name];
@@ -131,6 +141,7 @@ for (const [box, { from, models, client, server, hidden, more = [], last = [] }]
     if (server !== undefined) lines.push(`    name: ${JSON.stringify(server(name))}`);
     lines.push(...priceLines(known));
     if (hidden?.test(name)) lines.push('    reasoning: true');
+    if (published && o200k.test(name)) lines.push('    tokenizer: o200k_base');
     lines.push(...more);
   }
   const path = new URL(`../providers/${box}.yaml`, import.meta.url);

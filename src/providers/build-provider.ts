@@ -119,6 +119,9 @@ function providerModel(id: string, name: string, settings: ModelSettings): Provi
     ...(settings.context_tokens === undefined ? undefined : { contextTokens: settings.context_tokens }),
     ...(settings.output_tokens_max === undefined ? undefined : { outputTokensMax: settings.output_tokens_max }),
     ...(settings.reasoning === undefined ? undefined : { reasoning: settings.reasoning }),
+    ...(settings.tokenizer === undefined || settings.tokenizer === 'none'
+      ? undefined
+      : { tokenizer: settings.tokenizer }),
     ...(settings.modalities === undefined ? undefined : { modalities: settings.modalities }),
   };
 }

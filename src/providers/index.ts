@@ -16,4 +16,6 @@ export {
   routingSchema,
 } from './settings.ts';
 export { ProviderSettingsError } from './settings-error.ts';
+export { openTokenCounter, type TokenCounter } from './tokens/counter.ts';
+export type { EncodingName } from './tokens/encoding.ts';
 export { Abort, type UpstreamCall, type UpstreamReply, type UpstreamSink } from './upstream.ts';

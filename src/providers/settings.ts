@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import type { Secret } from '../exchange/index.ts';
+import { encodingNames } from './tokens/encoding.ts';
 
 const closed = { additionalProperties: false } as const;
 
@@ -71,6 +72,11 @@ const modelSchema = Type.Object(
     context_tokens: Type.Optional(Type.Integer({ minimum: 1 })),
     output_tokens_max: Type.Optional(Type.Integer({ minimum: 1 })),
     reasoning: Type.Optional(Type.Boolean({ description: 'Produces output it does not show' })),
+    tokenizer: Type.Optional(
+      Type.Enum([...encodingNames, 'none'], {
+        description: 'What it cuts text with; where none is public, bytes are the bound',
+      }),
+    ),
     modalities: Type.Optional(Type.Array(Type.Enum(['text', 'image', 'audio', 'video', 'document']))),
   },
   closed,
