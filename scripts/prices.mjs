@@ -13,7 +13,7 @@ const list = JSON.parse(readFileSync(file, 'utf8'));
 const openaiModels =
   'gpt-4o gpt-4o-mini gpt-4.1 gpt-4.1-mini gpt-4.1-nano gpt-5 gpt-5-mini gpt-5-nano gpt-5.1 gpt-5.2 gpt-5.4 gpt-5.4-mini gpt-5.4-nano gpt-5.5 gpt-5.6 o3 o3-mini o4-mini gpt-4o-audio-preview gpt-5-chat-latest';
 
-/** file: [section of the list, models, name clients use, name the provider uses, which of them reason out of sight] */
+/** file: [section of the list, models, name clients use, name the provider uses, which of them reason out of sight, whether the vendor tells how it counts] */
 const boxes = {
   openai: { from: 'openai', models: openaiModels, hidden: /^(o\d|gpt-5(?!.*chat))/, published: true },
   anthropic: {
@@ -21,6 +21,7 @@ const boxes = {
     models:
       'claude-haiku-4-5 claude-haiku-4-5-20251001 claude-sonnet-4-5 claude-sonnet-4-5-20250929 claude-sonnet-4-6 claude-sonnet-5 claude-opus-4-5 claude-opus-4-6 claude-opus-4-7 claude-opus-4-8 claude-opus-5',
     hidden: /./,
+    published: true,
     // Ten dollars for a thousand searches (Anthropic, pricing, 2026-07).
     more: ['    tool_call_usd: { web_search: 0.01 }'],
   },
@@ -80,6 +81,18 @@ const boxes = {
  * otherwise, and an exact count of the wrong tokeniser is no upper bound.
  */
 const o200k = /^(openai\/)?(gpt-4o|gpt-4\.1|o3|o4-mini|gpt-5(-mini|-nano|-chat-latest)?$)/;
+
+/** How an image is counted, by model (OpenAI and Anthropic, vision guides, 2026). What is left out costs the most there is. */
+const imageRules = [
+  [/gpt-4o-mini$/, '{ by: tiles, base: 2833, tile: 5667 }'],
+  [/gpt-(4o|4\.1)$/, '{ by: tiles, base: 85, tile: 170 }'],
+  [/gpt-5(-chat-latest)?$/, '{ by: tiles, base: 70, tile: 140 }'],
+  [/o3$/, '{ by: tiles, base: 75, tile: 150 }'],
+  [/gpt-(4\.1|5)-mini$/, '{ by: patches, most: 1536, factor_percent: 162 }'],
+  [/gpt-(4\.1|5)-nano$/, '{ by: patches, most: 1536, factor_percent: 246 }'],
+  [/o4-mini$/, '{ by: patches, most: 1536, factor_percent: 172 }'],
+  [/^claude/, '{ by: area, pixels_per_token: 750, most: 4784 }'],
+];
 
 const rates = [
   'input',
@@ -142,6 +155,8 @@ for (const [box, { from, models, client, server, hidden, published = false, more
     lines.push(...priceLines(known));
     if (hidden?.test(name)) lines.push('    reasoning: true');
     if (published && o200k.test(name)) lines.push('    tokenizer: o200k_base');
+    const images = imageRules.find(([names]) => published && names.test(name))?.[1];
+    if (images !== undefined) lines.push(`    image_tokens: ${images}`);
     lines.push(...more);
   }
   const path = new URL(`../providers/${box}.yaml`, import.meta.url);

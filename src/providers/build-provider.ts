@@ -122,6 +122,7 @@ function providerModel(id: string, name: string, settings: ModelSettings): Provi
     ...(settings.tokenizer === undefined || settings.tokenizer === 'none'
       ? undefined
       : { tokenizer: settings.tokenizer }),
+    ...(settings.image_tokens === undefined ? undefined : { imageTokens: settings.image_tokens }),
     ...(settings.modalities === undefined ? undefined : { modalities: settings.modalities }),
   };
 }

@@ -18,4 +18,5 @@ export {
 export { ProviderSettingsError } from './settings-error.ts';
 export { openTokenCounter, type TokenCounter } from './tokens/counter.ts';
 export type { EncodingName } from './tokens/encoding.ts';
+export { type ImagePart, type ImageRule, imageTokens, imageTokensMax } from './tokens/image-tokens.ts';
 export { Abort, type UpstreamCall, type UpstreamReply, type UpstreamSink } from './upstream.ts';

@@ -1,6 +1,7 @@
 import type { EncodedRequest, Format } from '../exchange/index.ts';
 import type { ModelPrice } from './price-book.ts';
 import type { EncodingName } from './tokens/encoding.ts';
+import type { ImageRule } from './tokens/image-tokens.ts';
 import type { UpstreamCall, UpstreamReply } from './upstream.ts';
 
 /** Where a provider differs from its format. A closed list: a new one needs a case that fails without it. */
@@ -26,6 +27,8 @@ export interface ProviderModel {
   readonly reasoning?: boolean;
   /** Counts its tokens exactly; missing where none is public. */
   readonly tokenizer?: EncodingName;
+  /** How images are counted; missing where nobody wrote it down. */
+  readonly imageTokens?: ImageRule;
   readonly modalities?: readonly string[];
 }
 
@@ -63,4 +66,6 @@ export interface Candidate {
   readonly outputTokensMax?: number;
   readonly reasoning?: boolean;
   readonly tokenizer?: EncodingName;
+  /** How images are counted; missing where nobody wrote it down. */
+  readonly imageTokens?: ImageRule;
 }

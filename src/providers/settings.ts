@@ -15,6 +15,8 @@ const secretSchema = Type.Unsafe<Secret>({
 
 const headerName = "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$";
 
+const count = Type.Integer({ minimum: 1, maximum: 1_000_000 });
+
 /** US dollars per million tokens; six decimals are exact (a pico-dollar a token). */
 const rate = (description: string) =>
   Type.Optional(Type.Number({ minimum: 0, maximum: 1_000_000, description: `${description}, USD per million tokens` }));
@@ -58,6 +60,15 @@ const priceFields = {
   ),
 };
 
+const imageRuleSchema = Type.Union(
+  [
+    Type.Object({ by: Type.Enum(['tiles']), base: count, tile: count }, closed),
+    Type.Object({ by: Type.Enum(['patches']), most: count, factor_percent: count }, closed),
+    Type.Object({ by: Type.Enum(['area']), pixels_per_token: count, most: count }, closed),
+  ],
+  { description: 'How its vendor counts an image; the dearest of all vendors where left out' },
+);
+
 const modelSchema = Type.Object(
   {
     name: Type.Optional(
@@ -77,6 +88,7 @@ const modelSchema = Type.Object(
         description: 'What it cuts text with; where none is public, bytes are the bound',
       }),
     ),
+    image_tokens: Type.Optional(imageRuleSchema),
     modalities: Type.Optional(Type.Array(Type.Enum(['text', 'image', 'audio', 'video', 'document']))),
   },
   closed,
