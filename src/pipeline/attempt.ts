@@ -12,6 +12,7 @@ import { type Admitted, admitAgain, type Hold } from './admit.ts';
 import { judge, type Verdict } from './decide.ts';
 import type { Lease } from './lease.ts';
 import { redactedTexts } from './redact-request.ts';
+import { unansweredCost } from './settle.ts';
 import { ReplySource } from './upstream.ts';
 import type { Walk } from './walk.ts';
 
@@ -23,6 +24,8 @@ export interface AttemptNote {
   readonly status: number;
   readonly failure: FailureCode | undefined;
   readonly ms: number;
+  /** What a try without a reply may be billed for, estimated; part of the exchange's cost. */
+  readonly cost_nusd?: number;
 }
 
 /** A provider answers: its status is good and its first frame is no error. Nothing has left to the client yet. */
@@ -44,6 +47,8 @@ export class Attempts {
   readonly notes: AttemptNote[] = [];
   /** A request reached a provider that may bill it, though no usable reply came back. */
   sent = false;
+  /** Candidates of tries that fell silent after they were sent: each may be billed beside the one that answers. */
+  readonly unanswered: Candidate[] = [];
   hold: Hold;
   candidate: Candidate | undefined;
   verdict: Verdict;
@@ -77,7 +82,7 @@ export async function attempt(walk: Walk, admitted: Admitted, attempts: Attempts
       // The limits and rules of the model finally used hold, not those of the one first asked (decide, then reserve).
       const verdict = judge(walk, admitted, candidate);
       if (!verdict.decision.allowed) continue;
-      attempts.hold = await admitAgain(lease, admitted, candidate, verdict);
+      attempts.hold = await admitAgain(walk, lease, admitted, candidate, verdict);
       attempts.verdict = verdict;
     }
     attempts.candidate = candidate;
@@ -90,12 +95,30 @@ export async function attempt(walk: Walk, admitted: Admitted, attempts: Attempts
       const wait = backoff_ms(answer, retry + 1, walk.random(), admitted.pinned.limits.retry);
       if (wait === undefined || wait >= timeLeft(walk, admitted)) break;
       await pause(wait, admitted);
+      if (lease.owes && !(await holdsBoth(walk, admitted, attempts, candidate, lease))) throw answer;
     }
     if (last !== undefined && (!fallsBack(last) || timeLeft(walk, admitted) <= 0)) throw last;
   }
   throw (
     last ?? new Failure('no_healthy_provider', 'No provider for this model can be tried now.', { retryAfterSeconds: 5 })
   );
+}
+
+/** Another try beside one that may be billed: both must be covered, or it is not made. */
+async function holdsBoth(
+  walk: Walk,
+  admitted: Admitted,
+  attempts: Attempts,
+  candidate: Candidate,
+  lease: Lease,
+): Promise<boolean> {
+  try {
+    attempts.hold = await admitAgain(walk, lease, admitted, candidate, attempts.verdict);
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof Failure) return false;
+    throw thrown;
+  }
 }
 
 async function once(
@@ -126,8 +149,14 @@ async function once(
     if (!(thrown instanceof Failure)) throw thrown;
     if (admitted.abort.reason === undefined)
       admitted.pinned.health.report(candidate, { kind: 'failed', failure: thrown });
-    attempts.sent = sentBefore || (sent && mayBeBilled(thrown, status));
-    note(attempts, candidate, status, thrown.code, walk.monotonic() - started);
+    const billed = sent && mayBeBilled(thrown, status);
+    attempts.sent = sentBefore || billed;
+    const cost = billed ? unansweredCost(admitted, candidate) : undefined;
+    if (cost !== undefined) {
+      attempts.unanswered.push(candidate);
+      lease.owe(cost);
+    }
+    note(attempts, candidate, status, thrown.code, walk.monotonic() - started, cost?.nusd);
     return thrown;
   }
 }
@@ -146,8 +175,21 @@ function note(
   status: number,
   failure: FailureCode | undefined,
   ms: number,
+  cost_nusd?: number,
 ): void {
-  attempts.notes.push({ provider: candidate.provider.id, model: candidate.model, status, failure, ms });
+  attempts.notes.push({
+    provider: candidate.provider.id,
+    model: candidate.model,
+    status,
+    failure,
+    ms,
+    ...(cost_nusd === undefined ? undefined : { cost_nusd }),
+  });
+}
+
+/** What a caller is told whose limit was lowered. */
+function limitWarning({ limitedBy, output }: Hold): string[] {
+  return limitedBy === undefined ? [] : [`max_tokens is ${output.most}: ${limitedBy} affords no more`];
 }
 
 /** The request for one candidate, from the original bytes with this attempt's edits alone. */
@@ -231,7 +273,7 @@ async function open(
     source,
     headers: reply.headers,
     status: reply.status,
-    warnings: encoded.warnings,
+    warnings: [...encoded.warnings, ...limitWarning(attempts.hold)],
     firstAt: walk.monotonic(),
   };
 }

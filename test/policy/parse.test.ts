@@ -142,7 +142,7 @@ rules:
     [
       'a minimum by another name',
       'action: { decision: modify, cap_max_tokens: { affordable_min: 3 } }',
-      'did you mean affordable_tokens_min',
+      'unknown key affordable_min',
     ],
     ['modify without an obligation', 'action: { decision: modify }', 'modify needs at least one of'],
     [
