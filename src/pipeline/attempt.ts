@@ -1,4 +1,4 @@
-import { type EncodedRequest, Failure, type FailureCode, type RequestEdits } from '../exchange/index.ts';
+import { type EncodedRequest, Failure, type FailureCode } from '../exchange/index.ts';
 import {
   type Abort,
   backoff_ms,
@@ -10,8 +10,9 @@ import {
 } from '../providers/index.ts';
 import { type Admitted, admitAgain, type Hold } from './admit.ts';
 import { judge, type Verdict } from './decide.ts';
+import { encode, limitWarning } from './encode.ts';
+import { errorBody } from './error-body.ts';
 import type { Lease } from './lease.ts';
-import { redactedTexts } from './redact-request.ts';
 import { unansweredCost } from './settle.ts';
 import { ReplySource } from './upstream.ts';
 import type { Walk } from './walk.ts';
@@ -187,30 +188,6 @@ function note(
   });
 }
 
-/** What a caller is told whose limit was lowered. */
-function limitWarning({ limitedBy, output }: Hold): string[] {
-  return limitedBy === undefined ? [] : [`max_tokens is ${output.most}: ${limitedBy} affords no more`];
-}
-
-/** The request for one candidate, from the original bytes with this attempt's edits alone. */
-function encode(admitted: Admitted, attempts: Attempts, candidate: Candidate): EncodedRequest {
-  const { view } = admitted;
-  const { modifications } = attempts.verdict.decision;
-  const { quirks } = candidate.provider;
-  const cap = attempts.hold.output.splice;
-  const edits: RequestEdits = {
-    model: candidate.model,
-    ...(cap === undefined ? {} : { maxOutputTokens: cap }),
-    texts: redactedTexts(admitted, attempts.verdict.decision),
-    set: modifications.set,
-    remove: modifications.remove,
-    askUsage: view.stream && !view.usageAsked && quirks.streamUsage === 'ask',
-    dropFields: quirks.dropFields,
-    renameFields: quirks.renameFields,
-  };
-  return candidate.provider.format.encodeRequest(view, edits);
-}
-
 /** Milliseconds until the whole exchange must be over, all its attempts together. */
 function timeLeft(walk: Walk, { pinned, started }: Admitted): number {
   return pinned.limits.timeout_ms - (walk.monotonic() - started);
@@ -249,7 +226,7 @@ async function open(
   const { format, quirks } = candidate.provider;
   const { limits } = admitted.pinned;
   if (reply.status < 200 || reply.status > 299) {
-    const body = await wholeBody(reply, admitted.abort);
+    const body = await errorBody(reply, admitted.abort);
     if (admitted.abort.reason !== undefined) throw admitted.abort.reason;
     const failure = format.upstreamFailure(reply.status, reply.headers, body);
     attempts.refusal = { failure, headers: reply.headers };
@@ -278,8 +255,6 @@ async function open(
   };
 }
 
-const errorBodyBytesMax = 1_048_576;
-
 /** Until the reply says something. A call that is called off hears no more of its provider: it must not wait. */
 async function firstFrame(source: ReplySource, abort: Abort): Promise<void> {
   const calledOff = (reason: Failure): void => source.abort(reason);
@@ -287,31 +262,6 @@ async function firstFrame(source: ReplySource, abort: Abort): Promise<void> {
   await source.first();
   abort.detach(calledOff);
   if (abort.reason !== undefined) throw abort.reason;
-}
-
-/** An error reply's body, as far as it is worth reading. A body that breaks off is read as far as it came. */
-function wholeBody(reply: UpstreamReply, abort: Abort): Promise<Buffer> {
-  return new Promise((resolve) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    const done = (): void => {
-      abort.detach(done);
-      resolve(Buffer.concat(chunks));
-    };
-    abort.attach(done);
-    reply.read({
-      data(chunk) {
-        size += chunk.length;
-        if (size <= errorBodyBytesMax) chunks.push(chunk);
-        else {
-          reply.abort(new Failure('upstream_error', 'The error reply is too large.'));
-          done();
-        }
-      },
-      end: done,
-      error: done,
-    });
-  });
 }
 
 /** Waits, or throws at once when the exchange is called off. */

@@ -73,7 +73,7 @@ export function figuresFor(
 ): ModelFigures {
   const { view, pinned, at_ms, identity } = inspected;
   const observed = walk.outputs.high(candidate.provider.id, candidate.model, identity.caller.key.id);
-  const output = outputBound(view, candidate, policyCap, observed ?? pinned.limits.stream_hold_tokens);
+  const output = outputBound(view, candidate, policyCap, pinned.limits.stream_hold_tokens, observed);
   const cost =
     candidate.price === undefined
       ? undefined

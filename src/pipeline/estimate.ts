@@ -79,13 +79,15 @@ const unknownOutputCap = 16_384;
 
 /**
  * The most a choice may produce: the smallest of the client's limit, the model's cap and the policy's cap. A stream of
- * one choice whose whole output we see may hold less at first, since it amends before the hold is used up.
+ * one choice whose whole output we see may hold less at first, since it amends before the hold is used up: `observed`, a
+ * high quantile of what this model and caller came to, or else `streamHold` where the caller set no limit.
  */
 export function outputBound(
   view: RequestView,
   candidate: Candidate,
   policyCap: number | undefined,
   streamHold: number,
+  observed?: number,
 ): OutputBound {
   const modelCap = candidate.outputTokensMax;
   const asked = view.maxOutputTokens;
@@ -101,7 +103,9 @@ export function outputBound(
     splice = unknownOutputCap;
   }
   const seen = view.stream && view.choices === 1 && candidate.reasoning !== true;
-  const held = seen && asked === undefined ? Math.min(most, streamHold) : most;
+  // Before anything was observed a caller's own limit is the best guess; agents ask for far more than they take.
+  const first = observed ?? (asked === undefined ? streamHold : most);
+  const held = seen ? Math.min(most, first) : most;
   return { held, most, splice };
 }
 

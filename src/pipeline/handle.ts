@@ -164,7 +164,7 @@ function learn(walk: Walk, { admitted, attempts, guarded, lease, cost }: Progres
   const candidate = attempts?.candidate;
   const output = cost.usage.output;
   if (candidate === undefined || output === undefined || guarded?.ending !== 'complete') return;
-  if (admitted.view.maxOutputTokens !== undefined || admitted.view.choices > 1) return;
+  if (admitted.view.choices > 1) return;
   walk.outputs.add(candidate.provider.id, candidate.model, admitted.identity.caller.key.id, output);
 }
 

@@ -43,7 +43,7 @@ class Sketch {
 }
 
 /**
- * What models were observed to produce for callers that set no limit. In memory, of this process, for the callers seen
+ * What models were observed to produce for callers. In memory, of this process, for the callers seen
  * last: it only shapes first holds, which are extended or settled whatever it says.
  */
 export class ObservedOutputs {
@@ -53,7 +53,7 @@ export class ObservedOutputs {
     this.#sketches = new LRUCache({ max: callersMax });
   }
 
-  /** A reply that came to its own end, of a call without a limit of its own. */
+  /** A reply of one choice that came to its end. */
   add(provider: string, model: string, key: string, tokens: number): void {
     const name = nameOf(provider, model, key);
     let sketch = this.#sketches.get(name);

@@ -49,7 +49,7 @@ export interface Walk {
   readonly metrics: Metrics;
   /** Counts exactly where a bound does not decide. */
   readonly tokens: TokenCounter;
-  /** What replies to callers without a limit of their own came to. */
+  /** What replies came to, by model and caller. */
   readonly outputs: ObservedOutputs;
   readonly log: Log;
   /** Unix time in ms. */
