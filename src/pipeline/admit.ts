@@ -1,5 +1,5 @@
 import { Failure } from '../exchange/index.ts';
-import { type Candidate, price, worstUsage } from '../providers/index.ts';
+import { type Candidate, price, pricesMedia, worstUsage } from '../providers/index.ts';
 import {
   type Amount,
   type BudgetState,
@@ -116,7 +116,15 @@ function dearest(
 ): number | undefined {
   if (book === undefined) return undefined;
   const options = view.serviceTier === undefined ? {} : { serviceTier: view.serviceTier };
-  const bounds = { input, output: output * view.choices, cacheWrites: view.cacheWrites };
+  const media = pricesMedia(book, at_ms);
+  const bounds = {
+    input,
+    output: output * view.choices,
+    cacheWrites: view.cacheWrites,
+    // A body that has audio, or asks for it, has the word somewhere.
+    audio: media && view.bytes.includes('audio'),
+    images: media && view.hasImages,
+  };
   return price(book, worstUsage(book, bounds, at_ms, options), at_ms, options);
 }
 

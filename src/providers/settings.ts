@@ -30,6 +30,7 @@ const rates = {
   reasoning_usd_per_mtok: rate('Hidden reasoning; output where left out'),
   audio_input_usd_per_mtok: rate('Audio input; input where left out'),
   audio_output_usd_per_mtok: rate('Audio output; output where left out'),
+  image_input_usd_per_mtok: rate('Tokens of images; input where left out'),
 };
 
 const longContextSchema = Type.Object(
@@ -45,14 +46,38 @@ const dateSchema = Type.String({
   description: 'UTC day from which the price holds',
 });
 
+const tiersSchema = Type.Optional(
+  Type.Record(Type.String(), Type.Object({ ...rates, long_context: Type.Optional(longContextSchema) }, closed), {
+    description: "By the provider's name of the tier: batch, flex, priority",
+  }),
+);
+
+const discountSchema = Type.Optional(
+  Type.Number({ minimum: 0, maximum: 100, description: 'What a contract takes off every price, two decimals at most' }),
+);
+
 const priceFields = {
   ...rates,
-  long_context: Type.Optional(longContextSchema),
-  service_tiers: Type.Optional(
-    Type.Record(Type.String(), Type.Object({ ...rates, long_context: Type.Optional(longContextSchema) }, closed), {
-      description: "By the provider's name of the tier: batch, flex, priority",
-    }),
+  regions: Type.Optional(
+    Type.Record(
+      Type.String(),
+      Type.Object(
+        {
+          percent: Type.Optional(
+            Type.Number({ minimum: 1, maximum: 1000, description: 'Of the prices above, two decimals at most' }),
+          ),
+          ...rates,
+          long_context: Type.Optional(longContextSchema),
+          service_tiers: tiersSchema,
+        },
+        closed,
+      ),
+      { description: "By the provider's region: rates instead of those above, or a percent of them" },
+    ),
   ),
+  discount_percent: discountSchema,
+  long_context: Type.Optional(longContextSchema),
+  service_tiers: tiersSchema,
   tool_call_usd: Type.Optional(
     Type.Record(Type.String(), Type.Number({ minimum: 0, maximum: 1000 }), {
       description: 'Hosted tools billed by the call, USD each',
@@ -120,6 +145,7 @@ export const providerSchema = Type.Object(
       Type.Union([Type.String(), Type.Boolean()], { description: 'Off where this is empty or false' }),
     ),
     region: Type.Optional(Type.String({ minLength: 1 })),
+    discount_percent: discountSchema,
     api_version: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9.-]+$', description: 'azure-openai only' })),
     headers: Type.Record(Type.String({ pattern: headerName }), Type.String(), {
       default: {},

@@ -33,6 +33,17 @@ rules:
     condition: { operator: in, field: team.id, value: [lowered, lowerstream, lowermuch, lowerboth] }
     action: { decision: modify, cap_max_tokens: { affordable_tokens_min: 20 }, reason: what is left is used }
 `,
+  priced: `
+metadata: { id: priced, name: Priced, version: 1.0.0 }
+rules:
+  - id: known
+    condition:
+      operator: and
+      conditions:
+        - { operator: eq, field: team.id, value: careful }
+        - { operator: eq, field: llm.priceKnown, value: false }
+    action: { decision: deny, reason: nobody knows what it costs }
+`,
 };
 
 const calling = { stream: true, messages: hi } as const;
@@ -83,6 +94,8 @@ describe.each(stores)('on the %s store', (store) => {
           ]),
         ),
         nears: total(costOf(heldBy({ model: 'plain', stream: true, messages: hi }, 1000))),
+        careful: {},
+        careless: {},
         silent: total(1e9),
         agents: total(1e8),
       },
@@ -93,6 +106,7 @@ describe.each(stores)('on the %s store', (store) => {
           models: {
             'gpt-4o': { ...prices, tokenizer: 'o200k_base', image_tokens: { by: 'tiles', base: 85, tile: 170 } },
             plain: prices,
+            unpriced: { output_tokens_max: 100 },
             thinks: { ...prices, reasoning: true },
             'gpt-4o-mini': prices,
           },
@@ -193,6 +207,15 @@ describe.each(stores)('on the %s store', (store) => {
     const answer = await ask('bytes', { model: 'plain', max_tokens: 4000, messages: hi });
     expect(answer.status).toBe(429);
     expect(house.provider.requests).toEqual([]);
+  });
+
+  test('that nobody knows a price is a fact a rule may read, where no budget asks for one', async () => {
+    house.says({});
+    const body: AskedBody = { model: 'unpriced', max_tokens: 10, messages: hi };
+    const denied = await ask('careful', body);
+    expect([denied.status, denied.error.code]).toEqual([403, 'policy_denied']);
+    expect((await ask('careful', { ...body, model: 'plain' })).status).toBe(200);
+    expect((await ask('careless', body)).status).toBe(200);
   });
 
   test('what replies without a limit came to is what the next one holds at first', async () => {
