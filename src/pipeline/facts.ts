@@ -113,6 +113,7 @@ export function llmFacts(read: Read, figures: ModelFigures, wanted: ReadonlySet<
     hasImages: view.hasImages,
     estimatedTokens: likelyInputTokens(view),
     estimatedCost: figures.cost_usd,
+    priceKnown: figures.cost_usd !== undefined,
   };
   if (wanted.has('llm.prompt')) facts.prompt = promptOf(view);
   if (wanted.has('llm.systemPrompt')) facts.systemPrompt = textOf(view.passages.filter((p) => p.role === 'system'));

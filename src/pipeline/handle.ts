@@ -141,8 +141,9 @@ async function conclude(walk: Walk, progress: Progress, walked: Walked, outlet: 
   try {
     if (admitted !== undefined) {
       const tried = attempts ?? new Attempts(admitted);
-      const cost = finalCost(admitted, tried, guarded?.meter);
+      const cost = await finalCost(walk, admitted, tried, guarded?.meter);
       progress.cost = cost;
+      learn(walk, progress);
       const reached = tried.sent || guarded !== undefined;
       const settled = decideSettled(walk, admitted, tried, guarded, cost);
       if (settled !== undefined) progress.settled = settled;
@@ -159,6 +160,20 @@ async function conclude(walk: Walk, progress: Progress, walked: Walked, outlet: 
   measure(walk, progress, walked);
   const { accepted, denied, settled } = progress;
   askAttention(walk, accepted, [denied ?? attempts?.verdict.decision, guarded?.decision, settled]);
+}
+
+/** A reply that came to its own end shapes the first hold of the next; one that costs more than was held is told. */
+function learn(walk: Walk, { admitted, attempts, guarded, lease, cost }: Progress): void {
+  if (admitted === undefined || cost === undefined) return;
+  if (admitted.hold.kept) {
+    const over = cost.nusd - (lease?.amount ?? admitted.hold.amount).nusd;
+    if (over > 0) walk.metrics.debt(over);
+  }
+  const candidate = attempts?.candidate;
+  const output = cost.usage.output;
+  if (candidate === undefined || output === undefined || guarded?.ending !== 'complete') return;
+  if (admitted.view.choices > 1) return;
+  walk.outputs.add(candidate.provider.id, candidate.model, admitted.identity.caller.key.id, output);
 }
 
 function finish(progress: Progress, walked: Walked, outlet: Outlet): void {

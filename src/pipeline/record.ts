@@ -95,6 +95,7 @@ export function recordOf(walk: Walk, progress: Progress, ending: Ending, failure
     cost_nusd: cost?.nusd ?? 0,
     cost_estimated: cost?.estimated ?? false,
     ending,
+    limited_by: guarded?.limitedBy ?? attempts?.hold.limitedBy,
     failure: failure === undefined ? undefined : { code: failure.code, status: failure.status },
     timings: {
       total,

@@ -121,7 +121,7 @@ function obligationsOf(action: Action, rule: string, params: Params): Obligation
   if (action.substitute_model !== undefined)
     list.push({ type: 'substitute_model', model: text(action.substitute_model), rule });
   if (action.cap_max_tokens !== undefined) {
-    list.push({ type: 'cap_max_tokens', tokens: Number(withParams(action.cap_max_tokens, params)), rule });
+    list.push(capOf(action.cap_max_tokens, rule, params));
   }
   if (action.redact !== undefined) {
     const { rails = [], patterns = [], literals = [] } = action.redact;
@@ -143,6 +143,13 @@ function obligationsOf(action: Action, rule: string, params: Params): Obligation
   if (action.remove !== undefined) list.push({ type: 'remove', remove: action.remove, rule });
   if (action.add_tags !== undefined) list.push({ type: 'add_tags', tags: action.add_tags, rule });
   return list.map((obligation) => Object.freeze(obligation));
+}
+
+function capOf(cap: NonNullable<Action['cap_max_tokens']>, rule: string, params: Params): Obligation {
+  const type = 'cap_max_tokens';
+  if (cap === 'affordable') return { type, affordable: true, tokens_min: 1, rule };
+  if (typeof cap !== 'object') return { type, tokens: Number(withParams(cap, params)), rule };
+  return { type, affordable: true, tokens_min: Number(withParams(cap.affordable_tokens_min, params)), rule };
 }
 
 function canonicalEntry(entry: string): string {

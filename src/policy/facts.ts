@@ -34,6 +34,7 @@ const named: Readonly<Record<string, Readonly<Record<string, FactType>>>> = {
     hasImages: 'boolean',
     estimatedTokens: n,
     estimatedCost: n,
+    priceKnown: 'boolean',
     complexity: n,
   },
   user: { id: s, email: s, roles: 'strings', permissions: 'strings', region: s },

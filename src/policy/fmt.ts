@@ -21,6 +21,7 @@ const order = [
   ...[
     'substitute_model',
     'cap_max_tokens',
+    'affordable_tokens_min',
     'redact',
     'rails',
     'patterns',

@@ -43,7 +43,16 @@ const actionKeys = {
   code: { type: 'string', pattern: '^[a-z][a-z0-9_]{0,63}$' },
   final: flag,
   substitute_model: text,
-  cap_max_tokens: { anyOf: [{ type: 'integer', minimum: 1 }, param] },
+  cap_max_tokens: {
+    description:
+      'Output tokens a choice may have; affordable: no more than the budgets afford, refused below a minimum',
+    anyOf: [
+      { type: 'integer', minimum: 1 },
+      { const: 'affordable' },
+      param,
+      closed({ affordable_tokens_min: { anyOf: [{ type: 'integer', minimum: 1 }, param] } }, ['affordable_tokens_min']),
+    ],
+  },
   redact,
   set: { type: 'object', minProperties: 1 },
   remove: texts,

@@ -58,7 +58,14 @@ const reason = fc.constantFrom('no', 'cost is $' + '{llm.estimatedCost}');
 const action = fc.oneof(
   fc.record({ decision: fc.constantFrom('deny', 'warn', 'audit', 'allow'), reason }),
   fc.constant({ decision: 'allow', final: true }),
-  fc.record({ decision: fc.constant('modify'), cap_max_tokens: fc.integer({ min: 1, max: 9 }) }),
+  fc.record({
+    decision: fc.constant('modify'),
+    cap_max_tokens: fc.oneof(
+      fc.integer({ min: 1, max: 9 }),
+      fc.constant('affordable'),
+      fc.record({ affordable_tokens_min: fc.integer({ min: 1, max: 9 }) }),
+    ),
+  }),
   fc.record({
     decision: fc.constant('modify'),
     redact: fc.record({ rails: fc.subarray(['pii', 'pii/card', 'secrets'], { minLength: 1 }) }),

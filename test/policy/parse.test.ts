@@ -133,6 +133,18 @@ rules:
       'action: { decision: deny, cap_max_tokens: 3 }',
       'unknown key cap_max_tokens',
     ],
+    ['a limit in words', 'action: { decision: modify, cap_max_tokens: cheap }', 'must be a whole number'],
+    [
+      'a minimum of nothing',
+      'action: { decision: modify, cap_max_tokens: { affordable_tokens_min: 0 } }',
+      'affordable_tokens_min must be a whole number',
+    ],
+    ['an empty limit', 'action: { decision: modify, cap_max_tokens: {} }', 'needs affordable_tokens_min'],
+    [
+      'a minimum by another name',
+      'action: { decision: modify, cap_max_tokens: { affordable_min: 3 } }',
+      'unknown key affordable_min',
+    ],
     ['modify without an obligation', 'action: { decision: modify }', 'modify needs at least one of'],
     [
       'a model substituted in a reply',

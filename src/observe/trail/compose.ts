@@ -193,6 +193,7 @@ export class Composer {
       cost_estimated: whole.cost_estimated,
       held_nusd: whole.held_nusd,
       ending: whole.ending,
+      limited_by: whole.limited_by,
       failure: whole.failure,
       timings: whole.timings,
       uninspected: whole.uninspected,
