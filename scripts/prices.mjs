@@ -13,14 +13,15 @@ const list = JSON.parse(readFileSync(file, 'utf8'));
 const openaiModels =
   'gpt-4o gpt-4o-mini gpt-4.1 gpt-4.1-mini gpt-4.1-nano gpt-5 gpt-5-mini gpt-5-nano gpt-5.1 gpt-5.2 gpt-5.4 gpt-5.4-mini gpt-5.4-nano gpt-5.5 gpt-5.6 o3 o3-mini o4-mini gpt-4o-audio-preview gpt-5-chat-latest';
 
-/** file: [section of the list, models, name clients use, name the provider uses, which of them reason out of sight] */
+/** file: [section of the list, models, name clients use, name the provider uses, which of them reason out of sight, whether the vendor tells how it counts] */
 const boxes = {
-  openai: { from: 'openai', models: openaiModels, hidden: /^(o\d|gpt-5(?!.*chat))/ },
+  openai: { from: 'openai', models: openaiModels, hidden: /^(o\d|gpt-5(?!.*chat))/, published: true },
   anthropic: {
     from: 'anthropic',
     models:
       'claude-haiku-4-5 claude-haiku-4-5-20251001 claude-sonnet-4-5 claude-sonnet-4-5-20250929 claude-sonnet-4-6 claude-sonnet-5 claude-opus-4-5 claude-opus-4-6 claude-opus-4-7 claude-opus-4-8 claude-opus-5',
     hidden: /./,
+    published: true,
     // Ten dollars for a thousand searches (Anthropic, pricing, 2026-07).
     more: ['    tool_call_usd: { web_search: 0.01 }'],
   },
@@ -31,6 +32,7 @@ const boxes = {
     client: (name) => `azure/${name}`,
     server: (name) => name,
     hidden: /^(o\d|gpt-5(?!.*chat))/,
+    published: true,
   },
   groq: {
     from: 'groq',
@@ -68,10 +70,29 @@ const boxes = {
     models:
       'anthropic/claude-haiku-4.5 anthropic/claude-sonnet-4.6 anthropic/claude-opus-4.7 deepseek/deepseek-v3.2 deepseek/deepseek-r1-0528 google/gemini-2.5-flash google/gemini-2.5-pro google/gemini-3-flash-preview google/gemini-3.1-pro-preview minimax/minimax-m2.5 mistralai/mistral-large-2512 moonshotai/kimi-k2.5 openai/gpt-4o openai/gpt-4.1 openai/gpt-5 openai/gpt-5-mini openai/gpt-5.2 qwen/qwen3-coder x-ai/grok-4 z-ai/glm-5',
     hidden: /openai\/gpt-5|gemini|grok|claude/,
+    published: true,
     // Everything else it has, by vendor/model; what that costs is not known.
     last: ['  "*/*": {}'],
   },
 };
+
+/**
+ * Models whose tokeniser their vendor has published (openai/tiktoken, tiktoken/model.py, 2026): newer ones may cut
+ * otherwise, and an exact count of the wrong tokeniser is no upper bound.
+ */
+const o200k = /^(openai\/)?(gpt-4o|gpt-4\.1|o3|o4-mini|gpt-5(-mini|-nano|-chat-latest)?$)/;
+
+/** How an image is counted, by model (OpenAI and Anthropic, vision guides, 2026). What is left out costs the most there is. */
+const imageRules = [
+  [/gpt-4o-mini$/, '{ by: tiles, base: 2833, tile: 5667 }'],
+  [/gpt-(4o|4\.1)$/, '{ by: tiles, base: 85, tile: 170 }'],
+  [/gpt-5(-chat-latest)?$/, '{ by: tiles, base: 70, tile: 140 }'],
+  [/o3$/, '{ by: tiles, base: 75, tile: 150 }'],
+  [/gpt-(4\.1|5)-mini$/, '{ by: patches, most: 1536, factor_percent: 162 }'],
+  [/gpt-(4\.1|5)-nano$/, '{ by: patches, most: 1536, factor_percent: 246 }'],
+  [/o4-mini$/, '{ by: patches, most: 1536, factor_percent: 172 }'],
+  [/^claude/, '{ by: area, pixels_per_token: 750, most: 4784 }'],
+];
 
 const rates = [
   'input',
@@ -121,7 +142,9 @@ function priceLines(known) {
   return lines;
 }
 
-for (const [box, { from, models, client, server, hidden, more = [], last = [] }] of Object.entries(boxes)) {
+for (const [box, { from, models, client, server, hidden, published = false, more = [], last = [] }] of Object.entries(
+  boxes,
+)) {
   const lines = ['models:'];
   for (const name of models.split(' ')) {
     const known = list[from]?.[name];
@@ -131,6 +154,9 @@ for (const [box, { from, models, client, server, hidden, more = [], last = [] }]
     if (server !== undefined) lines.push(`    name: ${JSON.stringify(server(name))}`);
     lines.push(...priceLines(known));
     if (hidden?.test(name)) lines.push('    reasoning: true');
+    if (published && o200k.test(name)) lines.push('    tokenizer: o200k_base');
+    const images = imageRules.find(([names]) => published && names.test(name))?.[1];
+    if (images !== undefined) lines.push(`    image_tokens: ${images}`);
     lines.push(...more);
   }
   const path = new URL(`../providers/${box}.yaml`, import.meta.url);

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { portsOf } from './cli/ports.ts';
 import { audit } from './surfaces/cli/audit.ts';
@@ -7,6 +8,7 @@ import { budgets } from './surfaces/cli/budgets.ts';
 import type { Command } from './surfaces/cli/command.ts';
 import { config } from './surfaces/cli/config.ts';
 import { doctor } from './surfaces/cli/doctor.ts';
+import { evalExpression } from './surfaces/cli/eval.ts';
 import { evaluate, explain } from './surfaces/cli/evaluate.ts';
 import { fmt } from './surfaces/cli/fmt.ts';
 import { keys } from './surfaces/cli/keys.ts';
@@ -22,7 +24,7 @@ const commands: readonly Command[] = [
   serve,
   evaluate,
   explain,
-  unbuilt('eval', 'Compute an expression'),
+  evalExpression,
   validate,
   test,
   fmt,
@@ -54,5 +56,6 @@ process.exitCode = await runCommandLine(process.argv.slice(2), commands, version
   cwd: process.cwd(),
   out: outputTo(process.stdout, process.stderr),
   input: () => text(process.stdin),
+  lines: () => createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY }),
   ports: portsOf(process.cwd(), process.env, version()),
 });

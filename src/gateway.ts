@@ -10,7 +10,8 @@ import { openAudit, openLedger } from './gateway/open-stores.ts';
 import { closeProviders, firstModel, pin } from './gateway/pin.ts';
 import { mustRestart } from './gateway/restart-needed.ts';
 import { type Log, openLog, openMetrics, type Trail } from './observe/index.ts';
-import type { Pinned, Walk } from './pipeline/index.ts';
+import { ObservedOutputs, type Pinned, type Walk } from './pipeline/index.ts';
+import { openTokenCounter } from './providers/index.ts';
 import { buildAdminListener } from './surfaces/http/admin.ts';
 import { buildDataListener } from './surfaces/http/data.ts';
 import type { JudgedRoute } from './surfaces/http/judgement.ts';
@@ -78,11 +79,16 @@ async function assemble(
   const trail = await openAudit(settings, log);
   opened.push(() => trail.close());
 
+  const tokens = openTokenCounter();
+  opened.push(() => tokens.close());
+
   const walk: Walk = {
     pinned: () => pinned,
     ledger,
     trail,
     metrics,
+    tokens,
+    outputs: new ObservedOutputs(),
     log,
     clock: Date.now,
     monotonic: () => performance.now(),
@@ -200,6 +206,7 @@ async function assemble(
       await Promise.all([metricsListener.close(), admin?.close()]);
       await trail.close();
       await ledger.close();
+      await tokens.close();
       await Promise.all([closeProviders(pinned), ...[...retired].map(retire)]);
       await keys.close();
       metrics.close();

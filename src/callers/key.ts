@@ -1,4 +1,4 @@
-import { createHmac, createSecretKey, hash, type KeyObject, randomInt } from 'node:crypto';
+import { hash, randomInt } from 'node:crypto';
 import { Secret } from '../exchange/index.ts';
 import type { StoredKey } from './key-store.ts';
 
@@ -30,8 +30,33 @@ export type KeyHash = (key: string) => string;
  */
 export function keyHash(serverSecret: Secret): KeyHash {
   if (serverSecret.empty) throw new RangeError('the secret of the keyed hashes is empty');
-  const secret: KeyObject = createSecretKey(serverSecret.reveal(), 'utf8');
-  return (key) => hashPrefix + createHmac('sha256', secret).update(key).digest('base64url');
+  const hmac = hmacSha256(Buffer.from(serverSecret.reveal(), 'utf8'));
+  return (key) => hashPrefix + hmac(key);
+}
+
+const block_bytes = 64;
+const digest_bytes = 32;
+
+/**
+ * HMAC-SHA256 (RFC 2104) under one secret, base64url. Its two digests are taken one by one: an `Hmac` object a call cost
+ * more than both (7 us against 3), and every call of the data listener takes one.
+ */
+function hmacSha256(secret: Buffer): (text: string) => string {
+  const short = secret.length > block_bytes ? Buffer.from(hash('sha256', secret, 'hex'), 'hex') : secret;
+  const padded = (pad: number, room: number): Buffer => {
+    const bytes = Buffer.alloc(block_bytes + room);
+    for (let i = 0; i < block_bytes; i += 1) bytes[i] = pad ^ (short[i] ?? 0);
+    return bytes;
+  };
+  let inner = padded(0x36, 1024);
+  const outer = padded(0x5c, digest_bytes);
+  return (text) => {
+    if (inner.length < block_bytes + 3 * text.length) inner = padded(0x36, 3 * text.length);
+    const end = block_bytes + inner.write(text, block_bytes, 'utf8');
+    outer.write(hash('sha256', inner.subarray(0, end), 'hex'), block_bytes, 'hex');
+    inner.fill(0, block_bytes, end);
+    return hash('sha256', outer, 'base64url');
+  };
 }
 
 /** `keyHash` for one key. */

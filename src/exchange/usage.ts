@@ -15,6 +15,8 @@ export interface Usage {
   readonly reasoning?: number;
   /** Part of `input`. */
   readonly audioInput?: number;
+  /** Part of `input`. */
+  readonly imageInput?: number;
   /** Part of `output`. */
   readonly audioOutput?: number;
   /** Hosted tools billed by the call, by name (for example `web_search`). */

@@ -35,6 +35,8 @@ export interface RecordAttempt {
   readonly status?: number | undefined;
   readonly failure?: FailureCode | undefined;
   readonly ms: number;
+  /** Nano-dollars that a try without a reply may be billed for, estimated; part of the exchange's cost. */
+  readonly cost_nusd?: number | undefined;
 }
 
 /** What was found and where; never the value. */
@@ -151,6 +153,8 @@ export interface AuditRecord extends Intent {
   /** Counted by us, not told by the provider. */
   readonly cost_estimated: boolean;
   readonly ending: Ending;
+  /** The limit that ended a reply at its ceiling, or lowered its `max_tokens`, in words. */
+  readonly limited_by?: string | undefined;
   readonly failure?: { readonly code: FailureCode; readonly status: number } | undefined;
   readonly timings: RecordTimings;
   readonly uninspected: boolean;

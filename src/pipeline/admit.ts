@@ -1,5 +1,5 @@
 import { Failure } from '../exchange/index.ts';
-import { type Candidate, price, worstUsage } from '../providers/index.ts';
+import { type Candidate, price, pricesMedia, worstUsage } from '../providers/index.ts';
 import {
   type Amount,
   type BudgetState,
@@ -13,6 +13,7 @@ import { enrich } from './accept.ts';
 import type { Decided, Verdict } from './decide.ts';
 import { figuresFor } from './decide.ts';
 import { inputTokensMax, type OutputBound } from './estimate.ts';
+import { fitted } from './fitted.ts';
 import type { Lease } from './lease.ts';
 import { usageBudgets } from './money-facts.ts';
 import type { Walk, WalkLimits } from './walk.ts';
@@ -24,6 +25,8 @@ export interface Hold {
   readonly output: OutputBound;
   readonly budgets: readonly BudgetState[];
   readonly rates: readonly RateState[];
+  /** The limit that lowered `max_tokens` to what it affords, where a rule let it. */
+  readonly limitedBy?: string;
   /** False where the ledger is lost and every limit says `open`: nothing is held, and the record says so. */
   readonly kept: boolean;
 }
@@ -38,12 +41,12 @@ export async function admit(walk: Walk, decided: Decided): Promise<Admitted> {
   const [candidate] = decided.candidates;
   if (candidate === undefined) throw new Failure('internal_error', 'No candidate is left to reserve for.');
   const { identity } = decided;
-  const worst = worstCase(decided, candidate, decided.verdict);
-  const hold = await held(decided.pinned.limits, worst, () =>
+  const worst = worstCase(walk, decided, candidate, decided.verdict);
+  const hold = await fitted(walk, decided, candidate, decided.verdict, worst, (amount) =>
     walk.ledger.reserve({
       id: decided.id,
       organization: identity.caller.organization.id,
-      amount: worst.amount,
+      amount,
       budgets: [...identity.budgets, ...usageBudgets(decided, decided.wanted)],
       rates: identity.rates,
       lease_ms: decided.pinned.limits.lease_ms,
@@ -55,26 +58,30 @@ export async function admit(walk: Walk, decided: Decided): Promise<Admitted> {
 
 /** The same hold, for another candidate: a new worst case, all or nothing. */
 export async function admitAgain(
+  walk: Walk,
   lease: Lease,
   admitted: Admitted,
   candidate: Candidate,
   verdict: Verdict,
 ): Promise<Hold> {
-  const worst = worstCase(admitted, candidate, verdict);
-  if (!admitted.hold.kept) return { ...admitted.hold, ...worst };
-  return held(admitted.pinned.limits, worst, () => lease.hold(worst.amount, candidate));
+  const worst = worstCase(walk, admitted, candidate, verdict);
+  if (!admitted.hold.kept) {
+    const { limitedBy: _, ...hold } = admitted.hold;
+    return { ...hold, ...worst };
+  }
+  return fitted(walk, admitted, candidate, verdict, worst, (amount) => lease.hold(amount, candidate));
 }
 
-interface Worst {
+export interface Worst {
   readonly amount: Amount;
   readonly inputTokens: number;
   readonly output: OutputBound;
 }
 
 /** Upper bound of what the call may cost before its hold is extended. Throws `price_unknown` under a money budget. */
-export function worstCase(decided: Decided, candidate: Candidate, verdict: Verdict): Worst {
+export function worstCase(walk: Walk, decided: Decided, candidate: Candidate, verdict: Verdict): Worst {
   const { view } = decided;
-  const { output } = figuresFor(decided, candidate, verdict.decision.modifications.capMaxTokens);
+  const { output } = figuresFor(walk, decided, candidate, verdict.decision.modifications.capMaxTokens);
   const inputTokens = inputTokensMax(view, candidate);
   return { inputTokens, output, amount: amountFor(decided, candidate, inputTokens, output.held) };
 }
@@ -109,7 +116,15 @@ function dearest(
 ): number | undefined {
   if (book === undefined) return undefined;
   const options = view.serviceTier === undefined ? {} : { serviceTier: view.serviceTier };
-  const bounds = { input, output: output * view.choices, cacheWrites: view.cacheWrites };
+  const media = pricesMedia(book, at_ms);
+  const bounds = {
+    input,
+    output: output * view.choices,
+    cacheWrites: view.cacheWrites,
+    // A body that has audio, or asks for it, has the word somewhere.
+    audio: media && view.bytes.includes('audio'),
+    images: media && view.hasImages,
+  };
   return price(book, worstUsage(book, bounds, at_ms, options), at_ms, options);
 }
 
@@ -133,14 +148,24 @@ export async function held<W>(
       cause: thrown,
     });
   }
-  if (reserved.outcome === 'refused') throw refused(reserved.refusal);
+  if (reserved.outcome === 'refused') throw new Refused(reserved.refusal);
   return { ...worst, budgets: reserved.budgets, rates: reserved.rates, kept: true };
+}
+
+/** A limit refused: 429, in words that say which one, its limit, spent, held, and when it turns. */
+export class Refused extends Failure {
+  readonly refusal: Refusal;
+
+  constructor(refusal: Refusal) {
+    const { code, message, detail } = refused(refusal);
+    super(code, message, detail);
+    this.refusal = refusal;
+  }
 }
 
 const nanoPerUsd = 1e9;
 
-/** A refusal in words: which limit, its limit, spent, held, and when it turns. */
-export function refused(refusal: Refusal): Failure {
+function refused(refusal: Refusal): Failure {
   return refusal.kind === 'budget' ? budgetRefused(refusal) : rateRefused(refusal);
 }
 

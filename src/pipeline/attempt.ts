@@ -1,4 +1,4 @@
-import { type EncodedRequest, Failure, type FailureCode, type RequestEdits } from '../exchange/index.ts';
+import { type EncodedRequest, Failure, type FailureCode } from '../exchange/index.ts';
 import {
   type Abort,
   backoff_ms,
@@ -10,8 +10,10 @@ import {
 } from '../providers/index.ts';
 import { type Admitted, admitAgain, type Hold } from './admit.ts';
 import { judge, type Verdict } from './decide.ts';
+import { encode, limitWarning } from './encode.ts';
+import { errorBody } from './error-body.ts';
 import type { Lease } from './lease.ts';
-import { redactedTexts } from './redact-request.ts';
+import { unansweredCost } from './settle.ts';
 import { ReplySource } from './upstream.ts';
 import type { Walk } from './walk.ts';
 
@@ -23,6 +25,8 @@ export interface AttemptNote {
   readonly status: number;
   readonly failure: FailureCode | undefined;
   readonly ms: number;
+  /** What a try without a reply may be billed for, estimated; part of the exchange's cost. */
+  readonly cost_nusd?: number;
 }
 
 /** A provider answers: its status is good and its first frame is no error. Nothing has left to the client yet. */
@@ -44,6 +48,8 @@ export class Attempts {
   readonly notes: AttemptNote[] = [];
   /** A request reached a provider that may bill it, though no usable reply came back. */
   sent = false;
+  /** Candidates of tries that fell silent after they were sent: each may be billed beside the one that answers. */
+  readonly unanswered: Candidate[] = [];
   hold: Hold;
   candidate: Candidate | undefined;
   verdict: Verdict;
@@ -77,7 +83,7 @@ export async function attempt(walk: Walk, admitted: Admitted, attempts: Attempts
       // The limits and rules of the model finally used hold, not those of the one first asked (decide, then reserve).
       const verdict = judge(walk, admitted, candidate);
       if (!verdict.decision.allowed) continue;
-      attempts.hold = await admitAgain(lease, admitted, candidate, verdict);
+      attempts.hold = await admitAgain(walk, lease, admitted, candidate, verdict);
       attempts.verdict = verdict;
     }
     attempts.candidate = candidate;
@@ -90,12 +96,30 @@ export async function attempt(walk: Walk, admitted: Admitted, attempts: Attempts
       const wait = backoff_ms(answer, retry + 1, walk.random(), admitted.pinned.limits.retry);
       if (wait === undefined || wait >= timeLeft(walk, admitted)) break;
       await pause(wait, admitted);
+      if (lease.owes && !(await holdsBoth(walk, admitted, attempts, candidate, lease))) throw answer;
     }
     if (last !== undefined && (!fallsBack(last) || timeLeft(walk, admitted) <= 0)) throw last;
   }
   throw (
     last ?? new Failure('no_healthy_provider', 'No provider for this model can be tried now.', { retryAfterSeconds: 5 })
   );
+}
+
+/** Another try beside one that may be billed: both must be covered, or it is not made. */
+async function holdsBoth(
+  walk: Walk,
+  admitted: Admitted,
+  attempts: Attempts,
+  candidate: Candidate,
+  lease: Lease,
+): Promise<boolean> {
+  try {
+    attempts.hold = await admitAgain(walk, lease, admitted, candidate, attempts.verdict);
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof Failure) return false;
+    throw thrown;
+  }
 }
 
 async function once(
@@ -126,8 +150,14 @@ async function once(
     if (!(thrown instanceof Failure)) throw thrown;
     if (admitted.abort.reason === undefined)
       admitted.pinned.health.report(candidate, { kind: 'failed', failure: thrown });
-    attempts.sent = sentBefore || (sent && mayBeBilled(thrown, status));
-    note(attempts, candidate, status, thrown.code, walk.monotonic() - started);
+    const billed = sent && mayBeBilled(thrown, status);
+    attempts.sent = sentBefore || billed;
+    const cost = billed ? unansweredCost(admitted, candidate) : undefined;
+    if (cost !== undefined) {
+      attempts.unanswered.push(candidate);
+      lease.owe(cost);
+    }
+    note(attempts, candidate, status, thrown.code, walk.monotonic() - started, cost?.nusd);
     return thrown;
   }
 }
@@ -146,27 +176,16 @@ function note(
   status: number,
   failure: FailureCode | undefined,
   ms: number,
+  cost_nusd?: number,
 ): void {
-  attempts.notes.push({ provider: candidate.provider.id, model: candidate.model, status, failure, ms });
-}
-
-/** The request for one candidate, from the original bytes with this attempt's edits alone. */
-function encode(admitted: Admitted, attempts: Attempts, candidate: Candidate): EncodedRequest {
-  const { view } = admitted;
-  const { modifications } = attempts.verdict.decision;
-  const { quirks } = candidate.provider;
-  const cap = attempts.hold.output.splice;
-  const edits: RequestEdits = {
+  attempts.notes.push({
+    provider: candidate.provider.id,
     model: candidate.model,
-    ...(cap === undefined ? {} : { maxOutputTokens: cap }),
-    texts: redactedTexts(admitted, attempts.verdict.decision),
-    set: modifications.set,
-    remove: modifications.remove,
-    askUsage: view.stream && !view.usageAsked && quirks.streamUsage === 'ask',
-    dropFields: quirks.dropFields,
-    renameFields: quirks.renameFields,
-  };
-  return candidate.provider.format.encodeRequest(view, edits);
+    status,
+    failure,
+    ms,
+    ...(cost_nusd === undefined ? undefined : { cost_nusd }),
+  });
 }
 
 /** Milliseconds until the whole exchange must be over, all its attempts together. */
@@ -207,7 +226,7 @@ async function open(
   const { format, quirks } = candidate.provider;
   const { limits } = admitted.pinned;
   if (reply.status < 200 || reply.status > 299) {
-    const body = await wholeBody(reply, admitted.abort);
+    const body = await errorBody(reply, admitted.abort);
     if (admitted.abort.reason !== undefined) throw admitted.abort.reason;
     const failure = format.upstreamFailure(reply.status, reply.headers, body);
     attempts.refusal = { failure, headers: reply.headers };
@@ -231,12 +250,10 @@ async function open(
     source,
     headers: reply.headers,
     status: reply.status,
-    warnings: encoded.warnings,
+    warnings: [...encoded.warnings, ...limitWarning(attempts.hold)],
     firstAt: walk.monotonic(),
   };
 }
-
-const errorBodyBytesMax = 1_048_576;
 
 /** Until the reply says something. A call that is called off hears no more of its provider: it must not wait. */
 async function firstFrame(source: ReplySource, abort: Abort): Promise<void> {
@@ -245,31 +262,6 @@ async function firstFrame(source: ReplySource, abort: Abort): Promise<void> {
   await source.first();
   abort.detach(calledOff);
   if (abort.reason !== undefined) throw abort.reason;
-}
-
-/** An error reply's body, as far as it is worth reading. A body that breaks off is read as far as it came. */
-function wholeBody(reply: UpstreamReply, abort: Abort): Promise<Buffer> {
-  return new Promise((resolve) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    const done = (): void => {
-      abort.detach(done);
-      resolve(Buffer.concat(chunks));
-    };
-    abort.attach(done);
-    reply.read({
-      data(chunk) {
-        size += chunk.length;
-        if (size <= errorBodyBytesMax) chunks.push(chunk);
-        else {
-          reply.abort(new Failure('upstream_error', 'The error reply is too large.'));
-          done();
-        }
-      },
-      end: done,
-      error: done,
-    });
-  });
 }
 
 /** Waits, or throws at once when the exchange is called off. */

@@ -1,48 +1,74 @@
 import { HoldGone } from '../stores/index.ts';
 import { type Admitted, amountFor } from './admit.ts';
+import { limitName } from './affordable.ts';
 import type { Answered } from './attempt.ts';
 
+/** A step this small is not worth asking for again: the reply ends. */
+const stepTokensMin = 16;
+
 /**
- * Extends the hold of a running stream before it is used up. Between two answers of the ledger the stream may go on
- * as far as what is held; past that it waits, and where the hold cannot grow it ends.
+ * Extends the hold of a running stream before it is used up: by as much again, and where that does not fit by a quarter
+ * of it, and so on, so that a reply ends near what its budget affords and not at half of it. Between two answers of the
+ * ledger the stream may go on as far as what is held; past that it waits, and where the hold cannot grow it ends.
  */
 export class Ceiling {
   readonly #admitted: Admitted;
   readonly #answered: Answered;
   /** Output tokens held now. */
   #held: number;
+  /** Tokens the hold is to grow by next. */
+  #step: number;
   #asking = false;
   #refused = false;
+  #limitedBy: string | undefined;
 
   constructor(admitted: Admitted, answered: Answered) {
     this.#admitted = admitted;
     this.#answered = answered;
     this.#held = answered.hold.output.held;
+    this.#step = this.#held;
+  }
+
+  /** Which limit would not let the hold grow, in words; undefined where none refused. */
+  get limitedBy(): string | undefined {
+    return this.#refused ? (this.#limitedBy ?? 'the ledger, which could not be asked') : undefined;
   }
 
   /** Whether a reply that may have taken this many tokens is covered. Asks for more ahead of need; `settled` is called when the answer is there. */
   covers(tokensMax: number, settled: () => void): 'yes' | 'wait' | 'no' {
     const { most } = this.#answered.hold.output;
     if (this.#held >= most || !this.#answered.hold.kept) return 'yes';
-    if (!this.#asking && !this.#refused && tokensMax * 2 > this.#held) void this.#extend(settled);
+    // Half of the last step is left when more is asked for: time for the ledger to answer.
+    if (!this.#asking && !this.#refused && tokensMax > this.#held - this.#step / 2)
+      void this.#extend(tokensMax, settled);
     if (tokensMax <= this.#held) return 'yes';
     return this.#refused ? 'no' : 'wait';
   }
 
-  async #extend(settled: () => void): Promise<void> {
+  async #extend(needed: number, settled: () => void): Promise<void> {
     this.#asking = true;
-    const { hold, candidate, lease } = this.#answered;
-    const next = Math.min(hold.output.most, this.#held * 2);
     try {
-      const reserved = await lease.hold(amountFor(this.#admitted, candidate, hold.inputTokens, next), candidate);
-      if (reserved.outcome === 'held') this.#held = next;
-      else this.#refused = true;
+      while (!this.#refused && !(await this.#grown(needed))) {
+        this.#step = Math.floor(this.#step / 4);
+        this.#refused = this.#step < stepTokensMin;
+      }
+      if (!this.#refused) this.#step = Math.min(this.#step * 2, this.#held);
     } catch (thrown) {
       // The ledger is lost in the middle of a stream, or gave the hold up: more than what is held cannot be promised.
       this.#refused = thrown instanceof HoldGone || this.#admitted.pinned.limits.on_loss !== 'open';
-      if (!this.#refused) this.#held = hold.output.most;
+      if (!this.#refused) this.#held = this.#answered.hold.output.most;
     }
     this.#asking = false;
     settled();
+  }
+
+  /** Whether the hold has grown by a step, and covers what is needed now. */
+  async #grown(needed: number): Promise<boolean> {
+    const { hold, candidate, lease } = this.#answered;
+    const next = Math.min(hold.output.most, Math.max(this.#held + this.#step, needed));
+    const reserved = await lease.hold(amountFor(this.#admitted, candidate, hold.inputTokens, next), candidate);
+    if (reserved.outcome === 'held') this.#held = next;
+    else this.#limitedBy = limitName(reserved.refusal);
+    return reserved.outcome === 'held';
   }
 }

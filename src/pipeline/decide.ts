@@ -56,7 +56,7 @@ function substitutionRule(decision: Decision): string {
 
 /** Decides for one candidate. Pure but for the figures: the same facts give the same decision. */
 export function judge(walk: Walk, inspected: Inspected, candidate: Candidate): Verdict {
-  const figures = figuresFor(inspected, candidate, undefined);
+  const figures = figuresFor(walk, inspected, candidate, undefined);
   const facts = { ...inspected.facts, llm: llmFacts(inspected, figures, inspected.wanted) } as FactTree;
   const started = walk.monotonic();
   const decision = decideProgram(inspected.pinned.program, 'request', facts);
@@ -65,9 +65,15 @@ export function judge(walk: Walk, inspected: Inspected, candidate: Candidate): V
 }
 
 /** What a call to this candidate is estimated to take, with the policy's cap once it is known. */
-export function figuresFor(inspected: Inspected, candidate: Candidate, policyCap: number | undefined): ModelFigures {
-  const { view, pinned, at_ms } = inspected;
-  const output = outputBound(view, candidate, policyCap, pinned.limits.stream_hold_tokens);
+export function figuresFor(
+  walk: Walk,
+  inspected: Inspected,
+  candidate: Candidate,
+  policyCap: number | undefined,
+): ModelFigures {
+  const { view, pinned, at_ms, identity } = inspected;
+  const observed = walk.outputs.high(candidate.provider.id, candidate.model, identity.caller.key.id);
+  const output = outputBound(view, candidate, policyCap, pinned.limits.stream_hold_tokens, observed);
   const cost =
     candidate.price === undefined
       ? undefined

@@ -1,11 +1,6 @@
-import type { RequestView, Usage } from '../exchange/index.ts';
-import type { Candidate } from '../providers/index.ts';
+import type { ChatPart, RequestView, Usage } from '../exchange/index.ts';
+import { type Candidate, type ImageRule, imageTokens, imageTokensMax } from '../providers/index.ts';
 
-/**
- * Most tokens an image costs with any provider we know: OpenAI's gpt-4o-mini bills a high-detail image of eight tiles
- * with 2,833 + 8 x 5,667 tokens (OpenAI, vision guide, 2026).
- */
-const imageTokensMax = 48_169;
 /** What providers add for tools besides their text: Anthropic's tool prompt is 313 to 346 tokens, OpenAI's less. */
 const toolPromptTokensMax = 512;
 /** What providers add for a chat besides its text (role marks, the start of the answer). */
@@ -15,25 +10,49 @@ const chatTokensMax = 16;
 const bytesPerToken = 4;
 
 /**
- * An upper bound of the input's tokens: a byte-level tokeniser never makes more tokens than bytes, and the JSON around
- * a message is longer than the marks a provider puts in its place.
+ * An upper bound of the input's tokens that costs nothing to know: a byte-level tokeniser never makes more tokens than
+ * bytes, and the JSON around a message is longer than the marks a provider puts in its place.
  */
 export function inputTokensMax(view: RequestView, candidate: Candidate): number {
-  const images = view.hasImages ? imageTokensMax * countImages(view) : 0;
+  return inputBound(view, candidate, view.bytes.length);
+}
+
+/** The bound with this many tokens for everything but images, of which the bytes are among them. */
+export function inputBound(view: RequestView, candidate: Candidate, text: number): number {
+  const media = mediaOf(view, candidate.imageTokens);
   const tools = view.toolNames.length > 0 ? toolPromptTokensMax : 0;
-  const bound = view.bytes.length + images + tools + chatTokensMax;
+  const bound = Math.max(0, text - media.bytes) + media.tokens + tools + chatTokensMax;
   return candidate.contextTokens === undefined ? bound : Math.min(bound, candidate.contextTokens);
 }
 
-function countImages(view: RequestView): number {
+/** Most tokens the images of a request cost, and the bytes that are no text since they are images. */
+export function mediaOf(view: RequestView, rule: ImageRule | undefined): { tokens: number; bytes: number } {
+  const media = { tokens: 0, bytes: 0 };
+  if (!view.hasImages) return media;
   let images = 0;
-  for (const message of view.chat.messages) {
-    for (const part of message.parts) {
-      if (part.type === 'image') images += 1;
-      if (part.type === 'tool_result') images += part.parts.filter((inner) => inner.type === 'image').length;
+  const see = (parts: readonly ChatPart[]): void => {
+    for (const part of parts) {
+      if (part.type === 'tool_result') see(part.parts);
+      if (part.type !== 'image') continue;
+      images += 1;
+      media.tokens += imageTokens(rule, part);
+      media.bytes += part.base64?.length ?? 0;
     }
+  };
+  try {
+    for (const { parts } of view.chat.messages) see(parts);
+  } catch {
+    // Parts nobody can translate may go through as they are: every word "image" counts as the dearest there is.
+    return { tokens: imageTokensMax * wordsOf(view.bytes, 'image'), bytes: 0 };
   }
-  return Math.max(1, images);
+  if (images === 0) media.tokens = imageTokensMax;
+  return media;
+}
+
+function wordsOf(bytes: Buffer, word: string): number {
+  let found = 0;
+  for (let at = bytes.indexOf(word); at >= 0; at = bytes.indexOf(word, at + word.length)) found += 1;
+  return found;
 }
 
 /** The likely number of input tokens: what policies read as `llm.estimatedTokens`. */
@@ -60,13 +79,15 @@ const unknownOutputCap = 16_384;
 
 /**
  * The most a choice may produce: the smallest of the client's limit, the model's cap and the policy's cap. A stream of
- * one choice whose whole output we see may hold less at first, since it amends before the hold is used up.
+ * one choice whose whole output we see may hold less at first, since it amends before the hold is used up: `observed`, a
+ * high quantile of what this model and caller came to, or else `streamHold` where the caller set no limit.
  */
 export function outputBound(
   view: RequestView,
   candidate: Candidate,
   policyCap: number | undefined,
   streamHold: number,
+  observed?: number,
 ): OutputBound {
   const modelCap = candidate.outputTokensMax;
   const asked = view.maxOutputTokens;
@@ -82,7 +103,9 @@ export function outputBound(
     splice = unknownOutputCap;
   }
   const seen = view.stream && view.choices === 1 && candidate.reasoning !== true;
-  const held = seen && asked === undefined ? Math.min(most, streamHold) : most;
+  // Before anything was observed a caller's own limit is the best guess; agents ask for far more than they take.
+  const first = observed ?? (asked === undefined ? streamHold : most);
+  const held = seen ? Math.min(most, first) : most;
   return { held, most, splice };
 }
 

@@ -8,11 +8,18 @@ import type { Read } from './read.ts';
 
 /** Facts of the request that cost nothing to know. Texts and rails join only where the program reads them. */
 export function requestFacts(read: Read, wanted: ReadonlySet<string>): FactTree {
-  return { ...callerFacts(read, wanted), metadata: read.view.metadata, llm: undefined };
+  return callerFacts(read, wanted, read.view.metadata);
 }
 
-/** Facts of who asks and from where: what is known of a call before anything of it is read. */
-export function callerFacts(identified: Identified, wanted: ReadonlySet<string>): FactTree {
+/**
+ * Facts of who asks and from where: what is known of a call before anything of it is read. Every group has its place
+ * from the start, so that all trees are objects of one shape and a copy with another group costs next to nothing.
+ */
+export function callerFacts(
+  identified: Identified,
+  wanted: ReadonlySet<string>,
+  metadata: RequestView['metadata'] = undefined,
+): FactTree {
   const { caller } = identified.identity;
   return {
     user: caller.user,
@@ -21,16 +28,15 @@ export function callerFacts(identified: Identified, wanted: ReadonlySet<string>)
     organization: caller.organization,
     key: caller.key,
     request: requestPart(identified, wanted),
-    ...unknowable(wanted),
+    // Facts of the language this gateway has no source for: what hinges on them cannot be answered, and says so.
+    provider: wants(wanted).provider ? new Unable('the figures of providers are not facts yet') : undefined,
+    metadata,
+    llm: undefined,
+    rails: undefined,
+    budget: undefined,
+    usage: undefined,
+    response: undefined,
   };
-}
-
-/** Facts of the language this gateway has no source for: what hinges on them cannot be answered, and says so. */
-function unknowable(wanted: ReadonlySet<string>): Record<string, unknown> {
-  for (const name of wanted) {
-    if (name.startsWith('provider.')) return { provider: new Unable('the figures of providers are not facts yet') };
-  }
-  return {};
 }
 
 function requestPart(identified: Identified, wanted: ReadonlySet<string>): Record<string, unknown> {
@@ -41,14 +47,35 @@ function requestPart(identified: Identified, wanted: ReadonlySet<string>): Recor
     ip: arrival.ip,
     userAgent: arrival.headers['user-agent'],
     tags: identified.identity.caller.tags,
-    headers: readsHeaders(wanted) ? safeHeaders(arrival.headers) : undefined,
+    headers: wants(wanted).headers ? safeHeaders(arrival.headers) : undefined,
     country: wanted.has('request.country') ? new Unable('nobody tells the country of an address') : undefined,
   };
 }
 
-function readsHeaders(wanted: ReadonlySet<string>): boolean {
-  for (const name of wanted) if (name.startsWith('request.headers.')) return true;
-  return false;
+/** Groups of facts that are only made where a program reads one of them. */
+interface Wants {
+  readonly headers: boolean;
+  readonly provider: boolean;
+  readonly budget: boolean;
+  readonly usage: boolean;
+}
+
+const known = new WeakMap<ReadonlySet<string>, Wants>();
+
+/** What of a program's wanted facts needs more than a field: looked through once for each program, not for each call. */
+export function wants(wanted: ReadonlySet<string>): Wants {
+  let found = known.get(wanted);
+  if (found === undefined) {
+    const any = (prefix: string): boolean => [...wanted].some((name) => name.startsWith(prefix));
+    found = {
+      headers: any('request.headers.'),
+      provider: any('provider.'),
+      budget: any('budget.'),
+      usage: any('usage.'),
+    };
+    known.set(wanted, found);
+  }
+  return found;
 }
 
 const credentialHeader = /^(authorization|proxy-authorization|cookie|x-api-key|api-key|x-goog-api-key)$/;
@@ -86,6 +113,7 @@ export function llmFacts(read: Read, figures: ModelFigures, wanted: ReadonlySet<
     hasImages: view.hasImages,
     estimatedTokens: likelyInputTokens(view),
     estimatedCost: figures.cost_usd,
+    priceKnown: figures.cost_usd !== undefined,
   };
   if (wanted.has('llm.prompt')) facts.prompt = promptOf(view);
   if (wanted.has('llm.systemPrompt')) facts.systemPrompt = textOf(view.passages.filter((p) => p.role === 'system'));

@@ -24,6 +24,8 @@ export interface Guarded {
   /** The last bytes: they leave after the settlement and the record are written. */
   readonly tail: Buffer;
   readonly bytesOut: number;
+  /** Which limit ended a reply at its ceiling. */
+  readonly limitedBy?: string | undefined;
 }
 
 /** What the guard of one reply works with. */
@@ -54,7 +56,10 @@ export async function guard(
   const facts = answered.verdict.facts;
   const plan = planResponse(program, facts);
   const needs = program.needs('response');
-  const meter = new ReplyMeter(needs.facts.has('response.text') || program.needs('settle').facts.has('response.text'));
+  const meter = new ReplyMeter(
+    needs.facts.has('response.text') || program.needs('settle').facts.has('response.text'),
+    answered.candidate.tokenizer !== undefined,
+  );
   const judge = new ReplyJudge(plan, program, facts, matchers);
   const reply: ReplyContext = {
     id: admitted.id,

@@ -1,8 +1,8 @@
 import type { Failure } from '../exchange/index.ts';
 import type { Ending } from '../observe/index.ts';
 import { accept, clientGone } from './accept.ts';
-import { admit } from './admit.ts';
-import { Attempts, attempt } from './attempt.ts';
+import { type Admitted, admit } from './admit.ts';
+import { type Answered, Attempts, attempt } from './attempt.ts';
 import { cleanThrown } from './clean-failure.ts';
 import { Denial, decide } from './decide.ts';
 import { decideSettled } from './decide-settled.ts';
@@ -63,7 +63,8 @@ export async function refuse(walk: Walk, arrival: Arrival, outlet: Outlet, failu
 
 /** The ladder. Throws a failure while nothing has left to the client. */
 async function climb(walk: Walk, progress: Progress, outlet: Outlet): Promise<Walked> {
-  const identified = await identify(walk, progress.accepted);
+  const known = identify(walk, progress.accepted);
+  const identified = known instanceof Promise ? await known : known;
   progress.identified = identified;
   const request = read(walk, identified);
   progress.read = request;
@@ -80,9 +81,7 @@ async function climb(walk: Walk, progress: Progress, outlet: Outlet): Promise<Wa
   const lease = new Lease(walk, admitted, (candidate, amount) => intentOf(admitted, candidate, amount));
   progress.lease = lease;
   try {
-    const answered = await attempt(walk, admitted, attempts, lease).catch((thrown: unknown) => {
-      throw cleanThrown(thrown, admitted.pinned, attempts.verdict.facts);
-    });
+    const answered = await provided(walk, admitted, attempts, lease);
     attempts.firstToken_ms = answered.firstAt - admitted.started;
     attempts.overhead_ms = overhead(walk, admitted, attempts);
     const headers = answerHeaders(admitted, answered, attempts);
@@ -103,6 +102,15 @@ async function climb(walk: Walk, progress: Progress, outlet: Outlet): Promise<Wa
     };
   } finally {
     lease.stop();
+  }
+}
+
+/** The provider's answer; what it refuses in words is cleaned like a reply. */
+async function provided(walk: Walk, admitted: Admitted, attempts: Attempts, lease: Lease): Promise<Answered> {
+  try {
+    return await attempt(walk, admitted, attempts, lease);
+  } catch (thrown) {
+    throw cleanThrown(thrown, admitted.pinned, attempts.verdict.facts);
   }
 }
 
@@ -133,8 +141,9 @@ async function conclude(walk: Walk, progress: Progress, walked: Walked, outlet: 
   try {
     if (admitted !== undefined) {
       const tried = attempts ?? new Attempts(admitted);
-      const cost = finalCost(admitted, tried, guarded?.meter);
+      const cost = await finalCost(walk, admitted, tried, guarded?.meter);
       progress.cost = cost;
+      learn(walk, progress);
       const reached = tried.sent || guarded !== undefined;
       const settled = decideSettled(walk, admitted, tried, guarded, cost);
       if (settled !== undefined) progress.settled = settled;
@@ -151,6 +160,20 @@ async function conclude(walk: Walk, progress: Progress, walked: Walked, outlet: 
   measure(walk, progress, walked);
   const { accepted, denied, settled } = progress;
   askAttention(walk, accepted, [denied ?? attempts?.verdict.decision, guarded?.decision, settled]);
+}
+
+/** A reply that came to its own end shapes the first hold of the next; one that costs more than was held is told. */
+function learn(walk: Walk, { admitted, attempts, guarded, lease, cost }: Progress): void {
+  if (admitted === undefined || cost === undefined) return;
+  if (admitted.hold.kept) {
+    const over = cost.nusd - (lease?.amount ?? admitted.hold.amount).nusd;
+    if (over > 0) walk.metrics.debt(over);
+  }
+  const candidate = attempts?.candidate;
+  const output = cost.usage.output;
+  if (candidate === undefined || output === undefined || guarded?.ending !== 'complete') return;
+  if (admitted.view.choices > 1) return;
+  walk.outputs.add(candidate.provider.id, candidate.model, admitted.identity.caller.key.id, output);
 }
 
 function finish(progress: Progress, walked: Walked, outlet: Outlet): void {

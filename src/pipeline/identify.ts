@@ -8,10 +8,10 @@ export interface Identified extends Accepted {
   readonly pinned: Pinned;
 }
 
-/** Key or token to caller, once. Throws `invalid_api_key` (401). */
-export async function identify(walk: Walk, accepted: Accepted): Promise<Identified> {
+/** Key or token to caller, once; a promise only where a token's signing keys must be fetched. Throws `invalid_api_key` (401). */
+export function identify(walk: Walk, accepted: Accepted): Identified | Promise<Identified> {
   const pinned = walk.pinned();
   const answer = pinned.directory.identify(accepted.arrival.headers);
-  const identity = answer instanceof Promise ? await answer : answer;
-  return enrich(accepted, { identity, pinned });
+  if (!(answer instanceof Promise)) return enrich(accepted, { identity: answer, pinned });
+  return answer.then((identity) => enrich(accepted, { identity, pinned }));
 }

@@ -1,6 +1,7 @@
 export { clientGone } from './accept.ts';
 export { handle, refuse } from './handle.ts';
 export { Matchers } from './matchers.ts';
+export { ObservedOutputs } from './observed-output.ts';
 export { ownModels } from './own-models.ts';
 export { ownUsage } from './own-usage.ts';
 export type { PassReply } from './pass-end.ts';

@@ -1,9 +1,9 @@
-import type { Finding, Measured, Passage } from '../exchange/index.ts';
+import type { Finding, Measured, Passage, Rail } from '../exchange/index.ts';
 import type { FactTree } from '../policy/index.ts';
 import { Unable } from '../policy/index.ts';
 import { railByName } from '../rails/index.ts';
 import { enrich } from './accept.ts';
-import { requestFacts } from './facts.ts';
+import { requestFacts, wants } from './facts.ts';
 import { budgetFacts, usageFacts } from './money-facts.ts';
 import type { Read } from './read.ts';
 import type { Walk } from './walk.ts';
@@ -43,23 +43,36 @@ export async function inspect(walk: Walk, read: Read): Promise<Inspected> {
   const railOutcomes: RailOutcome[] = [];
   let scanned = 0;
   if (needs.rails.size > 0) {
-    for (const passage of read.view.passages) scanned += passage.text.length;
+    const { passages } = read.view;
+    for (const passage of passages) scanned += passage.text.length;
     const rails: Record<string, unknown> = {};
     for (const [name, types] of needs.rails) {
       const started = walk.monotonic();
-      const wantedTypes = types === 'all' ? undefined : [...types];
-      const measured = await measureAll(name, wantedTypes, read.view.passages, found);
+      const measuring = measureAll(name, wantedTypes(types), passages, scanned, found);
+      const measured = measuring instanceof Promise ? await measuring : measuring;
       rails[name] = measured;
       railOutcomes.push(outcomeOf(name, measured));
       walk.metrics.rail(name, (walk.monotonic() - started) / 1000);
     }
     facts.rails = rails;
   }
-  const budget = await budgetFacts(walk, read, needs.facts);
-  if (budget !== undefined) facts.budget = budget;
-  const usage = await usageFacts(walk, read, needs.facts);
-  if (usage !== undefined) facts.usage = usage;
+  const { budget, usage } = wants(needs.facts);
+  if (budget) facts.budget = await budgetFacts(walk, read, needs.facts);
+  if (usage) facts.usage = await usageFacts(walk, read, needs.facts);
   return enrich(read, { facts: facts as FactTree, wanted: needs.facts, found, railOutcomes, scanned });
+}
+
+const lists = new WeakMap<ReadonlySet<string>, readonly string[]>();
+
+/** The types of a rail that are looked for, as the rails want them; a program's set is the same for every call. */
+function wantedTypes(types: 'all' | ReadonlySet<string>): readonly string[] | undefined {
+  if (types === 'all') return undefined;
+  let list = lists.get(types);
+  if (list === undefined) {
+    list = [...types];
+    lists.set(types, list);
+  }
+  return list;
 }
 
 function outcomeOf(rail: string, measured: RailFact | Unable): RailOutcome {
@@ -74,14 +87,35 @@ export interface RailFact {
   readonly count: number;
 }
 
-async function measureAll(
+/** Short texts are measured at once, without a promise; long ones in slices, with turns of the event loop between them. */
+function measureAll(
   name: string,
+  types: readonly string[] | undefined,
+  passages: readonly Passage[],
+  characters: number,
+  found: FoundIn[],
+): RailFact | Unable | Promise<RailFact | Unable> {
+  const rail = railByName(name);
+  if (rail === undefined) return new Unable(`there is no rail '${name}'`);
+  if (characters > sliceCharacters) return measureInSlices(rail, types, passages, found);
+  const first = found.length;
+  try {
+    for (const passage of passages) {
+      const unable = passage.text.length === 0 ? undefined : note(rail.measure(passage, types), passage, found);
+      if (unable !== undefined) return unable;
+    }
+  } catch (thrown) {
+    return broken(name, thrown);
+  }
+  return factOf(found, first);
+}
+
+async function measureInSlices(
+  rail: Rail,
   types: readonly string[] | undefined,
   passages: readonly Passage[],
   found: FoundIn[],
 ): Promise<RailFact | Unable> {
-  const rail = railByName(name);
-  if (rail === undefined) return new Unable(`there is no rail '${name}'`);
   const first = found.length;
   let since = 0;
   for (const passage of passages) {
@@ -94,16 +128,28 @@ async function measureAll(
     try {
       const slices = passage.text.length > sliceCharacters ? rail.measureSlices?.(passage, types) : undefined;
       const measured = slices === undefined ? rail.measure(passage, types) : await inSlices(slices);
-      if (measured.outcome === 'unable') return new Unable(measured.reason);
-      if (measured.outcome === 'findings') {
-        for (const finding of measured.findings) found.push({ passage, finding });
-      }
+      const unable = note(measured, passage, found);
+      if (unable !== undefined) return unable;
     } catch (thrown) {
-      // A rail that breaks has not said "clear": the policy decides what not knowing means.
-      return new Unable(`the rail '${name}' failed: ${thrown instanceof Error ? thrown.name : 'unknown'}`);
+      return broken(rail.name, thrown);
     }
   }
-  return railFact(found.slice(first).map((one) => one.finding));
+  return factOf(found, first);
+}
+
+function note(measured: Measured, passage: Passage, found: FoundIn[]): Unable | undefined {
+  if (measured.outcome === 'unable') return new Unable(measured.reason);
+  if (measured.outcome === 'findings') for (const finding of measured.findings) found.push({ passage, finding });
+  return undefined;
+}
+
+/** A rail that breaks has not said "clear": the policy decides what not knowing means. */
+function broken(name: string, thrown: unknown): Unable {
+  return new Unable(`the rail '${name}' failed: ${thrown instanceof Error ? thrown.name : 'unknown'}`);
+}
+
+function factOf(found: readonly FoundIn[], first: number): RailFact {
+  return found.length === first ? nothingFound : railFact(found.slice(first).map((one) => one.finding));
 }
 
 /** One slice a turn of the event loop. */
@@ -119,8 +165,11 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+const nothingFound: RailFact = Object.freeze({ found: false, types: Object.freeze([]), score: 0, count: 0 });
+
 /** Findings of one rail as the fact a policy reads. */
 export function railFact(findings: readonly Finding[]): RailFact {
+  if (findings.length === 0) return nothingFound;
   let score = 0;
   const types = new Set<string>();
   for (const finding of findings) {

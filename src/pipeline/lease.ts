@@ -21,6 +21,7 @@ export class Lease {
   readonly #intent: ((candidate: Candidate, amount: Amount) => Intent) | undefined;
   readonly #timer: NodeJS.Timeout | undefined;
   #amount: Amount;
+  #owed: Amount = { nusd: 0, tokens: 0 };
   #last: Promise<unknown> = Promise.resolve();
   #over = false;
 
@@ -42,9 +43,25 @@ export class Lease {
     return this.#amount;
   }
 
-  /** Holds this much for the candidate from now on, all or nothing: refused, the old hold stands. Rejects as the ledger does. */
-  hold(amount: Amount, candidate: Candidate): Promise<Reserved> {
+  /** Whether an earlier try may be billed beside the one that is held for. */
+  get owes(): boolean {
+    return this.#owed.nusd > 0 || this.#owed.tokens > 0;
+  }
+
+  /** A try that may be billed: from the next `hold` on it is held for as well. */
+  owe({ nusd, tokens }: Amount): void {
+    this.#owed = { nusd: this.#owed.nusd + nusd, tokens: this.#owed.tokens + tokens };
+  }
+
+  /**
+   * Holds this much for the candidate from now on, and what is owed, all or nothing: refused, the old hold stands.
+   * Rejects as the ledger does.
+   */
+  hold(wanted: Amount, candidate: Candidate): Promise<Reserved> {
     return this.#turn(async () => {
+      const amount = this.owes
+        ? { ...wanted, nusd: wanted.nusd + this.#owed.nusd, tokens: wanted.tokens + this.#owed.tokens }
+        : wanted;
       const reserved = await this.#amend(amount);
       if (reserved.outcome === 'held') {
         this.#amount = amount;

@@ -95,6 +95,7 @@ export function recordOf(walk: Walk, progress: Progress, ending: Ending, failure
     cost_nusd: cost?.nusd ?? 0,
     cost_estimated: cost?.estimated ?? false,
     ending,
+    limited_by: guarded?.limitedBy ?? attempts?.hold.limitedBy,
     failure: failure === undefined ? undefined : { code: failure.code, status: failure.status },
     timings: {
       total,
@@ -132,13 +133,30 @@ export function tagged(caller: RecordCaller, ...decisions: readonly (Decision | 
 /** The facts the program reads, by their dotted names. What could not be computed is told with the decision. */
 export function factsRead(facts: object, wanted: ReadonlySet<string>): Record<string, unknown> {
   const read: Record<string, unknown> = {};
-  for (const name of wanted) {
+  for (const { name, path } of pathsOf(wanted)) {
     let value: unknown = facts;
-    for (const part of name.split('.'))
+    for (const part of path)
       value = value === undefined || value === null ? undefined : (value as Record<string, unknown>)[part];
     if (value !== undefined && !(value instanceof Unable)) read[name] = value;
   }
   return read;
+}
+
+interface FactPath {
+  readonly name: string;
+  readonly path: readonly string[];
+}
+
+const knownPaths = new WeakMap<ReadonlySet<string>, readonly FactPath[]>();
+
+/** The names a program reads, taken apart once. */
+function pathsOf(wanted: ReadonlySet<string>): readonly FactPath[] {
+  let paths = knownPaths.get(wanted);
+  if (paths === undefined) {
+    paths = [...wanted].map((name) => ({ name, path: name.split('.') }));
+    knownPaths.set(wanted, paths);
+  }
+  return paths;
 }
 
 function railsOf(inspected: Inspected | undefined, guarded: Guarded | undefined): RecordRail[] {
@@ -174,7 +192,18 @@ function withSubstitutions(last: DecisionSummary, decided: Decided | undefined):
   return more.length === 0 ? last : { ...last, obligations: [...more, ...last.obligations] };
 }
 
+const summaries = new WeakMap<Decision, DecisionSummary>();
+
+/** A decision in short. One that is frozen is made once for all calls it is the same for, and so is its summary. */
 export function summary(decision: Decision): DecisionSummary {
+  const known = summaries.get(decision);
+  if (known !== undefined) return known;
+  const made = summarized(decision);
+  if (Object.isFrozen(decision)) summaries.set(decision, Object.freeze(made));
+  return made;
+}
+
+function summarized(decision: Decision): DecisionSummary {
   return {
     decision: decision.decision,
     policy: decision.policyId,

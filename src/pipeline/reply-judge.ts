@@ -1,4 +1,4 @@
-import type { Failure, Frame, PatternRef, ReplyEvent } from '../exchange/index.ts';
+import type { Failure, Finding, Frame, PatternRef, ReplyEvent } from '../exchange/index.ts';
 import {
   type Decision,
   decide,
@@ -58,7 +58,8 @@ export class ReplyJudge {
   }
 
   get found(): readonly LaneFinding[] {
-    const noted = this.#watch?.found ?? [];
+    if (this.#watch === undefined) return this.#follow?.found ?? [];
+    const noted = this.#watch.found;
     return this.#follow === undefined ? noted : [...this.#follow.found, ...noted];
   }
 
@@ -153,26 +154,11 @@ export class ReplyJudge {
   }
 
   #decide(meter: ReplyMeter, figures: ReplyFigures, whole: boolean): Decision {
-    const rails: Record<string, unknown> = {};
     const found = this.found;
+    const rails: Record<string, unknown> = {};
     for (const name of this.#program.needs('response').rails.keys()) {
       const unable = this.#unable(name);
-      if (unable !== undefined) {
-        rails[name] = new Unable(unable);
-        continue;
-      }
-      rails[name] = railFact(
-        found
-          .filter(({ span }) => span.rail === name)
-          .map(({ span }) => ({
-            rail: span.rail,
-            type: span.type,
-            start: span.start,
-            end: span.end,
-            score: 1,
-            view: 'plain',
-          })),
-      );
+      rails[name] = unable === undefined ? railFact(findingsOf(name, found)) : new Unable(unable);
     }
     // Of a whole reply these are there to be known: a rule that reads them must not take silence for a small number.
     const unknown = whole ? new Unable('the provider did not tell') : undefined;
@@ -192,6 +178,15 @@ export class ReplyJudge {
     const watched = this.#watch?.stop;
     return watched?.kind === 'unable' && this.#watch?.looksFor(rail) ? watched.reason : undefined;
   }
+}
+
+const noFindings: readonly Finding[] = [];
+
+function findingsOf(rail: string, found: readonly LaneFinding[]): readonly Finding[] {
+  if (found.length === 0) return noFindings;
+  return found
+    .filter(({ span }) => span.rail === rail)
+    .map(({ span: { type, start, end } }) => ({ rail, type, start, end, score: 1, view: 'plain' }));
 }
 
 function speaks(event: ReplyEvent): boolean {

@@ -1,4 +1,7 @@
-import { type Failure, type Frame, mergeUsage, type Usage } from '../exchange/index.ts';
+import { type Failure, type Frame, type Lane, mergeUsage, type Usage } from '../exchange/index.ts';
+
+/** A longer reply is estimated by its length when it breaks off. */
+const keptCharactersMax = 1_000_000;
 
 /** Counts what a reply says while it passes: usage, length, how it ends. */
 export class ReplyMeter {
@@ -13,9 +16,18 @@ export class ReplyMeter {
   model: string | undefined;
   readonly finishReasons: string[] = [];
   readonly #texts: string[] | undefined;
+  /** Every text by its lane, as long as they are to be counted and are not too long. */
+  #lanes: Map<string, string[]> | undefined;
 
-  constructor(keepTexts: boolean) {
+  /** `keepLanes`: the texts are counted should the reply break off. */
+  constructor(keepTexts: boolean, keepLanes = false) {
     this.#texts = keepTexts ? [] : undefined;
+    this.#lanes = keepLanes ? new Map() : undefined;
+  }
+
+  /** What was said so far, a text for each lane; undefined where it was not kept. */
+  get said(): readonly string[] | undefined {
+    return this.#lanes === undefined ? undefined : [...this.#lanes.values()].map((pieces) => pieces.join(''));
   }
 
   /** The reply's content so far, where a rule reads it. */
@@ -29,6 +41,7 @@ export class ReplyMeter {
         case 'text':
           this.characters += event.text.length;
           this.tokensMax += Buffer.byteLength(event.text) + 1;
+          if (this.#lanes !== undefined) this.#keep(event.lane, event.text);
           if (event.lane.channel === 'content') this.#texts?.push(event.text);
           break;
         case 'usage':
@@ -50,5 +63,16 @@ export class ReplyMeter {
           break;
       }
     }
+  }
+
+  #keep({ choice, channel, index }: Lane, text: string): void {
+    if (this.characters > keptCharactersMax) {
+      this.#lanes = undefined;
+      return;
+    }
+    const name = `${choice} ${channel} ${index}`;
+    const pieces = this.#lanes?.get(name);
+    if (pieces === undefined) this.#lanes?.set(name, [text]);
+    else pieces.push(text);
   }
 }

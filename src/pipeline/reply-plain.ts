@@ -1,4 +1,5 @@
 import { Failure, type Frame } from '../exchange/index.ts';
+import type { Ending } from '../observe/index.ts';
 import { clientGone } from './accept.ts';
 import { blocked, type GuardContext, type Guarded } from './guard.ts';
 import type { Released } from './hold-back.ts';
@@ -25,20 +26,24 @@ export async function runPlain(context: GuardContext): Promise<Guarded> {
   if (judge.stop === undefined) judge.conclude(meter, figures, released);
   else judge.decideStopped(meter, figures);
   if (judge.stop !== undefined || judge.decision?.allowed === false) {
-    return {
-      ...outcome(context),
-      ending: 'ended_by_rail',
-      failure: blocked(judge),
-      tail: Buffer.alloc(0),
-      bytesOut: 0,
-    };
+    return over(context, 'ended_by_rail', blocked(judge), noBytes);
   }
-  const tail = body(context, released);
-  return { ...outcome(context), ending: 'complete', failure: undefined, tail, bytesOut: tail.length };
+  return over(context, 'complete', undefined, body(context, released));
 }
 
-function outcome({ judge, meter }: GuardContext): Pick<Guarded, 'meter' | 'decision' | 'found' | 'scanned'> {
-  return { meter, decision: judge.decision, found: judge.found, scanned: judge.scanned };
+const noBytes = Buffer.alloc(0);
+
+function over({ judge, meter }: GuardContext, ending: Ending, failure: Failure | undefined, tail: Buffer): Guarded {
+  return {
+    ending,
+    failure,
+    meter,
+    decision: judge.decision,
+    found: judge.found,
+    scanned: judge.scanned,
+    tail,
+    bytesOut: tail.length,
+  };
 }
 
 function allFrames({ admitted, answered }: GuardContext): Promise<readonly Frame[]> {

@@ -265,6 +265,7 @@ export class StreamRun {
       scanned: judge.scanned,
       tail: this.#tail,
       bytesOut,
+      ...(ending === 'ended_by_ceiling' ? { limitedBy: this.#ceiling.limitedBy } : undefined),
     });
   }
 }

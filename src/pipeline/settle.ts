@@ -1,8 +1,9 @@
 import type { Usage } from '../exchange/index.ts';
-import { price } from '../providers/index.ts';
+import { type Candidate, price } from '../providers/index.ts';
 import { LedgerUnavailable } from '../stores/index.ts';
 import type { Admitted, Hold } from './admit.ts';
 import type { Answered, Attempts } from './attempt.ts';
+import { countedInput } from './count-input.ts';
 import { likelyInputTokens, likelyTokens } from './estimate.ts';
 import type { Identified } from './identify.ts';
 import type { ReplyMeter } from './reply-meter.ts';
@@ -23,27 +24,78 @@ export function costOf(at_ms: number, answered: Answered, meter: ReplyMeter): nu
   return nusd === undefined ? undefined : nusd / 1e9;
 }
 
+const nothing: Cost = { nusd: 0, usage: {}, tokens: 0, estimated: false };
+
 /**
- * Usage to cost. What the provider told counts; what it did not tell is counted from what was observed, and marked.
- * Zero is a number: a told zero is not replaced.
+ * Usage to cost. What the provider told counts; what it did not tell is counted from what was observed, with the model's
+ * own tokeniser where there is one, and marked. Zero is a number: a told zero is not replaced. Tries that fell silent
+ * and may be billed are added to the one that answered.
  */
-export function finalCost(admitted: Admitted, attempts: Attempts, meter: ReplyMeter | undefined): Cost {
+export async function finalCost(
+  walk: Walk,
+  admitted: Admitted,
+  attempts: Attempts,
+  meter: ReplyMeter | undefined,
+): Promise<Cost> {
+  const unanswered = attempts.unanswered.map((candidate) => unansweredCost(admitted, candidate));
+  const candidate = attempts.candidate;
+  // A try that was under way when the exchange ended is not among those that failed.
+  const underWay = attempts.sent && meter === undefined && unanswered.length === 0;
+  const last = meter !== undefined || underWay ? await lastCost(walk, admitted, candidate, meter) : undefined;
+  if (unanswered.length === 0) return last ?? nothing;
+  const costs = last === undefined ? unanswered : [last, ...unanswered];
+  return {
+    nusd: costs.reduce((sum, { nusd }) => sum + nusd, 0),
+    tokens: costs.reduce((sum, { tokens }) => sum + tokens, 0),
+    // What the caller's reply took; what was paid for without one stands with its attempt.
+    usage: last?.usage ?? unanswered.at(-1)?.usage ?? {},
+    estimated: true,
+  };
+}
+
+/** What a try may be billed for of which nothing was seen: its input. */
+export function unansweredCost(admitted: Admitted, candidate: Candidate): Cost {
+  return costed(admitted, candidate, { input: likelyInputTokens(admitted.view), output: 0 }, true);
+}
+
+async function lastCost(
+  walk: Walk,
+  admitted: Admitted,
+  candidate: Candidate | undefined,
+  meter: ReplyMeter | undefined,
+): Promise<Cost> {
   const told = meter?.usage;
-  const sent = attempts.sent || meter !== undefined;
-  if (!sent) return { nusd: 0, usage: {}, tokens: 0, estimated: false };
-  const complete = meter?.complete === true && told?.input !== undefined && told.output !== undefined;
-  const observed = meter === undefined ? 0 : likelyTokens(meter.characters);
-  const usage: Usage = complete
-    ? told
-    : {
-        ...told,
-        input: told?.input ?? likelyInputTokens(admitted.view),
-        // A reply that broke off may have told its output so far (Anthropic's first event says 1): the larger counts.
-        output: Math.max(told?.output ?? 0, observed),
-      };
-  const book = attempts.candidate?.price;
-  const nusd = book === undefined ? 0 : (price(book, usage, admitted.at_ms) ?? 0);
-  return { nusd, usage, tokens: wholeTokens(usage), estimated: !complete };
+  if (meter?.complete === true && told?.input !== undefined && told.output !== undefined) {
+    return costed(admitted, candidate, told, false);
+  }
+  const { view } = admitted;
+  const counted =
+    candidate === undefined || told?.input !== undefined ? undefined : countedInput(walk.tokens, view, candidate);
+  const usage: Usage = {
+    ...told,
+    input: told?.input ?? (await counted) ?? likelyInputTokens(view),
+    // A reply that broke off may have told its output so far (Anthropic's first event says 1): the larger counts.
+    output: Math.max(told?.output ?? 0, meter === undefined ? 0 : await observedOutput(walk, candidate, meter)),
+  };
+  return costed(admitted, candidate, usage, true);
+}
+
+async function observedOutput(walk: Walk, candidate: Candidate | undefined, meter: ReplyMeter): Promise<number> {
+  const texts = meter.said;
+  const encoding = candidate?.tokenizer;
+  const counted = texts === undefined || encoding === undefined ? undefined : await walk.tokens.count(encoding, texts);
+  return counted ?? likelyTokens(meter.characters);
+}
+
+function costed(admitted: Admitted, candidate: Candidate | undefined, usage: Usage, estimated: boolean): Cost {
+  const book = candidate?.price;
+  const { serviceTier } = admitted.view;
+  let nusd = book === undefined ? 0 : (price(book, usage, admitted.at_ms) ?? 0);
+  // A tier was asked for and nobody told which one answered: the dearer of the two, as it was held.
+  if (book !== undefined && usage.serviceTier === undefined && serviceTier !== undefined) {
+    nusd = Math.max(nusd, price(book, usage, admitted.at_ms, { serviceTier }) ?? 0);
+  }
+  return { nusd, usage, tokens: wholeTokens(usage), estimated };
 }
 
 /** Tokens as the ledger counts them. A provider that tells fractions must not make a settlement fail. */

@@ -2,9 +2,10 @@ import type { Directory } from '../callers/index.ts';
 import type { Format } from '../exchange/index.ts';
 import type { Log, Metrics, Trail } from '../observe/index.ts';
 import type { Program } from '../policy/index.ts';
-import type { Catalog, Health, RetryPolicy } from '../providers/index.ts';
+import type { Catalog, Health, RetryPolicy, TokenCounter } from '../providers/index.ts';
 import type { Ledger } from '../stores/index.ts';
 import type { Matchers } from './matchers.ts';
+import type { ObservedOutputs } from './observed-output.ts';
 import type { PassEntry } from './pass-route.ts';
 
 /** Figures of the walk, from the configuration. Times in milliseconds, sizes in bytes. */
@@ -46,6 +47,10 @@ export interface Walk {
   readonly ledger: Ledger;
   readonly trail: Trail;
   readonly metrics: Metrics;
+  /** Counts exactly where a bound does not decide. */
+  readonly tokens: TokenCounter;
+  /** What replies came to, by model and caller. */
+  readonly outputs: ObservedOutputs;
   readonly log: Log;
   /** Unix time in ms. */
   clock(): number;

@@ -1,11 +1,12 @@
 import { policyHash } from './canonical.ts';
-import { branch, compileCondition, type LeafNode, leafNode, leavesOf, type Node } from './condition.ts';
+import { branch, type EndNode, leafNode, leavesOf, type Node } from './condition.ts';
 import type { Obligation } from './decision.ts';
 import { factOf } from './facts.ts';
 import { type Read, reader } from './leaf.ts';
 import type { Action, AuditWish, Effect, Json, OnError, Phase, Policy, Rule, StreamMode } from './policy.ts';
 import { canonicalType, canonicalTypes } from './rails.ts';
 import { type Key, keysOf } from './rule-index.ts';
+import { nodeOf } from './rule-node.ts';
 import { modeOf, readsRail, type Shape, shapeOf } from './stream-mode.ts';
 import { type Params, placesIn, printed, withParams } from './template.ts';
 import type { FactTree } from './unable.ts';
@@ -33,7 +34,7 @@ export interface CompiledRule {
   readonly audit: AuditWish | undefined;
   readonly tags: readonly string[];
   /** Its comparisons, and those of them an index may go by. */
-  readonly leaves: readonly LeafNode[];
+  readonly leaves: readonly EndNode[];
   readonly keys: readonly Key[];
   readonly shape: Shape;
   readonly mode: StreamMode;
@@ -74,8 +75,8 @@ function compileRule(policy: Policy, rule: Rule): CompiledRule {
   const dryrun = rule.action.decision === 'dryrun';
   const action: Action = dryrun && rule.action.action !== undefined ? rule.action.action : rule.action;
   const effect: Effect = action.decision === 'dryrun' ? 'audit' : action.decision;
-  const own = rule.condition === undefined ? [] : [compileCondition(rule.condition, params)];
-  const conditions = [...guardOf(policy, params), ...own];
+  const own = nodeOf(rule, params);
+  const conditions = [...guardOf(policy, params), ...(own === undefined ? [] : [own])];
   const node = conditions.length === 0 ? undefined : branch('and', conditions);
   const protects = effect === 'deny' || action.redact !== undefined || action.cap_max_tokens !== undefined;
   return {
@@ -93,7 +94,7 @@ function compileRule(policy: Policy, rule: Rule): CompiledRule {
     status: action.status,
     code: action.code,
     obligations: Object.freeze(obligationsOf(action, ref, params)),
-    readsRail: readsRail(rule),
+    readsRail: own !== undefined && readsRail(own),
     audit: rule.audit,
     tags: Object.freeze([...(rule.tags ?? [])]),
     leaves: node === undefined ? [] : leavesOf(node),
@@ -120,7 +121,7 @@ function obligationsOf(action: Action, rule: string, params: Params): Obligation
   if (action.substitute_model !== undefined)
     list.push({ type: 'substitute_model', model: text(action.substitute_model), rule });
   if (action.cap_max_tokens !== undefined) {
-    list.push({ type: 'cap_max_tokens', tokens: Number(withParams(action.cap_max_tokens, params)), rule });
+    list.push(capOf(action.cap_max_tokens, rule, params));
   }
   if (action.redact !== undefined) {
     const { rails = [], patterns = [], literals = [] } = action.redact;
@@ -142,6 +143,13 @@ function obligationsOf(action: Action, rule: string, params: Params): Obligation
   if (action.remove !== undefined) list.push({ type: 'remove', remove: action.remove, rule });
   if (action.add_tags !== undefined) list.push({ type: 'add_tags', tags: action.add_tags, rule });
   return list.map((obligation) => Object.freeze(obligation));
+}
+
+function capOf(cap: NonNullable<Action['cap_max_tokens']>, rule: string, params: Params): Obligation {
+  const type = 'cap_max_tokens';
+  if (cap === 'affordable') return { type, affordable: true, tokens_min: 1, rule };
+  if (typeof cap !== 'object') return { type, tokens: Number(withParams(cap, params)), rule };
+  return { type, affordable: true, tokens_min: Number(withParams(cap.affordable_tokens_min, params)), rule };
 }
 
 function canonicalEntry(entry: string): string {

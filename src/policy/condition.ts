@@ -21,10 +21,32 @@ export interface BranchNode {
   readonly test: Test;
 }
 
-export type Node = LeafNode | BranchNode;
+/** A part of a CEL expression that is more than one comparison. */
+export interface ExpressionNode {
+  readonly operator: 'cel';
+  /** As it was written. */
+  readonly expression: string;
+  /** What it reads. */
+  readonly facts: readonly Fact[];
+  /** Its value: undefined where it is missing, `Unable` where it could not be computed. */
+  readonly evaluate: Read;
+  readonly test: Test;
+}
+
+export type EndNode = LeafNode | ExpressionNode;
+export type Node = EndNode | BranchNode;
 
 export function isBranch(node: Node): node is BranchNode {
   return 'children' in node;
+}
+
+export function isExpression(node: Node): node is ExpressionNode {
+  return node.operator === 'cel';
+}
+
+/** The facts a comparison or an expression reads. */
+export function factsRead(node: EndNode): readonly Fact[] {
+  return isExpression(node) ? node.facts : [node.fact];
 }
 
 /** Compiles a validated condition. */
@@ -95,13 +117,13 @@ function notOf(test: Test): Test {
   };
 }
 
-/** All comparisons of a condition, from left to right. */
-export function leavesOf(node: Node): readonly LeafNode[] {
+/** All comparisons and expressions of a condition, from left to right. */
+export function leavesOf(node: Node): readonly EndNode[] {
   return isBranch(node) ? node.children.flatMap(leavesOf) : [node];
 }
 
 /** The comparisons an undecided outcome hinges on. */
-export function undecidedLeaves(node: Node, facts: FactTree): readonly LeafNode[] {
+export function undecidedLeaves(node: Node, facts: FactTree): readonly EndNode[] {
   if (node.test(facts) !== UNABLE) return [];
   return isBranch(node) ? node.children.flatMap((child) => undecidedLeaves(child, facts)) : [node];
 }

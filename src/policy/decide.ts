@@ -1,11 +1,13 @@
+import { CelError } from './cel/values.ts';
 import type { CompiledRule } from './compiled-rule.ts';
-import { undecidedLeaves } from './condition.ts';
+import { type EndNode, type ExpressionNode, isExpression, undecidedLeaves } from './condition.ts';
 import type { Decision, Doubt, Shadowed } from './decision.ts';
-import { TRUE, UNABLE } from './leaf.ts';
+import { reader, TRUE, UNABLE } from './leaf.ts';
 import { merge, mergeAudit, unmodified } from './obligations.ts';
 import { typeName } from './operators.ts';
 import type { AuditWish, Effect, Phase } from './policy.ts';
 import { inside, type PhaseTable, type Program } from './program.ts';
+import { clip } from './reader.ts';
 import { candidates } from './rule-index.ts';
 import { type FactTree, Unable } from './unable.ts';
 
@@ -73,8 +75,30 @@ interface Vote {
 const rank: Readonly<Record<Effect, number>> = { deny: 0, modify: 1, warn: 2, audit: 3, allow: 4 };
 const none: readonly never[] = Object.freeze([]);
 
-function combine(table: PhaseTable, { hits, doubts }: Found, facts: FactTree): Decision {
+function combine(table: PhaseTable, found: Found, facts: FactTree): Decision {
+  const { hits, doubts } = found;
   if (hits.length === 0 && doubts.length === 0) return table.unmatched;
+  // Rules that say the same whatever the facts make the same decision whenever the same of them match: it is made once.
+  if (doubts.length > 0 || !hits.every((position) => isConstant(table.rules[position])))
+    return weigh(table, found, facts);
+  const key = hits.length === 1 ? String(hits[0]) : hits.join();
+  let decision = table.decided.get(key);
+  if (decision === undefined) {
+    decision = Object.freeze(weigh(table, found, facts));
+    if (table.decided.size >= decidedMax) table.decided.clear();
+    table.decided.set(key, decision);
+  }
+  return decision;
+}
+
+/** Decisions kept for each phase of a program. */
+const decidedMax = 1024;
+
+function isConstant(rule: CompiledRule | undefined): boolean {
+  return rule !== undefined && rule.reason.facts.length === 0;
+}
+
+function weigh(table: PhaseTable, { hits, doubts }: Found, facts: FactTree): Decision {
   const { rules } = table;
   const floor = finalPriority(rules, hits);
   const matched: CompiledRule[] = [];
@@ -127,12 +151,28 @@ function shadow(rule: CompiledRule, doubted: boolean, why: string, facts: FactTr
 
 function doubtsOf(rule: CompiledRule, facts: FactTree): readonly (Doubt & { readonly error: boolean })[] {
   const leaves = rule.node === undefined ? [] : undecidedLeaves(rule.node, facts);
-  return leaves.map(({ fact, read }) => {
-    const value = read(facts);
-    const inner = Array.isArray(value) ? value.find((item) => item instanceof Unable) : value;
-    if (inner instanceof Unable) return { rule: rule.ref, fact: fact.name, reason: inner.reason, error: false };
-    return { rule: rule.ref, fact: fact.name, reason: `is not ${typeName(fact.type)}`, error: true };
+  return leaves.map((leaf) => ({ rule: rule.ref, ...doubtOf(leaf, facts) }));
+}
+
+function doubtOf(leaf: EndNode, facts: FactTree): Omit<Doubt, 'rule'> & { readonly error: boolean } {
+  if (isExpression(leaf)) return expressionDoubt(leaf, facts);
+  const { fact, read } = leaf;
+  const value = read(facts);
+  const inner = Array.isArray(value) ? value.find((item) => item instanceof Unable) : value;
+  if (inner instanceof Unable) return { fact: fact.name, reason: inner.reason, error: false };
+  return { fact: fact.name, reason: `is not ${typeName(fact.type)}`, error: true };
+}
+
+// The fact it hinged on, where that is what could not be computed; otherwise the expression itself.
+function expressionDoubt({ expression, facts: read, evaluate }: ExpressionNode, facts: FactTree) {
+  const value = evaluate(facts);
+  const reason = value instanceof Unable ? value.reason : 'is undecided';
+  const error = value instanceof CelError;
+  const fact = read.find((one) => {
+    const given = reader(one)(facts);
+    return error ? false : given === value || (Array.isArray(given) && given.includes(value));
   });
+  return { fact: fact?.name ?? clip(expression), reason, error };
 }
 
 function conclude(

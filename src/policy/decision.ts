@@ -15,6 +15,13 @@ export interface Redaction {
 export type Obligation =
   | { readonly type: 'substitute_model'; readonly model: string; readonly rule: string }
   | { readonly type: 'cap_max_tokens'; readonly tokens: number; readonly rule: string }
+  | {
+      readonly type: 'cap_max_tokens';
+      readonly affordable: true;
+      /** Fewer than this are not worth the call: it is refused. */
+      readonly tokens_min: number;
+      readonly rule: string;
+    }
   | ({ readonly type: 'redact' } & Redaction)
   | { readonly type: 'set'; readonly set: { readonly [path: string]: Json }; readonly rule: string }
   | { readonly type: 'remove'; readonly remove: readonly string[]; readonly rule: string }
@@ -24,6 +31,8 @@ export type Obligation =
 export interface Modifications {
   readonly substituteModel?: string;
   readonly capMaxTokens?: number;
+  /** The limit may be lowered to what the budgets afford, down to this many tokens. Absent: it may not. */
+  readonly affordableTokensMin?: number;
   readonly redact: readonly Redaction[];
   readonly set: { readonly [path: string]: Json };
   readonly remove: readonly string[];

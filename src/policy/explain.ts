@@ -1,7 +1,7 @@
-import { isBranch, type Node } from './condition.ts';
+import { type ExpressionNode, isBranch, isExpression, type Node } from './condition.ts';
 import { decide } from './decide.ts';
 import type { Decision } from './decision.ts';
-import { type Outcome, TRUE, UNABLE } from './leaf.ts';
+import { type Outcome, reader, TRUE, UNABLE } from './leaf.ts';
 import type { Effect, Json, Phase } from './policy.ts';
 import { inside, type Program } from './program.ts';
 import { type FactTree, Unable } from './unable.ts';
@@ -20,6 +20,15 @@ export type ExplainedNode =
       readonly outcome: LeafOutcome;
       readonly holds: boolean;
       /** Why the fact is unable. */
+      readonly why?: string;
+    }
+  | {
+      readonly operator: 'cel';
+      readonly expression: string;
+      /** What it read and what that was; what was missing is left out, texts of prompts and replies told by length. */
+      readonly facts: { readonly [name: string]: unknown };
+      readonly outcome: 'true' | 'false' | 'unable';
+      readonly holds: boolean;
       readonly why?: string;
     }
   | {
@@ -68,6 +77,7 @@ function explainNode(node: Node, facts: FactTree): ExplainedNode {
   const outcome = word(node.test(facts));
   if (isBranch(node))
     return { operator: node.operator, outcome, conditions: node.children.map((child) => explainNode(child, facts)) };
+  if (isExpression(node)) return explainExpression(node, outcome, facts);
   const given = node.read(facts);
   const missing = given === undefined || given === null;
   return {
@@ -78,6 +88,23 @@ function explainNode(node: Node, facts: FactTree): ExplainedNode {
     outcome: outcome === 'unable' ? 'unable' : missing ? 'missing' : outcome,
     holds: outcome === 'true',
     ...(given instanceof Unable ? { why: given.reason } : {}),
+  };
+}
+
+function explainExpression(node: ExpressionNode, outcome: 'true' | 'false' | 'unable', facts: FactTree): ExplainedNode {
+  const read = node.facts.flatMap((fact): (readonly [string, unknown])[] => {
+    const given = reader(fact)(facts);
+    if (given === undefined || given === null) return [];
+    return [[fact.name, given instanceof Unable ? `unable: ${given.reason}` : fact.text ? withheld(given) : given]];
+  });
+  const value = node.evaluate(facts);
+  return {
+    operator: 'cel',
+    expression: node.expression,
+    facts: Object.fromEntries(read),
+    outcome,
+    holds: outcome === 'true',
+    ...(value instanceof Unable ? { why: value.reason } : {}),
   };
 }
 
@@ -100,6 +127,14 @@ function renderNode(node: ExplainedNode, depth: number, lines: string[]): void {
   if ('conditions' in node) {
     lines.push(`${indent}${mark(node.outcome)} ${node.operator}`);
     for (const child of node.conditions) renderNode(child, depth + 1, lines);
+    return;
+  }
+  if ('expression' in node) {
+    const read = Object.entries(node.facts).map(([name, value]) => `${name} is ${short(value)}`);
+    const why = node.why === undefined ? '' : `unable: ${node.why}; `;
+    lines.push(
+      `${indent}${mark(node.outcome)} ${node.expression} [${why}${read.join(', ') || 'nothing it reads is there'}]`,
+    );
     return;
   }
   const wanted = node.value === undefined ? '' : ` ${short(node.value)}`;

@@ -34,6 +34,7 @@ const named: Readonly<Record<string, Readonly<Record<string, FactType>>>> = {
     hasImages: 'boolean',
     estimatedTokens: n,
     estimatedCost: n,
+    priceKnown: 'boolean',
     complexity: n,
   },
   user: { id: s, email: s, roles: 'strings', permissions: 'strings', region: s },
@@ -92,7 +93,7 @@ const known = new Map<string, Fact>();
 
 /** The fact a field names, or undefined where there is no such fact. */
 export function factOf(field: string): Fact | undefined {
-  const name = factAliases[field] ?? field;
+  const name = own(factAliases, field) ?? field;
   const found = known.get(name);
   if (found !== undefined) return found;
   if (name.length > 200) return undefined;

@@ -17,10 +17,11 @@ const order = [
     'on',
     'stream',
   ],
-  ...['condition', 'operator', 'field', 'value', 'conditions', 'action', 'decision', 'reason', 'code', 'final'],
+  ...['condition', 'when', 'operator', 'field', 'value', 'conditions', 'action', 'decision', 'reason', 'code', 'final'],
   ...[
     'substitute_model',
     'cap_max_tokens',
+    'affordable_tokens_min',
     'redact',
     'rails',
     'patterns',

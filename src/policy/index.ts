@@ -1,5 +1,6 @@
 export { decide } from './decide.ts';
 export type { Decision, Doubt, Modifications, Obligation, Redaction, Shadowed } from './decision.ts';
+export { type Evaluated, evaluateExpression } from './eval.ts';
 export { type Clock, type EvaluateResponse, evaluateContext } from './evaluate.ts';
 export { type ExplainedNode, type ExplainedRule, type Explanation, explain } from './explain.ts';
 export { type Fact, type FactType, factNames, factOf } from './facts.ts';

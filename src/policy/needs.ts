@@ -1,5 +1,5 @@
 import type { CompiledRule } from './compiled-rule.ts';
-import type { LeafNode } from './condition.ts';
+import { factsRead, isExpression, type LeafNode } from './condition.ts';
 import { railOf } from './rails.ts';
 
 /** What a phase's rules read: nothing else has to be computed. */
@@ -23,9 +23,11 @@ export function needsOf(rules: readonly CompiledRule[]): Needs {
   const told: string[] = [];
   for (const rule of rules) {
     for (const leaf of rule.leaves) {
-      facts.add(leaf.fact.name);
-      const rail = railOf(leaf.fact.name);
-      if (rail !== undefined) want(rail, typesOf(leaf));
+      for (const { name } of factsRead(leaf)) {
+        facts.add(name);
+        const rail = railOf(name);
+        if (rail !== undefined) want(rail, isExpression(leaf) ? 'all' : typesOf(leaf));
+      }
     }
     for (const fact of rule.reason.facts) {
       facts.add(fact);

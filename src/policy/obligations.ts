@@ -26,6 +26,7 @@ export function merge(rules: readonly CompiledRule[]): Merged {
   const overridden = new Set<string>();
   let model: string | undefined;
   let cap: number | undefined;
+  let affordable: number | undefined;
   const claim = (path: string, value: Json | undefined, rule: string) => {
     const text = value === undefined ? 'removed' : JSON.stringify(value);
     const standing = fields.get(path);
@@ -41,7 +42,8 @@ export function merge(rules: readonly CompiledRule[]): Merged {
           else if (model !== obligation.model) overridden.add(obligation.rule);
           break;
         case 'cap_max_tokens':
-          cap = cap === undefined ? obligation.tokens : Math.min(cap, obligation.tokens);
+          if ('affordable' in obligation) affordable = Math.max(affordable ?? 1, obligation.tokens_min);
+          else cap = cap === undefined ? obligation.tokens : Math.min(cap, obligation.tokens);
           break;
         case 'redact': {
           const { type: _type, ...redaction } = obligation;
@@ -72,6 +74,7 @@ export function merge(rules: readonly CompiledRule[]): Merged {
   const modifications: Modifications = {
     ...(model === undefined ? {} : { substituteModel: model }),
     ...(cap === undefined ? {} : { capMaxTokens: cap }),
+    ...(affordable === undefined ? {} : { affordableTokensMin: affordable }),
     redact,
     set,
     remove,

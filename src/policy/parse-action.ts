@@ -109,7 +109,7 @@ function readReason(value: Json | undefined, path: Path, { reader, phase, params
 }
 
 function readObligations(given: JsonObject, path: Path, scope: ActionScope): Partial<Action> {
-  const { reader, phase, params } = scope;
+  const { reader, phase } = scope;
   const asked = obligations.filter((name) => given[name] !== undefined);
   if (asked.length === 0) reader.fault(path, `modify needs at least one of ${enforceable[phase].join(', ')}`);
   for (const name of asked) {
@@ -121,13 +121,10 @@ function readObligations(given: JsonObject, path: Path, scope: ActionScope): Par
       'key',
     );
   }
-  const cap = given.cap_max_tokens;
-  const capValue = cap === undefined ? undefined : withParams(cap, params);
-  reader.integer(capValue, [...path, 'cap_max_tokens'], 1, 100_000_000);
   const model = reader.text(given.substitute_model, [...path, 'substitute_model'], { max: 200 });
   return {
     ...(model === undefined ? {} : { substitute_model: model }),
-    ...(typeof cap === 'number' || typeof cap === 'string' ? { cap_max_tokens: cap } : {}),
+    ...readCap(given.cap_max_tokens, [...path, 'cap_max_tokens'], scope),
     ...(given.redact === undefined ? {} : { redact: readRedact(given.redact, [...path, 'redact'], scope) }),
     ...(given.set === undefined ? {} : { set: readSet(given.set, [...path, 'set'], scope) }),
     ...(given.remove === undefined ? {} : { remove: readRemove(given.remove, [...path, 'remove'], scope) }),
@@ -135,6 +132,18 @@ function readObligations(given: JsonObject, path: Path, scope: ActionScope): Par
       ? {}
       : { add_tags: readTags(given.add_tags, [...path, 'add_tags'], reader) ?? [] }),
   };
+}
+
+/** Tokens; `affordable`; or `{ affordable_tokens_min: tokens }`. */
+function readCap(cap: Json | undefined, path: Path, { reader, params }: ActionScope): Pick<Action, 'cap_max_tokens'> {
+  if (cap === 'affordable') return { cap_max_tokens: cap };
+  const inner = isObject(cap) ? reader.object(cap, path, ['affordable_tokens_min']).affordable_tokens_min : undefined;
+  const tokens = isObject(cap) ? inner : cap;
+  const place = isObject(cap) ? [...path, 'affordable_tokens_min'] : path;
+  if (isObject(cap) && tokens === undefined) reader.fault(path, 'cap_max_tokens needs affordable_tokens_min');
+  reader.integer(tokens === undefined ? undefined : withParams(tokens, params), place, 1, 100_000_000);
+  if (typeof tokens !== 'number' && typeof tokens !== 'string') return {};
+  return { cap_max_tokens: isObject(cap) ? { affordable_tokens_min: tokens } : tokens };
 }
 
 function readRedact(value: Json, path: Path, { reader, phase, params }: ActionScope): RedactWish {

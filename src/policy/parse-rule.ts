@@ -7,19 +7,10 @@ import { defined, isObject, type Reader } from './reader.ts';
 import type { Path } from './source.ts';
 import { streamFault } from './stream-mode.ts';
 import { type Params, paramsIn } from './template.ts';
+import { readWhen, whenLimits } from './when.ts';
 
-const keys = ['id', 'name', 'description', 'enabled', 'on', 'stream', 'condition', 'action', 'audit', 'tags'];
-const later = [
-  'when',
-  'wasm',
-  'template',
-  'metrics',
-  'function',
-  'input_filters',
-  'output_filters',
-  'principal',
-  'resource',
-];
+const keys = ['id', 'name', 'description', 'enabled', 'on', 'stream', 'condition', 'when', 'action', 'audit', 'tags'];
+const later = ['wasm', 'template', 'metrics', 'function', 'input_filters', 'output_filters', 'principal', 'resource'];
 
 export const idShape = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 export const idWhat = 'a name of up to 128 letters, digits and any of . _ -';
@@ -29,7 +20,9 @@ export function readRule(value: Json, path: Path, reader: Reader, params: Params
   const before = reader.problems.length;
   const given = reader.object(value, path, keys, later);
   if (!isObject(value)) return undefined;
-  for (const name of paramsIn(value)) {
+  // An expression knows its parameters itself.
+  const { when: _, ...filled } = given;
+  for (const name of paramsIn(filled)) {
     if (!Object.hasOwn(params, name))
       reader.fault(path, `unknown parameter \${params.${name}}`, nearest(name, Object.keys(params)));
   }
@@ -45,6 +38,10 @@ export function readRule(value: Json, path: Path, reader: Reader, params: Params
     given[key] === undefined ? [beside[key], [...path, 'action', key]] : [given[key], [...path, key]];
   if (given.stream !== undefined && phase !== 'response')
     reader.fault([...path, 'stream'], 'stream is for rules with on: response', undefined, 'key');
+  const when = reader.text(given.when, [...path, 'when'], { max: whenLimits.characters });
+  if (when !== undefined && given.condition !== undefined)
+    reader.fault([...path, 'when'], 'a rule has a condition or a when, not both', undefined, 'key');
+  readWhen(when, [...path, 'when'], reader, phase, params);
   const rule = defined({
     id: id ?? '',
     name: reader.text(given.name, [...path, 'name'], { max: 200 }),
@@ -56,6 +53,7 @@ export function readRule(value: Json, path: Path, reader: Reader, params: Params
       given.condition === undefined
         ? undefined
         : readCondition(given.condition, [...path, 'condition'], reader, phase, params),
+    when,
     action,
     audit: readAudit(...from('audit'), reader),
     tags: readTags(...from('tags'), reader),

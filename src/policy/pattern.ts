@@ -1,4 +1,4 @@
-import type { LeafNode } from './condition.ts';
+import { type EndNode, isExpression } from './condition.ts';
 import type { Redaction } from './decision.ts';
 import { railOf, railStreams } from './rails.ts';
 
@@ -39,7 +39,11 @@ export function patternsOf(
  * The patterns of a comparison that is true as soon as one of them is found; a sentence where it is not of that kind,
  * undefined where it is no comparison of the reply at all.
  */
-export function findingsOf(leaf: LeafNode, id: string): readonly PatternRef[] | string | undefined {
+export function findingsOf(leaf: EndNode, id: string): readonly PatternRef[] | string | undefined {
+  if (isExpression(leaf)) {
+    const found = leaf.facts.some((fact) => fact.ofReply || railOf(fact.name) !== undefined);
+    return found ? `${leaf.expression} looks at the whole reply` : undefined;
+  }
   const { fact, operator, value } = leaf;
   const rail = railOf(fact.name);
   if (rail === undefined) {

@@ -1,5 +1,5 @@
 import type { CompiledRule } from './compiled-rule.ts';
-import { isBranch, type LeafNode, type Node } from './condition.ts';
+import { type EndNode, factsRead, isBranch, type Node } from './condition.ts';
 import { FALSE, type Outcome, TRUE, UNABLE } from './leaf.ts';
 import { findingsOf, type PatternRef, patternKey, patternsOf } from './pattern.ts';
 import type { Effect, StreamMode } from './policy.ts';
@@ -41,7 +41,7 @@ const keptMax = 256;
 
 interface Kept {
   /** The comparisons of the request in response rules: the plan follows from their outcomes alone, unless a reason tells more. */
-  readonly asked: readonly LeafNode[];
+  readonly asked: readonly EndNode[];
   readonly constant: boolean;
   readonly plans: Map<string, ResponsePlan>;
   readonly lists: Map<string, readonly PatternRef[]>;
@@ -198,7 +198,7 @@ class Planner {
     const patterns = rule.leaves.flatMap((leaf): readonly PatternRef[] => {
       const findings = findingsOf(leaf, rule.rule.id);
       if (typeof findings === 'object') return findings;
-      return findings === undefined ? [] : wholeRail(leaf.fact.name);
+      return findings === undefined ? [] : factsRead(leaf).flatMap((fact) => wholeRail(fact.name));
     });
     this.note(rule, patterns);
   }

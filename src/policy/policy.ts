@@ -85,7 +85,8 @@ export interface Action {
   /** allow: lower priorities are not considered any more. */
   readonly final?: boolean;
   readonly substitute_model?: string;
-  readonly cap_max_tokens?: number | string;
+  /** A number of tokens; or what the tightest budget affords where the worst case does not fit, refused below a minimum. */
+  readonly cap_max_tokens?: number | string | { readonly affordable_tokens_min: number | string };
   readonly redact?: RedactWish;
   readonly set?: { readonly [path: string]: Json };
   readonly remove?: readonly string[];
@@ -103,8 +104,10 @@ export interface Rule {
   readonly enabled?: boolean;
   readonly on?: Phase;
   readonly stream?: StreamMode;
-  /** Without one the rule always matches. */
+  /** Without one, and without `when`, the rule always matches. */
   readonly condition?: Condition;
+  /** A CEL expression, instead of a condition. */
+  readonly when?: string;
   readonly action: Action;
   readonly audit?: AuditWish;
   readonly tags?: readonly string[];

@@ -46,6 +46,8 @@ export interface PhaseTable {
   readonly needs: Needs;
   /** The decision where nothing matched. */
   readonly unmatched: Decision;
+  /** Decisions made before, by the positions of the rules that matched; only of rules whose reasons name no fact. */
+  readonly decided: Map<string, Decision>;
 }
 
 export class CompiledProgram implements Program {
@@ -64,7 +66,13 @@ export class CompiledProgram implements Program {
       const own = rules.filter((rule) => rule.phase === phase);
       // The default is about calls. A reply answers one that was allowed: no rule about it means nothing against it.
       const otherwise = phase === 'request' ? this.default : 'allow';
-      return { rules: own, index: indexRules(own), needs: needsOf(own), unmatched: unmatched(otherwise) };
+      return {
+        rules: own,
+        index: indexRules(own),
+        needs: needsOf(own),
+        unmatched: unmatched(otherwise),
+        decided: new Map(),
+      };
     };
     this.tables = { request: table('request'), response: table('response'), settle: table('settle') };
   }
@@ -148,7 +156,7 @@ function conflicts(rules: readonly CompiledRule[]): readonly PolicyProblem[] {
       rule.policy.metadata.priority,
       rule.phase,
       rule.policy.applies_to ?? null,
-      rule.rule.condition ?? null,
+      rule.rule.condition ?? rule.rule.when ?? null,
       rule.policy.params ?? null,
     ]);
     for (const [target, value] of wishesOf(rule)) {

@@ -19,8 +19,9 @@ export class Reader {
     this.document = document;
   }
 
-  fault(path: Path, message: string, suggestion?: string, of: 'key' | 'value' = 'value'): void {
-    const place = this.document?.place(path, of) ?? { line: 0, column: 0 };
+  /** `within` is the character of a text's value that is wrong, from 0. */
+  fault(path: Path, message: string, suggestion?: string, of: 'key' | 'value' = 'value', within?: number): void {
+    const place = this.document?.place(path, of, within) ?? { line: 0, column: 0 };
     this.problems.push({ file: this.file, ...place, message, ...(suggestion === undefined ? {} : { suggestion }) });
   }
 

@@ -29,15 +29,40 @@ export function recordFacts(
   return record;
 }
 
-/** Facts as people write them, with published names (`llm.containsPII`) moved to where policies read them. */
+/**
+ * Facts as people and programs write them: `{ unable: why }` stands for what could not be computed, and published names
+ * (`llm.containsPII`) move to where policies read them. What the caller vouches for alone (`metadata`) is left as it is.
+ */
 export function canonicalFacts(facts: FactTree): FactTree {
-  let result = facts;
+  let result = withUnables(facts, 0);
   for (const [alias, name] of Object.entries(factAliases)) {
     const [group = '', member = ''] = alias.split('.');
     const value = branchOf(facts[group])?.[member];
     if (value !== undefined) result = withFact(result, name, value, false);
   }
   return result;
+}
+
+/** The deepest name of a fact has three parts. */
+const parts_max = 3;
+
+function withUnables(tree: FactTree, depth: number): FactTree {
+  let copy: Record<string, unknown> | undefined;
+  for (const [name, value] of Object.entries(tree)) {
+    const branch = depth === 0 && name === 'metadata' ? undefined : branchOf(value);
+    if (branch === undefined) continue;
+    const why = unableIn(branch);
+    const read = why ?? (depth + 1 < parts_max ? withUnables(branch, depth + 1) : branch);
+    if (read === branch) continue;
+    copy ??= { ...tree };
+    copy[name] = read;
+  }
+  return copy ?? tree;
+}
+
+function unableIn(branch: FactTree): Unable | undefined {
+  const { unable } = branch;
+  return typeof unable === 'string' && Object.keys(branch).length === 1 ? new Unable(unable) : undefined;
 }
 
 /** A copy of the tree with one fact, given by its dotted name, set. `replace: false` leaves one that is there. */

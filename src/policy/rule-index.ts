@@ -1,5 +1,5 @@
 import type { CompiledRule } from './compiled-rule.ts';
-import { isBranch, type LeafNode, type Node } from './condition.ts';
+import { isBranch, isExpression, type LeafNode, type Node } from './condition.ts';
 import type { FactType } from './facts.ts';
 import type { Read } from './leaf.ts';
 import { type FactTree, Unable } from './unable.ts';
@@ -70,6 +70,7 @@ export function keysOf(node: Node): readonly Key[] {
   const leaves = isBranch(node) ? (node.operator === 'and' ? node.children : []) : [node];
   return leaves.flatMap((leaf): Key[] => {
     if (isBranch(leaf)) return leaf.operator === 'and' ? [...keysOf(leaf)] : [];
+    if (isExpression(leaf)) return [];
     const scalar =
       leaf.fact.type === 'string' ||
       leaf.fact.type === 'number' ||

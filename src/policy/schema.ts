@@ -2,6 +2,7 @@ import { factNames } from './facts.ts';
 import { leafOperators } from './operators.ts';
 import { effects, onErrors, phases, statuses, streamModes } from './policy.ts';
 import { railNames, railTypes } from './rails.ts';
+import { whenLimits } from './when.ts';
 
 const text = { type: 'string', minLength: 1 };
 const id = { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$' };
@@ -42,7 +43,16 @@ const actionKeys = {
   code: { type: 'string', pattern: '^[a-z][a-z0-9_]{0,63}$' },
   final: flag,
   substitute_model: text,
-  cap_max_tokens: { anyOf: [{ type: 'integer', minimum: 1 }, param] },
+  cap_max_tokens: {
+    description:
+      'Output tokens a choice may have; affordable: no more than the budgets afford, refused below a minimum',
+    anyOf: [
+      { type: 'integer', minimum: 1 },
+      { const: 'affordable' },
+      param,
+      closed({ affordable_tokens_min: { anyOf: [{ type: 'integer', minimum: 1 }, param] } }, ['affordable_tokens_min']),
+    ],
+  },
   redact,
   set: { type: 'object', minProperties: 1 },
   remove: texts,
@@ -94,6 +104,7 @@ export const policySchema = {
         on: { enum: [...phases] },
         stream: { enum: [...streamModes] },
         condition: ref('condition'),
+        when: { ...text, maxLength: whenLimits.characters, description: 'A CEL expression, instead of a condition' },
         action: ref('action'),
         audit,
         tags: texts,

@@ -1,6 +1,7 @@
 import { Composer, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type ParsedNode, Parser } from 'yaml';
 import type { Json } from './policy.ts';
 import { type PolicyProblem, wholeProblem } from './problem.ts';
+import { rawOffset } from './raw-offset.ts';
 import { yamlTooDeep } from './yaml-depth.ts';
 
 /** Keys and indices from a document's root. */
@@ -9,8 +10,8 @@ export type Path = readonly (string | number)[];
 /** A document as plain JSON, and where its parts stand in the text. */
 export interface SourceDocument {
   readonly value: Json;
-  /** Line and column of a value, or of the key that names it. */
-  place(path: Path, of: 'key' | 'value'): { readonly line: number; readonly column: number };
+  /** Line and column of a value, or of the key that names it; `within` is a character of a text's value, from 0. */
+  place(path: Path, of: 'key' | 'value', within?: number): { readonly line: number; readonly column: number };
 }
 
 /** Bounds of a policy file. A file over one of them is refused as a whole. */
@@ -74,7 +75,11 @@ export function readDocuments(
     };
     try {
       const value = plain(root, 0, budget, follow);
-      if (value !== null) documents.push({ value, place: (path, of) => at(offsetOf(root, path, of, document)) });
+      if (value !== null)
+        documents.push({
+          value,
+          place: (path, of, within) => at(characterAt(text, root, path, of, document, within)),
+        });
     } catch (thrown) {
       if (!(thrown instanceof Refused)) throw thrown;
       const range = thrown.node?.range;
@@ -114,28 +119,39 @@ function scalar(value: unknown, node: Node): Json {
   throw new Refused('a number must be finite and a value a text, a number or a boolean', node);
 }
 
-function offsetOf(
+type Resolver = Parameters<import('yaml').Alias['resolve']>[0];
+
+function characterAt(
+  text: string,
   root: Node,
   path: Path,
   of: 'key' | 'value',
-  document: Parameters<import('yaml').Alias['resolve']>[0],
-) {
+  document: Resolver,
+  within: number | undefined,
+): number {
+  const { offset, node } = found(root, path, of, document);
+  const range = within !== undefined && isScalar(node) && typeof node.value === 'string' ? node.range : undefined;
+  if (within === undefined || range === undefined || range === null || !isScalar(node)) return offset;
+  return offset + rawOffset(text.slice(range[0], range[1]), String(node.value), within);
+}
+
+function found(root: Node, path: Path, of: 'key' | 'value', document: Resolver): { offset: number; node: Node | null } {
   let node: Node | null | undefined = root;
   let offset = root.range?.[0] ?? 0;
   for (const [depth, step] of path.entries()) {
     if (isAlias(node)) node = node.resolve(document);
     if (isMap(node)) {
       const pair = node.items.find((item) => isScalar(item.key) && item.key.value === String(step));
-      if (pair === undefined) return offset;
+      if (pair === undefined) return { offset, node: null };
       const key = pair.key as Node;
       const value = pair.value as Node | null;
       const wanted = of === 'key' && depth === path.length - 1 ? key : (value ?? key);
       offset = wanted.range?.[0] ?? offset;
-      node = value;
+      node = of === 'key' && depth === path.length - 1 ? key : value;
     } else if (isSeq(node) && typeof step === 'number') {
       node = node.items[step] as Node | undefined;
       offset = node?.range?.[0] ?? offset;
-    } else return offset;
+    } else return { offset, node: null };
   }
-  return offset;
+  return { offset, node: node ?? null };
 }

@@ -1,6 +1,8 @@
-import { compileCondition, isBranch, type Node } from './condition.ts';
+import { factsRead, isBranch, leavesOf, type Node } from './condition.ts';
 import { findingsOf, type PatternRef, patternKey, patternsOf } from './pattern.ts';
-import { type Action, isLeaf, type Json, type Rule, type StreamMode } from './policy.ts';
+import type { Action, Json, Rule, StreamMode } from './policy.ts';
+import { railOf } from './rails.ts';
+import { nodeOf } from './rule-node.ts';
 import { type Params, withParams } from './template.ts';
 
 /** What a condition comes down to once the request's facts are known, whatever they are. */
@@ -42,10 +44,8 @@ export function streamFault(rule: Rule, params: Params): string | undefined {
   if (mode === 'buffer' || action.decision === 'dryrun') return undefined;
   if (mode === 'observe' && action.redact !== undefined)
     return 'redact cannot be kept with stream: observe, which releases before it looks; use hold_back';
-  const shape =
-    rule.condition === undefined
-      ? ({ kind: 'constant' } as const)
-      : shapeOf(compileCondition(rule.condition, params), rule.id);
+  const node = nodeOf(rule, params);
+  const shape = node === undefined ? ({ kind: 'constant' } as const) : shapeOf(node, rule.id);
   if (action.final === true && shape.kind !== 'constant') {
     return 'a final allow on findings can only be told at the end of the reply; use stream: buffer';
   }
@@ -79,10 +79,6 @@ function redactTargets(action: Action, params: Params): readonly PatternRef[] {
 }
 
 /** Whether a condition reads a finding of a rail anywhere. */
-export function readsRail(rule: Rule): boolean {
-  return rule.condition !== undefined && JSON.stringify(fieldsOf(rule.condition)).includes('"rails.');
-}
-
-function fieldsOf(condition: NonNullable<Rule['condition']>): readonly string[] {
-  return isLeaf(condition) ? [condition.field] : condition.conditions.flatMap(fieldsOf);
+export function readsRail(node: Node): boolean {
+  return leavesOf(node).some((leaf) => factsRead(leaf).some((fact) => railOf(fact.name) !== undefined));
 }

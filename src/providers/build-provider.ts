@@ -23,7 +23,7 @@ const azureApiVersion = '2024-10-21';
 export function buildProvider(settings: ProviderSettings, environment: ProviderEnvironment): Provider | undefined {
   const { id } = settings;
   const format = formatOf(settings);
-  const models = Object.entries(settings.models).map(([name, model]) => providerModel(id, name, model));
+  const models = Object.entries(settings.models).map(([name, model]) => providerModel(settings, name, model));
   if (models.length === 0) throw new ProviderSettingsError(id, ['models'], 'A provider needs at least one model.');
   if (settings.health !== undefined) {
     throw new ProviderSettingsError(id, ['health'], 'Active health checks are not supported yet.');
@@ -107,8 +107,12 @@ function ownHeaders(settings: ProviderSettings, environment: ProviderEnvironment
   });
 }
 
-function providerModel(id: string, name: string, settings: ModelSettings): ProviderModel {
-  const price = modelPrice(id, settings, ['models', name]);
+function providerModel(provider: ProviderSettings, name: string, settings: ModelSettings): ProviderModel {
+  const { id, region, discount_percent } = provider;
+  const price = modelPrice(id, settings, ['models', name], {
+    ...(region === undefined ? undefined : { region }),
+    ...(discount_percent === undefined ? undefined : { discount_percent }),
+  });
   if (settings.name !== undefined && isPattern(name)) {
     throw new ProviderSettingsError(id, ['models', name, 'name'], 'A pattern stands for many names.');
   }
@@ -119,6 +123,10 @@ function providerModel(id: string, name: string, settings: ModelSettings): Provi
     ...(settings.context_tokens === undefined ? undefined : { contextTokens: settings.context_tokens }),
     ...(settings.output_tokens_max === undefined ? undefined : { outputTokensMax: settings.output_tokens_max }),
     ...(settings.reasoning === undefined ? undefined : { reasoning: settings.reasoning }),
+    ...(settings.tokenizer === undefined || settings.tokenizer === 'none'
+      ? undefined
+      : { tokenizer: settings.tokenizer }),
+    ...(settings.image_tokens === undefined ? undefined : { imageTokens: settings.image_tokens }),
     ...(settings.modalities === undefined ? undefined : { modalities: settings.modalities }),
   };
 }

@@ -3,7 +3,7 @@ export { buildCatalog, type Catalog, type ModelInfo } from './catalog.ts';
 export { type CircuitSettings, circuitBreaker } from './circuit.ts';
 export { replyHeaders, requestHeaders } from './headers.ts';
 export { type AttemptOutcome, alwaysHealthy, type Health } from './health.ts';
-export { type PriceOptions, price, type WorstCase, worstUsage } from './price.ts';
+export { type PriceOptions, price, pricesMedia, type WorstCase, worstUsage } from './price.ts';
 export { type ModelPrice, priceBookVersion } from './price-book.ts';
 export type { Candidate, Provider, ProviderModel, Quirks } from './provider.ts';
 export { backoff_ms, fallsBack, type RetryPolicy, retryable } from './retry.ts';
@@ -16,4 +16,7 @@ export {
   routingSchema,
 } from './settings.ts';
 export { ProviderSettingsError } from './settings-error.ts';
+export { openTokenCounter, type TokenCounter } from './tokens/counter.ts';
+export type { EncodingName } from './tokens/encoding.ts';
+export { type ImagePart, type ImageRule, imageTokens, imageTokensMax } from './tokens/image-tokens.ts';
 export { Abort, type UpstreamCall, type UpstreamReply, type UpstreamSink } from './upstream.ts';

@@ -267,7 +267,17 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler {
   }
 }
 
-function flat(headers: Record<string, string | string[] | undefined>): Record<string, string> {
+/** Each header as one text; the object itself where it holds nothing else, as nearly always. */
+function flat(headers: Record<string, string | string[] | undefined>): Readonly<Record<string, string>> {
+  return isFlat(headers) ? headers : joined(headers);
+}
+
+function isFlat(headers: Record<string, string | string[] | undefined>): headers is Record<string, string> {
+  for (const name in headers) if (typeof headers[name] !== 'string') return false;
+  return true;
+}
+
+function joined(headers: Record<string, string | string[] | undefined>): Record<string, string> {
   const one: Record<string, string> = {};
   for (const name in headers) {
     const value = headers[name];

@@ -12,12 +12,19 @@ export interface Rates {
   readonly reasoning: number;
   readonly audioInput: number;
   readonly audioOutput: number;
+  readonly imageInput: number;
 }
 
 /** Rates up to a length of input and above it. */
 export interface RateCard {
   readonly rates: Rates;
   readonly longContext?: { readonly aboveTokens: number; readonly rates: Rates };
+}
+
+/** Both whole. */
+export interface Factor {
+  readonly numerator: number;
+  readonly denominator: number;
 }
 
 /** What a model costs from a moment on. */
@@ -28,6 +35,10 @@ export interface DatedPrice {
   readonly tiers: ReadonlyMap<string, RateCard>;
   /** Pico-dollars a call of a hosted tool. */
   readonly toolCalls: ReadonlyMap<string, number>;
+  /** What a region adds and a contract takes off, of every part: kept as a fraction, so that nothing is rounded twice. */
+  readonly factor: Factor;
+  /** Whether audio or images cost otherwise than text: then it matters whether a request has any. */
+  readonly byMedium: boolean;
 }
 
 /** What a model costs: dated prices, latest first. Immutable; an exchange pins it. */
@@ -41,18 +52,30 @@ type PriceSettings = Omit<ModelSettings['other_prices'][number], 'valid_from'> &
 type RateSettings = NonNullable<PriceSettings['service_tiers']>[string];
 type Path = readonly (string | number)[];
 
+/** What a provider says of all its prices. */
+export interface PriceAt {
+  readonly region?: string;
+  readonly discount_percent?: number;
+}
+
 /**
  * A model's prices from its settings; undefined where they name no rate at all (unknown, which is not free). Throws
- * ProviderSettingsError: half a price, more than six decimals, long context cheaper than short, two prices of one day.
+ * ProviderSettingsError: half a price, more than six decimals, long context cheaper than short, two prices of one day,
+ * a region with rates and a percent.
  */
-export function modelPrice(provider: string, settings: ModelSettings, path: Path): ModelPrice | undefined {
+export function modelPrice(
+  provider: string,
+  settings: ModelSettings,
+  path: Path,
+  at: PriceAt = {},
+): ModelPrice | undefined {
   const dated: DatedPrice[] = [];
-  const flat = datedPrice(provider, settings, path);
+  const flat = datedPrice(provider, settings, path, at);
   if (flat !== undefined) dated.push(flat);
   settings.other_prices.forEach((other, index) => {
-    const at = [...path, 'other_prices', index];
-    const price = datedPrice(provider, other, at);
-    if (price === undefined) throw new ProviderSettingsError(provider, at, 'A dated price needs its rates.');
+    const place = [...path, 'other_prices', index];
+    const price = datedPrice(provider, other, place, at);
+    if (price === undefined) throw new ProviderSettingsError(provider, place, 'A dated price needs its rates.');
     dated.push(price);
   });
   if (dated.length === 0) return undefined;
@@ -70,7 +93,9 @@ function canonicalValue(_key: string, value: unknown): unknown {
   return value === Number.NEGATIVE_INFINITY ? 'always' : value;
 }
 
-function datedPrice(provider: string, settings: PriceSettings, path: Path): DatedPrice | undefined {
+function datedPrice(provider: string, whole: PriceSettings, path: Path, at: PriceAt): DatedPrice | undefined {
+  const region = at.region === undefined ? undefined : whole.regions?.[at.region];
+  const settings = regional(provider, whole, region, [...path, 'regions', at.region ?? '']);
   const priced =
     Object.keys(settings).some((key) => key.endsWith('_usd_per_mtok')) ||
     settings.long_context !== undefined ||
@@ -88,7 +113,62 @@ function datedPrice(provider: string, settings: PriceSettings, path: Path): Date
   for (const [tool, usd] of Object.entries(settings.tool_call_usd ?? {})) {
     toolCalls.set(tool, exact(provider, usd, [...path, 'tool_call_usd', tool]) * 1_000_000);
   }
-  return { validFrom_ms: validFrom(provider, settings.valid_from, path), standard, tiers, toolCalls };
+  return {
+    validFrom_ms: validFrom(provider, settings.valid_from, path),
+    standard,
+    tiers,
+    toolCalls,
+    factor: factorOf(provider, path, region?.percent, settings.discount_percent ?? at.discount_percent),
+    byMedium: [standard, ...tiers.values()].some(byMedium),
+  };
+}
+
+function byMedium({ rates, longContext }: RateCard): boolean {
+  return [rates, longContext?.rates ?? rates].some(
+    ({ input, output, audioInput, audioOutput, imageInput }) =>
+      audioInput !== input || imageInput !== input || audioOutput !== output,
+  );
+}
+
+/** A region has rates of its own, or a percentage of the others: not both, since one would be lost. */
+function regional(
+  provider: string,
+  settings: PriceSettings,
+  region: NonNullable<PriceSettings['regions']>[string] | undefined,
+  path: Path,
+): PriceSettings {
+  if (region === undefined) return settings;
+  const { percent, ...own } = region;
+  if (Object.keys(own).length === 0) {
+    if (percent === undefined) throw new ProviderSettingsError(provider, path, 'A region needs rates or a percent.');
+    return settings;
+  }
+  if (percent !== undefined)
+    throw new ProviderSettingsError(provider, path, 'A region has rates of its own or a percent of the others.');
+  const { valid_from, discount_percent, tool_call_usd } = settings;
+  return {
+    ...(valid_from === undefined ? undefined : { valid_from }),
+    ...(discount_percent === undefined ? undefined : { discount_percent }),
+    ...(tool_call_usd === undefined ? undefined : { tool_call_usd }),
+    ...own,
+  };
+}
+
+/** Percents have two decimals at most; hundredths of a percent are whole. */
+function factorOf(provider: string, path: Path, percent = 100, discount_percent = 0): Factor {
+  const hundredths = (value: number): number => {
+    const whole = Math.round(value * 100);
+    if (Math.abs(value * 100 - whole) > 1e-6)
+      throw new ProviderSettingsError(provider, path, `${value} percent has more than two decimals.`);
+    return whole;
+  };
+  const numerator = hundredths(percent) * (10_000 - hundredths(discount_percent));
+  const divisor = commonDivisor(numerator, 100_000_000);
+  return { numerator: numerator / divisor, denominator: 100_000_000 / divisor };
+}
+
+function commonDivisor(a: number, b: number): number {
+  return b === 0 ? a : commonDivisor(b, a % b);
 }
 
 function validFrom(provider: string, day: string | undefined, path: Path): number {
@@ -134,6 +214,7 @@ const rateKinds = [
   'reasoning',
   'audioInput',
   'audioOutput',
+  'imageInput',
 ] as const satisfies readonly (keyof Rates)[];
 
 function dearer(a: Rates, b: Rates): Rates {
@@ -164,6 +245,7 @@ function ratesOf(provider: string, settings: RateSettings, path: Path, base: Rat
     reasoning: own('reasoning_usd_per_mtok') ?? fromOutput('reasoning'),
     audioInput: own('audio_input_usd_per_mtok') ?? fromInput('audioInput'),
     audioOutput: own('audio_output_usd_per_mtok') ?? fromOutput('audioOutput'),
+    imageInput: own('image_input_usd_per_mtok') ?? fromInput('imageInput'),
   };
 }
 

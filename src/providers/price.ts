@@ -1,5 +1,5 @@
 import type { Usage } from '../exchange/index.ts';
-import type { DatedPrice, ModelPrice, RateCard, Rates } from './price-book.ts';
+import type { DatedPrice, Factor, ModelPrice, RateCard, Rates } from './price-book.ts';
 
 /** Nano-dollars, an integer; the ledger's unit. */
 type NanoUsd = number;
@@ -28,10 +28,11 @@ export function price(book: ModelPrice, usage: Usage, at_ms: number, options: Pr
   const cacheWrite = tokens(usage.cacheWrite) ?? 0;
   const hour = Math.min(tokens(usage.cacheWrite1h) ?? 0, cacheWrite);
   const audioInput = tokens(usage.audioInput) ?? 0;
+  const imageInput = tokens(usage.imageInput) ?? 0;
   const reasoning = tokens(usage.reasoning) ?? 0;
   const audioOutput = tokens(usage.audioOutput) ?? 0;
   const parts = [
-    Math.max(0, (input ?? 0) - cacheRead - cacheWrite - audioInput),
+    Math.max(0, (input ?? 0) - cacheRead - cacheWrite - audioInput - imageInput),
     rates.input,
     cacheRead,
     rates.cachedInput,
@@ -41,6 +42,8 @@ export function price(book: ModelPrice, usage: Usage, at_ms: number, options: Pr
     rates.cacheWrite1h,
     audioInput,
     rates.audioInput,
+    imageInput,
+    rates.imageInput,
     Math.max(0, (output ?? 0) - reasoning - audioOutput),
     rates.output,
     reasoning,
@@ -53,7 +56,7 @@ export function price(book: ModelPrice, usage: Usage, at_ms: number, options: Pr
       parts.push(tokens(usage.toolCalls[tool]) ?? 0, dated.toolCalls.get(tool) ?? 0);
     }
   }
-  return nanoDollars(parts);
+  return nanoDollars(parts, dated.factor);
 }
 
 export interface WorstCase {
@@ -63,6 +66,8 @@ export interface WorstCase {
   readonly output: number;
   /** Whether audio may be among them; default no. */
   readonly audio?: boolean;
+  /** Whether images may be among the input; default no. */
+  readonly images?: boolean;
   /** Whether input may be written to a cache, which can be dearer than not caching it; default yes. */
   readonly cacheWrites?: boolean;
   readonly toolCalls?: Readonly<Record<string, number>>;
@@ -91,13 +96,15 @@ export function worstUsage(book: ModelPrice, bounds: WorstCase, at_ms: number, o
   return (price(book, tiered, at_ms) ?? 0) > (price(book, asStandard, at_ms) ?? 0) ? tiered : asStandard;
 }
 
-function dearestSplit(rates: Rates, { input, output, audio, cacheWrites }: WorstCase, plain: Usage): Usage {
+function dearestSplit(rates: Rates, { input, output, audio, images, cacheWrites }: WorstCase, plain: Usage): Usage {
   const write = cacheWrites === false ? 0 : Math.max(rates.cacheWrite, rates.cacheWrite1h);
   const audioInput = audio === true ? rates.audioInput : 0;
-  const dearest = Math.max(rates.input, rates.cachedInput, write, audioInput);
+  const imageInput = images === true ? rates.imageInput : 0;
+  const dearest = Math.max(rates.input, rates.cachedInput, write, audioInput, imageInput);
   let inputs: Usage = {};
   if (dearest > rates.input) {
     if (dearest === audioInput) inputs = { audioInput: input };
+    else if (dearest === imageInput) inputs = { imageInput: input };
     else if (dearest === rates.cachedInput) inputs = { cacheRead: input };
     else inputs = { cacheWrite: input, cacheWrite1h: dearest === rates.cacheWrite1h ? input : 0 };
   }
@@ -127,19 +134,28 @@ function tokens(count: number | undefined): number | undefined {
   return Math.min(Math.max(0, Math.ceil(count)), Number.MAX_SAFE_INTEGER);
 }
 
-/** Counts and pico-dollar rates in turn, multiplied, added and rounded up once. */
-function nanoDollars(parts: readonly number[]): NanoUsd {
+/** Counts and pico-dollar rates in turn, multiplied, added, times the factor, and rounded up once. */
+function nanoDollars(parts: readonly number[], { numerator, denominator }: Factor): NanoUsd {
   let pico = 0;
   for (let i = 0; i < parts.length; i += 2) pico += (parts[i] ?? 0) * (parts[i + 1] ?? 0);
+  const scaled = pico * numerator;
   // Beyond 2^53 a double is no longer exact; every sum of exact parts below it is.
-  if (pico > Number.MAX_SAFE_INTEGER) return bigNanoDollars(parts);
-  const rest = pico % 1000;
-  return (pico - rest) / 1000 + (rest > 0 ? 1 : 0);
+  if (pico > Number.MAX_SAFE_INTEGER || scaled > Number.MAX_SAFE_INTEGER)
+    return bigNanoDollars(parts, numerator, denominator);
+  const unit = 1000 * denominator;
+  const rest = scaled % unit;
+  return (scaled - rest) / unit + (rest > 0 ? 1 : 0);
 }
 
-function bigNanoDollars(parts: readonly number[]): NanoUsd {
+function bigNanoDollars(parts: readonly number[], numerator: number, denominator: number): NanoUsd {
   let pico = 0n;
   for (let i = 0; i < parts.length; i += 2) pico += BigInt(parts[i] ?? 0) * BigInt(parts[i + 1] ?? 0);
-  const nano = (pico + 999n) / 1000n;
+  const unit = 1000n * BigInt(denominator);
+  const nano = (pico * BigInt(numerator) + unit - 1n) / unit;
   return nano > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(nano);
+}
+
+/** Whether it matters to this price, at that moment, if a request has audio or images. */
+export function pricesMedia(book: ModelPrice, at_ms: number): boolean {
+  return priceAt(book, at_ms)?.byMedium ?? false;
 }

@@ -1,5 +1,7 @@
 import type { EncodedRequest, Format } from '../exchange/index.ts';
 import type { ModelPrice } from './price-book.ts';
+import type { EncodingName } from './tokens/encoding.ts';
+import type { ImageRule } from './tokens/image-tokens.ts';
 import type { UpstreamCall, UpstreamReply } from './upstream.ts';
 
 /** Where a provider differs from its format. A closed list: a new one needs a case that fails without it. */
@@ -23,6 +25,10 @@ export interface ProviderModel {
   readonly outputTokensMax?: number;
   /** Produces output it does not show (hidden reasoning is billed as output). */
   readonly reasoning?: boolean;
+  /** Counts its tokens exactly; missing where none is public. */
+  readonly tokenizer?: EncodingName;
+  /** How images are counted; missing where nobody wrote it down. */
+  readonly imageTokens?: ImageRule;
   readonly modalities?: readonly string[];
 }
 
@@ -59,4 +65,7 @@ export interface Candidate {
   readonly contextTokens?: number;
   readonly outputTokensMax?: number;
   readonly reasoning?: boolean;
+  readonly tokenizer?: EncodingName;
+  /** How images are counted; missing where nobody wrote it down. */
+  readonly imageTokens?: ImageRule;
 }

@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import type { Secret } from '../exchange/index.ts';
+import { encodingNames } from './tokens/encoding.ts';
 
 const closed = { additionalProperties: false } as const;
 
@@ -14,6 +15,8 @@ const secretSchema = Type.Unsafe<Secret>({
 
 const headerName = "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$";
 
+const count = Type.Integer({ minimum: 1, maximum: 1_000_000 });
+
 /** US dollars per million tokens; six decimals are exact (a pico-dollar a token). */
 const rate = (description: string) =>
   Type.Optional(Type.Number({ minimum: 0, maximum: 1_000_000, description: `${description}, USD per million tokens` }));
@@ -27,6 +30,7 @@ const rates = {
   reasoning_usd_per_mtok: rate('Hidden reasoning; output where left out'),
   audio_input_usd_per_mtok: rate('Audio input; input where left out'),
   audio_output_usd_per_mtok: rate('Audio output; output where left out'),
+  image_input_usd_per_mtok: rate('Tokens of images; input where left out'),
 };
 
 const longContextSchema = Type.Object(
@@ -42,20 +46,53 @@ const dateSchema = Type.String({
   description: 'UTC day from which the price holds',
 });
 
+const tiersSchema = Type.Optional(
+  Type.Record(Type.String(), Type.Object({ ...rates, long_context: Type.Optional(longContextSchema) }, closed), {
+    description: "By the provider's name of the tier: batch, flex, priority",
+  }),
+);
+
+const discountSchema = Type.Optional(
+  Type.Number({ minimum: 0, maximum: 100, description: 'What a contract takes off every price, two decimals at most' }),
+);
+
 const priceFields = {
   ...rates,
-  long_context: Type.Optional(longContextSchema),
-  service_tiers: Type.Optional(
-    Type.Record(Type.String(), Type.Object({ ...rates, long_context: Type.Optional(longContextSchema) }, closed), {
-      description: "By the provider's name of the tier: batch, flex, priority",
-    }),
+  regions: Type.Optional(
+    Type.Record(
+      Type.String(),
+      Type.Object(
+        {
+          percent: Type.Optional(
+            Type.Number({ minimum: 1, maximum: 1000, description: 'Of the prices above, two decimals at most' }),
+          ),
+          ...rates,
+          long_context: Type.Optional(longContextSchema),
+          service_tiers: tiersSchema,
+        },
+        closed,
+      ),
+      { description: "By the provider's region: rates instead of those above, or a percent of them" },
+    ),
   ),
+  discount_percent: discountSchema,
+  long_context: Type.Optional(longContextSchema),
+  service_tiers: tiersSchema,
   tool_call_usd: Type.Optional(
     Type.Record(Type.String(), Type.Number({ minimum: 0, maximum: 1000 }), {
       description: 'Hosted tools billed by the call, USD each',
     }),
   ),
 };
+
+const imageRuleSchema = Type.Union(
+  [
+    Type.Object({ by: Type.Enum(['tiles']), base: count, tile: count }, closed),
+    Type.Object({ by: Type.Enum(['patches']), most: count, factor_percent: count }, closed),
+    Type.Object({ by: Type.Enum(['area']), pixels_per_token: count, most: count }, closed),
+  ],
+  { description: 'How its vendor counts an image; the dearest of all vendors where left out' },
+);
 
 const modelSchema = Type.Object(
   {
@@ -71,6 +108,12 @@ const modelSchema = Type.Object(
     context_tokens: Type.Optional(Type.Integer({ minimum: 1 })),
     output_tokens_max: Type.Optional(Type.Integer({ minimum: 1 })),
     reasoning: Type.Optional(Type.Boolean({ description: 'Produces output it does not show' })),
+    tokenizer: Type.Optional(
+      Type.Enum([...encodingNames, 'none'], {
+        description: 'What it cuts text with; where none is public, bytes are the bound',
+      }),
+    ),
+    image_tokens: Type.Optional(imageRuleSchema),
     modalities: Type.Optional(Type.Array(Type.Enum(['text', 'image', 'audio', 'video', 'document']))),
   },
   closed,
@@ -102,6 +145,7 @@ export const providerSchema = Type.Object(
       Type.Union([Type.String(), Type.Boolean()], { description: 'Off where this is empty or false' }),
     ),
     region: Type.Optional(Type.String({ minLength: 1 })),
+    discount_percent: discountSchema,
     api_version: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9.-]+$', description: 'azure-openai only' })),
     headers: Type.Record(Type.String({ pattern: headerName }), Type.String(), {
       default: {},

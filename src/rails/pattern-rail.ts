@@ -85,6 +85,7 @@ export function scan(text: string, machine: Machine, anchors: Anchors, listener:
   }
   if (at === text.length) reader.flush();
   cursor.finish(at);
+  cursor.release();
 }
 
 /** Matches of one type that overlap are one finding. */

@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { buildDirectory, createKey, type Headers, hashKey, type Identity } from '../../src/callers/index.ts';
@@ -70,6 +71,21 @@ describe('a key', () => {
         expect(refusal(directory, bearer(text)).code).toBe('invalid_api_key');
       }),
       { numRuns: 500 },
+    );
+  });
+
+  it("is stored as HMAC-SHA256 under the server's secret, whatever the lengths of both", () => {
+    fc.assert(
+      fc.property(
+        fc.string({ minLength: 1, maxLength: 200, unit: 'binary' }),
+        fc.array(fc.string({ maxLength: 3000, unit: 'binary' })),
+        (server, texts) => {
+          for (const text of texts) {
+            const digest = createHmac('sha256', Buffer.from(server)).update(text).digest('base64url');
+            expect(hashKey(text, new Secret(server))).toBe(`hash:v1:${digest}`);
+          }
+        },
+      ),
     );
   });
 

@@ -25,7 +25,9 @@ describe('the command line', () => {
   it('exits with 2 when it is used wrongly, and says what was probably meant', async () => {
     const cases: [string[], string][] = [
       [['konfig'], "there is no command 'konfig'; did you mean 'config'?"],
-      [['eval'], "did you mean 'evaluate'?"],
+      [['evaluat'], "did you mean 'evaluate'?"],
+      [['eval'], 'needs one expression'],
+      [['eval', '1', '--lines'], 'from the lines'],
       [['xyzzy'], "'llm-policy --help' lists them"],
       [['config'], "say 'config check'"],
       [['config', 'check', 'more'], "takes no 'more'"],

@@ -4,6 +4,7 @@ import { budgets } from '../../src/surfaces/cli/budgets.ts';
 import type { Command } from '../../src/surfaces/cli/command.ts';
 import { config } from '../../src/surfaces/cli/config.ts';
 import { doctor } from '../../src/surfaces/cli/doctor.ts';
+import { evalExpression } from '../../src/surfaces/cli/eval.ts';
 import { evaluate, explain } from '../../src/surfaces/cli/evaluate.ts';
 import { fmt } from '../../src/surfaces/cli/fmt.ts';
 import { keys } from '../../src/surfaces/cli/keys.ts';
@@ -24,6 +25,7 @@ const commands: readonly Command[] = [
   validate,
   evaluate,
   explain,
+  evalExpression,
   test,
   fmt,
   unbuilt('lint', 'Lint'),
@@ -48,6 +50,9 @@ export async function run(
     cwd,
     out: outputTo({ write: (text) => (out += text) }, { write: (text) => (err += text) }),
     input: async () => input,
+    lines: async function* () {
+      yield* input.split('\n');
+    },
     ports: portsOf(cwd, env, '1.2.3'),
   });
   return { code, out, err };

@@ -1,51 +1,17 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parse, stringify } from 'yaml';
 import { PolicyEngine, PolicyParser } from '../../src/index.ts';
 import { decideNaive } from '../../src/policy/decide.ts';
-import {
-  canonicalFacts,
-  compile,
-  decide,
-  type FactTree,
-  fmt,
-  type Phase,
-  parsePolicies,
-  Unable,
-} from '../../src/policy/index.ts';
+import { canonicalFacts, compile, decide, type FactTree, fmt, parsePolicies } from '../../src/policy/index.ts';
+import { corpora, factsOf } from './corpus.ts';
 
-interface Case {
-  name: string;
-  on?: Phase;
-  facts: Record<string, unknown>;
-  expect: Record<string, unknown>;
-}
-interface Corpus {
-  name: string;
-  default?: 'allow' | 'deny';
-  policies: unknown[];
-  cases: Case[];
-}
-
-function facts(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  const entries = Object.entries(value);
-  if (entries.length === 1 && entries[0]![0] === 'unable') return new Unable(String(entries[0]![1]));
-  return Object.fromEntries(entries.map(([key, member]) => [key, facts(member)]));
-}
-
-const files = readdirSync(import.meta.dirname).filter((file) => file.endsWith('.yaml'));
-
-describe.each(files)('%s', (file) => {
-  const corpus = parse(readFileSync(join(import.meta.dirname, file), 'utf8')) as Corpus;
-  const text = corpus.policies.map((policy) => stringify(policy)).join('---\n');
+describe.each(corpora.map((corpus) => [corpus.file, corpus] as const))('%s', (file, corpus) => {
+  const { text } = corpus;
   const policies = parsePolicies(text, { file });
-  const options = { default: corpus.default ?? 'deny' } as const;
+  const options = { default: corpus.default };
   const program = compile(policies, options);
 
   it.each(corpus.cases.map((one) => [one.name, one] as const))('%s', async (_name, one) => {
-    const given = facts(one.facts) as FactTree;
+    const given = factsOf(one.facts) as FactTree;
     const phase = one.on ?? 'request';
     const decision = decide(program, phase, canonicalFacts(given));
     expect(decision).toMatchObject(one.expect);

@@ -38,7 +38,14 @@ async function run(dir: string, ...args: string[]): Promise<{ code: number; out:
       printable: { state: { path: './data' }, audit: { sinks: [{ type: 'file', path: './data/audit' }] } },
     }),
   } as unknown as Ports;
-  const world = { env: {}, cwd: dir, out: outputTo(to('out'), to('err')), input: async () => '', ports };
+  const world = {
+    env: {},
+    cwd: dir,
+    out: outputTo(to('out'), to('err')),
+    input: async () => '',
+    lines: async function* () {},
+    ports,
+  };
   const code = await runCommandLine(['audit', ...args], [audit], '0', world);
   return { code, ...said };
 }

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { checkPolicy, type FactTree, type Policy, Unable } from '../../src/policy/index.ts';
+import { type Condition, checkPolicy, type FactTree, type Policy, Unable } from '../../src/policy/index.ts';
+import { asWhen } from './as-when.ts';
 
 const tiers = ['free', 'pro', 'team'];
 const models = ['gpt-4o', 'gpt-4o-mini', 'claude'];
@@ -57,7 +58,14 @@ const reason = fc.constantFrom('no', 'cost is $' + '{llm.estimatedCost}');
 const action = fc.oneof(
   fc.record({ decision: fc.constantFrom('deny', 'warn', 'audit', 'allow'), reason }),
   fc.constant({ decision: 'allow', final: true }),
-  fc.record({ decision: fc.constant('modify'), cap_max_tokens: fc.integer({ min: 1, max: 9 }) }),
+  fc.record({
+    decision: fc.constant('modify'),
+    cap_max_tokens: fc.oneof(
+      fc.integer({ min: 1, max: 9 }),
+      fc.constant('affordable'),
+      fc.record({ affordable_tokens_min: fc.integer({ min: 1, max: 9 }) }),
+    ),
+  }),
   fc.record({
     decision: fc.constant('modify'),
     redact: fc.record({ rails: fc.subarray(['pii', 'pii/card', 'secrets'], { minLength: 1 }) }),
@@ -68,6 +76,15 @@ const action = fc.oneof(
     set: fc.record({ temperature: fc.constantFrom(0, 1) }),
   }),
 );
+
+const written = fc.constantFrom('condition', 'condition', 'when', 'hidden');
+
+function asked(condition: Condition, as: string): object {
+  return as === 'condition' ? { condition } : { when: asWhen(condition, as === 'hidden') };
+}
+
+/** Conditions of facts that `facts` gives. */
+export const conditions = condition as fc.Arbitrary<Condition>;
 
 /** Some valid policies: distinct ids, random priorities, guards, conditions and actions. */
 export function policies(
@@ -80,10 +97,13 @@ export function policies(
       status,
       guard: fc.option(fc.subarray(tiers, { minLength: 1 }), { nil: undefined }),
       on_error: fc.constantFrom(undefined, 'deny', 'skip', 'warn'),
-      rules: fc.array(fc.record({ condition: fc.option(condition, { nil: undefined, freq: 8 }), action }), {
-        minLength: 1,
-        maxLength: 4,
-      }),
+      rules: fc.array(
+        fc.record({ condition: fc.option(condition, { nil: undefined, freq: 8 }), action, as: written }),
+        {
+          minLength: 1,
+          maxLength: 4,
+        },
+      ),
     },
     { noNullPrototype: true },
   );
@@ -97,7 +117,7 @@ export function policies(
         rules: one.rules.map((rule, r) => ({
           id: `r${r}`,
           action: rule.action,
-          ...(rule.condition === undefined ? {} : { condition: rule.condition }),
+          ...(rule.condition === undefined ? {} : asked(rule.condition as Condition, rule.as)),
         })),
       } as unknown as Policy),
     ),

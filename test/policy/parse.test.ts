@@ -111,6 +111,7 @@ rules:
       'on: response',
     ],
     ['a name every object inherits', 'condition: { operator: exists, field: metadata.constructor }', 'unknown fact'],
+    ['such a name alone', 'condition: { operator: exists, field: toString }', 'unknown fact'],
     ['an empty and', 'condition: { operator: and, conditions: [] }', 'and needs a list'],
     [
       'a parameter that is not there',
@@ -131,6 +132,18 @@ rules:
       'an obligation of another decision',
       'action: { decision: deny, cap_max_tokens: 3 }',
       'unknown key cap_max_tokens',
+    ],
+    ['a limit in words', 'action: { decision: modify, cap_max_tokens: cheap }', 'must be a whole number'],
+    [
+      'a minimum of nothing',
+      'action: { decision: modify, cap_max_tokens: { affordable_tokens_min: 0 } }',
+      'affordable_tokens_min must be a whole number',
+    ],
+    ['an empty limit', 'action: { decision: modify, cap_max_tokens: {} }', 'needs affordable_tokens_min'],
+    [
+      'a minimum by another name',
+      'action: { decision: modify, cap_max_tokens: { affordable_min: 3 } }',
+      'unknown key affordable_min',
     ],
     ['modify without an obligation', 'action: { decision: modify }', 'modify needs at least one of'],
     [
@@ -167,7 +180,6 @@ rules:
   });
 
   it.each([
-    ['when', 'when: llm.model == "x"\n    action: { decision: deny }'],
     ['wasm', 'wasm: { module: x }\n    action: { decision: deny }'],
     ['throttle', 'action: { decision: throttle, limit: { requests: 1 } }'],
     ['approve', 'action: { decision: approve }'],

@@ -173,6 +173,19 @@ describe('obligations', () => {
     ]);
   });
 
+  it('that let the limit be lowered to what is affordable keep the largest minimum, beside a cap', () => {
+    const rule = (id: string, cap: unknown) => ({ id, action: { decision: 'modify', cap_max_tokens: cap } });
+    const limits = (...caps: unknown[]) =>
+      decide(program(caps.map((cap, at) => rule(`r${at}`, cap))), 'request', {}).modifications;
+    expect(limits('affordable')).toMatchObject({ affordableTokensMin: 1 });
+    expect(limits('affordable').capMaxTokens).toBeUndefined();
+    expect(limits('affordable', { affordable_tokens_min: 64 }, 500)).toMatchObject({
+      affordableTokensMin: 64,
+      capMaxTokens: 500,
+    });
+    expect(limits(500).affordableTokensMin).toBeUndefined();
+  });
+
   it('of the record merge to the highest severity, and an alert if any asks for one', () => {
     const rules = [
       { id: 'a', action: { decision: 'audit' }, audit: { content: 'none', severity: 'low' }, tags: ['one'] },

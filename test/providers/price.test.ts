@@ -8,7 +8,7 @@ const book = (model: object): ModelPrice => provider({ models: { m: model } }).m
 const at_ms = Date.parse('2026-11-21T00:00:00Z');
 
 const plain = book({ input_usd_per_mtok: 0.15, output_usd_per_mtok: 0.6, cached_input_usd_per_mtok: 0.075 });
-const rich = book({
+const richSettings = {
   input_usd_per_mtok: 3,
   output_usd_per_mtok: 15,
   cached_input_usd_per_mtok: 0.3,
@@ -17,13 +17,21 @@ const rich = book({
   reasoning_usd_per_mtok: 20,
   audio_input_usd_per_mtok: 40,
   audio_output_usd_per_mtok: 80,
+  image_input_usd_per_mtok: 5,
   long_context: { above_tokens: 200_000, input_usd_per_mtok: 6, output_usd_per_mtok: 22.5 },
   service_tiers: {
     batch: { input_usd_per_mtok: 1.5, output_usd_per_mtok: 7.5 },
     priority: { input_usd_per_mtok: 6, output_usd_per_mtok: 30 },
   },
   tool_call_usd: { web_search: 0.01 },
-});
+};
+const rich = book(richSettings);
+/** The same with what a region adds and a contract takes off: 110 % less 12.5 %. */
+const contracted = provider({
+  region: 'eu',
+  discount_percent: 12.5,
+  models: { m: { ...richSettings, regions: { eu: { percent: 110 } } } },
+}).models[0]!.price!;
 
 /** Disjoint counts, from which a usage is put together: its parts never exceed its wholes. */
 const counts = fc.record({
@@ -32,24 +40,37 @@ const counts = fc.record({
   write: fc.nat(400_000),
   hour: fc.nat(400_000),
   heard: fc.nat(1000),
+  looked: fc.nat(100_000),
   written: fc.nat(400_000),
   thought: fc.nat(400_000),
   spoken: fc.nat(1000),
   searches: fc.nat(20),
 });
 type Counts = typeof counts extends fc.Arbitrary<infer T> ? T : never;
-const kinds = ['fresh', 'read', 'write', 'hour', 'heard', 'written', 'thought', 'spoken', 'searches'] as const;
+const kinds = [
+  'fresh',
+  'read',
+  'write',
+  'hour',
+  'heard',
+  'looked',
+  'written',
+  'thought',
+  'spoken',
+  'searches',
+] as const;
 const tier = fc.constantFrom(undefined, 'batch', 'priority', 'default', 'nobody');
-const anyBook = fc.constantFrom(plain, rich);
+const anyBook = fc.constantFrom(plain, rich, contracted);
 
 function usageOf(c: Counts): Usage {
   return {
-    input: c.fresh + c.read + c.write + c.hour + c.heard,
+    input: c.fresh + c.read + c.write + c.hour + c.heard + c.looked,
     output: c.written + c.thought + c.spoken,
     cacheRead: c.read,
     cacheWrite: c.write + c.hour,
     cacheWrite1h: c.hour,
     audioInput: c.heard,
+    imageInput: c.looked,
     reasoning: c.thought,
     audioOutput: c.spoken,
     toolCalls: { web_search: c.searches },
@@ -108,6 +129,38 @@ describe('a price', () => {
     expect(price(book({ input_usd_per_mtok: 1, output_usd_per_mtok: 0 }), { input: 1 }, at_ms)).toBe(1000);
   });
 
+  test("is that of its provider's region, less what the contract takes off", () => {
+    const model = {
+      input_usd_per_mtok: 10,
+      output_usd_per_mtok: 20,
+      tool_call_usd: { web_search: 0.01 },
+      regions: { eu: { percent: 110 }, us: { input_usd_per_mtok: 8, output_usd_per_mtok: 16 } },
+    };
+    const at = (more: object, own: object = {}) => {
+      const known = provider({ ...more, models: { m: { ...model, ...own } } }).models[0]!.price!;
+      return cost(known, { input: 1000, output: 0, toolCalls: { web_search: 1 } });
+    };
+    expect(at({})).toBe(20_000_000);
+    expect(at({ region: 'ap' })).toBe(20_000_000);
+    expect(at({ region: 'eu' })).toBe(22_000_000);
+    expect(at({ region: 'us' })).toBe(18_000_000);
+    expect(at({ discount_percent: 25 })).toBe(15_000_000);
+    expect(at({ region: 'eu', discount_percent: 50 })).toBe(11_000_000);
+    expect(at({ discount_percent: 25 }, { discount_percent: 10 })).toBe(18_000_000);
+    expect(at({ discount_percent: 100 })).toBe(0);
+  });
+
+  test('of a region or a contract that cannot be what is meant is an error', () => {
+    const rates = { input_usd_per_mtok: 1, output_usd_per_mtok: 2 };
+    const eu = (region: object) => () =>
+      provider({ region: 'eu', models: { m: { ...rates, regions: { eu: region } } } });
+    expect(eu({})).toThrow('A region needs rates or a percent');
+    expect(eu({ percent: 110, ...rates })).toThrow('rates of its own or a percent');
+    expect(eu({ percent: 110.001 })).toThrow('more than two decimals');
+    expect(eu({ input_usd_per_mtok: 1 })).toThrow('input_usd_per_mtok and output_usd_per_mtok');
+    expect(() => provider({ discount_percent: 33.333, models: { m: rates } })).toThrow('more than two decimals');
+  });
+
   test('holds from its day on', () => {
     const dated = book({
       input_usd_per_mtok: 2,
@@ -124,6 +177,32 @@ describe('a price', () => {
     expect(on('2026-03-01T00:00:00Z')).toBe(2_000_000);
     expect(on('2026-08-31T23:59:59.999Z')).toBe(2_000_000);
     expect(on('2027-01-01T00:00:00Z')).toBe(1_000_000);
+  });
+
+  test('estimate and settlement meet the same price on both sides of every date', () => {
+    const day = (date: string, price: number) => ({
+      valid_from: date,
+      input_usd_per_mtok: price,
+      output_usd_per_mtok: price * 3,
+      regions: { eu: { percent: 120 } },
+    });
+    const dated = provider({
+      region: 'eu',
+      models: { m: { ...day('2026-03-01', 2), other_prices: [day('2026-09-01', 9), day('2027-01-01', 1)] } },
+    }).models[0]!.price!;
+    const borders = ['2026-03-01', '2026-09-01', '2027-01-01'].map((date) => Date.parse(date));
+    fc.assert(
+      fc.property(fc.constantFrom(...borders), fc.integer({ min: -2, max: 2 }), counts, (border, off, c) => {
+        const at = border + off;
+        const usage = usageOf(c);
+        const worst = worstUsage(dated, { input: usage.input!, output: usage.output! }, at);
+        const held = price(dated, worst, at);
+        const settled = price(dated, usage, at);
+        expect(held === undefined).toBe(settled === undefined);
+        expect(held ?? 0).toBeGreaterThanOrEqual(settled ?? 0);
+        if (border > borders[0]!) expect(settled).toBeDefined();
+      }),
+    );
   });
 
   test('stays exact where doubles do not, and ends at the largest exact integer', () => {
@@ -163,6 +242,7 @@ describe('a price', () => {
       write: [3_750_000n, 7_500_000n],
       hour: [6_000_000n, 12_000_000n],
       heard: [40_000_000n, 80_000_000n],
+      looked: [5_000_000n, 10_000_000n],
       written: [15_000_000n, 22_500_000n],
       thought: [20_000_000n, 30_000_000n],
       spoken: [80_000_000n, 120_000_000n],
@@ -174,6 +254,9 @@ describe('a price', () => {
         const column = usage.input! > 200_000 ? 1 : 0;
         const pico = kinds.reduce((sum, kind) => sum + BigInt(c[kind]) * rates[kind][column], 0n);
         expect(BigInt(cost(rich, usage))).toBe((pico + 999n) / 1000n);
+        // Hundredths of percents: one division, one rounding.
+        const unit = 1000n * 100_000_000n;
+        expect(BigInt(cost(contracted, usage))).toBe((pico * 11_000n * 8_750n + unit - 1n) / unit);
       }),
     );
   });
@@ -218,6 +301,7 @@ describe('the worst case', () => {
           input: usage.input! + slackIn,
           output: usage.output! + slackOut,
           audio: true,
+          images: true,
           toolCalls: usage.toolCalls!,
         };
         const options = t === undefined ? {} : { serviceTier: t };
@@ -234,6 +318,7 @@ describe('the worst case', () => {
     expect(held({})).toBeCloseTo(0.006 + 0.02, 9);
     expect(held({ cacheWrites: false })).toBeCloseTo(0.003 + 0.02, 9);
     expect(held({ audio: true })).toBeCloseTo(0.04 + 0.08, 9);
+    expect(held({ images: true, cacheWrites: false })).toBeCloseTo(0.005 + 0.02, 9);
     expect(worstUsage(plain, { input: 10, output: 5 }, at_ms)).toEqual({ input: 10, output: 5 });
   });
 });

@@ -342,6 +342,7 @@ export function usageOf(told: JsonObject, tier: string | undefined): Usage {
     cacheWrite: count(input.cache_write_tokens),
     reasoning,
     audioInput: count(input.audio_tokens),
+    imageInput: count(input.image_tokens),
     audioOutput: count(output.audio_tokens),
     serviceTier: tier,
   });

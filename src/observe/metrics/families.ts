@@ -40,6 +40,7 @@ export function families() {
       'llm_gateway_ledger_drift_usd',
       'Counters against the entries they come from, at the last reconciliation',
     ),
+    debt: new Counters('llm_gateway_debt_usd_total', 'Cost settled beyond what was held for the calls', []),
     findings: new Counters('llm_gateway_rail_findings_total', 'What rails found', ['rail', 'type'], 1000),
     rail: new Histograms('llm_gateway_rail_seconds', 'Time of a rail over one exchange', fine, ['rail']),
     held: new Histograms('llm_gateway_held_characters', 'Most characters a stream held back at once', characters),

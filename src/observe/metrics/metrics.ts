@@ -53,6 +53,8 @@ export interface Metrics {
   /** An exchange begins; call what it returns when it is over. */
   enter(): () => void;
   finding(rail: string, type: string): void;
+  /** An exchange cost this much more than was held for it. */
+  debt(nusd: number): void;
   rail(rail: string, seconds: number): void;
   evaluation(decision: string, seconds: number): void;
   heldCharacters(count: number): void;
@@ -177,6 +179,10 @@ class LiveMetrics implements Metrics {
 
   finding(rail: string, type: string): void {
     this.#families.findings.of(rail, type).value += 1;
+  }
+
+  debt(nusd: number): void {
+    this.#families.debt.of().value += nusd / 1e9;
   }
 
   rail(rail: string, seconds: number): void {

@@ -1,5 +1,6 @@
 import type { AuditRecord, DecisionSummary, Intent } from '../record.ts';
 import type { Sealed } from './line.ts';
+import { intentJson, type OpenRecord, recordJson } from './record-json.ts';
 import type { Personal, Subjects } from './subjects.ts';
 
 /** A record without what is personal, as JSON, and its sealed rest. */
@@ -42,11 +43,17 @@ function splitFacts(facts: AuditRecord['facts'], hash: (text: string) => string)
 /** A reason may quote facts (`${user.email}`): what names the person is taken out of the open part. */
 function withoutNames(decision: DecisionSummary | undefined, names: readonly string[]): DecisionSummary | undefined {
   if (decision === undefined || names.length === 0) return decision;
+  const named = (text: string): boolean => names.some((name) => text.includes(name));
+  if (!decision.reasons.some(named) && !decision.warnings.some(named)) return decision;
   const clean = (texts: readonly string[]): readonly string[] =>
-    texts.some((text) => names.some((name) => text.includes(name)))
-      ? texts.map((text) => names.reduce((rest, name) => rest.replaceAll(name, '[person]'), text))
-      : texts;
+    texts.map((text) => names.reduce((rest, name) => rest.replaceAll(name, '[person]'), text));
   return { ...decision, reasons: clean(decision.reasons), warnings: clean(decision.warnings) };
+}
+
+/** What names a person, the longest first: an address may begin with the name. */
+function namesOf(...told: readonly (string | undefined)[]): readonly string[] {
+  const names = told.filter((name): name is string => name !== undefined && name.length > 2);
+  return names.length < 2 ? names : names.sort((a, b) => b.length - a.length);
 }
 
 function cut(text: string | undefined, length = 200): string | undefined {
@@ -145,30 +152,25 @@ export class Composer {
 
   /** The intent's parts. Throws where the subject's key cannot be written. */
   intent(intent: Intent): Composed {
-    const { organization, team, project, key, tags } = intent.caller;
-    const open: Intent = { ...intent, caller: { organization, team, project, key, tags } };
-    let json = JSON.stringify(open);
-    if (json.length > trimmed_bytes_max / 2) json = JSON.stringify(trimIntent(open));
+    let json = intentJson(intent);
+    if (json.length > trimmed_bytes_max / 2) json = intentJson(trimIntent(intent));
     return { json, sealed: this.#seal(intent, undefined, undefined) };
   }
 
   /** The record's parts; trimmed where asked or too large. Throws where the subject's key cannot be written. */
   record(record: AuditRecord, trimmed: boolean): Composed {
     const whole = trimmed ? trim(record) : record;
-    const { organization, team, project, key, tags, user, email, ip } = whole.caller;
+    const { user, email, ip } = whole.caller;
     const { open, personal } = splitFacts(whole.facts, this.#hash);
-    // The longest first: an address may begin with the name.
-    const names = [user, email, ip]
-      .filter((name): name is string => name !== undefined && name.length > 2)
-      .sort((a, b) => b.length - a.length);
+    const names = namesOf(user, email, ip);
     // Spelled out: a spread of so many fields costs as much as writing them.
-    const json = JSON.stringify({
+    const json = recordJson({
       exchange: whole.exchange,
       request_id: whole.request_id,
       time_ms: whole.time_ms,
       route: whole.route,
       format: whole.format,
-      caller: { organization, team, project, key, tags },
+      caller: whole.caller,
       model_asked: whole.model_asked,
       model_used: whole.model_used,
       provider: whole.provider,
@@ -191,12 +193,13 @@ export class Composer {
       cost_estimated: whole.cost_estimated,
       held_nusd: whole.held_nusd,
       ending: whole.ending,
+      limited_by: whole.limited_by,
       failure: whole.failure,
       timings: whole.timings,
       uninspected: whole.uninspected,
       passed: whole.passed,
       trimmed: whole.trimmed,
-    } satisfies { readonly [Field in keyof Omit<AuditRecord, 'content'>]-?: AuditRecord[Field] });
+    } satisfies { readonly [Field in keyof OpenRecord]-?: OpenRecord[Field] });
     if (!trimmed && json.length > record_bytes_max) return this.record(record, true);
     const content = whole.content === undefined ? undefined : JSON.stringify(whole.content);
     return { json, sealed: this.#seal(whole, personal, content) };

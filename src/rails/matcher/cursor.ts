@@ -1,14 +1,11 @@
 import { type Fire, fresh, type Live } from './determinise.ts';
+import { giveBack, keptMask, type LaneMemory, slideMax, takeMemory } from './lane-memory.ts';
 import type { Action, Machine } from './machine.ts';
 import type { Definition } from './nfa.ts';
 import { SpanList } from './span-list.ts';
 
 /** No text waits for longer than so many units: a candidate that passes it is withheld unproven, never released. */
 export const heldMax = 4096;
-/** Of a sliding run, so many characters before its end count (RFC 5321: a local part has at most 64). */
-const slideMax = 64;
-/** So many units of text are kept for checks; a longer match is taken unchecked: redact, never release. */
-const keptMask = 2047;
 const none: readonly number[] = [];
 const unknown = -1;
 const slideMask = slideMax - 1;
@@ -28,13 +25,13 @@ export type MatchListener = (start: number, end: number, definition: Definition)
 export class Cursor {
   readonly machine: Machine;
   readonly list = new SpanList();
-  /** The units of the lane so far, the last `keptMask + 1` of them. */
-  readonly kept = new Uint16Array(keptMask + 1);
+  readonly kept: Uint16Array;
   /** While inside a JSON primitive: where it began; a match then takes all of it, quoted. */
   whole = -1;
   listener: MatchListener | undefined;
   readonly #textOf: TextOf;
-  readonly #slide = new Int32Array(slideMax);
+  readonly #slide: Int32Array;
+  #memory: LaneMemory | undefined;
   #read = 0;
   #starts = new Int32Array(8);
   #spare = new Int32Array(8);
@@ -50,11 +47,20 @@ export class Cursor {
 
   constructor(machine: Machine, textOf: TextOf, listener: MatchListener | undefined) {
     this.machine = machine;
+    this.#memory = takeMemory();
+    this.kept = this.#memory.kept;
+    this.#slide = this.#memory.slide;
     this.#textOf = textOf;
     this.listener = listener;
     this.#state = machine.start;
     this.#lives = machine.lives;
     this.#generation = machine.generation;
+  }
+
+  /** Nothing more is read. What was found stays. */
+  release(): void {
+    if (this.#memory !== undefined) giveBack(this.#memory);
+    this.#memory = undefined;
   }
 
   get tooMany(): boolean {

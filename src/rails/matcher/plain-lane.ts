@@ -18,6 +18,7 @@ export class PlainLane implements LaneMatcher {
   readonly #cursor: Cursor;
   readonly #reader: UnitReader;
   #length = 0;
+  #over = false;
 
   constructor(machine: Machine, listener?: MatchListener) {
     this.#cursor = new Cursor(machine, plainText, listener);
@@ -29,7 +30,7 @@ export class PlainLane implements LaneMatcher {
   }
 
   feed(text: string): number {
-    if (this.unable !== undefined) return this.decided;
+    if (this.#over || this.unable !== undefined) return this.decided;
     this.#cursor.wake();
     this.#reader.read(text, 0, text.length, this.#length);
     this.#length += text.length;
@@ -37,11 +38,14 @@ export class PlainLane implements LaneMatcher {
   }
 
   finish(): number {
-    if (this.unable !== undefined) return this.decided;
+    if (this.#over || this.unable !== undefined) return this.decided;
     this.#cursor.wake();
     this.#reader.flush();
     this.#cursor.finish(this.#length);
-    return this.#decide(this.#cursor.undecided(this.#length));
+    const decided = this.#decide(this.#cursor.undecided(this.#length));
+    this.#over = true;
+    this.#cursor.release();
+    return decided;
   }
 
   #decide(undecided: number): number {

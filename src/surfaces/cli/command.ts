@@ -27,6 +27,8 @@ export interface CommandContext {
   readonly out: Output;
   /** All of standard input, as text. */
   input(): Promise<string>;
+  /** Standard input line by line, each as it comes. */
+  lines(): AsyncIterable<string>;
   readonly ports: Ports;
 }
 

@@ -54,7 +54,7 @@ async function withPolicies(
   if (values.context === undefined) throw new UsageError(`'${name}' needs --context`);
   const fallback = values.default ?? 'deny';
   if (fallback !== 'allow' && fallback !== 'deny') throw new UsageError('--default is allow or deny');
-  const facts = await factsOf(values.context, context);
+  const facts = await contextOf(values.context, context, 'facts');
   const { policies, problems } = parseTexts(await readPolicyTexts(positionals, context.cwd));
   if (problems.length > 0) return tellProblems(context, problems);
   try {
@@ -87,7 +87,8 @@ async function explained({ out, json }: CommandContext, { policies, facts, fallb
   return explanation.decision.allowed ? exit.fine : exit.found;
 }
 
-async function factsOf(given: string, { cwd, input }: CommandContext): Promise<FactTree> {
+/** What `--context` gives: JSON, `@FILE`, or `-` for standard input. @throws UsageError where it is no JSON object */
+export async function contextOf(given: string, { cwd, input }: CommandContext, what: string): Promise<FactTree> {
   const text =
     given === '-' ? await input() : given.startsWith('@') ? await fileText(resolve(cwd, given.slice(1))) : given;
   let facts: unknown;
@@ -97,7 +98,7 @@ async function factsOf(given: string, { cwd, input }: CommandContext): Promise<F
     throw new UsageError(`--context is not JSON: ${(error as Error).message}`);
   }
   if (typeof facts !== 'object' || facts === null || Array.isArray(facts)) {
-    throw new UsageError('--context is a JSON object of facts');
+    throw new UsageError(`--context is a JSON object of ${what}`);
   }
   return facts as FactTree;
 }

@@ -6,6 +6,16 @@ export function httpOutlet(response: ServerResponse): Outlet {
   return new HttpOutlet(response);
 }
 
+/** Name, value, name, value ...: Node writes a list some microseconds faster than an object it has to take apart. */
+function listed(headers: Readonly<Record<string, string | string[]>>, without?: string): (string | string[])[] {
+  const list: (string | string[])[] = [];
+  for (const name in headers) {
+    const value = headers[name];
+    if (value !== undefined && name !== without) list.push(name, value);
+  }
+  return list;
+}
+
 class HttpOutlet implements Outlet {
   readonly #response: ServerResponse;
   #status = 0;
@@ -25,9 +35,9 @@ class HttpOutlet implements Outlet {
     this.#headers = headers;
     if (!streamed) return;
     this.#headWritten = true;
-    const { trailer: _, ...plain } = headers;
     // HTTP/1.0 (what some proxies speak to their upstreams) has no chunks, and so no room for a trailer: Node would throw.
-    this.#response.writeHead(status, this.#response.req.httpVersion === '1.0' ? plain : headers);
+    const without = this.#response.req.httpVersion === '1.0' ? 'trailer' : undefined;
+    this.#response.writeHead(status, listed(headers, without));
     this.#response.flushHeaders();
   }
 
@@ -38,7 +48,9 @@ class HttpOutlet implements Outlet {
   end(bytes: Buffer, trailers?: Readonly<Record<string, string>>): void {
     if (this.gone) return;
     if (!this.#headWritten) {
-      this.#response.writeHead(this.#status, { ...this.#headers, 'content-length': String(bytes.length) });
+      const list = listed(this.#headers, 'content-length');
+      list.push('content-length', String(bytes.length));
+      this.#response.writeHead(this.#status, list);
     } else if (trailers !== undefined) {
       this.#response.addTrailers(trailers);
     }

@@ -1,0 +1,29 @@
+import type { EncodedRequest, RequestEdits } from '../exchange/index.ts';
+import type { Candidate } from '../providers/index.ts';
+import type { Admitted, Hold } from './admit.ts';
+import type { Attempts } from './attempt.ts';
+import { redactedTexts } from './redact-request.ts';
+
+/** What a caller is told whose limit was lowered. */
+export function limitWarning({ limitedBy, output }: Hold): string[] {
+  return limitedBy === undefined ? [] : [`max_tokens is ${output.most}: ${limitedBy} affords no more`];
+}
+
+/** The request for one candidate, from the original bytes with this attempt's edits alone. */
+export function encode(admitted: Admitted, attempts: Attempts, candidate: Candidate): EncodedRequest {
+  const { view } = admitted;
+  const { modifications } = attempts.verdict.decision;
+  const { quirks } = candidate.provider;
+  const cap = attempts.hold.output.splice;
+  const edits: RequestEdits = {
+    model: candidate.model,
+    ...(cap === undefined ? {} : { maxOutputTokens: cap }),
+    texts: redactedTexts(admitted, attempts.verdict.decision),
+    set: modifications.set,
+    remove: modifications.remove,
+    askUsage: view.stream && !view.usageAsked && quirks.streamUsage === 'ask',
+    dropFields: quirks.dropFields,
+    renameFields: quirks.renameFields,
+  };
+  return candidate.provider.format.encodeRequest(view, edits);
+}

@@ -1,0 +1,127 @@
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { AuditRecord, DecisionSummary, Intent } from '../../src/observe/index.ts';
+import { intentJson, type OpenRecord, recordJson } from '../../src/observe/trail/record-json.ts';
+
+const text = fc.string({ unit: 'binary', maxLength: 12 });
+const maybe = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: undefined });
+const number = fc.oneof(fc.double(), fc.integer(), fc.constant(0));
+
+const decision: fc.Arbitrary<DecisionSummary> = fc
+  .record({
+    decision: text,
+    policy: maybe(text),
+    version: maybe(text),
+    rules: fc.array(text),
+    reasons: fc.array(text),
+    obligations: fc.array(text),
+    shadowed: fc.array(text),
+    unable: fc.array(text),
+    warnings: fc.array(text),
+    severity: maybe(text),
+    alert: maybe(fc.boolean()),
+  })
+  .map((one) => (one.rules.length > 0 ? Object.freeze(one) : one));
+
+const caller = fc.record({
+  organization: maybe(text),
+  team: maybe(text),
+  project: maybe(text),
+  key: maybe(text),
+  tags: maybe(fc.array(text)),
+  user: maybe(text),
+  email: maybe(text),
+  ip: maybe(text),
+});
+
+const intent = {
+  exchange: text,
+  request_id: text,
+  time_ms: number,
+  route: text,
+  format: fc.constantFrom('openai-chat', 'anthropic-messages', undefined),
+  caller,
+  model_asked: maybe(text),
+  model_used: maybe(text),
+  provider: maybe(text),
+  region: maybe(text),
+  streamed: fc.boolean(),
+  held_nusd: number,
+  program: maybe(text),
+  prices: maybe(text),
+  passed: maybe(fc.record({ method: text, path: text, bytes_in: maybe(number) })),
+} as const;
+
+const record = fc.record({
+  ...intent,
+  attempts: fc.array(
+    fc.record({
+      provider: text,
+      model: text,
+      status: maybe(number),
+      failure: fc.constantFrom('upstream_error', undefined),
+      ms: number,
+    }),
+  ),
+  scanned_in_bytes: number,
+  scanned_out_bytes: number,
+  rails: fc.array(
+    fc.record({
+      rail: text,
+      on: fc.constantFrom('request', 'response'),
+      outcome: fc.constantFrom('findings', 'clear', 'unable'),
+      reason: maybe(text),
+      findings: fc.array(fc.record({ type: text, place: text, start: number, end: number, score: number, view: text })),
+    }),
+  ),
+  facts: fc.dictionary(text, fc.anything({ withNullPrototype: false, values: [text, number, fc.boolean()] })),
+  decision: fc.record({ request: maybe(decision), response: maybe(decision), settle: maybe(decision) }),
+  usage: maybe(fc.record({ input: maybe(number), output: maybe(number), serviceTier: maybe(text) })),
+  cost_nusd: number,
+  cost_estimated: fc.boolean(),
+  ending: fc.constantFrom('complete', 'cut'),
+  failure: fc.constantFrom({ code: 'internal_error', status: 500 }, undefined),
+  timings: fc.record({ total: number, upstream: maybe(number), first_token: maybe(number), overhead: maybe(number) }),
+  uninspected: fc.boolean(),
+  trimmed: maybe(fc.boolean()),
+}) as unknown as fc.Arbitrary<OpenRecord>;
+
+/** What is written of a caller in the open. */
+function inTheOpen<T extends Pick<Intent, 'caller'>>(one: T): T {
+  const { organization, team, project, key, tags } = one.caller;
+  return { ...one, caller: { organization, team, project, key, tags } };
+}
+
+test('a record and an intent say what JSON.stringify would have them say, and nothing personal of the caller', () => {
+  fc.assert(
+    fc.property(record, (one) => {
+      expect(JSON.parse(recordJson(one))).toEqual(JSON.parse(JSON.stringify(inTheOpen(one))));
+      const begun = inTheOpen(one as AuditRecord);
+      const { exchange, request_id, time_ms, route, format, caller: who, model_asked, model_used } = begun;
+      const { provider, region, streamed, held_nusd, program, prices, uninspected, passed } = begun;
+      const names = { exchange, request_id, time_ms, route, format, caller: who, model_asked, model_used, provider };
+      const told: Intent = { ...names, region, streamed, held_nusd, program, prices, uninspected, passed };
+      expect(intentJson({ ...told, caller: one.caller })).toBe(JSON.stringify(told));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('texts that come again are written as they are each time, whatever came between', () => {
+  const begin = (model: string) =>
+    intentJson({
+      exchange: 'x',
+      request_id: 'x',
+      time_ms: 1,
+      route: '/v1',
+      caller: {},
+      model_asked: model,
+      streamed: false,
+      held_nusd: 0,
+    });
+  for (let round = 0; round < 2; round += 1) {
+    for (let index = 0; index < 3000; index += 1) {
+      expect(JSON.parse(begin(`m"${index}`)).model_asked).toBe(`m"${index}`);
+    }
+  }
+});
