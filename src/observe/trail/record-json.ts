@@ -76,7 +76,14 @@ const caller = object<Pick<Intent['caller'], 'organization' | 'team' | 'project'
   tags: (tags) => list(tags, text),
 });
 
-const attempt = object<RecordAttempt>({ provider: word, model: word, status: number, failure: word, ms: number });
+const attempt = object<RecordAttempt>({
+  provider: word,
+  model: word,
+  status: number,
+  failure: word,
+  ms: number,
+  cost_nusd: number,
+});
 
 const findings: Writer<RecordRail['findings']> = (found) => (found.length === 0 ? '[]' : JSON.stringify(found));
 const rail = object<RecordRail>({ rail: word, on: word, outcome: word, reason: text, findings });
@@ -89,6 +96,7 @@ const usage = object<Usage>({
   cacheWrite1h: number,
   reasoning: number,
   audioInput: number,
+  imageInput: number,
   audioOutput: number,
   toolCalls: any,
   serviceTier: word,
@@ -175,6 +183,7 @@ export const recordJson: (open: OpenRecord) => string = object<OpenRecord>({
   cost_estimated: flag,
   held_nusd: number,
   ending: word,
+  limited_by: text,
   failure: any,
   timings,
   uninspected: flag,
