@@ -30,7 +30,7 @@ async function spendAndKill(round: number): Promise<string[][]> {
   const ready = new Promise<void>((resolve, reject) => {
     child.stdout.on('data', (bytes) => {
       output += bytes;
-      resolve();
+      if (output.includes('settled')) resolve();
     });
     child.once('exit', () => reject(new Error('the child ended by itself')));
   });

@@ -228,3 +228,27 @@ test('a closed ledger is unavailable', async () => {
   await expect(ledger.reserve(request('a', { nusd: 1 }))).rejects.toThrow(LedgerUnavailable);
   await expect(settle(ledger, 'a', 1)).rejects.toThrow(LedgerUnavailable);
 });
+
+test('a journal of the first version goes on as it stood', async () => {
+  const lines = [
+    'ledger 1 1 1795250000000',
+    'E',
+    'O 1 acme',
+    'K 2 1 nusd 0 0 budget:team:research:total',
+    'L 2 700 1',
+    'R 3 1 tokens 100 61 1000 rate:team:research:tokens:60000',
+    `r a 1 here ${now} ${now + 60_000} 100 30 2 3 -`,
+    `r b 1 here ${now} ${now + 60_000} 50 20 2 3 -`,
+    `s a 1 ${now} 70 25 0 - 2`,
+  ];
+  writeFileSync(join(path, 'ledger-00000001.journal'), frame(`${lines.join('\n')}\n`));
+  const ledger = await open();
+  expect(await ledger.counters('acme')).toMatchObject([{ spent: 70, held: 50, requests: 1, tokens: 25, limit: 700 }]);
+  expect((await ledger.read('acme', [], [rate({ unit: 'tokens', limit: 100 })])).rates[0]!.used).toBe(45);
+  expect((await settle(ledger, 'b', 40)).outcome).toBe('settled');
+  expect((await entriesOf(ledger)).map(({ id, amount }) => [id, amount.nusd])).toEqual([
+    ['a', 70],
+    ['b', 40],
+  ]);
+  expect(await ledger.reconcile('acme', { repair: false })).toEqual([]);
+});

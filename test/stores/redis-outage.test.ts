@@ -98,6 +98,46 @@ describe('a Redis that stands still', () => {
   });
 });
 
+describe('a settlement that is posted', () => {
+  const post = (ledger: RedisLedger, id: string, nusd: number) =>
+    ledger.post({ id, organization: 'acme', amount: { nusd, tokens: 1 }, estimated: false });
+
+  test('is in the file before anyone is told, and reaches a Redis that stood still, once', async () => {
+    const outbox_path = join(home, 'outbox');
+    const ledger = await open({ outbox_path });
+    for (const id of ['a', 'b']) await ledger.reserve(request(id, { nusd: 100 }));
+    server.freeze();
+    await post(ledger, 'a', 70);
+    expect(readFileSync(outbox_path, 'utf8')).toContain('"nusd":70');
+    await until(() => states.length === 1);
+    await post(ledger, 'b', 60);
+    expect(readFileSync(outbox_path, 'utf8')).toContain('"nusd":60');
+    server.thaw();
+    await until(async () => states.length === 2 && (await ledger.holds('acme')).length === 0);
+    expect(await ledger.counters('acme')).toMatchObject([{ spent: 130, held: 0, requests: 2, tokens: 2 }]);
+    await until(() => statSync(outbox_path).size === 0);
+  });
+
+  test('outlives its process: the next one sends what was not acknowledged, and nothing else', async () => {
+    const outbox_path = join(home, 'outbox');
+    const first = await open({ outbox_path });
+    for (const id of ['a', 'b']) await first.reserve(request(id, { nusd: 100 }));
+    await post(first, 'a', 10);
+    await until(async () => (await first.holds('acme')).length === 1);
+    server.freeze();
+    await post(first, 'b', 20);
+    await until(() => states.length === 1);
+    await first.close();
+    const kept = readFileSync(outbox_path, 'utf8');
+    server.thaw();
+    await open({ outbox_path });
+    const second = opened.at(-1)!;
+    expect(kept.split('\n').filter((line) => line.includes('"id":"b"'))).toHaveLength(1);
+    expect(await second.counters('acme')).toMatchObject([{ spent: 30, held: 0, requests: 2 }]);
+    expect(await entriesOf(second)).toHaveLength(2);
+  });
+});
+
 describe('a Redis that was killed', () => {
   test('is unavailable until it is there again; what its owner held is counted when settled, though the store forgot it', async () => {
     const ledger = await open();

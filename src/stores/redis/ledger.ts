@@ -14,7 +14,7 @@ import type {
 import { HoldGone, LedgerUnavailable } from '../ledger.ts';
 import { checkAmendment, checkId, checkLimits, checkReserve, checkSettlement } from '../validate.ts';
 import { budgetOfKey } from '../window-key.ts';
-import { amended, codeOf, refusal, standing } from './answers.ts';
+import { type Answer, amended, codeOf, refusal, standing } from './answers.ts';
 import { Epochs } from './epoch.ts';
 import type { RedisLedger } from './index.ts';
 import { type Line, NoAnswer } from './line.ts';
@@ -79,13 +79,19 @@ export class RemoteLedger implements RedisLedger {
     // Each reserve has a name of its own: what gives back one whose answer never came must not touch a later one.
     const nonce = `${this.#run}${++this.#reserves}`;
     const operation = [0, id, 0, nusd, tokens, input, lease_ms, owner, nonce, labelText(labels)];
-    const answer = await this.#turns.timely(organization, budgets, rates, operation).catch((error) => {
+    const heard = (told: Answer) => {
+      const code = codeOf(told);
+      if (code === 6) this.#memory.rename(organization, id, nonce);
+      if (code !== 0) return;
+      this.#memory.remember(request, told.plan, { nonce, owner, labels });
+      this.#memory.hearAll(organization, baseOf(this.#parts.prefix, organization), told);
+    };
+    const answer = await this.#turns.timely(organization, budgets, rates, operation, heard).catch((error) => {
       if (error instanceof NoAnswer) void this.#parts.outbox.keep({ op: 'release', id, organization, nonce });
       throw error;
     });
-    if (codeOf(answer) !== 0) return { outcome: 'refused', refusal: refusal(answer, () => undefined) };
-    this.#memory.remember(request, answer.plan, { nonce, owner, labels });
-    this.#memory.hearAll(organization, baseOf(this.#parts.prefix, organization), answer);
+    const refused = codeOf(answer) === 1 || codeOf(answer) === 2;
+    if (refused) return { outcome: 'refused', refusal: refusal(answer, () => undefined) };
     this.#enrol(organization);
     return { outcome: 'held', ...standing(answer, budgets, rates) };
   }
@@ -95,13 +101,15 @@ export class RemoteLedger implements RedisLedger {
     const { id, organization, amount, budgets, rates, lease_ms } = amendment;
     const { nusd, tokens, input = 0 } = amount;
     const operation = [1, id, 0, nusd, tokens, input, lease_ms];
-    const answer = await this.#turns.timely(organization, budgets, rates, operation);
+    const heard = (told: Answer) => {
+      if (codeOf(told) === 5) this.#memory.remember(amendment, told.plan, undefined);
+    };
+    const answer = await this.#turns.timely(organization, budgets, rates, operation, heard);
     const known = (key: string) =>
       answer.plan.budgets.find((one) => one.key === key)?.budget ??
       this.#memory.budgetsOf(organization, id)?.get(key)?.budget;
     if (codeOf(answer) === 4) throw new HoldGone(`nothing is held under ${id}`);
     if (codeOf(answer) !== 5) return { outcome: 'refused', refusal: refusal(answer, known) };
-    this.#memory.remember(amendment, answer.plan, undefined);
     return amended(answer, known);
   }
 
@@ -120,6 +128,7 @@ export class RemoteLedger implements RedisLedger {
     checkSettlement(settlement);
     const message = messageOf(settlement);
     const kept = this.#parts.outbox.keep(message);
+    // Even where an earlier one waits under that id: whichever comes first counts, and the other changes nothing.
     void this.#deliver(message);
     await kept;
   }
@@ -200,13 +209,16 @@ export class RemoteLedger implements RedisLedger {
   async #send(): Promise<void> {
     const waiting = this.#parts.outbox.waiting();
     for (let at = 0; at < waiting.length && !this.#parts.line.lost; at += send_max) {
-      await Promise.all(waiting.slice(at, at + send_max).map((message) => this.#deliver(message)));
+      await Promise.all(waiting.slice(at, at + send_max).map((message) => this.#again(message)));
     }
+  }
+
+  async #again(message: Message): Promise<void> {
+    if (!this.#flying.has(message) && this.#parts.outbox.has(message)) await this.#deliver(message);
   }
 
   /** Until it is acknowledged a message stays in the outbox, and is sent again when Redis is back. */
   async #deliver(message: Message): Promise<void> {
-    if (this.#flying.has(message) || !this.#parts.outbox.has(message)) return;
     this.#flying.add(message);
     try {
       await this.#settling.send(message);

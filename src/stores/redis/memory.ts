@@ -64,6 +64,13 @@ export class Memory {
     for (const { key, rate } of plan.rates) held.rates.set(key, rate);
   }
 
+  /** A hold that was asked for again goes by the name of the later reserve. */
+  rename(organization: string, id: string, nonce: string): void {
+    const name = nameOf(organization, id);
+    const held = this.#held.get(name);
+    if (held !== undefined) this.#held.set(name, { ...held, nonce });
+  }
+
   /** The counters of a hold; with `past` also of one that was settled not long ago. */
   budgetsOf(organization: string, id: string, past = false): ReadonlyMap<string, Planned> | undefined {
     const name = nameOf(organization, id);

@@ -39,15 +39,22 @@ export class Settling {
     const { id, organization, nusd, tokens, input = 0, estimated, labels = '' } = message;
     const amounts = [nusd, tokens, input, estimated ? '1' : '0', remembered];
     const mine = memory.budgetsOf(organization, id, permit !== undefined);
-    const operation = [2, id, '', ...amounts, tell ? (mine?.size ?? -1) : 0, labels];
+    const operation = [2, id, '', ...amounts, tell ? mine?.size || -1 : 0, labels];
     let answer: Bare =
       permit === undefined
-        ? await turns.ask(organization, operation)
+        ? await turns.ask(
+            organization,
+            operation,
+            undefined,
+            (told) => codeOf(told) !== 2 && memory.acknowledge(message),
+          )
         : await turns.alone(organization, operation, { permit });
     // Held by us and not known there: the store lost it. What it cost is counted all the same, unless so much time has
     // passed since it was first sent that it may have been settled then and forgotten.
     const fresh = Date.now() - message.at_ms < remembered_ms / 2;
-    if (codeOf(answer) === 2 && mine !== undefined && fresh) {
+    const kept = permit !== undefined || memory.budgetsOf(organization, id) !== undefined;
+    const recovered = codeOf(answer) === 2 && mine !== undefined && kept && fresh;
+    if (recovered) {
       answer = await this.#recover(message, mine, [5, id, 0, ...amounts, labels], permit);
     }
     const budgets = tell || codeOf(answer) === 5 ? settled(answer, [...(mine?.values() ?? [])]) : [];
@@ -58,7 +65,7 @@ export class Settling {
     }
     const code = codeOf(answer);
     if (code === 2) memory.drop(organization, id);
-    else memory.acknowledge(message);
+    else if (recovered || permit !== undefined) memory.acknowledge(message);
     return { outcome: code === 1 ? 'repeated' : code === 2 ? 'unknown' : 'settled', budgets };
   }
 
@@ -79,8 +86,11 @@ export class Settling {
     const { turns, memory } = this.#parts;
     const { id, organization, nonce } = message;
     const operation = [3, id, nonce];
-    if (permit === undefined) await turns.ask(organization, operation);
-    else await turns.alone(organization, operation, { permit });
+    if (permit === undefined) {
+      await turns.ask(organization, operation, undefined, () => memory.acknowledge(message));
+      return;
+    }
+    await turns.alone(organization, operation, { permit });
     memory.acknowledge(message);
   }
 }

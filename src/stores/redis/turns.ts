@@ -11,6 +11,7 @@ export type Operation = (string | number)[];
 interface Asked {
   readonly operation: Operation;
   readonly plan: Plan | undefined;
+  readonly heard: ((answer: Bare) => void) | undefined;
   readonly resolve: (answer: Bare) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -53,9 +54,10 @@ export class Turns {
     this.#options = options;
   }
 
-  ask(organization: string, operation: Operation, plan?: Plan): Promise<Bare> {
+  /** `heard` is told answers in the order they were given, before anyone goes on. */
+  ask(organization: string, operation: Operation, plan?: Plan, heard?: (answer: Bare) => void): Promise<Bare> {
     return new Promise((resolve, reject) => {
-      const asked = { operation, plan, resolve, reject };
+      const asked = { operation, plan, heard, resolve, reject };
       if (this.#queues.size === 0) setImmediate(this.#leave);
       const queue = this.#queues.get(organization);
       if (queue === undefined) this.#queues.set(organization, [asked]);
@@ -69,10 +71,12 @@ export class Turns {
     budgets: readonly Budget[],
     rates: readonly Rate[],
     operation: Operation,
+    heard?: (answer: Answer) => void,
   ): Promise<Answer> {
     for (let tries = 0; tries < tries_max; tries++) {
       const plan = planOf(budgets, rates, this.#now());
-      const answer = await this.ask(organization, [...operation], plan);
+      const hear = heard === undefined ? undefined : (answer: Bare) => heard({ ...answer, plan });
+      const answer = await this.ask(organization, [...operation], plan, hear);
       if (codeOf(answer) !== 3) return { ...answer, plan };
     }
     throw new LedgerUnavailable('the clock of Redis does not agree with itself');
@@ -81,7 +85,7 @@ export class Turns {
   /** One operation by itself, now: with a deadline of its own, or under a permit of its own. */
   alone(organization: string, operation: Operation, alone: Alone): Promise<Bare> {
     return new Promise((resolve, reject) => {
-      void this.#send(organization, [{ operation, plan: alone.plan, resolve, reject }], alone);
+      void this.#send(organization, [{ operation, plan: alone.plan, heard: undefined, resolve, reject }], alone);
     });
   }
 
@@ -141,10 +145,15 @@ export class Turns {
     const measured_ms = now_ms - Date.now();
     const turned = lists.some((list) => Array.isArray(list) && list[0] === 3);
     this.#ahead_ms = turned ? measured_ms : Math.max(this.#ahead_ms, measured_ms);
-    for (let at = 0; at < all.length; at++) {
+    for (const [at, one] of all.entries()) {
       const list = lists[at];
-      if (Array.isArray(list)) all[at]?.resolve({ list, raised: raised === 1, now_ms });
-      else all[at]?.reject(new Error('Redis answered fewer operations than were asked'));
+      if (!Array.isArray(list)) {
+        one.reject(new Error('Redis answered fewer operations than were asked'));
+        continue;
+      }
+      const answer = { list, raised: raised === 1, now_ms };
+      one.heard?.(answer);
+      one.resolve(answer);
     }
   }
 }

@@ -5,6 +5,7 @@
  *   1  refused by a budget: its place (or key, where the asker did not name it), asked, spent, held, limit, hard, empty at
  *   2  refused by a rate: its place (or key), asked, retry_after_ms, used, reset_ms, limit
  *   3  not now: the window has turned or the caller has stopped waiting; nothing was done
+ *   6  as 0, of limits asked about again: what is held under that id stays as it is; 7: it was settled
  *   5  as 0, each limit told by its key: the number of budgets, then key, spent, held, limit, hard, empty at of each, then
  *      key, used, reset_ms, limit of each rate where the asker named a plan
  */

@@ -3,7 +3,7 @@ export const reserving = `
 local function late(plan) return now < plan.from or now >= plan.to or now > not_after end
 local function sit(r, id, expires)
   local s = seats(r.key)
-  if expires > now then s.taken = s.taken + 1 end
+  s.taken = s.taken + 1
   s.moved[id] = expires
 end
 verbs[0] = function(o)
@@ -17,7 +17,9 @@ verbs[0] = function(o)
       known[NONCE] = nonce
       if known[STATE] == 'o' then keep(id, known, 0) else keep(id, known, estimate_ms) end
     end
-    return standing(plan)
+    local reply = standing(plan)
+    reply[1] = known == 's' and 7 or 6
+    return reply
   end
   local budgets = plan.budgets
   for at = 1, #budgets do
