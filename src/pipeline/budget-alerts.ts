@@ -17,7 +17,7 @@ function passed(state: BudgetState): readonly number[] {
   if (warnPercent.length === 0 && (hard || limit === Number.MAX_SAFE_INTEGER)) return none;
   const used = usedPercent(state);
   const over = warnPercent.filter((percent) => used >= percent);
-  return !hard && used >= 100 && !over.includes(100) ? [...over, 100] : over;
+  return !hard && used > 100 && !over.includes(100) ? [...over, 100] : over;
 }
 
 const none: readonly number[] = [];

@@ -173,7 +173,7 @@ describe('a configuration', () => {
       ],
       ['budgets: [{ window: day, limit_usd: 1, on_exceed: @substitute }]', "'substitute' needs 'substitute_model'"],
       [
-        'budgets: [{ window: day, limit_usd: 1, substitute_model: @demo }]',
+        'budgets: [{ window: day, limit_usd: 1, substitute_model: @demo-small }]',
         "'substitute_model' is for 'on_exceed: substitute'",
       ],
       [
@@ -204,7 +204,7 @@ describe('a configuration', () => {
     expect(
       await inOrganization(`
         budgets: [{ window: rolling, rolling_hours: 24, limit_usd: 1 }, { window: rolling, rolling_hours: 1, limit_usd: 1 },
-          { window: day, limit_usd: 1, on_exceed: substitute, substitute_model: demo-mini },
+          { window: day, limit_usd: 1, on_exceed: substitute, substitute_model: demo-small },
           { window: week, limit_tokens: 5, on_exceed: throttle, queue_ms: 100, on_loss: open }],
         limits: { requests_per_second: 5, output_tokens_per_minute: 7, queue_ms: 100, on_loss: open },
         projects: { default: { budgets: [{ window: day, limit_usd: 1 }] }, apollo: {} },
