@@ -111,6 +111,7 @@ async function assemble(
   });
   opened.push(() => data.app.close());
   const figures = watchLedger(metrics, trail, ledger, () => current.organizations.map(({ id }) => id));
+  opened.push(() => figures.close());
   const metricsListener = buildMetricsListener(metrics, async () => {
     const open = pinned.health.open();
     for (const { id } of pinned.catalog.providers) metrics.circuit(id, open.has(id));
@@ -161,7 +162,7 @@ async function assemble(
           adminPorts({
             walk,
             keys,
-            reconciled: (differences) => figures.reconciled(differences),
+            reconciled: (organization, differences) => figures.reconciled(organization, differences),
             serverSecret,
             adminKeys: () => adminKeysOf(current, options),
             ledger,
@@ -205,6 +206,7 @@ async function assemble(
       closing = true;
       await watching?.close();
       walk.waiting.close();
+      figures.close();
       await closeWithin(data, current.server.shutdown_grace_ms);
       await Promise.all([metricsListener.close(), admin?.close()]);
       await trail.close();

@@ -102,6 +102,8 @@ describe.each(cases)('200 $way calls in parallel, a budget for 7, the $store sto
           limit_usd: usd(limit),
           spent_usd: usd(limit),
           held_usd: 0,
+          used_percent: 100,
+          resets_at: expect.stringMatching(/-01T00:00:00.000Z$/),
           requests: fits,
           tokens: fits * (held.input + held.output),
         },

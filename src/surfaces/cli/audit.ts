@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { eraseUser, type QueriedRecord, type QueryFilter, queryTrail, verifyTrail } from '../../observe/index.ts';
 import { readArguments } from './arguments.ts';
 import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
+import { moment } from './moment.ts';
 import { nearestWord } from './nearest-word.ts';
 import { shownTime } from './output.ts';
 
@@ -90,17 +91,6 @@ function mustExist(path: string, what: string): void {
   if (statSync(path, { throwIfNoEntry: false }) === undefined) throw new CannotRun(`there is no ${what} at ${path}`);
 }
 
-const spans: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-function instant(name: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const ago = /^(\d+)([mhd])$/.exec(text);
-  const at = ago === null ? Date.parse(text) : Date.now() - Number(ago[1]) * (spans[ago[2] ?? ''] ?? 0);
-  if (Number.isNaN(at))
-    throw new UsageError(`--${name} is a time (2026-11-21T09:00:00Z) or how long ago (12h), not '${text}'`);
-  return at;
-}
-
 async function* found(
   context: CommandContext,
   args: readonly string[],
@@ -116,7 +106,7 @@ async function* found(
     const hint = meant === undefined ? decisions.join(', ') : `did you mean '${meant}'?`;
     throw new UsageError(`there is no decision or ending '${decision}'; ${hint}`);
   }
-  const [since, until] = [instant('since', values.since), instant('until', values.until)];
+  const [since, until] = [moment('since', values.since), moment('until', values.until)];
   const filter: QueryFilter = { since, until, team, user, decision, model, exchange, limit };
   const { path, data } = await placesOf(context, values.path, values.data);
   mustExist(path, 'audit trail');
