@@ -131,6 +131,8 @@ describe('a budget', () => {
     expect(all[0]?.by).toMatch(/^key-[0-9a-f]{12}$/);
     expect(JSON.stringify(all)).not.toContain('joe');
     expect((await cli('audit', 'verify')).code).toBe(0);
+    const { records } = await json('audit', 'query', '--decision', 'admin');
+    expect(records.map((record: { change: unknown }) => record.change)).toEqual(all);
   });
 });
 

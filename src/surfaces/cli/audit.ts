@@ -17,7 +17,8 @@ export const audit: Command = {
   llm-policy audit erase --user ID
 
   --since, --until  RFC 3339, or how long ago: 30m, 12h, 7d
-  --decision        a decision (allow, warn, modify, deny) or an ending (complete, denied, failed, aborted, cut, lost)
+  --decision        a decision (allow, warn, modify, deny) an ending (complete, denied, failed, aborted, cut, lost),
+                    or what is of no call: admin, alert
   --limit           the newest so many; default 100, export has none
   --path            where the trail lies (default: the first file sink of the configuration)
   --data            where its keys and spools lie (default: spool in the configured data directory)
@@ -56,10 +57,11 @@ const filters = {
   limit: { type: 'string' },
 } as const;
 
-/** What `--decision` may be: effects of rules, and endings of exchanges. */
+/** What `--decision` may be: effects of rules, endings of exchanges, and kinds of records that are of none. */
 const decisions = [
   ...['allow', 'audit', 'warn', 'modify', 'deny'],
   ...['complete', 'denied', 'failed', 'aborted', 'cut', 'ended_by_rail', 'ended_by_ceiling', 'lost'],
+  ...['admin', 'alert'],
 ];
 
 interface Places {
@@ -156,8 +158,10 @@ async function query(context: CommandContext, args: readonly string[]): Promise<
   return exit.fine;
 }
 
-/** How it ended, and of what did not end well why; of what did, the decision where it is more than a plain yes. */
-function outcome({ ending, failure, decision }: QueriedRecord['record']): string {
+/** What was changed or noticed; of an exchange how it ended, and of what did not end well why; of what did, the decision where it is more than a plain yes. */
+function outcome({ ending, failure, decision, change, alert }: QueriedRecord['record']): string {
+  if (change !== undefined) return `${change.action} ${change.target} by ${change.by}`;
+  if (alert !== undefined) return `alert: ${alert.window} budget of ${alert.scope} ${alert.id} over ${alert.percent} %`;
   if (failure !== undefined) return `${ending}: ${failure.status} ${failure.code}`;
   const said = decision.request?.decision;
   return said === undefined || said === 'allow' ? ending : `${ending}, ${said}`;

@@ -1,5 +1,5 @@
 import { readArguments } from './arguments.ts';
-import { counted, none } from './budget-text.ts';
+import { budgetCell, counted, none } from './budget-text.ts';
 import { type CommandContext, exit, UsageError } from './command.ts';
 import { span } from './moment.ts';
 import { shownTime } from './output.ts';
@@ -81,7 +81,7 @@ function expiry(lasting: string | undefined, until: string | undefined): string 
 }
 
 function keyOf({ key }: BudgetChange): string {
-  return String(key).replace(/^budget:/, '');
+  return budgetCell({ key: String(key) });
 }
 
 function told({ json, out }: CommandContext, change: BudgetChange, text: string): void {

@@ -1,6 +1,6 @@
 import { spendingCsv } from '../spending-csv.ts';
 import { list, readArguments } from './arguments.ts';
-import { budgetCell, counted, none } from './budget-text.ts';
+import { budgetCell, counted, none, resetCell } from './budget-text.ts';
 import { type CommandContext, exit, UsageError } from './command.ts';
 import { moment } from './moment.ts';
 import { shownTime, unlessAllSame } from './output.ts';
@@ -62,7 +62,7 @@ export async function forecastBudgets(context: CommandContext, args: readonly st
         counted(row, 'spent'),
         counted(row, 'per_hour'),
         row.spent_at === null ? 'not in this window' : shownTime(row.spent_at),
-        row.resets_at === null ? 'never' : shownTime(row.resets_at),
+        resetCell(row),
       ]),
     );
   }

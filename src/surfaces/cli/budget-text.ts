@@ -1,13 +1,25 @@
 import { UsageError } from './command.ts';
+import { shownTime } from './output.ts';
 
 interface Row {
   readonly organization: string;
   readonly key: string;
 }
 
-/** A budget in a table. */
-export function budgetCell({ key }: Row): string {
-  return key.replace(/^budget:/, '');
+/** A budget in a table, its names as people write them. */
+export function budgetCell({ key }: Pick<Row, 'key'>): string {
+  const text = key.replace(/^budget:/, '');
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** When its window turns. */
+export function resetCell({ key, resets_at }: { readonly key: string; readonly resets_at: string | null }): string {
+  if (resets_at !== null) return shownTime(resets_at);
+  return key.includes(':rolling:') ? 'rolls' : 'never';
 }
 
 export function byKey(a: Row, b: Row): number {

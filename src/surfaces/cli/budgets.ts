@@ -1,7 +1,7 @@
 import { readArguments } from './arguments.ts';
 import { resetBudget, setBudget, unsetBudget } from './budget-changes.ts';
 import { exportSpending, forecastBudgets } from './budget-reports.ts';
-import { budgetCell, byKey, counted, none } from './budget-text.ts';
+import { budgetCell, byKey, counted, none, resetCell } from './budget-text.ts';
 import { type Command, type CommandContext, exit, UsageError } from './command.ts';
 import { shownTime, unlessAllSame } from './output.ts';
 import type { BudgetRow } from './ports.ts';
@@ -42,7 +42,7 @@ export const budgets: Command = {
   --for           how long: 30m, 2h, 7d
   --since         RFC 3339, or how long ago: 12h, 30d
 
-  A running gateway is asked through its admin listener, and it alone changes anything; without one the data is read here.
+  A running gateway is asked through its admin listener; without one the data is opened here, and limits are not changed.
   reconcile exits 1 where a counter differs and was not repaired.`,
   async run(context) {
     const [verb = '', ...args] = context.args;
@@ -80,7 +80,7 @@ async function list({ config, json, out, ports }: CommandContext, args: readonly
 }
 
 function cells(row: BudgetRow): string[] {
-  const { override, resets_at } = row;
+  const { override } = row;
   const until = override?.expires_at;
   return [
     budgetCell(row),
@@ -88,7 +88,7 @@ function cells(row: BudgetRow): string[] {
     counted(row, 'spent'),
     counted(row, 'held'),
     `${row.used_percent.toFixed(1)} %`,
-    resets_at === null ? 'never' : shownTime(resets_at),
+    resetCell(row),
     override === undefined ? '' : until == null ? 'until unset' : `until ${shownTime(until)}`,
     String(row.requests),
     String(row.tokens),
