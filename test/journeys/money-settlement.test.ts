@@ -143,7 +143,7 @@ describe.each(stores)('on the %s store', (store) => {
     expect(spent).toBeGreaterThan(limit);
   });
 
-  test('a provider that bills more than was held makes a debt, and the next call is refused', async () => {
+  test('a provider that bills more than was held makes a debt, and the next call is refused (PITFALLS 7)', async () => {
     const usage = { input: 1000, output: 400 };
     house.says({ usage });
     const { cost, record } = await settled(openai, 'debtor');
@@ -168,7 +168,7 @@ describe.each(stores)('on the %s store', (store) => {
     expect((await house.budget('owing')).remaining).toBe(0);
   });
 
-  test('a model without a price is refused under a money budget and passes without one', async () => {
+  test('a model without a price is refused under a money budget and passes without one (PITFALLS 14)', async () => {
     house.says({ usage: { input: 40, output: 30 } });
     const body = { ...openai, model: 'unpriced' };
     const before = await house.budget('research');
