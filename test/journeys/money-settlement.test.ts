@@ -136,7 +136,7 @@ describe.each(stores)('on the %s store', (store) => {
   test('a budget that only warns counts and tells, and refuses nobody', async () => {
     house.says({ usage: { input: 40, output: 30 } });
     const first = await settled(openai, 'warned');
-    expect(first.answer.headers.get('x-llm-warning')).toContain("budget of team 'warned' is over 90 % used");
+    expect(first.answer.headers.get('x-llm-warning')).toContain("budget of team 'warned' is over 100 % used");
     const second = await settled(openai, 'warned');
     expect(second.answer.headers.get('x-llm-budget-remaining-usd')).toBe('0.000000');
     const { limit, spent } = await house.budget('warned');
