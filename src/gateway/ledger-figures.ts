@@ -1,18 +1,18 @@
-import type { BudgetMeasured, Metrics, Trail } from '../observe/index.ts';
+import type { AuditMeasured, BudgetMeasured, Metrics } from '../observe/index.ts';
 import type { BudgetCounter, Ledger } from '../stores/index.ts';
 import { unitOf } from './counter-view.ts';
 
 /** Budgets, holds, drift and the trail's state as metrics. */
 export function watchLedger(
   metrics: Metrics,
-  trail: Trail,
+  audit: () => AuditMeasured,
   ledger: Ledger,
   organizations: () => readonly string[],
 ): LedgerFigures {
   let budgets: readonly BudgetMeasured[] = [];
   let reservations = 0;
   let drift_nusd: number | undefined;
-  metrics.readAudit(() => trail.state());
+  metrics.readAudit(audit);
   metrics.readBudgets(() => budgets);
   metrics.readLedger(() => ({ reservations, drift_nusd }));
   const refresh = async (): Promise<void> => {

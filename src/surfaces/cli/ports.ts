@@ -106,6 +106,8 @@ export interface Check {
 export interface RunningGateway {
   readonly version: string;
   readonly addresses: { readonly data: string; readonly admin: string | undefined; readonly metrics: string };
+  /** Processes that answer calls. */
+  readonly workers: number;
   readonly providers: readonly string[];
   readonly providersOff: readonly string[];
   /** How many are in force. */
