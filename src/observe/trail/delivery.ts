@@ -15,7 +15,6 @@ const busy_records = 256;
 const busy_linger_factor = 5;
 /** How often the position is written down at the most; after a restart a sink leaves out what it has already. */
 const cursor_ms = 1000;
-const retry_ms_max = 30_000;
 
 /** Times a batch fails (each time with all tries of its job) before one of its records is suspected, not the sink. */
 const suspect_rounds = 2;
@@ -145,7 +144,7 @@ export class Delivery {
         if (this.#sealed === 0) await this.seal();
       } else {
         await this.#nap.sleep(pause_ms);
-        pause_ms = Math.min(pause_ms * 2, retry_ms_max);
+        pause_ms = Math.min(pause_ms * 2, this.#options.retry_ms_max);
       }
     }
   }
@@ -187,12 +186,9 @@ export class Delivery {
    */
   async #passBy(record: Batch, error: unknown): Promise<boolean> {
     const { batch: next } = readBatch(this.#spool, record, 1);
-    if (next === undefined || next.from === 0 || !this.#setAside(record, reasonOf(error))) return false;
-    const refused = await this.#submit(next);
-    if (refused !== undefined) {
-      this.#aside.remove(record.lines[0] ?? '');
-      return false;
-    }
+    if (next === undefined || next.from === 0 || (await this.#submit(next)) !== undefined) return false;
+    // Before the position moves past it; where the disk does not take it, both come again.
+    if (!this.#setAside(record, reasonOf(error))) return false;
     this.#rounds = 0;
     this.#search = undefined;
     this.#options.onAside(this.sink.name, record.from, error);

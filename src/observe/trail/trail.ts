@@ -23,8 +23,10 @@ export interface TrailOptions extends Partial<Omit<SpoolOptions, 'onState'>> {
   readonly head_ms?: number;
   /** How long a batch waits for more records. Default 200. */
   readonly linger_ms?: number;
-  /** Pause after a failed delivery; it doubles up to half a minute. Default 250. */
+  /** Pause after a failed delivery; it doubles up to `retry_ms_max`. Default 250. */
   readonly retry_ms?: number;
+  /** Default half a minute. */
+  readonly retry_ms_max?: number;
   /** Records kept in memory for `recent`. Default 256. */
   readonly recent_max?: number;
 }
@@ -229,6 +231,7 @@ export async function openTrail(options: TrailOptions): Promise<Trail> {
         clock: options.clock ?? Date.now,
         linger_ms: options.linger_ms ?? 200,
         retry_ms: options.retry_ms ?? 250,
+        retry_ms_max: options.retry_ms_max ?? 30_000,
         onState: (name, delivering, error) =>
           log?.change(
             `sink ${name}`,
