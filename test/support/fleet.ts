@@ -88,7 +88,7 @@ export async function startFleet(options: FleetOptions): Promise<FleetProcess> {
     env: { ...testEnv, ...env },
     file,
     workers,
-    async ready(count, within_ms = 15_000) {
+    async ready(count, within_ms = 60_000) {
       let rows: readonly WorkerRow[] = [];
       await eventually(
         `${count} workers are ready`,

@@ -181,19 +181,33 @@ export class Delivery {
   }
 
   /**
-   * Sets a record aside where the sink takes the one after it. Where it does not, or there is none yet, the sink is at
+   * Sets a record aside where the sink takes the one after it and still not this one. Where it does not, or there is none yet, the sink is at
    * fault as far as anybody can tell, and the record waits.
    */
   async #passBy(record: Batch, error: unknown): Promise<boolean> {
     const { batch: next } = readBatch(this.#spool, record, 1);
     if (next === undefined || next.from === 0 || (await this.#submit(next)) !== undefined) return false;
+    // The sink may have come back between the two: the record has another chance, behind the one after it.
+    const late = await this.#submitLate(record.from, record.lines[0] ?? '');
     // Before the position moves past it; where the disk does not take it, both come again.
-    if (!this.#setAside(record, reasonOf(error))) return false;
+    if (!late && !this.#setAside(record, reasonOf(error))) return false;
     this.#rounds = 0;
     this.#search = undefined;
-    this.#options.onAside(this.sink.name, record.from, error);
+    if (late) this.delivered += 1;
+    else this.#options.onAside(this.sink.name, record.from, error);
     this.#acknowledge(next);
     return true;
+  }
+
+  /** Whether the sink takes a record whose place has gone by. */
+  async #submitLate(seq: number, line: string): Promise<boolean> {
+    try {
+      const id = `${this.#spool.id}.${this.sink.name}.late-${seq}`;
+      await this.#queue.submit({ id, payload: payloadOf(this.sink.name, [line], true) });
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   #setAside({ from, lines: [line = ''] }: Batch, reason: string): boolean {
@@ -228,12 +242,7 @@ export class Delivery {
   async retryAside(): Promise<number> {
     let taken = 0;
     for (const { seq, line } of this.#aside.entries) {
-      try {
-        const id = `${this.#spool.id}.${this.sink.name}.late-${seq}`;
-        await this.#queue.submit({ id, payload: payloadOf(this.sink.name, [line], true) });
-      } catch {
-        continue;
-      }
+      if (!(await this.#submitLate(seq, line))) continue;
       this.#aside.remove(line);
       this.delivered += 1;
       taken += 1;
