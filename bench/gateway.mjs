@@ -3,12 +3,14 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig, problemText } from '../dist/config.js';
+import { openFleet } from '../dist/gateway/fleet.js';
 import { keepHeapSmall } from '../dist/gateway/heap.js';
 import { openGateway } from '../dist/gateway.js';
 
 const [provider, mode, redisUrl] = process.argv.slice(2);
 const directory = mkdtempSync(join(tmpdir(), 'llm-policy-bench-'));
 const everything = mode !== 'keys';
+const workers = Number(process.env.BENCH_WORKERS ?? 1);
 const policyCount = Number(process.env.BENCH_POLICIES ?? 50);
 
 mkdirSync(join(directory, 'providers'));
@@ -75,7 +77,7 @@ const limits = everything
   : '';
 writeFileSync(
   join(directory, 'gateway.yaml'),
-  `server: { port: 0 }
+  `server: { port: 0, workers: ${workers} }
 admin: { port: 0 }
 metrics: { port: 0 }
 state: { driver: ${redisUrl === undefined ? 'embedded' : 'redis'}, path: ${join(directory, 'data')}${redisUrl === undefined ? '' : `, url: "\${BENCH_REDIS}", deadline_ms: 2000`} }
@@ -96,7 +98,7 @@ const load = () => loadConfig({ file: join(directory, 'gateway.yaml'), env, cwd:
 const loaded = await load();
 if (loaded.settings === undefined) throw new Error(loaded.problems.map(problemText).join('\n'));
 keepHeapSmall();
-const gateway = await openGateway({ loaded, load, watch: false });
+const gateway = await (workers > 1 ? openFleet : openGateway)({ loaded, load, watch: false });
 console.log(JSON.stringify({ ready: true, address: gateway.addresses.data }));
 process.on('SIGTERM', async () => {
   await gateway.close();

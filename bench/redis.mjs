@@ -14,7 +14,7 @@ function freePort() {
 export async function startRedis() {
   const port = await freePort();
   const child = spawn(
-    'redis-server',
+    process.env.REDIS_SERVER || 'redis-server',
     ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
     {
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -11,7 +11,7 @@ export const root = dirname(here);
 /** Clock ticks of /proc a second: Linux has used 100 for user space since 2.6. */
 const ticksPerSecond = 100;
 
-/** Starts a Node program on one core and resolves with its first line of output, parsed as JSON. */
+/** Starts a Node program on a core (or several, `0-1`) and resolves with its first line of output, parsed as JSON. */
 export function start(core, program, args = [], env = {}) {
   const child = spawn('taskset', ['-c', String(core), process.execPath, program, ...args], {
     cwd: root,
@@ -41,6 +41,12 @@ export function cpuSeconds(pid) {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+}
+
+/** A process and those it started, as far as they live. */
+export function family(pid) {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
+  return [pid, ...children.flatMap((child) => family(Number(child)))];
 }
 
 /** Resident megabytes. */

@@ -1,19 +1,13 @@
-import { join } from 'node:path';
-import { performance } from 'node:perf_hooks';
-import { ensureServerSecret, openKeyStore } from './callers/index.ts';
-import { type LoadedConfig, problemText, type Settings, watchConfig } from './config.ts';
-import type { Secret } from './exchange/index.ts';
+import { type LoadedConfig, type Problem, problemText, type Settings, watchConfig } from './config.ts';
+import { Failure, type Secret } from './exchange/index.ts';
 import { adminPorts } from './gateway/admin-ports.ts';
 import { watchLedger } from './gateway/ledger-figures.ts';
-import { closeWithin, listen } from './gateway/listening.ts';
-import { openAudit, openLedger } from './gateway/open-stores.ts';
-import { closeProviders, firstModel, pin } from './gateway/pin.ts';
-import { mustRestart } from './gateway/restart-needed.ts';
-import { type Log, openLog, openMetrics, type Trail } from './observe/index.ts';
-import { BudgetAlerts, ObservedOutputs, type Pinned, Waiting, type Walk } from './pipeline/index.ts';
-import { openTokenCounter } from './providers/index.ts';
+import { type LeftSlots, openLeftSlots } from './gateway/left-slots.ts';
+import { listen } from './gateway/listening.ts';
+import { firstModel } from './gateway/pin.ts';
+import { openServing, type Serving } from './gateway/serving.ts';
+import { type Log, openLog, openMetrics } from './observe/index.ts';
 import { buildAdminListener } from './surfaces/http/admin.ts';
-import { buildDataListener } from './surfaces/http/data.ts';
 import type { JudgedRoute } from './surfaces/http/judgement.ts';
 import { buildMetricsListener } from './surfaces/http/metrics.ts';
 
@@ -28,7 +22,8 @@ export interface GatewayOptions {
   readonly watch?: boolean;
 }
 
-export interface Gateway {
+/** A gateway that serves, in this process or in workers of it. */
+export interface RunningGateway {
   /** `http://host:port` of each listener that is on. */
   readonly addresses: { readonly data: string; readonly admin: string | undefined; readonly metrics: string };
   readonly settings: Settings;
@@ -38,11 +33,14 @@ export interface Gateway {
   /** A model that can be asked for. */
   readonly firstModel: string;
   readonly log: Log;
-  /** Every route of the data listener, and how it answers for its calls. */
-  readonly routes: readonly JudgedRoute[];
   reload(): Promise<void>;
   /** Takes no new calls, lets running ones end within the grace, then closes everything. */
   close(): Promise<void>;
+}
+
+export interface Gateway extends RunningGateway {
+  /** Every route of the data listener, and how it answers for its calls. */
+  readonly routes: readonly JudgedRoute[];
 }
 
 /** Puts the gateway together and listens. Rejects with what is wrong; then nothing is left open. */
@@ -60,172 +58,140 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
 
 async function assemble(
   options: GatewayOptions,
-  settings: Settings,
+  first: Settings,
   opened: (() => Promise<unknown> | unknown)[],
 ): Promise<Gateway> {
-  const owner = `gateway-${process.pid}`;
-  const log = openLog({ level: settings.telemetry.log_level });
+  const log = openLog({ level: first.telemetry.log_level });
   const metrics = openMetrics();
-  const dataDir = settings.state.path;
-  const serverSecret = ensureServerSecret(dataDir, settings.auth.hash_secret);
-  const keys = openKeyStore(join(dataDir, 'keys.json'), {
-    onProblem: (error) => log.warn('key store cannot be read', { error }),
-  });
-  opened.push(() => keys.close());
-  let pinned = pin(settings, keys, serverSecret);
-  opened.push(() => closeProviders(pinned));
-  const ledger = await openLedger(settings, owner, log);
-  opened.push(() => ledger.close());
-  const trail = await openAudit(settings, log);
-  opened.push(() => trail.close());
-
-  const tokens = openTokenCounter();
-  opened.push(() => tokens.close());
-
-  const walk: Walk = {
-    pinned: () => pinned,
-    ledger,
-    waiting: new Waiting(() => performance.now(), Date.now),
-    alerts: new BudgetAlerts(),
-    trail,
-    metrics,
-    tokens,
-    outputs: new ObservedOutputs(),
+  const adminListens = adminKeysOf(first, options).length > 0;
+  const serving = await openServing({
+    settings: first,
+    slot: 1,
     log,
-    clock: Date.now,
-    monotonic: () => performance.now(),
-    random: Math.random,
-    owner,
-  };
-  let closing = false;
-  let current = settings;
-  /** Why the last change was refused, while it is. */
-  let refusals: readonly string[] = [];
-  const adminKeys = adminKeysOf(settings, options);
-  const data = buildDataListener({
-    walk,
-    body_bytes_max: settings.server.body_bytes_max,
-    in_flight_bytes_max: settings.server.in_flight_bytes_max,
-    trustedProxies: settings.server.trusted_proxies,
-    ready: () => readiness(trail, closing),
+    metrics,
+    adminListens,
+    opened: (close) => opened.push(close),
   });
-  opened.push(() => data.app.close());
-  const figures = watchLedger(metrics, trail, ledger, () => current.organizations.map(({ id }) => id));
+  const { ledger, trail } = serving;
+  const left = await openLeftSlots(first, 1, log);
+  opened.push(() => left.close());
+  const organizations = () => serving.settings.organizations.map(({ id }) => id);
+  const figures = watchLedger(metrics, () => left.with(trail.state()), ledger, organizations);
   opened.push(() => figures.close());
   const metricsListener = buildMetricsListener(metrics, async () => {
-    const open = pinned.health.open();
-    for (const { id } of pinned.catalog.providers) metrics.circuit(id, open.has(id));
+    serving.refreshCircuits();
     await figures.refresh();
+    return undefined;
   });
+  metrics.readWorkers(() => 1);
   opened.push(() => metricsListener.close());
 
-  /** Providers of configurations that are no longer in force, until the last exchange that pinned them must be over. */
-  const retired = new Set<Pinned>();
-  const retire = async (old: Pinned): Promise<void> => {
-    retired.delete(old);
-    await closeProviders(old);
-  };
+  /** Why the last change was refused, while it is. */
+  let refusals: readonly string[] = [];
   const apply = (next: Settings): void => {
-    mustRestart(current, next, adminKeys.length > 0);
-    const old = pinned;
-    pinned = pin(next, keys, serverSecret);
-    current = next;
+    serving.prepare(next).commit();
     refusals = [];
-    log.level(next.telemetry.log_level);
-    metrics.program(pinned.program.id);
-    log.info('configuration in force', { program: pinned.program.id });
-    retired.add(old);
-    setTimeout(() => retire(old), old.limits.timeout_ms).unref();
+    log.info('configuration in force', { program: serving.pinned.program.id });
   };
-  metrics.program(pinned.program.id);
+  const refuse = (problems: readonly Problem[]): void => {
+    refusals = problems.map(problemText);
+    tellRefusal(log, problems);
+  };
   const watching =
     options.watch === false
       ? undefined
-      : watchConfig(
-          options.load,
-          apply,
-          (problems) => {
-            refusals = problems.map(problemText);
-            for (const { file, line = 0, column = 0, message } of problems) {
-              const place = line === 0 ? file : `${file}:${line}:${column}`;
-              log.error('configuration refused, the last good one stays', { file: place, state: message });
-            }
-          },
-          { initial: options.loaded },
-        );
+      : watchConfig(options.load, apply, refuse, {
+          initial: options.loaded,
+        });
   opened.push(() => watching?.close());
 
-  const admin =
-    adminKeys.length === 0
-      ? undefined
-      : buildAdminListener(
-          adminPorts({
-            walk,
-            keys,
-            reconciled: (organization, differences) => figures.reconciled(organization, differences),
-            serverSecret,
-            adminKeys: () => adminKeysOf(current, options),
-            ledger,
-            trail,
-            settings: () => current,
-            async reload() {
-              const outcome = await watching?.reload();
-              return { applied: outcome !== 'refused', problems: outcome === 'refused' ? refusals : [] };
-            },
-            readiness: () => readiness(trail, closing),
-          }),
-        );
+  const admin = adminListens
+    ? buildAdminListener(
+        adminPorts({
+          ...partsOf(serving, left),
+          reconciled: (organization, differences) => figures.reconciled(organization, differences),
+          adminKeys: () => adminKeysOf(serving.settings, options),
+          async reload() {
+            const outcome = await watching?.reload();
+            return { applied: outcome !== 'refused', problems: outcome === 'refused' ? refusals : [] };
+          },
+        }),
+      )
+    : undefined;
   if (admin !== undefined) opened.push(() => admin.close());
 
-  const { server } = settings;
   const addresses = {
-    data: await listen(data.app, { ...server, section: 'server' }),
-    metrics: await listen(metricsListener, { ...settings.metrics, section: 'metrics' }),
-    admin: admin === undefined ? undefined : await listen(admin, { ...settings.admin, section: 'admin' }),
+    data: await listen(serving.data.app, { ...first.server, section: 'server' }),
+    metrics: await listen(metricsListener, { ...first.metrics, section: 'metrics' }),
+    admin: admin === undefined ? undefined : await listen(admin, { ...first.admin, section: 'admin' }),
   };
   return {
     addresses,
     get settings() {
-      return current;
+      return serving.settings;
     },
     get policies() {
-      return pinned.program.policies.length;
+      return serving.pinned.program.policies.length;
     },
     get program() {
-      return pinned.program.id;
+      return serving.pinned.program.id;
     },
     get firstModel() {
-      return firstModel(pinned);
+      return firstModel(serving.pinned);
     },
     log,
-    routes: data.routes,
+    routes: serving.data.routes,
     reload: async () => {
       await watching?.reload();
     },
     async close() {
-      closing = true;
-      await watching?.close();
-      walk.waiting.close();
+      serving.leaving();
       figures.close();
-      await closeWithin(data, current.server.shutdown_grace_ms);
+      await watching?.close();
+      await serving.close(serving.settings.server.shutdown_grace_ms);
+      await left.close();
       await Promise.all([metricsListener.close(), admin?.close()]);
-      await trail.close();
-      await ledger.close();
-      await tokens.close();
-      await Promise.all([closeProviders(pinned), ...[...retired].map(retire)]);
-      await keys.close();
       metrics.close();
     },
   };
 }
 
-function adminKeysOf({ admin }: Settings, { adminKeys = [] }: GatewayOptions): readonly Secret[] {
+/** What the admin listener is told of a gateway that serves in this process. */
+function partsOf(serving: Serving, left: LeftSlots) {
+  const since = new Date().toISOString();
+  const { walk, keys, serverSecret, ledger, trail } = serving;
+  return {
+    log: walk.log,
+    pinned: () => serving.pinned,
+    keys,
+    serverSecret,
+    ledger,
+    trail,
+    recent: (filter: Parameters<typeof trail.recent>[0]) => trail.recent(filter),
+    settings: () => serving.settings,
+    health: async () => ({ ...serving.readiness(), audit: trail.state(), workers: { ready: 1, wanted: 1 } }),
+    workers: () => [{ slot: 1, pid: process.pid, state: 'ready' as const, since, crashes: 0, restarts: 0 }],
+    restartWorkers() {
+      throw new Failure('invalid_request', 'This gateway is one process: there are no workers to replace.', {
+        status: 409,
+      });
+    },
+    retryAside: async () => (await trail.retryAside()) + (await left.retry()),
+  };
+}
+
+/** The admin keys in force: those of the configuration and those a start made. */
+export function adminKeysOf(
+  { admin }: Settings,
+  { adminKeys = [] }: Pick<GatewayOptions, 'adminKeys'>,
+): readonly Secret[] {
   return [...admin.keys, ...adminKeys].filter((key) => !key.empty);
 }
 
-function readiness(trail: Trail, closing: boolean): { ready: boolean; reasons: string[] } {
-  const reasons: string[] = [];
-  if (closing) reasons.push('shutting down');
-  if (!trail.state().accepting) reasons.push('the audit trail cannot be written');
-  return { ready: reasons.length === 0, reasons };
+/** One line for each reason why a configuration is not taken. */
+export function tellRefusal(log: Log, problems: readonly Problem[]): void {
+  for (const { file, line = 0, column = 0, message } of problems) {
+    const place = line === 0 ? file : `${file}:${line}:${column}`;
+    log.error('configuration refused, the last good one stays', { file: place, state: message });
+  }
 }

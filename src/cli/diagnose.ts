@@ -1,8 +1,10 @@
 import { accessSync, constants, existsSync, statfsSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { type LoadOptions, loadConfig, problemText, type Settings } from '../config.ts';
 import { openLedger } from '../gateway/open-stores.ts';
+import { workerCount } from '../gateway/slots.ts';
 import { openLog } from '../observe/index.ts';
 import { fileProblemText } from '../surfaces/cli/config.ts';
 import type { Check, FileProblem } from '../surfaces/cli/ports.ts';
@@ -20,7 +22,12 @@ export async function diagnose(
     return [...checks, { what: 'configuration', state: 'wrong', detail, advice: 'Mend the places named above.' }];
   }
   checks.push({ what: 'configuration', state: 'fine', detail: settings.file });
-  checks.push(policies(settings, policyProblems(settings)), providers(settings), disk(settings.state.path));
+  checks.push(
+    policies(settings, policyProblems(settings)),
+    providers(settings),
+    workers(settings),
+    disk(settings.state.path),
+  );
   checks.push(...(await gateway(settings)));
   if (settings.state.driver === 'redis') checks.push(await redis(settings));
   return checks;
@@ -58,6 +65,15 @@ function providers({ providers: on, providersOff }: Settings): Check {
     : { what: 'providers', state: 'fine', detail };
 }
 
+function workers(settings: Settings): Check {
+  const count = workerCount(settings);
+  const cores = availableParallelism();
+  const detail = `${count} on ${cores} ${cores === 1 ? 'core' : 'cores'}`;
+  return count > cores
+    ? { what: 'workers', state: 'note', detail, advice: 'More than there are cores: they only take turns.' }
+    : { what: 'workers', state: 'fine', detail };
+}
+
 const roomy = 256 * 1024 * 1024;
 
 function disk(path: string): Check {
@@ -81,19 +97,31 @@ function disk(path: string): Check {
     : { what: 'data', state: 'fine', detail };
 }
 
+interface Health {
+  readonly ready: boolean;
+  readonly reasons: readonly string[];
+  readonly workers: { readonly ready: number; readonly wanted: number };
+}
+
 /** The running gateway by its admin listener; where none answers, whether one could listen. */
 async function gateway(settings: Settings): Promise<readonly Check[]> {
   const client = adminClient(settings);
   try {
-    const health = (await client.get('/admin/v1/health')) as { ready: boolean; reasons: readonly string[] } | undefined;
+    const health = (await client.get('/admin/v1/health')) as Health | undefined;
     if (health === undefined) {
       return [
         { what: 'gateway', state: 'note', detail: `none answers at ${client.address}` },
         ...(await ports(settings)),
       ];
     }
+    const { ready, wanted } = health.workers;
+    const at = `${client.address}, ${ready} of ${wanted} ${wanted === 1 ? 'worker' : 'workers'}`;
+    if (health.ready && ready < wanted) {
+      const advice = 'One is being replaced; where that lasts, its log tells why it ends.';
+      return [{ what: 'gateway', state: 'note', detail: `ready at ${at}`, advice }];
+    }
     return health.ready
-      ? [{ what: 'gateway', state: 'fine', detail: `ready at ${client.address}` }]
+      ? [{ what: 'gateway', state: 'fine', detail: `ready at ${at}` }]
       : [{ what: 'gateway', state: 'wrong', detail: health.reasons.join(', '), advice: 'Its log tells more.' }];
   } catch (error) {
     const advice = 'Look at admin.port and admin.keys, and at what else listens there.';

@@ -3,6 +3,7 @@ import { compile } from '../policy/index.ts';
 import { CannotRun } from '../surfaces/cli/command.ts';
 import { parseTexts, problemsOf } from '../surfaces/cli/policy-files.ts';
 import type { FileProblem, Ports } from '../surfaces/cli/ports.ts';
+import { adminClient } from './admin-client.ts';
 import { budgetPort } from './budget-port.ts';
 import { configLocation } from './config-file.ts';
 import { diagnose } from './diagnose.ts';
@@ -26,6 +27,12 @@ export function portsOf(cwd: string, env: Readonly<Record<string, string | undef
       return { problems: policyProblems(settings), printable: printable(settings) };
     },
     budgets: async (file) => budgetPort(await settled(file)),
+    async retryAside(file) {
+      const client = adminClient(await settled(file));
+      const answer = (await client.post('/admin/v1/records/aside/retry')) as { taken: number } | undefined;
+      if (answer !== undefined) return answer.taken;
+      throw new CannotRun(`no gateway answers at ${client.address}: only one that runs can try them again`);
+    },
     diagnose: (file) => diagnose(configLocation(file, cwd, env), policyProblems),
     keys: async (file) => keyPort(await settled(file)),
   };

@@ -8,7 +8,9 @@ import {
   problemText,
   type StartKeys,
 } from '../config.ts';
+import { openFleet } from '../gateway/fleet.ts';
 import { keepHeapSmall } from '../gateway/heap.ts';
+import { workerCount } from '../gateway/slots.ts';
 import { openGateway } from '../gateway.ts';
 import { CannotRun } from '../surfaces/cli/command.ts';
 import type { RunningGateway } from '../surfaces/cli/ports.ts';
@@ -27,12 +29,18 @@ export async function serveGateway(location: LoadOptions, version: string): Prom
   const load = () => loadConfig({ ...location, env });
   const loaded = made === undefined ? first : await settled({ ...location, env });
   keepHeapSmall();
-  const gateway = await openGateway({ loaded, load });
+  const workers = workerCount(loaded.settings);
+  const gateway = await (workers > 1 ? openFleet({ loaded, load }) : openGateway({ loaded, load }));
+  if (workers === 1) {
+    // Left to Node it would end the process.
+    process.on('SIGUSR2', () => gateway.log.warn('SIGUSR2 replaces workers; this gateway is one process'));
+  }
   const cwd = location.cwd ?? process.cwd();
   const { settings } = gateway;
   return {
     version,
     addresses: gateway.addresses,
+    workers,
     providers: settings.providers.map(({ id }) => id),
     providersOff: settings.providersOff,
     policies: gateway.policies,

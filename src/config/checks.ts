@@ -12,6 +12,11 @@ export function checkDocument(document: GatewayDocument): readonly Finding[] {
     findings.push({ path: [section, ...path], at: 'value', message });
   }
   findings.push(...checkState(document.state));
+  if (document.server.workers !== 1 && document.state.driver === 'embedded') {
+    const message =
+      "more than one worker needs a ledger that processes can share: set 'state.driver' to redis (or REDIS_URL), or use 1";
+    findings.push({ path: ['server', 'workers'], at: 'value', message });
+  }
   for (const [index, sink] of document.audit.sinks.entries()) {
     if (sink.type === 'file' && sink.path === undefined) {
       findings.push({ path: ['audit', 'sinks', index], at: 'value', message: "'path' is missing" });

@@ -94,6 +94,11 @@ function literalSecret(path: Path): Finding {
 
 /** Text from a reference as the number or boolean the schema asks for; text that is neither stays and is refused. */
 function coerced(text: string, shape: Shape | undefined): unknown {
+  // Of a union the first alternative that makes something else than text of it.
+  for (const option of shape?.anyOf ?? []) {
+    const value = coerced(text, option);
+    if (typeof value !== 'string') return value;
+  }
   switch (shape?.type) {
     case 'integer':
     case 'number':

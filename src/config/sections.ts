@@ -17,7 +17,10 @@ export const serverSchema = Type.Object(
   {
     host,
     port: port(8080),
-    workers: Type.Integer({ minimum: 1, maximum: 256, default: 1 }),
+    workers: Type.Union([Type.Integer({ minimum: 1, maximum: 256 }), Type.Literal('auto')], {
+      default: 1,
+      description: 'Processes that serve; more than one needs Redis. auto: one for each core',
+    }),
     body_bytes_max: bytes(33_554_432),
     reply_bytes_max: bytes(67_108_864),
     in_flight_bytes_max: bytes(268_435_456),

@@ -23,6 +23,7 @@ function jsonType(value: unknown): string {
 }
 
 function fits(shape: Shape, value: unknown): boolean {
+  if (shape.const !== undefined) return shape.const === value;
   const type = jsonType(value);
   const known = shape.type === undefined || shape.type === type || (shape.type === 'integer' && type === 'number');
   if (!known || !isRecord(value)) return known;

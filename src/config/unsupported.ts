@@ -8,7 +8,6 @@ export const unsupported: readonly {
   readonly asked: (document: GatewayDocument) => boolean;
   readonly instead: string;
 }[] = [
-  { path: ['server', 'workers'], asked: (d) => d.server.workers > 1, instead: 'more than one worker; use 1' },
   {
     path: ['server', 'tls'],
     asked: (d) => d.server.tls !== undefined,

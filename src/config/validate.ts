@@ -74,7 +74,9 @@ function finding(error: ErrorObject): Finding {
       return { path, at: 'value', message: told === undefined ? rule : `${rule} (${told})` };
     }
     case 'anyOf': {
-      const options = (error.schema as readonly Shape[]).map((option) => noun(option.type ?? 'value'));
+      const options = (error.schema as readonly Shape[]).map((option) =>
+        option.const === undefined ? noun(option.type ?? 'value') : String(option.const),
+      );
       return { path, at: 'value', message: `must be ${[...new Set(options)].join(' or ')}` };
     }
     default:

@@ -13,8 +13,17 @@ import {
 } from '../callers/index.ts';
 import { printable, type Settings } from '../config.ts';
 import { Failure, type Secret } from '../exchange/index.ts';
-import { changeRecord, queryTrail, type RecordChange, type Trail } from '../observe/index.ts';
-import type { Walk } from '../pipeline/index.ts';
+import {
+  type AuditRecord,
+  changeRecord,
+  type Log,
+  listAside,
+  type QueryFilter,
+  queryTrail,
+  type RecordChange,
+  type Trail,
+} from '../observe/index.ts';
+import type { Pinned } from '../pipeline/index.ts';
 import { type Ledger, LedgerUnavailable } from '../stores/index.ts';
 import { type AdminPorts, isOneOf, type KeyView } from '../surfaces/http/admin.ts';
 import { BudgetChanges } from './budget-changes.ts';
@@ -23,7 +32,9 @@ import { driftView } from './counter-view.ts';
 import type { LedgerFigures } from './ledger-figures.ts';
 
 export interface AdminParts {
-  readonly walk: Walk;
+  readonly log: Log;
+  /** Policies and models in force. */
+  pinned(): Pinned;
   readonly keys: KeyStore;
   readonly serverSecret: Secret;
   /** Those in force now. */
@@ -31,16 +42,24 @@ export interface AdminParts {
   readonly ledger: Ledger;
   /** Told what a reconciliation left standing. */
   reconciled: LedgerFigures['reconciled'];
-  readonly trail: Trail;
+  /** Where changes are recorded. */
+  readonly trail: Pick<Trail, 'end'>;
+  /** Records that are in no file: those of late, newest first. */
+  recent(filter: QueryFilter): readonly AuditRecord[] | Promise<readonly AuditRecord[]>;
   settings(): Settings;
   /** Reads the configuration again; where that is refused, why. */
   reload: AdminPorts['reload'];
-  readiness(): { readonly ready: boolean; readonly reasons: readonly string[] };
+  /** Whether calls are taken, and how the trail and the workers are. */
+  health: AdminPorts['health'];
+  workers: AdminPorts['workers'];
+  restartWorkers: AdminPorts['restartWorkers'];
+  /** Tries records that were set aside once more, in every process; how many were taken. */
+  retryAside(): Promise<number>;
 }
 
 /** What the admin listener may do, made of the gateway's parts. */
 export function adminPorts(parts: AdminParts): AdminPorts {
-  const { walk, keys, serverSecret, ledger, trail, settings } = parts;
+  const { log, pinned, keys, serverSecret, ledger, trail, settings } = parts;
   const organizations = (one: string | undefined): readonly string[] => {
     if (one === undefined) return settings().organizations.map(({ id }) => id);
     return [organizationOf(settings(), one).id];
@@ -93,7 +112,7 @@ export function adminPorts(parts: AdminParts): AdminPorts {
       }
       const created = createKey(wanted, serverSecret, Date.now());
       await asked(() => keys.add(created.stored));
-      walk.log.info('key created', { key: created.stored.id, team: wanted.team, organization: wanted.organization });
+      log.info('key created', { key: created.stored.id, team: wanted.team, organization: wanted.organization });
       const { id: target, team } = created.stored;
       await changed(wanted.organization, '/admin/v1/keys', { action: 'key.create', by, target, after: { team } });
       return { ...view(created.stored), key: created.key.reveal() };
@@ -104,16 +123,20 @@ export function adminPorts(parts: AdminParts): AdminPorts {
         throw new Failure('invalid_request', message, { status: 404 });
       }
       const revoked = await asked(() => keys.revoke(id, new Date().toISOString()));
-      walk.log.info('key revoked', { key: id, team: revoked.team, organization: revoked.organization });
+      log.info('key revoked', { key: id, team: revoked.team, organization: revoked.organization });
       const { organization, team } = revoked;
       await changed(organization, '/admin/v1/keys', { action: 'key.revoke', by, target: id, before: { team } });
       return view(revoked);
     },
-    records: (filter) => recordsOf(settings(), trail, filter),
+    records: (filter) => recordsOf(settings(), parts.recent, filter),
+    aside: () => listAside(join(settings().state.path, 'spool')),
+    retryAside: () => parts.retryAside(),
     config: () => printable(settings()),
-    policies: () => ({ program: walk.pinned().program.id, policies: walk.pinned().program.policies }),
-    models: () => ({ models: walk.pinned().catalog.list() }),
-    health: async () => ({ ...parts.readiness(), audit: trail.state() }),
+    policies: () => ({ program: pinned().program.id, policies: pinned().program.policies }),
+    models: () => ({ models: pinned().catalog.list() }),
+    health: () => parts.health(),
+    workers: () => parts.workers(),
+    restartWorkers: () => parts.restartWorkers(),
     reload: () => parts.reload(),
   };
 }
@@ -153,10 +176,10 @@ async function asked<T>(change: () => Promise<T>): Promise<T> {
   }
 }
 
-async function* recordsOf(settings: Settings, trail: Trail, filter: Parameters<AdminPorts['records']>[0]) {
+async function* recordsOf(settings: Settings, recent: AdminParts['recent'], filter: QueryFilter) {
   const [sink] = settings.audit.sinks;
   const path = sink?.path ?? join(settings.state.path, 'audit');
-  if (sink === undefined) yield* trail.recent(filter);
+  if (sink === undefined) yield* await recent(filter);
   // The directory comes with its first record.
   else if (existsSync(path))
     for await (const { record } of queryTrail(path, filter, join(settings.state.path, 'spool'))) yield record;

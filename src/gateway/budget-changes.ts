@@ -21,7 +21,7 @@ const hour_ms = 3_600_000;
 
 export interface ChangeParts {
   readonly ledger: Ledger;
-  readonly trail: Trail;
+  readonly trail: Pick<Trail, 'end'>;
   readonly serverSecret: Secret;
   settings(): Settings;
 }

@@ -1,4 +1,4 @@
-import type { BudgetMeasured, Metrics, Trail } from '../observe/index.ts';
+import type { AuditMeasured, BudgetMeasured, Metrics } from '../observe/index.ts';
 import type { BudgetCounter, Ledger } from '../stores/index.ts';
 import { standingCounters, unitOf } from './counter-view.ts';
 import { checkDrift } from './drift-check.ts';
@@ -6,7 +6,7 @@ import { checkDrift } from './drift-check.ts';
 /** Budgets, holds, drift and the trail's state as metrics. Drift is looked for every `every_ms`, one organisation at a time. */
 export function watchLedger(
   metrics: Metrics,
-  trail: Trail,
+  audit: () => AuditMeasured,
   ledger: Ledger,
   organizations: () => readonly string[],
   every_ms = 60_000,
@@ -15,7 +15,7 @@ export function watchLedger(
   let reservations = 0;
   /** By organisation, as the last look at it found. */
   const drifts = new Map<string, number>();
-  metrics.readAudit(() => trail.state());
+  metrics.readAudit(audit);
   metrics.readBudgets(() => budgets);
   metrics.readLedger(() => ({ reservations, drift_nusd: drifts.size === 0 ? undefined : sumOf(drifts.values()) }));
   const refresh = async (): Promise<void> => {

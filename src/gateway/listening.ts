@@ -1,3 +1,4 @@
+import { Server as NetServer } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { DataListener } from '../surfaces/http/data.ts';
 
@@ -37,8 +38,33 @@ export async function closeWithin({ app, idle }: DataListener, grace_ms: number)
   const grace = setTimeout(() => app.server.closeAllConnections(), grace_ms);
   // A connection that was busy when listening stopped and is kept alive would hold the process until its client lets go.
   const sweep = setInterval(() => app.server.closeIdleConnections(), 50);
-  await app.close();
+  await app.close().catch((error: NodeJS.ErrnoException) => {
+    // It has stopped listening before.
+    if (error.code !== 'ERR_SERVER_NOT_RUNNING') throw error;
+  });
   clearTimeout(grace);
   clearInterval(sweep);
   await Promise.race([idle(), new Promise((resolve) => setTimeout(resolve, conclude_ms_max).unref())]);
+}
+
+/** How long kept-alive connections may take to come by once more and be told to close. */
+const farewell_ms = 1500;
+
+/**
+ * Takes no new connections while others serve on, and lets clients of kept-alive ones know: the next reply on each says
+ * `connection: close`, so that no request goes into a connection that closes under it. Resolves when none is left, or
+ * when those that are have had their time.
+ */
+export async function drained(server: FastifyInstance['server'], grace_ms: number): Promise<void> {
+  server.maxRequestsPerSocket = 1;
+  // Node's own HTTP server would close idle connections in the same step, under a request that is on its way.
+  NetServer.prototype.close.call(server);
+  const until = performance.now() + Math.min(farewell_ms, grace_ms);
+  while (performance.now() < until && (await connectionsOf(server)) > 0) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+function connectionsOf(server: FastifyInstance['server']): Promise<number> {
+  return new Promise((resolve) => server.getConnections((_error, count) => resolve(count ?? 0)));
 }

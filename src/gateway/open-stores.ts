@@ -12,17 +12,19 @@ import {
   openRedisLedger,
   type RedisPlace,
 } from '../stores/index.ts';
+import { slotPlaces } from './slots.ts';
 
 /**
  * The ledger the configuration asks for. Rejects where it cannot be opened: a gateway without its ledger does not start.
  * A `reader` of a shared ledger leaves what a gateway has yet to tell it where it lies, and may open it beside that one.
  */
 export async function openLedger(
-  { state }: Settings,
+  settings: Settings,
   owner: string,
   log: Log,
-  { reader = false }: { readonly reader?: boolean } = {},
+  { reader = false, slot = 1 }: { readonly reader?: boolean; readonly slot?: number } = {},
 ): Promise<Ledger> {
+  const { state } = settings;
   const notice = (message: string): void => log.warn('ledger', { state: message });
   if (state.driver === 'embedded') {
     return openEmbeddedLedger({ path: join(state.path, 'ledger'), fsync: state.fsync, notice });
@@ -34,7 +36,7 @@ export async function openLedger(
     keyPrefix: state.key_prefix,
     owner,
     deadline_ms: state.deadline_ms,
-    ...(reader ? {} : { outbox_path: join(state.path, 'ledger-outbox') }),
+    ...(reader ? {} : { outbox_path: slotPlaces(settings, slot).outbox }),
     onState: (now) => log.change('ledger', now, now === 'lost' ? 'error' : 'info', `ledger is ${now}`),
     notice,
   });
@@ -63,12 +65,12 @@ function redisPlace({ url, username, password, tls, sentinel, cluster }: Setting
 /** Records the admin listener can tell where no sink keeps any. */
 const recentRecords = 1000;
 
-/** The audit trail: spool, queue and sinks. */
-export async function openAudit(settings: Settings, log: Log): Promise<Trail> {
+/** The audit trail of a slot: spool, queue and sinks. */
+export async function openAudit(settings: Settings, log: Log, slot = 1): Promise<Trail> {
   const { path } = settings.state;
   return openTrail({
     path: join(path, 'spool'),
-    spoolId: 'gateway',
+    spoolId: slotPlaces(settings, slot).spoolId,
     fsync: settings.state.fsync,
     sinks: settings.audit.sinks.map((sink, index) =>
       fileSink(sink.path ?? join(path, 'audit'), index === 0 ? 'file' : `file-${index}`),
@@ -82,7 +84,8 @@ export async function openAudit(settings: Settings, log: Log): Promise<Trail> {
 
 /**
  * Batches of records: a local worker, or BullMQ where there is a Redis. The sinks are this machine's files, so the queue
- * is this machine's own: gateways that share a Redis do not write each other's records.
+ * is this machine's own: gateways that share a Redis do not write each other's records. The workers of one gateway share
+ * it, since all of them have the same files: any of them may carry what another one wrote down.
  */
 async function openQueue({ state }: Settings): Promise<JobQueue> {
   const tries = { attempts: 5, backoff_ms: 250 };

@@ -1,4 +1,5 @@
 export { type Log, type LogFields, type LogOptions, openLog } from './log.ts';
+export { type Figures, grownOf } from './metrics/figures.ts';
 export {
   type AuditMeasured,
   type BudgetMeasured,
@@ -9,6 +10,7 @@ export {
 } from './metrics/metrics.ts';
 export { alertRecord, changeRecord } from './notice.ts';
 export * from './record.ts';
+export { type Aside, listAside } from './trail/aside.ts';
 export { eraseUser } from './trail/erase.ts';
 export { fileSink } from './trail/file-sink.ts';
 export type { Head, SignedHead } from './trail/head.ts';

@@ -40,6 +40,8 @@ export interface LogFields {
   readonly count?: number | undefined;
   readonly bytes?: number | undefined;
   readonly seq?: number | undefined;
+  /** Number of a worker's place. */
+  readonly worker?: number | undefined;
   readonly lost?: number | undefined;
   readonly missing?: number | undefined;
   readonly cost_nusd?: number | undefined;
@@ -112,6 +114,7 @@ const names: Readonly<Record<Exclude<keyof LogFields, 'error'>, true>> = {
   count: true,
   bytes: true,
   seq: true,
+  worker: true,
   lost: true,
   missing: true,
   cost_nusd: true,

@@ -9,15 +9,21 @@ export interface BullQueueOptions extends QueueOptions, RedisPlace {
   readonly name: string;
   /** Prefix of every key in Redis; for a Cluster one with a hash tag, such as `{llm:queue}`. */
   readonly prefix: string;
-  /** Finished jobs kept in Redis (for operators, and so that a job put in twice is done once). Default 1000. */
+  /** Finished jobs kept in Redis, without what they carried: so that a job put in twice is done once. Default 200. */
   readonly keep_finished?: number;
+  /** How long they are kept. Default an hour. */
+  readonly keep_seconds?: number;
   /** How long Redis may take to answer before it counts as lost. Default 2000. */
   readonly deadline_ms?: number;
 }
 
 interface Payload {
-  readonly payload: string;
+  /** Gone once the job is done: what it carried would fill Redis. */
+  readonly payload?: string;
 }
+
+/** Events nobody reads: BullMQ's own default is ten thousand. */
+const events_max = 100;
 
 /** Looks at a job's state this often at first, and ever more rarely up to the last. The worker here wakes it at once. */
 const poll_ms = [20, 50, 100, 250, 500, 1000] as const;
@@ -27,7 +33,7 @@ const poll_ms = [20, 50, 100, 250, 500, 1000] as const;
  * and whoever submitted it still has the work.
  */
 export function openBullQueue(options: BullQueueOptions): JobQueue {
-  const keep = { count: options.keep_finished ?? 1000 };
+  const keep = { count: options.keep_finished ?? 200, age: options.keep_seconds ?? 3600 };
   const deadline_ms = options.deadline_ms ?? 2000;
   // Commands of the submitting side fail at once while Redis is away, instead of piling up in memory.
   const connection = clientOf(options, { connect_timeout_ms: deadline_ms });
@@ -43,6 +49,7 @@ export function openBullQueue(options: BullQueueOptions): JobQueue {
     opened = new Queue<Payload>(options.name, {
       connection,
       prefix: options.prefix,
+      streams: { events: { maxLen: events_max } },
       defaultJobOptions: {
         attempts: options.attempts,
         backoff: { type: 'exponential', delay: options.backoff_ms },
@@ -85,9 +92,17 @@ export function openBullQueue(options: BullQueueOptions): JobQueue {
       await sleep(poll_ms[Math.min(look, poll_ms.length - 1)] ?? 1000);
       const state = await within(queue.getJobState(job.id));
       if (state === 'completed') return;
-      if (state === 'failed') throw new JobFailed(`Job ${job.id} failed ${options.attempts} times`);
+      if (state === 'failed') throw await failure(queue, job.id);
       if (state === 'unknown') throw new QueueUnavailable(`Redis no longer knows job ${job.id}`);
     }
+  }
+
+  /** Why it failed. It is taken out: whoever put it in still has the work. */
+  async function failure(queue: Queue<Payload>, id: string): Promise<JobFailed> {
+    const failed = await within(queue.getJob(id));
+    await within(queue.remove(id));
+    const cause = failed === undefined ? undefined : new Error(failed.failedReason);
+    return new JobFailed(`Job ${id} failed ${options.attempts} times`, { cause });
   }
 
   function submit(job: Job): Promise<void> {
@@ -122,7 +137,13 @@ export function openBullQueue(options: BullQueueOptions): JobQueue {
     workerConnection.connect().catch(() => {});
     worker = new Worker<Payload>(
       options.name,
-      async (job) => handler({ id: job.id ?? '', payload: job.data.payload }),
+      async (job) => {
+        const { payload } = job.data;
+        // Done already, by a worker that went away before its word.
+        if (payload === undefined) return;
+        await handler({ id: job.id ?? '', payload });
+        await job.updateData({});
+      },
       {
         connection: workerConnection,
         prefix: options.prefix,

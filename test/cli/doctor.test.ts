@@ -46,6 +46,7 @@ describe('doctor', () => {
       'configuration',
       'policies',
       'providers',
+      'workers',
       'data',
       'gateway',
       'ports',
@@ -65,7 +66,7 @@ describe('doctor', () => {
     try {
       expect((await doctor()).of('gateway')).toMatchObject({
         state: 'fine',
-        detail: `ready at http://127.0.0.1:${ports.admin}`,
+        detail: `ready at http://127.0.0.1:${ports.admin}, 1 of 1 worker`,
       });
       const other = await doctor({ ADMIN: `${adminKey}x` });
       expect(other.code).toBe(1);

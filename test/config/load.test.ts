@@ -84,7 +84,6 @@ describe('a configuration', () => {
 
   it('says no to what is not built yet, at the key that asks', async () => {
     const asked: [string, string][] = [
-      ['server: { workers: 2 }', '1:11'],
       ['server: { tls: { cert_file: a, key_file: b } }', '1:11'],
       ['admin: { oidc: { issuer: a, audience: b } }', '1:10'],
       ['grpc: {}', '1:1'],
@@ -123,9 +122,8 @@ describe('a configuration', () => {
     expect(wrong.problems).toEqual([
       { file: 'environment', key: 'server.port', message: 'PORT: must be a whole number' },
     ]);
-    const unbuilt = await place.load({ WORKERS: '4', GRPC_PORT: '50051', DATABASE_URL: 'postgres://x' });
+    const unbuilt = await place.load({ GRPC_PORT: '50051', DATABASE_URL: 'postgres://x' });
     expect(unbuilt.problems.map(({ message }) => message)).toEqual([
-      'WORKERS: not supported yet: more than one worker; use 1',
       'GRPC_PORT: not supported yet: the gRPC listener; leave grpc out',
       'DATABASE_URL: not supported yet: a database; leave it out',
     ]);

@@ -14,6 +14,7 @@ interface Shape {
   readonly description?: string;
   readonly default?: unknown;
   readonly enum?: readonly unknown[];
+  readonly const?: unknown;
   readonly minimum?: number;
   readonly maximum?: number;
   readonly format?: string;
@@ -72,13 +73,16 @@ const nouns: Readonly<Record<string, string>> = {
 
 function valuesOf(shape: Shape): string {
   // Beside a number or a boolean stands the reference that may take its place.
-  const own = shape.anyOf?.[0] ?? shape;
+  const [own = shape, ...others] = flat(shape);
+  const words = others.filter((one) => one.const !== undefined).map((one) => `, ${code(String(one.const))}`);
   if (own.enum !== undefined) return own.enum.map((value) => code(String(value))).join(' ');
   if (own.format?.startsWith('secret')) return own.format === 'secret-url' ? 'address' : 'reference';
   const { minimum, maximum } = own;
   const range = minimum !== undefined && maximum !== undefined ? ` ${minimum} to ${maximum}` : '';
-  return `${nouns[own.type ?? ''] ?? 'value'}${range}`;
+  return `${nouns[own.type ?? ''] ?? 'value'}${range}${words.join('')}`;
 }
+
+const flat = (shape: Shape): readonly Shape[] => shape.anyOf?.flatMap(flat) ?? [shape];
 
 function providers(): string {
   const folder = join(root, 'providers');

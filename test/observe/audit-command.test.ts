@@ -33,6 +33,7 @@ async function run(dir: string, ...args: string[]): Promise<{ code: number; out:
     },
   });
   const ports = {
+    retryAside: async () => 0,
     loadSettings: async () => ({
       problems: [],
       printable: { state: { path: './data' }, audit: { sinks: [{ type: 'file', path: './data/audit' }] } },
@@ -102,5 +103,21 @@ describe('llm-policy audit', () => {
     expect(await run(dir, 'query', '--teem', 'x')).toMatchObject({ code: 2, err: expect.stringContaining('--team') });
     expect(await run(dir, 'verify', './nowhere')).toMatchObject({ code: 3 });
     expect(await run(dir, 'report')).toMatchObject({ code: 3 });
+  });
+
+  test('aside lists what a sink would not take, and exits 1 while there is something', async () => {
+    const dir = await sample();
+    expect(await run(dir, 'aside')).toMatchObject({ code: 0, out: 'Nothing is set aside.\n' });
+    const spool = join(dir, 'data', 'spool', 'spools', 'gateway');
+    const entry = { seq: 7, at_ms: Date.UTC(2026, 0, 2, 3, 4, 5), reason: 'too odd', line: '{}' };
+    writeFileSync(join(spool, 'aside-file.jsonl'), `${JSON.stringify(entry)}\n`);
+    const table = await run(dir, 'aside');
+    expect(table.code).toBe(1);
+    expect(table.out).toMatch(/2026-01-02 03:04:05 +gateway +7 +file +too odd/);
+    const json = await run(dir, 'aside', '--retry', '--json');
+    expect(JSON.parse(json.out)).toEqual({
+      taken: 0,
+      aside: [{ time: '2026-01-02T03:04:05.000Z', spool: 'gateway', seq: 7, sink: 'file', reason: 'too odd' }],
+    });
   });
 });

@@ -122,7 +122,14 @@ describe('metrics', () => {
   test('the trail and the ledger are read when scraped', async () => {
     const metrics = open();
     let spooled = 1;
-    metrics.readAudit(() => ({ spooled, delivered: { file: 3 }, failed: { file: 0 }, bytes: 99 }));
+    metrics.readAudit(() => ({
+      spooled,
+      delivered: { file: 3 },
+      failed: { file: 0 },
+      aside: { file: 2 },
+      waiting: 7,
+      bytes: 99,
+    }));
     metrics.readLedger(() => ({ reservations: 4, drift_nusd: 0 }));
     await metrics.render();
     spooled = 5;

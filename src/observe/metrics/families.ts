@@ -1,4 +1,4 @@
-import { Counters, Gauges, Histograms } from './series.ts';
+import { Counters, Gauges, Histograms, Peaks } from './series.ts';
 
 /** Seconds, from a tenth of a millisecond. */
 const fine = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
@@ -50,7 +50,7 @@ export function families() {
     findings: new Counters('llm_gateway_rail_findings_total', 'What rails found', ['rail', 'type'], 1000),
     rail: new Histograms('llm_gateway_rail_seconds', 'Time of a rail over one exchange', fine, ['rail']),
     held: new Histograms('llm_gateway_held_characters', 'Most characters a stream held back at once', characters),
-    circuits: new Gauges(
+    circuits: new Peaks(
       'llm_gateway_provider_circuit_open',
       '1 while the circuit of a provider is open',
       ['provider'],
@@ -58,7 +58,7 @@ export function families() {
     ),
     retries: new Counters('llm_gateway_retries_total', 'Attempts after the first', ['provider'], 100),
     inflight: new Gauges('llm_gateway_inflight', 'Exchanges under way'),
-    lag: new Gauges(
+    lag: new Peaks(
       'llm_gateway_event_loop_lag_seconds',
       'Delay of the event loop since the last scrape',
       ['quantile'],
@@ -66,11 +66,25 @@ export function families() {
     ),
     evaluations: new Counters('llm_policy_evaluations_total', 'Decisions', ['decision'], 100),
     evaluation: new Histograms('llm_policy_evaluation_seconds', 'Time of a decision', tiny),
-    program: new Gauges('llm_policy_program_info', '1 for the program in force', ['program'], 10),
+    program: new Peaks('llm_policy_program_info', '1 for the program in force', ['program'], 10),
     spooled: new Polled('llm_audit_spooled_total', 'Records appended to the spool'),
     delivered: new Polled('llm_audit_delivered_total', 'Records a sink has taken', ['sink'], 50),
     failed: new Polled('llm_audit_failed_total', 'Records of failed deliveries; they are tried again', ['sink'], 50),
+    aside: new Gauges(
+      'llm_audit_aside',
+      'Records a sink would not take, set aside until they are tried again',
+      ['sink'],
+      50,
+    ),
+    waiting: new Gauges('llm_audit_waiting', 'Records in the spool that the slowest sink has not taken'),
     spoolBytes: new Gauges('llm_audit_spool_bytes', 'Bytes of the spool on disk'),
+    workers: new Gauges('llm_gateway_workers', 'Processes that take calls'),
+    workerRestarts: new Counters(
+      'llm_gateway_worker_restarts_total',
+      'Workers replaced: after a crash, or one by one because somebody asked',
+      ['worker', 'reason'],
+      600,
+    ),
   };
 }
 

@@ -3,6 +3,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Usage } from '../../exchange/index.ts';
 import type { ScopeKind } from '../../stores/index.ts';
 import { type Families, families } from './families.ts';
+import { type Figures, textOf } from './figures.ts';
 import { LabelCap } from './label-cap.ts';
 import type { Distribution, Exposed, Series } from './series.ts';
 
@@ -45,6 +46,10 @@ export interface AuditMeasured {
   readonly spooled: number;
   readonly delivered: Readonly<Record<string, number>>;
   readonly failed: Readonly<Record<string, number>>;
+  /** Records each sink would not take. */
+  readonly aside: Readonly<Record<string, number>>;
+  /** Records the slowest sink has not taken yet. */
+  readonly waiting: number;
   readonly bytes: number;
 }
 
@@ -71,8 +76,13 @@ export interface Metrics {
   /** `drift_nusd` is what the last reconciliation found; undefined where there was none yet: then no figure is told. */
   readLedger(read: () => { readonly reservations: number; readonly drift_nusd: number | undefined }): void;
   readAudit(read: () => AuditMeasured): void;
-  /** Prometheus text. */
-  render(): Promise<string>;
+  /** Asked at each scrape: how many processes take calls. */
+  readWorkers(read: () => number): void;
+  workerReplaced(slot: number, reason: 'crash' | 'restart'): void;
+  /** What `render` would tell, as values that another process can put together with its own. */
+  figures(): Promise<Figures>;
+  /** Prometheus text; with figures of other processes, all of them together. */
+  render(others?: readonly Figures[]): Promise<string>;
   readonly contentType: string;
   close(): void;
 }
@@ -248,7 +258,13 @@ class LiveMetrics implements Metrics {
   }
 
   readAudit(read: () => AuditMeasured): void {
-    const { spooled, delivered, failed, spoolBytes } = this.#families;
+    const { spooled, delivered, failed, aside, waiting, spoolBytes } = this.#families;
+    aside.read = (gauges) => {
+      for (const [sink, count] of Object.entries(read().aside)) gauges.of(sink).value = count;
+    };
+    waiting.read = (gauges) => {
+      gauges.of().value = read().waiting;
+    };
     spoolBytes.read = (gauges) => {
       gauges.of().value = read().bytes;
     };
@@ -263,8 +279,23 @@ class LiveMetrics implements Metrics {
     };
   }
 
-  render(): Promise<string> {
-    return this.#registry.metrics();
+  readWorkers(read: () => number): void {
+    this.#families.workers.read = (gauges) => {
+      gauges.of().value = read();
+    };
+  }
+
+  workerReplaced(slot: number, reason: 'crash' | 'restart'): void {
+    this.#families.workerRestarts.of(String(slot), reason).value += 1;
+  }
+
+  async figures(): Promise<Figures> {
+    return (await this.#registry.getMetricsAsJSON()) as unknown as Figures;
+  }
+
+  async render(others: readonly Figures[] = []): Promise<string> {
+    if (others.length === 0) return await this.#registry.metrics();
+    return await textOf([await this.figures(), ...others]);
   }
 
   close(): void {

@@ -69,6 +69,8 @@ abstract class Family<S> implements Exposed {
   readonly help: string;
   readonly labelNames: readonly string[];
   protected readonly all = new Map<string, S>();
+  /** What the same series of several processes come to. */
+  aggregator: 'sum' | 'max' = 'sum';
   readonly #series_max: number;
 
   constructor(name: string, help: string, labelNames: readonly string[] = [], series_max = 2000) {
@@ -103,7 +105,7 @@ abstract class Family<S> implements Exposed {
   get() {
     const values: ExposedValue[] = [];
     for (const series of this.all.values()) this.expose(series, values);
-    return { name: this.name, help: this.help, type: this.type, values, aggregator: 'sum' };
+    return { name: this.name, help: this.help, type: this.type, values, aggregator: this.aggregator };
   }
 }
 
@@ -128,6 +130,11 @@ export class Gauges extends Counters {
     this.read?.(this);
     return super.get();
   }
+}
+
+/** Gauges of which the highest of several processes counts: of a delay, or of yes and no. */
+export class Peaks extends Gauges {
+  override aggregator: 'sum' | 'max' = 'max';
 }
 
 export class Histograms extends Family<Distribution> {

@@ -1,54 +1,30 @@
-import { closeSync, openSync, readFileSync, readSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { JobQueue } from '../../stores/index.ts';
-import { headText, parseHead, type SignedHead, signHead } from './head.ts';
-import { genesis, parseLine, type SpooledRecord } from './line.ts';
-import { listSegments, segmentFile } from './segment.ts';
+import { JobFailed, type JobQueue } from '../../stores/index.ts';
+import { AsideFile } from './aside.ts';
+import { type Batch, payloadOf, readBatch } from './batch.ts';
+import { readCursor, writeCursor } from './cursor.ts';
+import type { DeliveryOptions } from './delivery-options.ts';
+import { type SignedHead, signHead } from './head.ts';
+import { genesis } from './line.ts';
+import { Nap } from './nap.ts';
 import type { Sink } from './sink.ts';
 import type { Spool } from './spool.ts';
 
-export interface DeliveryOptions {
-  readonly clock: () => number;
-  /** Waits this long for more records before a batch goes: fewer jobs and fewer fsyncs. */
-  readonly linger_ms: number;
-  /** Pause after the first failure; it doubles up to half a minute. */
-  readonly retry_ms: number;
-  readonly onState: (sink: string, delivering: boolean, error: unknown) => void;
-  /** Told after each acknowledged batch. */
-  readonly onProgress: () => void;
-}
-
-interface Batch {
-  readonly from: number;
-  readonly to: number;
-  readonly hash: string;
-  readonly lines: readonly string[];
-  readonly segment: number;
-  readonly offset: number;
-}
-
-const batch_bytes_max = 1 << 21;
 /** Records in a batch from which on the next one waits longer: under load fewer, larger batches cost a call less. */
 const busy_records = 256;
 const busy_linger_factor = 5;
 /** How often the position is written down at the most; after a restart a sink leaves out what it has already. */
 const cursor_ms = 1000;
-const retry_ms_max = 30_000;
 
-/** Takes a job's payload apart: the sink's name, then the lines. */
-export function readPayload(payload: string): { readonly sink: string; readonly records: SpooledRecord[] } {
-  const [sink = '', ...lines] = payload.split('\n');
-  return {
-    sink,
-    records: lines.map((text) => {
-      const line = parseLine(text);
-      if (line === undefined) throw new Error('A job holds a line that is no record');
-      return line;
-    }),
-  };
-}
+/** Times a batch fails (each time with all tries of its job) before one of its records is suspected, not the sink. */
+const suspect_rounds = 2;
+const reason_max = 200;
 
-/** Carries one spool's records to one sink, in order and at least once, and remembers how far it has come. */
+/**
+ * Carries one spool's records to one sink, in order and at least once, and remembers how far it has come. One batch is
+ * under way at a time, so that what lies in a queue is bounded and everything else waits in the spool. A sink that takes
+ * nothing is waited for; a record it will not take though it takes the one after it is set aside.
+ */
 export class Delivery {
   readonly sink: Sink;
   delivered = 0;
@@ -62,14 +38,19 @@ export class Delivery {
   #sealed = 0;
   #working = true;
   #stopping = false;
-  #draining = false;
-  #wake: (() => void) | undefined;
+  readonly #nap = new Nap();
   #running: Promise<void> | undefined;
   #head: SignedHead;
   #lastCount = 0;
   #cursorAt = Number.NEGATIVE_INFINITY;
   #cursorBehind = false;
   #position: { readonly seq: number; readonly hash: string } = { seq: 0, hash: genesis };
+  readonly #cursorFile: string;
+  readonly #aside: AsideFile;
+  /** Rounds the batch that begins here has failed. */
+  #rounds = 0;
+  /** While a record is suspected: how many a batch may hold, and up to which one the search goes. */
+  #search: { readonly limit: number; readonly to: number } | undefined;
 
   constructor(spool: Spool, sink: Sink, queue: JobQueue, options: DeliveryOptions) {
     this.sink = sink;
@@ -77,6 +58,8 @@ export class Delivery {
     this.#queue = queue;
     this.#options = options;
     this.#head = this.#sign(0, genesis);
+    this.#cursorFile = join(spool.dir, `cursor-${sink.name}.json`);
+    this.#aside = new AsideFile(spool.dir, sink.name);
     this.#load();
   }
 
@@ -86,40 +69,24 @@ export class Delivery {
     return this.#head;
   }
 
-  get #cursorFile(): string {
-    return join(this.#spool.dir, `cursor-${this.sink.name}.json`);
-  }
-
   #sign(seq: number, hash: string): SignedHead {
     const { id, keys } = this.#spool;
-    const head = {
-      spool: id,
-      seq,
-      hash,
-      at_ms: this.#options.clock(),
-      sink: this.sink.name,
-      place: this.sink.place ?? '',
-    };
+    const { name, place = '' } = this.sink;
+    const head = { spool: id, seq, hash, at_ms: this.#options.clock(), sink: name, place };
     return signHead(head, keys.signing, keys.signingId);
   }
 
   #load(): void {
-    try {
-      const text = readFileSync(this.#cursorFile, 'utf8');
-      const head = parseHead(text);
-      const { segment, offset } = JSON.parse(text) as { segment?: number; offset?: number };
-      // Another place is another sink: it gets everything that is still here.
-      if (head?.spool !== this.#spool.id || head.place !== (this.sink.place ?? '')) return;
-      this.#head = head;
-      this.#position = head;
-      const { number, size } = this.#spool.current;
-      // Past the end: a power cut took what the sink has already. Reading again is harmless.
-      const past = (segment ?? 0) > number || ((segment ?? 0) === number && (offset ?? 0) > size);
-      this.#segment = past ? 0 : (segment ?? 0);
-      this.#offset = past ? 0 : (offset ?? 0);
-    } catch {
-      // None yet: from the beginning. What the sink has already it leaves out.
-    }
+    const found = readCursor(this.#cursorFile, this.#spool.id, this.sink.place ?? '');
+    // None yet: from the beginning. What the sink has already it leaves out.
+    if (found === undefined) return;
+    this.#head = found.head;
+    this.#position = found.head;
+    const { number, size } = this.#spool.current;
+    // Past the end: a power cut took what the sink has already. Reading again is harmless.
+    const past = found.segment > number || (found.segment === number && found.offset > size);
+    this.#segment = past ? 0 : found.segment;
+    this.#offset = past ? 0 : found.offset;
   }
 
   /** The first segment this sink still needs. */
@@ -132,17 +99,16 @@ export class Delivery {
   }
 
   wake(): void {
-    this.#wake?.();
+    this.#nap.wake();
   }
 
   /** Delivers what is there, for at most `grace_ms`; the rest waits in the spool. */
   async close(grace_ms: number): Promise<void> {
-    this.#draining = true;
     const timer = setTimeout(() => {
       this.#stopping = true;
-      this.#wake?.();
+      this.#nap.end();
     }, grace_ms);
-    this.#wake?.();
+    this.#nap.end();
     await this.#running;
     clearTimeout(timer);
     await this.seal();
@@ -166,28 +132,122 @@ export class Delivery {
       const batch = this.#read();
       if (batch === undefined) {
         if (this.#cursorBehind) this.#writeCursor();
-        if (this.#draining) return;
-        await this.#sleep(undefined);
+        if (this.#nap.over) return;
+        await this.#nap.sleep(undefined);
         const factor = this.#lastCount >= busy_records ? busy_linger_factor : 1;
-        if (!this.#draining) await this.#sleep(this.#options.linger_ms * factor);
+        if (!this.#nap.over) await this.#nap.sleep(this.#options.linger_ms * factor);
         continue;
       }
-      const { from, to, lines } = batch;
-      try {
-        const id = `${this.#spool.id}.${this.sink.name}.${from}-${to}`;
-        await this.#queue.submit({ id, payload: `${this.sink.name}\n${lines.join('\n')}` });
-      } catch (error) {
-        this.failed += lines.length;
-        this.#setWorking(false, error);
-        await this.#sleep(pause_ms);
-        pause_ms = Math.min(pause_ms * 2, retry_ms_max);
-        continue;
+      if (await this.#deliver(batch)) {
+        pause_ms = this.#options.retry_ms;
+        this.#setWorking(true, undefined);
+        if (this.#sealed === 0) await this.seal();
+      } else {
+        await this.#nap.sleep(pause_ms);
+        pause_ms = Math.min(pause_ms * 2, this.#options.retry_ms_max);
       }
-      pause_ms = this.#options.retry_ms;
-      this.#setWorking(true, undefined);
-      this.#acknowledge(batch);
-      if (this.#sealed === 0) await this.seal();
     }
+  }
+
+  /** Whether it came further. */
+  async #deliver(batch: Batch): Promise<boolean> {
+    if (batch.from === 0) return this.#setAside(batch, 'this line is no record any more') && this.#skip(batch);
+    const error = await this.#submit(batch);
+    if (error === undefined) {
+      this.#rounds = 0;
+      if (this.#search !== undefined && batch.to >= this.#search.to) this.#search = undefined;
+      this.#acknowledge(batch);
+      return true;
+    }
+    this.failed += batch.lines.length;
+    this.#setWorking(false, error);
+    // A queue that is lost says nothing about the records.
+    if (error instanceof JobFailed) this.#rounds += 1;
+    if (this.#rounds < suspect_rounds) return false;
+    if (batch.lines.length === 1) return await this.#passBy(batch, error);
+    this.#search = { limit: Math.ceil(batch.lines.length / 2), to: this.#search?.to ?? batch.to };
+    return false;
+  }
+
+  /** Undefined, or why the batch was not taken. */
+  async #submit({ from, to, lines }: Batch): Promise<unknown> {
+    try {
+      const id = `${this.#spool.id}.${this.sink.name}.${from}-${to}`;
+      await this.#queue.submit({ id, payload: payloadOf(this.sink.name, lines) });
+      return undefined;
+    } catch (error) {
+      return error ?? new Error('The queue gave no reason');
+    }
+  }
+
+  /**
+   * Sets a record aside where the sink takes the one after it and still not this one. Where it does not, or there is none yet, the sink is at
+   * fault as far as anybody can tell, and the record waits.
+   */
+  async #passBy(record: Batch, error: unknown): Promise<boolean> {
+    const { batch: next } = readBatch(this.#spool, record, 1);
+    if (next === undefined || next.from === 0 || (await this.#submit(next)) !== undefined) return false;
+    // The sink may have come back between the two: the record has another chance, behind the one after it.
+    const late = await this.#submitLate(record.from, record.lines[0] ?? '');
+    // Before the position moves past it; where the disk does not take it, both come again.
+    if (!late && !this.#setAside(record, reasonOf(error))) return false;
+    this.#rounds = 0;
+    this.#search = undefined;
+    if (late) this.delivered += 1;
+    else this.#options.onAside(this.sink.name, record.from, error);
+    this.#acknowledge(next);
+    return true;
+  }
+
+  /** Whether the sink takes a record whose place has gone by. */
+  async #submitLate(seq: number, line: string): Promise<boolean> {
+    try {
+      const id = `${this.#spool.id}.${this.sink.name}.late-${seq}`;
+      await this.#queue.submit({ id, payload: payloadOf(this.sink.name, [line], true) });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #setAside({ from, lines: [line = ''] }: Batch, reason: string): boolean {
+    try {
+      this.#aside.add({ seq: from, at_ms: this.#options.clock(), reason, line });
+      return true;
+    } catch (error) {
+      this.#setWorking(false, error);
+      return false;
+    }
+  }
+
+  #skip({ segment, offset }: Batch): true {
+    this.#options.onAside(this.sink.name, 0, undefined);
+    this.#segment = segment;
+    this.#offset = offset;
+    this.#cursorBehind = true;
+    return true;
+  }
+
+  /** Records set aside. */
+  get aside(): number {
+    return this.#aside.entries.length;
+  }
+
+  /** Records of the spool that the sink has not taken yet. */
+  get waiting(): number {
+    return Math.max(0, this.#spool.state.tail.seq - this.#position.seq);
+  }
+
+  /** Tries what was set aside once more, each record by itself; how many were taken. */
+  async retryAside(): Promise<number> {
+    let taken = 0;
+    for (const { seq, line } of this.#aside.entries) {
+      if (!(await this.#submitLate(seq, line))) continue;
+      this.#aside.remove(line);
+      this.delivered += 1;
+      taken += 1;
+    }
+    return taken;
   }
 
   #acknowledge(batch: Batch): void {
@@ -204,41 +264,21 @@ export class Delivery {
   #writeCursor(): void {
     this.#cursorAt = performance.now();
     this.#cursorBehind = false;
-    const text = `${headText(this.head).slice(0, -1)},"segment":${this.#segment},"offset":${this.#offset}}\n`;
     try {
-      writeFileSync(`${this.#cursorFile}.new`, text, { mode: 0o600 });
-      renameSync(`${this.#cursorFile}.new`, this.#cursorFile);
+      writeCursor(this.#cursorFile, { head: this.head, segment: this.#segment, offset: this.#offset });
     } catch (error) {
       // A full disk: the position stands in memory; after a restart the sink leaves out what it has.
       this.#setWorking(false, error);
     }
   }
 
-  /** The next records, up to half a megabyte; undefined where there are none. */
+  /** The next records; undefined where there are none. The position moves only with the sink's word. */
   #read(): Batch | undefined {
-    for (;;) {
-      const current = this.#spool.current;
-      const number = Math.min(this.#segment, current.number);
-      const path = segmentFile(this.#spool.dir, number);
-      const size = number === current.number ? current.size : (statSync(path, { throwIfNoEntry: false })?.size ?? 0);
-      const found = this.#offset < size ? readRecords(path, this.#offset, size) : undefined;
-      if (found !== undefined) {
-        this.#segment = number;
-        this.#offset = found.offset;
-        const first = found.lines[0];
-        const last = found.lines.at(-1);
-        if (first === undefined || last === undefined) continue;
-        // Taken back when the batch fails: the position moves only with the sink's word.
-        this.#offset = found.start;
-        const to = parseLine(last);
-        const from = parseLine(first);
-        if (from === undefined || to === undefined) throw new Error(`${path} holds a line that is no record`);
-        return { from: from.seq, to: to.seq, hash: to.hash, lines: found.lines, segment: number, offset: found.offset };
-      }
-      if (number >= current.number) return undefined;
-      this.#segment = listSegments(this.#spool.dir).find((one) => one > number) ?? current.number;
-      this.#offset = 0;
-    }
+    const from = { segment: this.#segment, offset: this.#offset };
+    const { at, batch } = readBatch(this.#spool, from, this.#search?.limit ?? Number.POSITIVE_INFINITY);
+    this.#segment = at.segment;
+    this.#offset = at.offset;
+    return batch;
   }
 
   #setWorking(working: boolean, error: unknown): void {
@@ -246,38 +286,10 @@ export class Delivery {
     this.#working = working;
     this.#options.onState(this.sink.name, working, error);
   }
-
-  /** Until woken, or until the time is over. While pausing after a failure only closing wakes it. */
-  #sleep(ms: number | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        this.#wake = undefined;
-        resolve();
-      };
-      const timer = ms === undefined ? undefined : setTimeout(done, ms);
-      this.#wake = ms === undefined || this.#draining ? done : () => this.#draining && done();
-    });
-  }
 }
 
-/** Record lines between two offsets of a segment, as many whole ones as fit a batch. */
-function readRecords(path: string, start: number, size: number) {
-  const fd = openSync(path, 'r');
-  try {
-    for (let length = batch_bytes_max; ; length *= 2) {
-      const bytes = Buffer.allocUnsafe(Math.min(length, size - start));
-      const got = readSync(fd, bytes, 0, bytes.length, start);
-      const end = bytes.subarray(0, got).lastIndexOf(10) + 1;
-      if (end === 0 && got === bytes.length && bytes.length < size - start) continue;
-      if (end === 0) return undefined;
-      const lines = bytes
-        .toString('utf8', 0, end - 1)
-        .split('\n')
-        .filter((line) => line.startsWith('{"v":1,'));
-      return { lines, start, offset: start + end };
-    }
-  } finally {
-    closeSync(fd);
-  }
+/** What a sink said, without the queue's words around it. */
+function reasonOf(error: unknown): string {
+  const { cause, message } = error as Error;
+  return (cause instanceof Error ? cause.message : message).slice(0, reason_max);
 }

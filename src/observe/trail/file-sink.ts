@@ -1,11 +1,13 @@
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises';
+import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { headText, type SignedHead } from './head.ts';
 import { parseLine, type SpooledRecord } from './line.ts';
 import type { Sink } from './sink.ts';
+import { exclusively, turnsOver } from './turn.ts';
 
-const day = /^audit-(\d{4}-\d{2}-\d{2})\.jsonl$/;
+const daily = /^audit-\d{4}-\d{2}-\d{2}\.jsonl$/;
+const lateOnes = /^audit-\d{4}-\d{2}-\d{2}-late\.jsonl$/;
 
 /** Name of the file that holds records appended at this time (UTC). */
 export function trailFile(at_ms: number): string {
@@ -14,7 +16,12 @@ export function trailFile(at_ms: number): string {
 
 /** Files of a trail, oldest first. */
 export async function listTrail(dir: string): Promise<string[]> {
-  return (await readdir(dir)).filter((name) => day.test(name)).sort();
+  return (await readdir(dir)).filter((name) => daily.test(name)).sort();
+}
+
+/** Files beside them with records whose place in the others had gone by when they came. */
+export async function listLate(dir: string): Promise<string[]> {
+  return (await readdir(dir)).filter((name) => lateOnes.test(name)).sort();
 }
 
 const block_bytes = 1 << 18;
@@ -46,40 +53,6 @@ async function findLast(path: string, size: number, wanted: (line: string) => bo
   }
 }
 
-/** Serves one after another within the process, and by a lock file between processes. */
-const turns = new Map<string, Promise<unknown>>();
-
-async function takeLock(path: string): Promise<void> {
-  for (let tries = 0; ; tries++) {
-    try {
-      await writeFile(path, String(process.pid), { flag: 'wx' });
-      return;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
-    const owner = Number(await readFile(path, 'utf8').catch(() => '0'));
-    // Without a number its maker died before it wrote one, unless it is only just being made.
-    const unnamed =
-      owner === 0 && Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? Date.now()) > 5000;
-    if (owner === process.pid || unnamed || (owner > 0 && gone(owner))) {
-      await rm(path, { force: true });
-    } else if (tries > 200) {
-      throw new Error(`${path} is held by process ${owner}`);
-    } else {
-      await new Promise((next) => setTimeout(next, 5 + tries));
-    }
-  }
-}
-
-function gone(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return false;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH';
-  }
-}
-
 /** How far a spool's records have come in this directory. */
 interface Reached {
   readonly seq: number;
@@ -96,35 +69,6 @@ class FileSink implements Sink {
   constructor(dir: string, name: string) {
     this.place = resolve(dir);
     this.name = name;
-  }
-
-  /** The directory is made where it is missing, at first or because somebody removed it. */
-  async #lock(lock: string): Promise<void> {
-    try {
-      await takeLock(lock);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      await mkdir(this.place, { recursive: true, mode: 0o750 });
-      await takeLock(lock);
-    }
-  }
-
-  async #exclusively<T>(step: () => Promise<T>): Promise<T> {
-    const before = turns.get(this.place) ?? Promise.resolve();
-    const turn = before.then(async () => {
-      const lock = join(this.place, 'write.lock');
-      await this.#lock(lock);
-      try {
-        return await step();
-      } finally {
-        await unlink(lock).catch(() => {});
-      }
-    });
-    turns.set(
-      this.place,
-      turn.catch(() => {}),
-    );
-    return turn;
   }
 
   /** Cuts a torn last line (its batch was never acknowledged and comes again) and learns what others appended. */
@@ -203,8 +147,33 @@ class FileSink implements Sink {
     }
   }
 
-  write(batch: readonly SpooledRecord[]): Promise<void> {
-    return this.#exclusively(async () => {
+  /** Records whose place has gone by: each is looked for, and written to a file of its own kind where it is nowhere. */
+  async #appendLate({ spool, seq, at_ms, line }: SpooledRecord): Promise<void> {
+    const name = trailFile(at_ms).replace('.jsonl', '-late.jsonl');
+    const start = `{"v":1,"spool":"${spool}","seq":${seq},`;
+    const files = [...(await listLate(this.place)), ...(await listTrail(this.place))];
+    for (const path of files.map((one) => join(this.place, one))) {
+      const there = await findLast(path, (await stat(path)).size, (one) => one.startsWith(start));
+      if (there === line) return;
+      if (there !== undefined) throw new Error(`Record ${seq} of spool ${spool} is there already with another hash`);
+    }
+    const file = await open(join(this.place, name), constants.O_RDWR | constants.O_CREAT | constants.O_APPEND, 0o640);
+    try {
+      await repair(file, (await file.stat()).size);
+      await file.appendFile(`${line}\n`);
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+    await syncDirectory(this.place);
+  }
+
+  write(batch: readonly SpooledRecord[], { late } = { late: false }): Promise<void> {
+    return exclusively(this.place, async () => {
+      if (late) {
+        for (const record of batch) await this.#appendLate(record);
+        return;
+      }
       let from = 0;
       while (from < batch.length) {
         const name = trailFile(batch[from]?.at_ms ?? 0);
@@ -217,7 +186,7 @@ class FileSink implements Sink {
   }
 
   seal(head: SignedHead): Promise<void> {
-    return this.#exclusively(async () => {
+    return exclusively(this.place, async () => {
       const file = await open(
         join(this.place, 'heads.jsonl'),
         constants.O_RDWR | constants.O_CREAT | constants.O_APPEND,
@@ -234,7 +203,7 @@ class FileSink implements Sink {
   }
 
   async close(): Promise<void> {
-    await turns.get(this.place);
+    await turnsOver(this.place);
   }
 }
 

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { AuditRecord } from '../record.ts';
-import { listTrail, trailFile } from './file-sink.ts';
+import { listLate, listTrail, trailFile } from './file-sink.ts';
 import { openKeys } from './keys.ts';
 import { type ParsedLine, parseLine, recordOf } from './line.ts';
 import { readLines } from './read-lines.ts';
@@ -79,7 +79,8 @@ export async function* queryTrail(path: string, filter: QueryFilter, dataDir?: s
   const dir = directory ? path : dirname(path);
   // A record is appended after its exchange was accepted, so earlier files hold nothing of `since`.
   const first = filter.since === undefined ? '' : trailFile(filter.since);
-  const files = directory ? (await listTrail(path)).filter((name) => name >= first) : [basename(path)];
+  const all = directory ? [...(await listTrail(path)), ...(await listLate(path))].sort() : [basename(path)];
+  const files = directory ? all.filter((name) => name >= first.replace('.jsonl', '-late.jsonl')) : all;
   const fitting = (name: string) => fittingIn(join(dir, name), filter, ids, subjects);
   if (filter.limit === undefined) {
     for (const name of files) yield* fitting(name);

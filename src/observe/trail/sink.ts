@@ -10,7 +10,8 @@ export interface Sink {
   readonly name: string;
   /** Absolute path of a trail on this machine, where the sink writes one: signed positions are bound to it. */
   readonly place?: string;
-  write(batch: readonly SpooledRecord[]): Promise<void>;
+  /** `late`: records that were set aside; those after them are there already. */
+  write(batch: readonly SpooledRecord[], how?: { readonly late: boolean }): Promise<void>;
   /** A signed position of a spool up to which this sink has taken every record. */
   seal?(head: SignedHead): Promise<void>;
   close(): Promise<void>;

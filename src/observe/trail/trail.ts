@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import type { JobQueue } from '../../stores/index.ts';
 import type { Log } from '../log.ts';
 import type { AuditRecord, Intent } from '../record.ts';
-import { Delivery, readPayload } from './delivery.ts';
+import { readPayload } from './batch.ts';
+import { Delivery } from './delivery.ts';
 import { headText, type SignedHead, signHead } from './head.ts';
 import { fits, type QueryFilter } from './query.ts';
 import type { Sink } from './sink.ts';
@@ -22,8 +23,10 @@ export interface TrailOptions extends Partial<Omit<SpoolOptions, 'onState'>> {
   readonly head_ms?: number;
   /** How long a batch waits for more records. Default 200. */
   readonly linger_ms?: number;
-  /** Pause after a failed delivery; it doubles up to half a minute. Default 250. */
+  /** Pause after a failed delivery; it doubles up to `retry_ms_max`. Default 250. */
   readonly retry_ms?: number;
+  /** Default half a minute. */
+  readonly retry_ms_max?: number;
   /** Records kept in memory for `recent`. Default 256. */
   readonly recent_max?: number;
 }
@@ -35,6 +38,10 @@ export interface TrailState {
   readonly delivered: Readonly<Record<string, number>>;
   /** Records of failed tries, for each sink; they are tried again. */
   readonly failed: Readonly<Record<string, number>>;
+  /** Records each sink would not take, set aside until they are tried again. */
+  readonly aside: Readonly<Record<string, number>>;
+  /** Records the slowest sink has not taken yet. */
+  readonly waiting: number;
   /** Records of refused calls that a full disk keeps out of the spool. */
   readonly unrecorded: number;
   /** Bytes of the spool on disk. */
@@ -60,6 +67,8 @@ export interface Trail {
   head(): SignedHead;
   /** Forgets a person's key: their id, texts and personal facts can no longer be read in any sink. The chain holds. */
   erase(user: string): boolean;
+  /** Tries records that were set aside once more; how many were taken. */
+  retryAside(): Promise<number>;
   /** Delivers what it can within the grace (the rest waits on disk), then closes queue and sinks. */
   close(grace_ms?: number): Promise<void>;
 }
@@ -109,6 +118,8 @@ class LiveTrail implements Trail {
       unrecorded,
       delivered: count((delivery) => delivery.delivered),
       failed: count((delivery) => delivery.failed),
+      aside: count((delivery) => delivery.aside),
+      waiting: Math.max(0, ...this.#deliveries.map((delivery) => delivery.waiting)),
       bytes,
       live,
       accepting,
@@ -140,6 +151,11 @@ class LiveTrail implements Trail {
       }
     }
     return this.#spool.erase(`user ${user}`);
+  }
+
+  async retryAside(): Promise<number> {
+    const taken = await Promise.all(this.#deliveries.map((delivery) => delivery.retryAside()));
+    return taken.reduce((sum, one) => sum + one, 0);
   }
 
   #putOutHeads(): void {
@@ -215,6 +231,7 @@ export async function openTrail(options: TrailOptions): Promise<Trail> {
         clock: options.clock ?? Date.now,
         linger_ms: options.linger_ms ?? 200,
         retry_ms: options.retry_ms ?? 250,
+        retry_ms_max: options.retry_ms_max ?? 30_000,
         onState: (name, delivering, error) =>
           log?.change(
             `sink ${name}`,
@@ -223,6 +240,13 @@ export async function openTrail(options: TrailOptions): Promise<Trail> {
             delivering ? 'audit sink takes records again' : 'audit sink does not take records; they wait in the spool',
             { sink: name, error },
           ),
+        onAside: (name, seq, error) =>
+          log?.error('an audit record is set aside: its sink takes others and not this one', {
+            sink: name,
+            spool: spool.id,
+            seq,
+            error,
+          }),
         onProgress: () =>
           spool.removeBefore(Math.min(...deliveries.map((one) => one.segment)), (file) =>
             rmSync(file, { force: true }),
@@ -235,10 +259,10 @@ export async function openTrail(options: TrailOptions): Promise<Trail> {
   };
   try {
     await queue.work(async (job) => {
-      const { sink: name, records } = readPayload(job.payload);
+      const { sink: name, late, records } = readPayload(job.payload);
       const sink = sinks.find((one) => one.name === name);
       if (sink === undefined) throw new Error(`No sink is called ${name}`);
-      await sink.write(records);
+      await sink.write(records, { late });
     });
   } catch (error) {
     spool.close();

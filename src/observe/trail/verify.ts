@@ -1,10 +1,10 @@
 import type { KeyObject } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { listTrail } from './file-sink.ts';
+import { listLate, listTrail } from './file-sink.ts';
 import { headHolds, headText, parseHead, type SignedHead } from './head.ts';
 import { readPublicKeys } from './keys.ts';
-import { genesis, lineHolds, parseLine } from './line.ts';
+import { genesis, lineHolds, type ParsedLine, parseLine } from './line.ts';
 import { readLines } from './read-lines.ts';
 
 /** The first thing wrong at a place. `line` counts from 1. */
@@ -67,10 +67,22 @@ function readPositions(dataDir: string, place: string): SignedHead[] {
   return heads;
 }
 
+interface Where {
+  readonly file: string;
+  readonly line: number;
+}
+
+interface Late {
+  readonly line: ParsedLine;
+  readonly where: Where;
+}
+
 class Verification {
   readonly problems: TrailProblem[] = [];
   readonly chains = new Map<string, Chain>();
   readonly #heads = new Map<string, Map<number, SignedHead>>();
+  /** Lines that came late, by spool and number: each is taken where its place is. */
+  readonly #late = new Map<string, Late>();
   readonly #keys: ReadonlyMap<string, KeyObject>;
 
   constructor(keys: ReadonlyMap<string, KeyObject>) {
@@ -106,12 +118,40 @@ class Verification {
     return chain;
   }
 
-  line(text: string, where: { file: string; line: number }): void {
-    const line = parseLine(text);
-    if (line === undefined) {
-      this.report('edited', where, '', 0, 'This line is not a record');
-      return;
+  addLate(text: string, where: Where): void {
+    const line = this.#parsed(text, where);
+    if (line === undefined) return;
+    const key = `${line.spool} ${line.seq}`;
+    if (this.#late.has(key)) this.report('repeated', where, line.spool, line.seq, 'This number was there already');
+    else this.#late.set(key, { line, where });
+  }
+
+  line(text: string, where: Where): void {
+    const line = this.#parsed(text, where);
+    if (line === undefined) return;
+    this.#fill(line.spool, line.seq);
+    this.#next(line, where);
+  }
+
+  /** Takes late lines that follow a chain's end, up to a number. */
+  #fill(spool: string, until: number): void {
+    const chain = this.chain(spool);
+    while (this.#late.size > 0 && chain.seq + 1 < until) {
+      const key = `${spool} ${chain.seq + 1}`;
+      const late = this.#late.get(key);
+      if (late === undefined) return;
+      this.#late.delete(key);
+      this.#next(late.line, late.where);
     }
+  }
+
+  #parsed(text: string, where: Where): ParsedLine | undefined {
+    const line = parseLine(text);
+    if (line === undefined) this.report('edited', where, '', 0, 'This line is not a record');
+    return line;
+  }
+
+  #next(line: ParsedLine, where: Where): void {
     const chain = this.chain(line.spool);
     chain.records += 1;
     if (line.commit !== '' && line.personalJson === undefined) chain.erased += 1;
@@ -151,6 +191,8 @@ class Verification {
   }
 
   finish(file: string): void {
+    for (const [spool] of this.chains) this.#fill(spool, Number.POSITIVE_INFINITY);
+    for (const { line, where } of this.#late.values()) this.#next(line, where);
     for (const [spool, heads] of this.#heads) {
       const chain = this.chain(spool);
       const last = Math.max(...heads.keys());
@@ -194,6 +236,14 @@ export async function verifyTrail(path: string, dataDir: string, options: Verify
   for (const head of readPositions(dataDir, resolve(dir))) verification.addHead(head, { file: dataDir, line: 0 });
   for (const head of options.heads ?? []) verification.addHead(head, { file: '', line: 0 });
 
+  for (const name of directory ? await listLate(path) : []) {
+    const file = join(dir, name);
+    let number = 0;
+    for await (const { lines, torn } of readLines(file)) {
+      for (const text of lines) verification.addLate(text, { file, line: ++number });
+      if (torn) verification.report('truncated', { file, line: number }, '', 0, 'The last line has no end');
+    }
+  }
   for (const name of files) {
     const file = join(dir, name);
     let number = 0;

@@ -1,7 +1,15 @@
 import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { eraseUser, type QueriedRecord, type QueryFilter, queryTrail, verifyTrail } from '../../observe/index.ts';
+import {
+  eraseUser,
+  listAside,
+  type QueriedRecord,
+  type QueryFilter,
+  queryTrail,
+  verifyTrail,
+} from '../../observe/index.ts';
 import { readArguments } from './arguments.ts';
+import { showAside } from './audit-aside.ts';
 import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
 import { moment } from './moment.ts';
 import { nearestWord } from './nearest-word.ts';
@@ -15,6 +23,7 @@ export const audit: Command = {
   llm-policy audit export [the same]
   llm-policy audit verify [DIRECTORY]
   llm-policy audit erase --user ID
+  llm-policy audit aside [--retry]
 
   --since, --until  RFC 3339, or how long ago: 30m, 12h, 7d
   --decision        a decision (allow, warn, modify, deny) an ending (complete, denied, failed, aborted, cut, lost),
@@ -23,7 +32,9 @@ export const audit: Command = {
   --path            where the trail lies (default: the first file sink of the configuration)
   --data            where its keys and spools lie (default: spool in the configured data directory)
 
-  export prints JSON lines. verify exits 1 where a record was removed, edited, reordered or cut off.`,
+  export prints JSON lines. verify exits 1 where a record was removed, edited, reordered or cut off. aside lists records
+  that a sink would not take though it takes others, and exits 1 where there are any; --retry has the running gateway try
+  them once more.`,
   async run(context) {
     const [verb, ...args] = context.args;
     switch (verb) {
@@ -35,10 +46,12 @@ export const audit: Command = {
         return await verify(context, args);
       case 'erase':
         return await erase(context, args);
+      case 'aside':
+        return await aside(context, args);
       case 'report':
         throw new CannotRun("'audit report' is not supported yet");
       default:
-        throw new UsageError("say 'audit query', 'audit export', 'audit verify' or 'audit erase'");
+        throw new UsageError("say 'audit query', 'audit export', 'audit verify', 'audit erase' or 'audit aside'");
     }
   },
 };
@@ -207,4 +220,12 @@ async function erase(context: CommandContext, args: readonly string[]): Promise<
       erased ? 'Erased: what was sealed for this user can no longer be read.' : 'Nothing is kept of this user.',
     );
   return erased ? exit.fine : exit.found;
+}
+
+async function aside(context: CommandContext, args: readonly string[]): Promise<number> {
+  const { values, positionals } = readArguments(args, { ...places, retry: { type: 'boolean' } });
+  if (positionals.length > 0) throw new UsageError(`'${positionals[0]}' is one word too many`);
+  const { data } = await placesOf(context, values.path, values.data);
+  const taken = values.retry === true ? await context.ports.retryAside(context.config) : undefined;
+  return showAside(context, listAside(data), taken);
 }

@@ -173,6 +173,8 @@ export interface Check {
 export interface RunningGateway {
   readonly version: string;
   readonly addresses: { readonly data: string; readonly admin: string | undefined; readonly metrics: string };
+  /** Processes that answer calls. */
+  readonly workers: number;
   readonly providers: readonly string[];
   readonly providersOff: readonly string[];
   /** How many are in force. */
@@ -202,6 +204,8 @@ export interface Ports {
   configSchemaText(name: SchemaName): string;
   /** Budgets, through the running gateway or from the data. Rejects with `CannotRun` like `keys`. */
   budgets(file: string | undefined): Promise<BudgetPort>;
+  /** Has the running gateway try audit records that were set aside; how many were taken. Rejects where none runs. */
+  retryAside(file: string | undefined): Promise<number>;
   /** Everything a gateway stands on, looked at. */
   diagnose(file: string | undefined): Promise<readonly Check[]>;
   /** The keys of the configured data directory. Rejects with `CannotRun` when the configuration has problems. */

@@ -8,7 +8,8 @@ export const serve: Command = {
   usage: `  llm-policy serve [--config FILE]
 
   Serves until it is told to stop: SIGTERM and Ctrl-C let running calls end (a second one does not wait), SIGHUP reads
-  the configuration again. PORT, HOST, METRICS_PORT, REDIS_URL and LOG_LEVEL override the file.`,
+  the configuration again, SIGUSR2 replaces the workers one by one. PORT, HOST, METRICS_PORT, REDIS_URL, WORKERS and
+  LOG_LEVEL override the file.`,
   async run(context) {
     const { positionals } = readArguments<Record<never, never>>(context.args, {});
     if (positionals.length > 0) throw new UsageError(`'serve' takes no '${positionals[0]}'`);
@@ -23,7 +24,8 @@ export const serve: Command = {
 function announce({ out, json }: CommandContext, gateway: RunningGateway): void {
   const { addresses } = gateway;
   if (json) {
-    out.json({ addresses, base_url: `${addresses.data}/v1`, providers: gateway.providers, program: gateway.program });
+    const { workers, providers, program } = gateway;
+    out.json({ addresses, base_url: `${addresses.data}/v1`, workers, providers, program });
     return;
   }
   const off = gateway.providersOff.length;
@@ -34,6 +36,7 @@ LLM Policy Engine ${gateway.version}
   base URL   ${addresses.data}/v1
   admin      ${addresses.admin ?? 'off: no admin key'}${gateway.adminKeyFile === undefined ? '' : `   key in ${gateway.adminKeyFile}`}
   metrics    ${addresses.metrics}/metrics
+  workers    ${gateway.workers}
   providers  ${gateway.providers.join(', ')}${hint}
   policies   ${gateway.policies} in force`);
   if (gateway.teamKey === undefined) return;

@@ -42,7 +42,27 @@ export interface AdminPorts extends BudgetPorts {
   policies(): unknown;
   models(): unknown;
   health(): Promise<unknown>;
+  workers(): readonly WorkerView[];
+  /** Begins to replace the workers one by one; thrown as a failure where there are none. */
+  restartWorkers(): void;
+  /** Records that a sink would not take, so that others could go on. */
+  aside(): readonly unknown[];
+  /** Tries them once more; how many were taken, and how many are left. */
+  retryAside(): Promise<number>;
   reload(): Promise<{ readonly applied: boolean; readonly problems: readonly string[] }>;
+}
+
+/** A process that serves. */
+export interface WorkerView {
+  readonly slot: number;
+  /** Undefined while it is being replaced. */
+  readonly pid?: number | undefined;
+  readonly state: 'starting' | 'ready' | 'draining' | 'gone';
+  /** RFC 3339: since when it is ready. */
+  readonly since?: string | undefined;
+  /** Times another process took its place: after it had ended by itself, and because somebody asked. */
+  readonly crashes: number;
+  readonly restarts: number;
 }
 
 export interface NewKeyWish {
@@ -84,6 +104,11 @@ export function buildAdminListener(ports: AdminPorts): FastifyInstance {
   });
   app.get('/admin/v1/policies', { config: admin }, async () => ports.policies());
   app.get('/admin/v1/models', { config: admin }, async () => ports.models());
+  app.get('/admin/v1/workers', { config: admin }, async () => ({ workers: ports.workers() }));
+  app.post('/admin/v1/workers/restart', { config: admin }, async (_request, reply) => {
+    ports.restartWorkers();
+    return reply.code(202).send({ workers: ports.workers() });
+  });
   keyRoutes(app, ports);
   budgetRoutes(app, ports, (request) => whoAsks(ports, request));
   recordRoutes(app, ports);
@@ -128,6 +153,11 @@ function recordRoutes(app: FastifyInstance, ports: AdminPorts): void {
     const records: AuditRecord[] = [];
     for await (const record of ports.records(filterOf(request))) records.push(record);
     return { records };
+  });
+  app.get('/admin/v1/records/aside', { config: admin }, async () => ({ aside: ports.aside() }));
+  app.post('/admin/v1/records/aside/retry', { config: admin }, async () => {
+    const taken = await ports.retryAside();
+    return { taken, aside: ports.aside() };
   });
 }
 

@@ -1,0 +1,192 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ensureServerSecret, openKeyStore } from '../callers/index.ts';
+import { type Problem, problemText, type Settings, watchConfig } from '../config.ts';
+import { adminKeysOf, type GatewayOptions, type RunningGateway, tellRefusal } from '../gateway.ts';
+import { openLog, openMetrics } from '../observe/index.ts';
+import { buildAdminListener } from '../surfaces/http/admin.ts';
+import { buildMetricsListener } from '../surfaces/http/metrics.ts';
+import { adminPorts } from './admin-ports.ts';
+import { watchLedger } from './ledger-figures.ts';
+import { openLeftSlots } from './left-slots.ts';
+import { listen } from './listening.ts';
+import { openAudit, openLedger } from './open-stores.ts';
+import { closeProviders, firstModel, pin } from './pin.ts';
+import { mustRestart } from './restart-needed.ts';
+import { ownerName } from './serving.ts';
+import { ownSlot, workerCount } from './slots.ts';
+import { Pool } from './workers/pool.ts';
+
+export interface FleetOptions extends GatewayOptions {
+  /** The program of a worker; default the one beside this file. */
+  readonly program?: string;
+}
+
+/** A gateway whose calls are answered by workers of it. */
+export interface Fleet extends RunningGateway {
+  readonly workers: number;
+  /** Replaces the workers one by one; resolves when all are new. */
+  restart(): Promise<void>;
+}
+
+/**
+ * Starts the workers, and in this process what there must be once: it watches the configuration, has the admin and the
+ * metrics listener, and replaces workers that end. Rejects with what is wrong; then nothing is left open.
+ */
+export async function openFleet(options: FleetOptions): Promise<Fleet> {
+  const { settings } = options.loaded;
+  if (settings === undefined) throw new Error(options.loaded.problems.map(problemText).join('\n'));
+  const opened: (() => Promise<unknown> | unknown)[] = [];
+  try {
+    return await assemble(options, settings, opened);
+  } catch (thrown) {
+    for (const close of opened.reverse()) await close();
+    throw thrown;
+  }
+}
+
+async function assemble(
+  options: FleetOptions,
+  first: Settings,
+  opened: (() => Promise<unknown> | unknown)[],
+): Promise<Fleet> {
+  const program = options.program ?? fileURLToPath(new URL('./workers/worker-program.js', import.meta.url));
+  const log = openLog({ level: first.telemetry.log_level });
+  const metrics = openMetrics();
+  const adminListens = adminKeysOf(first, options).length > 0;
+  let settings = first;
+  const serverSecret = ensureServerSecret(first.state.path, first.auth.hash_secret);
+  const keys = openKeyStore(join(first.state.path, 'keys.json'), {
+    onProblem: (error) => log.warn('key store cannot be read', { error }),
+  });
+  opened.push(() => keys.close());
+  let pinned = pin(first, keys, serverSecret);
+  opened.push(() => closeProviders(pinned));
+  // Read here, spent by the workers: what they have yet to tell it lies in their own places.
+  const ledger = await openLedger(first, ownerName(0), log, { reader: true });
+  opened.push(() => ledger.close());
+  // What admins change is recorded by this process, in a place of its own beside those of the workers.
+  const trail = await openAudit(first, log, ownSlot);
+  opened.push(() => trail.close());
+  const count = workerCount(first);
+  const pool = new Pool({ count, program, adminListens, log, metrics, settings: first });
+  const data = await pool.open();
+  opened.push(() => pool.close(0));
+  const left = await openLeftSlots(first, count, log);
+  opened.push(() => left.close());
+
+  const organizations = () => settings.organizations.map(({ id }) => id);
+  const figures = watchLedger(metrics, () => left.with(trail.state()), ledger, organizations);
+  opened.push(() => figures.close());
+  metrics.readWorkers(() => pool.ready);
+  const metricsListener = buildMetricsListener(metrics, async () => {
+    await figures.refresh();
+    return await pool.figures();
+  });
+  opened.push(() => metricsListener.close());
+
+  /** Why the last change was refused, while it is. */
+  let refusals: readonly string[] = [];
+  const apply = async (next: Settings): Promise<void> => {
+    mustRestart(settings, next, adminListens);
+    const made = pin(next, keys, serverSecret);
+    try {
+      await pool.swap(next);
+    } catch (thrown) {
+      await closeProviders(made);
+      throw thrown;
+    }
+    const old = pinned;
+    pinned = made;
+    settings = next;
+    refusals = [];
+    log.level(next.telemetry.log_level);
+    log.info('configuration in force', { program: made.program.id });
+    await closeProviders(old);
+  };
+  const refuse = (problems: readonly Problem[]): void => {
+    refusals = problems.map(problemText);
+    tellRefusal(log, problems);
+  };
+  const watching =
+    options.watch === false ? undefined : watchConfig(options.load, apply, refuse, { initial: options.loaded });
+  opened.push(() => watching?.close());
+
+  const restart = (): Promise<void> => pool.restart(settings.server.shutdown_grace_ms);
+  const restartSoon = (): void => {
+    restart().catch((error: unknown) => log.error('workers are not replaced any further', { error }));
+  };
+  process.on('SIGUSR2', restartSoon);
+  opened.push(() => process.off('SIGUSR2', restartSoon));
+
+  const admin = adminListens
+    ? buildAdminListener(
+        adminPorts({
+          log,
+          pinned: () => pinned,
+          keys,
+          serverSecret,
+          adminKeys: () => adminKeysOf(settings, options),
+          ledger,
+          reconciled: (organization, differences) => figures.reconciled(organization, differences),
+          trail,
+          recent: (filter) => pool.recent(filter),
+          settings: () => settings,
+          async reload() {
+            const outcome = await watching?.reload();
+            return { applied: outcome !== 'refused', problems: outcome === 'refused' ? refusals : [] };
+          },
+          async health() {
+            const ready = pool.ready;
+            const reasons = ready > 0 ? [] : ['no worker is ready'];
+            const audit = left.with(await pool.audit(trail.state()));
+            return { ready: ready > 0, reasons, audit, workers: { ready, wanted: count } };
+          },
+          workers: () => pool.views,
+          restartWorkers: restartSoon,
+          retryAside: async () => (await pool.retryAside()) + (await trail.retryAside()) + (await left.retry()),
+        }),
+      )
+    : undefined;
+  if (admin !== undefined) opened.push(() => admin.close());
+
+  const addresses = {
+    data,
+    metrics: await listen(metricsListener, { ...first.metrics, section: 'metrics' }),
+    admin: admin === undefined ? undefined : await listen(admin, { ...first.admin, section: 'admin' }),
+  };
+  return {
+    addresses,
+    workers: count,
+    get settings() {
+      return settings;
+    },
+    get policies() {
+      return pinned.program.policies.length;
+    },
+    get program() {
+      return pinned.program.id;
+    },
+    get firstModel() {
+      return firstModel(pinned);
+    },
+    log,
+    reload: async () => {
+      await watching?.reload();
+    },
+    restart,
+    async close() {
+      process.off('SIGUSR2', restartSoon);
+      await watching?.close();
+      await pool.close(settings.server.shutdown_grace_ms);
+      figures.close();
+      await left.close();
+      await trail.close();
+      await Promise.all([metricsListener.close(), admin?.close()]);
+      await ledger.close();
+      await closeProviders(pinned);
+      await keys.close();
+      metrics.close();
+    },
+  };
+}

@@ -1,0 +1,163 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Settings } from '../config.ts';
+import type { AuditMeasured, Log, Trail } from '../observe/index.ts';
+import type { Ledger } from '../stores/index.ts';
+import { openAudit, openLedger } from './open-stores.ts';
+import { ownerName } from './serving.ts';
+import { ownSlot, slotOfSpool, slotPlaces } from './slots.ts';
+
+/** Places on disk that no worker has any more, since there are fewer workers than there were. */
+export interface LeftSlots {
+  /** A trail's figures together with what was brought in from these places. */
+  with(state: AuditMeasured): AuditMeasured;
+  /** Tries records that were set aside there once more; how many were taken. */
+  retry(): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** How often it is looked whether everything has arrived, and how soon a place that was held is tried again. */
+const look_ms = 1000;
+
+/**
+ * Brings in what workers beyond `count` left: exchanges they had open get their record (`lost`), records go to the
+ * sinks, settlements to Redis. What cannot go yet is waited for in the background; the gateway serves meanwhile.
+ */
+export async function openLeftSlots(settings: Settings, count: number, log: Log): Promise<LeftSlots> {
+  const slots = leftSlots(settings, count).map((slot) => new LeftSlot(settings, slot, log));
+  await Promise.all(slots.map((slot) => slot.look()));
+  const timer = setInterval(() => {
+    for (const slot of slots) void slot.look();
+  }, look_ms).unref();
+  return {
+    with: (state) => slots.reduce((sum, slot) => together(sum, slot.state), state),
+    async retry() {
+      const taken = await Promise.all(slots.map((slot) => slot.retry()));
+      return taken.reduce((sum, one) => sum + one, 0);
+    },
+    async close() {
+      clearInterval(timer);
+      await Promise.all(slots.map((slot) => slot.close()));
+    },
+  };
+}
+
+/** Slots nobody has any more, of which a spool or an outbox lies on disk. */
+function leftSlots(settings: Settings, count: number): readonly number[] {
+  const found = new Set<number>();
+  for (const name of namesIn(join(settings.state.path, 'spool', 'spools'))) {
+    const slot = slotOfSpool(name);
+    if (slot !== undefined) found.add(slot);
+  }
+  for (const name of namesIn(settings.state.path)) {
+    const [, slot] = /^ledger-outbox-([1-9]\d*)$/.exec(name) ?? [];
+    if (slot !== undefined) found.add(Number(slot));
+  }
+  const mine = (slot: number): boolean => (slot === ownSlot ? count > 1 : slot <= count);
+  return [...found].filter((slot) => !mine(slot)).sort((one, other) => one - other);
+}
+
+function namesIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
+
+class LeftSlot {
+  readonly #settings: Settings;
+  readonly #slot: number;
+  readonly #log: Log;
+  #trail: Trail | undefined;
+  #ledger: Ledger | undefined;
+  #done = false;
+  #looking: Promise<void> | undefined;
+  /** What the trail told last. */
+  state: AuditMeasured = nothingMeasured;
+
+  constructor(settings: Settings, slot: number, log: Log) {
+    this.#settings = settings;
+    this.#slot = slot;
+    this.#log = log;
+  }
+
+  /** Opens what is not open, and closes what has arrived. */
+  look(): Promise<void> {
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  async #look(): Promise<void> {
+    if (this.#done) return;
+    try {
+      this.#trail ??= await openAudit(this.#settings, this.#log, this.#slot);
+      if (this.#owed()) {
+        this.#ledger ??= await openLedger(this.#settings, ownerName(this.#slot), this.#log, { slot: this.#slot });
+      }
+    } catch (error) {
+      const fields = { worker: this.#slot, error };
+      this.#log.change(`slot ${this.#slot}`, 'left', 'warn', 'what a worker left cannot be brought in yet', fields);
+      return;
+    }
+    this.state = this.#trail.state();
+    if (this.#trail.state().waiting > 0 || this.#owed()) return;
+    this.#done = true;
+    await this.#shut();
+  }
+
+  /** Whether settlements lie here that Redis has not heard of. */
+  #owed(): boolean {
+    if (this.#settings.state.driver !== 'redis') return false;
+    return (statSync(slotPlaces(this.#settings, this.#slot).outbox, { throwIfNoEntry: false })?.size ?? 0) > 0;
+  }
+
+  async retry(): Promise<number> {
+    return (await this.#trail?.retryAside()) ?? 0;
+  }
+
+  async #shut(): Promise<void> {
+    await this.#trail?.close();
+    if (this.#trail !== undefined) this.state = { ...this.#trail.state(), bytes: this.state.bytes };
+    await this.#ledger?.close();
+  }
+
+  async close(): Promise<void> {
+    await this.#looking;
+    if (!this.#done) await this.#shut();
+    this.#done = true;
+  }
+}
+
+/** Of a trail that has seen nothing. */
+export const nothingMeasured: AuditMeasured = {
+  spooled: 0,
+  delivered: {},
+  failed: {},
+  aside: {},
+  waiting: 0,
+  bytes: 0,
+};
+
+/** Figures of two trails as those of one. */
+export function together(one: AuditMeasured, other: AuditMeasured): AuditMeasured {
+  return {
+    spooled: one.spooled + other.spooled,
+    delivered: summed(one.delivered, other.delivered),
+    failed: summed(one.failed, other.failed),
+    aside: summed(one.aside, other.aside),
+    waiting: one.waiting + other.waiting,
+    bytes: one.bytes + other.bytes,
+  };
+}
+
+function summed(
+  one: Readonly<Record<string, number>>,
+  other: Readonly<Record<string, number>>,
+): Readonly<Record<string, number>> {
+  const sums: Record<string, number> = { ...one };
+  for (const [name, value] of Object.entries(other)) sums[name] = (sums[name] ?? 0) + value;
+  return sums;
+}

@@ -1,0 +1,166 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { ensureServerSecret, type KeyStore, openKeyStore } from '../callers/index.ts';
+import type { Settings } from '../config.ts';
+import type { Secret } from '../exchange/index.ts';
+import type { Log, Metrics, Trail } from '../observe/index.ts';
+import { BudgetAlerts, ObservedOutputs, type Pinned, Waiting, type Walk } from '../pipeline/index.ts';
+import { openTokenCounter } from '../providers/index.ts';
+import type { Ledger } from '../stores/index.ts';
+import { buildDataListener, type DataListener } from '../surfaces/http/data.ts';
+import { closeWithin } from './listening.ts';
+import { openAudit, openLedger } from './open-stores.ts';
+import { closeProviders, pin } from './pin.ts';
+import { mustRestart } from './restart-needed.ts';
+
+export interface ServingOptions {
+  readonly settings: Settings;
+  /** Which of the gateway's places on disk is this process's: 1 for a gateway of one process. */
+  readonly slot: number;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Whether the gateway has an admin listener. */
+  readonly adminListens: boolean;
+  /** Called with how to close each part, as it is opened. */
+  readonly opened: (close: () => Promise<unknown> | unknown) => void;
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  readonly reasons: readonly string[];
+}
+
+/** What answers calls in a process: the walk with its parts, and the data listener, which does not listen yet. */
+export interface Serving {
+  readonly walk: Walk;
+  readonly data: DataListener;
+  readonly keys: KeyStore;
+  readonly serverSecret: Secret;
+  readonly ledger: Ledger;
+  readonly trail: Trail;
+  /** Those in force. */
+  readonly settings: Settings;
+  readonly pinned: Pinned;
+  /** Builds what new settings need, or throws why that cannot be. What it returns puts them in force, in one step. */
+  prepare(next: Settings): { commit(): void; discard(): void };
+  readiness(): Readiness;
+  /** Puts into the metrics what is only known when somebody asks. */
+  refreshCircuits(): void;
+  /** From now on it is not ready. */
+  leaving(): void;
+  /** Lets running calls end within the grace, then closes listener, trail, ledger, providers and keys. */
+  close(grace_ms: number): Promise<void>;
+}
+
+/** Opens ledger, trail, keys and providers, and builds the data listener over them. */
+export async function openServing(options: ServingOptions): Promise<Serving> {
+  const { slot, log, metrics, opened } = options;
+  let settings = options.settings;
+  const dataDir = settings.state.path;
+  const owner = ownerName(slot);
+  const serverSecret = ensureServerSecret(dataDir, settings.auth.hash_secret);
+  const keys = openKeyStore(join(dataDir, 'keys.json'), {
+    onProblem: (error) => log.warn('key store cannot be read', { error }),
+  });
+  opened(() => keys.close());
+  let pinned = pin(settings, keys, serverSecret);
+  opened(() => closeProviders(pinned));
+  const ledger = await openLedger(settings, owner, log, { slot });
+  opened(() => ledger.close());
+  const trail = await openAudit(settings, log, slot);
+  opened(() => trail.close());
+  const tokens = openTokenCounter();
+  opened(() => tokens.close());
+
+  let leaving = false;
+  const readiness = (): Readiness => {
+    const reasons: string[] = [];
+    if (leaving) reasons.push('shutting down');
+    if (!trail.state().accepting) reasons.push('the audit trail cannot be written');
+    return { ready: reasons.length === 0, reasons };
+  };
+  const walk: Walk = {
+    pinned: () => pinned,
+    ledger,
+    waiting: new Waiting(() => performance.now(), Date.now),
+    alerts: new BudgetAlerts(),
+    trail,
+    metrics,
+    tokens,
+    outputs: new ObservedOutputs(),
+    log,
+    clock: Date.now,
+    monotonic: () => performance.now(),
+    random: Math.random,
+    owner,
+  };
+  const data = buildDataListener({
+    walk,
+    body_bytes_max: settings.server.body_bytes_max,
+    in_flight_bytes_max: settings.server.in_flight_bytes_max,
+    trustedProxies: settings.server.trusted_proxies,
+    ready: readiness,
+  });
+  opened(() => data.app.close());
+  metrics.program(pinned.program.id);
+
+  /** Providers of configurations that are no longer in force, until the last exchange that pinned them must be over. */
+  const retired = new Set<Pinned>();
+  const retire = async (old: Pinned): Promise<void> => {
+    retired.delete(old);
+    await closeProviders(old);
+  };
+  const putInForce = (next: Settings, made: Pinned): void => {
+    const old = pinned;
+    pinned = made;
+    settings = next;
+    log.level(next.telemetry.log_level);
+    metrics.program(made.program.id);
+    retired.add(old);
+    setTimeout(() => retire(old), old.limits.timeout_ms).unref();
+  };
+
+  return {
+    walk,
+    data,
+    keys,
+    serverSecret,
+    ledger,
+    trail,
+    get settings() {
+      return settings;
+    },
+    get pinned() {
+      return pinned;
+    },
+    prepare(next) {
+      mustRestart(settings, next, options.adminListens);
+      const made = pin(next, keys, serverSecret);
+      return { commit: () => putInForce(next, made), discard: () => void closeProviders(made) };
+    },
+    readiness,
+    refreshCircuits() {
+      const open = pinned.health.open();
+      for (const { id } of pinned.catalog.providers) metrics.circuit(id, open.has(id));
+    },
+    leaving() {
+      leaving = true;
+    },
+    async close(grace_ms) {
+      leaving = true;
+      walk.waiting.close();
+      await closeWithin(data, grace_ms);
+      await trail.close();
+      await ledger.close();
+      await tokens.close();
+      await Promise.all([closeProviders(pinned), ...[...retired].map(retire)]);
+      await keys.close();
+    },
+  };
+}
+
+/** Unlike that of any process before: a container's processes often have the same id after a restart. */
+export function ownerName(slot: number): string {
+  return `gateway-${slot}-${process.pid}-${randomBytes(4).toString('hex')}`;
+}

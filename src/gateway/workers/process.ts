@@ -1,0 +1,39 @@
+import cluster, { type Worker } from 'node:cluster';
+import { type Answered, Channel, type Question, type Questions } from './channel.ts';
+
+/** One process of a gateway's workers, from its fork to its exit. */
+export class WorkerProcess {
+  /** Resolves when it is over: with its exit code, or the name of the signal that ended it. */
+  readonly over: Promise<number | string>;
+  readonly #worker: Worker;
+  readonly #channel: Channel;
+
+  constructor(program: string) {
+    cluster.setupPrimary({ exec: program, args: [], serialization: 'advanced' });
+    this.#worker = cluster.fork();
+    this.#channel = new Channel((message) => {
+      // A pipe that broke is told by the exit.
+      if (this.#worker.isConnected()) this.#worker.send(message, undefined, () => {});
+    });
+    this.#worker.on('message', (message: Answered) => this.#channel.answered(message));
+    this.#worker.on('error', () => {});
+    this.over = new Promise((resolve) => {
+      this.#worker.once('exit', (code, signal) => {
+        this.#channel.gone();
+        resolve(signal || code);
+      });
+    });
+  }
+
+  get pid(): number | undefined {
+    return this.#worker.process.pid;
+  }
+
+  ask<Q extends Question>(ask: Q, told: Questions[Q]['told'], within_ms: number): Promise<Questions[Q]['answer']> {
+    return this.#channel.ask(ask, told, within_ms);
+  }
+
+  kill(): void {
+    this.#worker.process.kill('SIGKILL');
+  }
+}

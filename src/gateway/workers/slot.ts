@@ -1,0 +1,190 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Figures, Log, Metrics } from '../../observe/index.ts';
+import type { WorkerView } from '../../surfaces/http/admin.ts';
+import { NoAnswerFromWorker, type Versioned } from './channel.ts';
+import { WorkerProcess } from './process.ts';
+
+export interface SlotOptions {
+  readonly slot: number;
+  /** The program a worker runs. */
+  readonly program: string;
+  readonly adminListens: boolean;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** The configuration in force. */
+  inForce(): Versioned;
+  /** Told the last figures of a process that is over. */
+  retire(figures: Figures): void;
+}
+
+/** How long a worker may take to be ready, or to take a configuration; then it is taken for stuck and killed. */
+const answer_ms = 30_000;
+/** Beyond the grace: what closing takes, and exchanges that were cut being recorded. */
+const close_ms = 20_000;
+/** A process that ended sooner than this after it was ready is one of a row of crashes. */
+const healthy_ms = 10_000;
+const pause_ms_max = 10_000;
+
+/** A worker's place: a process in it, and another one when that is over. */
+export class Slot {
+  readonly #options: SlotOptions;
+  #process: WorkerProcess | undefined;
+  #state: WorkerView['state'] = 'starting';
+  #since: number | undefined;
+  #crashes = 0;
+  #restarts = 0;
+  /** Crashes in a row. */
+  #row = 0;
+  #version = 0;
+  #figures: Figures | undefined;
+  #closing = false;
+
+  constructor(options: SlotOptions) {
+    this.#options = options;
+  }
+
+  get ready(): boolean {
+    return this.#state === 'ready';
+  }
+
+  get process(): WorkerProcess | undefined {
+    return this.#process;
+  }
+
+  get view(): WorkerView {
+    const since = this.ready && this.#since !== undefined ? new Date(this.#since).toISOString() : undefined;
+    const { slot } = this.#options;
+    const [crashes, restarts] = [this.#crashes, this.#restarts];
+    return { slot, pid: this.#process?.pid, state: this.#state, since, crashes, restarts };
+  }
+
+  /** Starts a process here and resolves with its address once it takes calls. Rejects with why it could not. */
+  async open(): Promise<string> {
+    const { slot, program, adminListens } = this.#options;
+    const one = new WorkerProcess(program);
+    this.#process = one;
+    this.#state = 'starting';
+    this.#since = undefined;
+    let opened = false;
+    const over = one.over.then((how) => {
+      this.#over(one, how, opened);
+      return how;
+    });
+    const { version, parcel } = this.#options.inForce();
+    try {
+      const address = await one.ask('start', { slot, adminListens, version, parcel }, answer_ms);
+      this.#version = version;
+      await this.follow();
+      opened = true;
+      this.#state = 'ready';
+      this.#since = Date.now();
+      return address;
+    } catch (error) {
+      one.kill();
+      const how = await over;
+      throw error instanceof NoAnswerFromWorker
+        ? new Error(`worker ${slot} ended with ${how} before it was ready`)
+        : error;
+    }
+  }
+
+  /** Takes over the configuration in force where this worker has another one. */
+  async follow(): Promise<void> {
+    for (let wanted = this.#options.inForce(); this.#version !== wanted.version; wanted = this.#options.inForce()) {
+      const problems = (await this.#process?.ask('prepare', wanted, answer_ms)) ?? [];
+      if (problems.length > 0) throw new Error(problems.map(({ message }) => message).join('\n'));
+      await this.commit(wanted.version);
+    }
+  }
+
+  /** Puts in force what was prepared. */
+  async commit(version: number): Promise<void> {
+    await this.#process?.ask('commit', { version }, answer_ms);
+    this.#version = version;
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Its figures now, or where it does not answer in time the last ones it told; none where there is no process. */
+  async figures(within_ms: number): Promise<Figures | undefined> {
+    const one = this.#process;
+    if (this.ready) {
+      const figures = await one?.ask('figures', undefined, within_ms).catch(() => undefined);
+      if (figures !== undefined && one === this.#process) this.#figures = figures;
+    }
+    return this.#figures;
+  }
+
+  /** What was told last and is not retired yet. */
+  get lastFigures(): Figures | undefined {
+    return this.#figures;
+  }
+
+  /** Ends the process here once its calls are over, or when the grace is, and starts another one. */
+  async replace(grace_ms: number): Promise<void> {
+    if (!this.ready) return;
+    await this.#drain(grace_ms);
+    if (this.#closing) return;
+    this.#restarts += 1;
+    this.#options.metrics.workerReplaced(this.#options.slot, 'restart');
+    await this.open().catch((error: unknown) => {
+      this.#again(error);
+      throw error;
+    });
+  }
+
+  async #drain(grace_ms: number): Promise<void> {
+    const one = this.#process;
+    if (one === undefined) return;
+    this.#state = 'draining';
+    try {
+      this.#figures = await one.ask('drain', { grace_ms }, grace_ms + close_ms);
+    } catch {
+      // It is over by itself, or stuck: what it had open is recorded by the next one here.
+    }
+    const kill = setTimeout(() => one.kill(), 2000);
+    await one.over;
+    clearTimeout(kill);
+  }
+
+  /** Ends for good. */
+  async close(grace_ms: number): Promise<void> {
+    this.#closing = true;
+    if (this.#process === undefined) return;
+    if (this.ready) await this.#drain(grace_ms);
+    else if (this.#state === 'draining') await this.#process.over;
+    else this.#process.kill();
+    await this.#process?.over;
+  }
+
+  #over(one: WorkerProcess, how: number | string, opened: boolean): void {
+    const expected = this.#state === 'draining';
+    if (this.#figures !== undefined) this.#options.retire(this.#figures);
+    this.#figures = undefined;
+    if (this.#process === one) this.#process = undefined;
+    this.#state = 'gone';
+    // One that never was ready is told by whoever opened it.
+    if (expected || this.#closing || !opened) return;
+    this.#crashes += 1;
+    this.#options.metrics.workerReplaced(this.#options.slot, 'crash');
+    this.#options.log.error('a worker ended by itself and is replaced', {
+      worker: this.#options.slot,
+      code: String(how),
+    });
+    this.#again(undefined);
+  }
+
+  /** Another process, at once after a first crash and ever later after more in a row. */
+  #again(error: unknown): void {
+    if (error !== undefined) this.#options.log.error('a worker cannot start', { worker: this.#options.slot, error });
+    const lived_ms = this.#since === undefined ? 0 : Date.now() - this.#since;
+    this.#row = lived_ms >= healthy_ms ? 0 : this.#row + 1;
+    const pause_ms = this.#row <= 1 ? 0 : Math.min(100 * 2 ** (this.#row - 2), pause_ms_max);
+    void wait(pause_ms, undefined, { ref: false }).then(async () => {
+      if (this.#closing) return;
+      await this.open().catch((reason: unknown) => this.#again(reason));
+    });
+  }
+}

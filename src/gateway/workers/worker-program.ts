@@ -1,0 +1,121 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { openLog, openMetrics } from '../../observe/index.ts';
+import { keepHeapSmall } from '../heap.ts';
+import { drained, listen } from '../listening.ts';
+import { openServing, type Serving } from '../serving.ts';
+import { type Answered, type Asked, listening, type Question, type Questions, type Start } from './channel.ts';
+import { unpackSettings } from './parcel.ts';
+
+/** A process that serves calls for the one that started it, and does what that one asks. */
+class Worker {
+  readonly #metrics = openMetrics();
+  #serving: Serving | undefined;
+  #prepared: { readonly version: number; commit(): void; discard(): void } | undefined;
+
+  readonly #answers: { readonly [Q in Question]: (told: Questions[Q]['told']) => Promise<Questions[Q]['answer']> } = {
+    start: (told) => this.#start(told),
+    prepare: async ({ version, parcel }) => {
+      this.#prepared?.discard();
+      this.#prepared = undefined;
+      const next = unpackSettings(parcel);
+      try {
+        this.#prepared = { version, ...this.#running.prepare(next) };
+        return [];
+      } catch (thrown) {
+        const { problems, message } = thrown as { problems?: unknown; message?: unknown };
+        return Array.isArray(problems) && problems.length > 0
+          ? problems
+          : [{ file: next.file, message: String(message ?? thrown) }];
+      }
+    },
+    commit: async ({ version }) => {
+      if (this.#prepared?.version !== version) throw new Error(`configuration ${version} was not prepared`);
+      this.#prepared.commit();
+      this.#prepared = undefined;
+      return undefined;
+    },
+    discard: async ({ version }) => {
+      if (this.#prepared?.version !== version) return undefined;
+      this.#prepared.discard();
+      this.#prepared = undefined;
+      return undefined;
+    },
+    figures: async () => {
+      this.#running.refreshCircuits();
+      return await this.#metrics.figures();
+    },
+    health: async () => ({ ...this.#running.readiness(), audit: this.#running.trail.state() }),
+    recent: async (filter) => this.#running.trail.recent(filter),
+    retryAside: () => this.#running.trail.retryAside(),
+    drain: ({ grace_ms }) => this.#drain(grace_ms),
+  };
+
+  get #running(): Serving {
+    if (this.#serving === undefined) throw new Error('the worker has not started');
+    return this.#serving;
+  }
+
+  async #start({ slot, parcel, adminListens }: Start): Promise<string> {
+    const settings = unpackSettings(parcel);
+    const log = openLog({ level: settings.telemetry.log_level }).child({ worker: slot });
+    const opened: (() => unknown)[] = [];
+    const metrics = this.#metrics;
+    try {
+      const options = {
+        settings,
+        slot,
+        log,
+        metrics,
+        adminListens,
+        opened: (close: () => unknown) => opened.push(close),
+      };
+      this.#serving = await openServing(options);
+      metrics.readAudit(() => this.#running.trail.state());
+      return await listen(this.#serving.data.app, { ...settings.server, section: 'server' });
+    } catch (thrown) {
+      for (const close of opened.reverse()) await close();
+      throw thrown;
+    }
+  }
+
+  async #drain(grace_ms: number) {
+    const began = performance.now();
+    this.#running.leaving();
+    await drained(this.#running.data.app.server, grace_ms);
+    await this.#running.close(Math.max(0, grace_ms - (performance.now() - began)));
+    return await this.#metrics.figures();
+  }
+
+  async hear({ id, ask, told }: Asked): Promise<void> {
+    const answer = this.#answers[ask] as (told: unknown) => Promise<unknown>;
+    const say = (answered: Answered) => new Promise((said) => process.send?.(answered, undefined, {}, said));
+    try {
+      await say({ id, answer: await answer(told) });
+    } catch (thrown) {
+      await say({ id, failed: thrown instanceof Error ? thrown.message : String(thrown) });
+      if (ask === 'start') process.exit(1);
+    }
+    if (ask === 'drain') process.exit(0);
+  }
+
+  /** Whoever stops this process alone gets what a drain is; the one that started it makes another. */
+  async end(): Promise<void> {
+    if (this.#serving === undefined) process.exit(0);
+    const { shutdown_grace_ms } = this.#running.settings.server;
+    // Nobody may be there to end it any more.
+    void wait(shutdown_grace_ms + 20_000, undefined, { ref: false }).then(() => process.exit(1));
+    await this.#drain(shutdown_grace_ms);
+    process.exit(0);
+  }
+}
+
+keepHeapSmall();
+const worker = new Worker();
+process.on('message', (message: Asked) => void worker.hear(message));
+// What is said before somebody listens is lost.
+process.send?.({ id: listening } satisfies Answered);
+// A terminal sends these to every process of the group: what is to happen is said over the pipe.
+process.on('SIGINT', () => {});
+process.on('SIGHUP', () => {});
+process.on('SIGUSR2', () => {});
+process.once('SIGTERM', () => void worker.end());

@@ -1,0 +1,94 @@
+import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** A record that a sink would not take though it took others, kept whole until it is tried again. */
+export interface Aside {
+  readonly spool: string;
+  readonly sink: string;
+  readonly seq: number;
+  /** When it was set aside, Unix ms. */
+  readonly at_ms: number;
+  readonly reason: string;
+}
+
+interface Entry {
+  readonly seq: number;
+  readonly at_ms: number;
+  readonly reason: string;
+  /** The record's line. */
+  readonly line: string;
+}
+
+const fileName = /^aside-([\w-]+)\.jsonl$/;
+
+/** Records of one spool that one sink would not take, in a file beside the spool. */
+export class AsideFile {
+  readonly #path: string;
+  #entries: readonly Entry[];
+
+  constructor(dir: string, sink: string) {
+    this.#path = join(dir, `aside-${sink}.jsonl`);
+    this.#entries = entriesIn(this.#path);
+  }
+
+  get entries(): readonly Entry[] {
+    return this.#entries;
+  }
+
+  /** On disk when it returns. Throws where the disk does not take it. */
+  add(entry: Entry): void {
+    this.#write([...this.#entries.filter(({ line }) => line !== entry.line), entry]);
+  }
+
+  remove(line: string): void {
+    this.#write(this.#entries.filter((entry) => entry.line !== line));
+  }
+
+  /** A new file takes the place of the old one in one step. */
+  #write(entries: readonly Entry[]): void {
+    const fd = openSync(`${this.#path}.new`, 'w', 0o600);
+    try {
+      const bytes = Buffer.from(entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(`${this.#path}.new`, this.#path);
+    this.#entries = entries;
+  }
+}
+
+function entriesIn(path: string): readonly Entry[] {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    return [];
+  }
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Entry);
+}
+
+/** Everything set aside below a trail's data directory, of all spools and sinks, oldest first. */
+export function listAside(dataDir: string): readonly Aside[] {
+  const spools = join(dataDir, 'spools');
+  return namesIn(spools)
+    .flatMap((spool) => namesIn(join(spools, spool)).map((name) => ({ spool, name, sink: fileName.exec(name)?.[1] })))
+    .flatMap(({ spool, name, sink = '' }) =>
+      sink === ''
+        ? []
+        : entriesIn(join(spools, spool, name)).map(({ seq, at_ms, reason }) => ({ spool, sink, seq, at_ms, reason })),
+    )
+    .sort((one, other) => one.at_ms - other.at_ms);
+}
+
+function namesIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,123 @@
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { genesis, parseLine, type SpooledRecord } from './line.ts';
+import { listSegments, segmentFile } from './segment.ts';
+import type { Spool } from './spool.ts';
+
+/** A place in a spool's segments. */
+export interface Place {
+  readonly segment: number;
+  readonly offset: number;
+}
+
+/** Records that follow a place, and where those after them begin. */
+export interface Batch extends Place {
+  readonly from: number;
+  readonly to: number;
+  readonly hash: string;
+  readonly lines: readonly string[];
+}
+
+const batch_bytes_max = 1 << 21;
+
+/**
+ * The next records from a place on: as many whole ones as fit two megabytes, at most `limit`. Undefined where there are
+ * none; `at` is then how far it was looked. A line that is no record any more (a broken disk) comes alone, with `from` 0.
+ */
+export function readBatch(spool: Spool, from: Place, limit: number): { readonly at: Place; readonly batch?: Batch } {
+  let { segment, offset } = from;
+  for (;;) {
+    const current = spool.current;
+    segment = Math.min(segment, current.number);
+    const path = segmentFile(spool.dir, segment);
+    const size = segment === current.number ? current.size : (statSync(path, { throwIfNoEntry: false })?.size ?? 0);
+    const found = offset < size ? readLines(path, offset, size, limit) : undefined;
+    if (found !== undefined) {
+      if (found.lines.length > 0) return { at: { segment, offset }, batch: sound(path, segment, offset, size, found) };
+      offset = found.end;
+    } else {
+      if (segment >= current.number) return { at: { segment, offset } };
+      segment = listSegments(spool.dir).find((one) => one > segment) ?? current.number;
+      offset = 0;
+    }
+  }
+}
+
+/** Cuts a batch before a line at its border that is no record; one that begins with such a line is that line alone. */
+function sound(path: string, segment: number, offset: number, size: number, found: Lines): Batch {
+  const first = parseLine(found.lines[0] ?? '');
+  const last = parseLine(found.lines.at(-1) ?? '');
+  if (first !== undefined && last !== undefined) {
+    return { segment, offset: found.end, from: first.seq, to: last.seq, hash: last.hash, lines: found.lines };
+  }
+  const fewer = first === undefined ? 1 : found.lines.length - 1;
+  const cut = readLines(path, offset, size, fewer) ?? found;
+  if (first !== undefined) return sound(path, segment, offset, size, cut);
+  return { segment, offset: cut.end, from: 0, to: 0, hash: genesis, lines: cut.lines };
+}
+
+interface Lines {
+  readonly lines: readonly string[];
+  readonly end: number;
+}
+
+/** Record lines between two offsets of a segment, as many whole ones as fit a batch and its limit. */
+function readLines(path: string, start: number, size: number, limit: number): Lines | undefined {
+  const fd = openSync(path, 'r');
+  try {
+    for (let length = batch_bytes_max; ; length *= 2) {
+      const bytes = Buffer.allocUnsafe(Math.min(length, size - start));
+      const got = readSync(fd, bytes, 0, bytes.length, start);
+      const end = bytes.subarray(0, got).lastIndexOf(10) + 1;
+      if (end === 0 && got === bytes.length && bytes.length < size - start) continue;
+      if (end === 0) return undefined;
+      const lines = bytes
+        .toString('utf8', 0, end - 1)
+        .split('\n')
+        .filter(isRecord);
+      return lines.length <= limit ? { lines, end: start + end } : cutAt(bytes, start, limit);
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function isRecord(line: string): boolean {
+  return line.startsWith('{"v":1,');
+}
+
+/** The first `limit` records of bytes that hold more. */
+function cutAt(bytes: Buffer, start: number, limit: number): Lines {
+  const lines: string[] = [];
+  let at = 0;
+  while (lines.length < limit) {
+    const end = bytes.indexOf(10, at);
+    const line = bytes.toString('utf8', at, end);
+    if (isRecord(line)) lines.push(line);
+    at = end + 1;
+  }
+  return { lines, end: start + at };
+}
+
+/** A job's payload: the sink's name, whether its records come late (those after them are there already), the lines. */
+export function payloadOf(sink: string, lines: readonly string[], late = false): string {
+  return `${sink}${late ? ' late' : ''}\n${lines.join('\n')}`;
+}
+
+/** Takes a job's payload apart. Throws where a line is no record. */
+export function readPayload(payload: string): {
+  readonly sink: string;
+  readonly late: boolean;
+  readonly records: SpooledRecord[];
+} {
+  const [head = '', ...lines] = payload.split('\n');
+  const [sink = '', late] = head.split(' ');
+  return {
+    sink,
+    late: late === 'late',
+    records: lines.map((text) => {
+      const line = parseLine(text);
+      if (line === undefined) throw new Error('A job holds a line that is no record');
+      return line;
+    }),
+  };
+}

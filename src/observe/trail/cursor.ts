@@ -1,0 +1,29 @@
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { headText, parseHead, type SignedHead } from './head.ts';
+
+/** How far a sink has come in a spool: a signed position, and where in which segment what follows begins. */
+export interface Cursor {
+  readonly head: SignedHead;
+  readonly segment: number;
+  readonly offset: number;
+}
+
+/** The cursor in a file; undefined where there is none, or it is of another spool or another place. */
+export function readCursor(file: string, spool: string, place: string): Cursor | undefined {
+  try {
+    const text = readFileSync(file, 'utf8');
+    const head = parseHead(text);
+    const { segment = 0, offset = 0 } = JSON.parse(text) as { segment?: number; offset?: number };
+    // Another place is another sink: it gets everything that is still here.
+    return head?.spool === spool && head.place === place ? { head, segment, offset } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A new file takes the place of the old one in one step. Throws where the disk does not take it. */
+export function writeCursor(file: string, { head, segment, offset }: Cursor): void {
+  const text = `${headText(head).slice(0, -1)},"segment":${segment},"offset":${offset}}\n`;
+  writeFileSync(`${file}.new`, text, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+}

@@ -1,0 +1,13 @@
+export interface DeliveryOptions {
+  readonly clock: () => number;
+  /** Waits this long for more records before a batch goes: fewer jobs and fewer fsyncs. */
+  readonly linger_ms: number;
+  /** Pause after the first failure; it doubles with each further one, up to the longest. */
+  readonly retry_ms: number;
+  readonly retry_ms_max: number;
+  readonly onState: (sink: string, delivering: boolean, error: unknown) => void;
+  /** Told when a record is set aside: its number, or 0 for a line that is no record. */
+  readonly onAside: (sink: string, seq: number, error: unknown) => void;
+  /** Told after each acknowledged batch. */
+  readonly onProgress: () => void;
+}
