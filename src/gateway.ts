@@ -10,7 +10,7 @@ import { openAudit, openLedger } from './gateway/open-stores.ts';
 import { closeProviders, firstModel, pin } from './gateway/pin.ts';
 import { mustRestart } from './gateway/restart-needed.ts';
 import { type Log, openLog, openMetrics, type Trail } from './observe/index.ts';
-import { ObservedOutputs, type Pinned, type Walk } from './pipeline/index.ts';
+import { BudgetAlerts, ObservedOutputs, type Pinned, Waiting, type Walk } from './pipeline/index.ts';
 import { openTokenCounter } from './providers/index.ts';
 import { buildAdminListener } from './surfaces/http/admin.ts';
 import { buildDataListener } from './surfaces/http/data.ts';
@@ -85,6 +85,8 @@ async function assemble(
   const walk: Walk = {
     pinned: () => pinned,
     ledger,
+    waiting: new Waiting(() => performance.now(), Date.now),
+    alerts: new BudgetAlerts(),
     trail,
     metrics,
     tokens,
@@ -109,6 +111,7 @@ async function assemble(
   });
   opened.push(() => data.app.close());
   const figures = watchLedger(metrics, trail, ledger, () => current.organizations.map(({ id }) => id));
+  opened.push(() => figures.close());
   const metricsListener = buildMetricsListener(metrics, async () => {
     const open = pinned.health.open();
     for (const { id } of pinned.catalog.providers) metrics.circuit(id, open.has(id));
@@ -159,7 +162,7 @@ async function assemble(
           adminPorts({
             walk,
             keys,
-            reconciled: (differences) => figures.reconciled(differences),
+            reconciled: (organization, differences) => figures.reconciled(organization, differences),
             serverSecret,
             adminKeys: () => adminKeysOf(current, options),
             ledger,
@@ -202,6 +205,8 @@ async function assemble(
     async close() {
       closing = true;
       await watching?.close();
+      walk.waiting.close();
+      figures.close();
       await closeWithin(data, current.server.shutdown_grace_ms);
       await Promise.all([metricsListener.close(), admin?.close()]);
       await trail.close();

@@ -11,7 +11,13 @@ export interface Assertion {
 const nothing: Assertion = { tags: [] };
 const namePattern = /^[A-Za-z0-9._@+|=:/-]{1,128}$/;
 const tagPattern = /^[A-Za-z0-9._@+=:/-]{1,64}$/;
-const tagsMax = 16;
+/** Of one call. */
+export const tagsMax = 16;
+
+/** Whether a word may be a tag. */
+export function isTag(word: string): boolean {
+  return tagPattern.test(word);
+}
 
 /** Reads `x-llm-user`, `x-llm-project` and `x-llm-tags` (separated by commas). Throws `invalid_request` naming the header. */
 export function assertionOf(headers: Headers): Assertion {
@@ -33,7 +39,7 @@ function name(header: string, value: string | string[]): string {
 
 function tagList(value: string | string[]): readonly string[] {
   const tags = (typeof value === 'string' ? value : value.join(',')).split(',').map((tag) => tag.trim());
-  if (tags.length > tagsMax || !tags.every((tag) => tagPattern.test(tag))) {
+  if (tags.length > tagsMax || !tags.every(isTag)) {
     throw malformed('x-llm-tags', `at most ${tagsMax} tags of 1 to 64 letters, digits or . _ @ + = : / -`);
   }
   return [...new Set(tags)];

@@ -1,6 +1,6 @@
+import { limitComplaints, matchComplaints, namedComplaints, type Say } from './check-limits.ts';
 import { isKeyedHash, isWholeKeyedHash } from './key.ts';
-import { nanoUsd } from './limits.ts';
-import type { AuthSettings, BudgetSettings, KeySettings, OrganizationSettings, TeamSettings } from './settings.ts';
+import type { AuthSettings, KeySettings, OrganizationSettings, TeamSettings } from './settings.ts';
 
 /** A rule of this room that a schema cannot say, broken at a path below the section. */
 export interface Complaint {
@@ -21,7 +21,9 @@ export function checkCallers(organizations: readonly OrganizationSettings[], aut
   const keys = new Map<string, string>();
   for (const [o, organization] of organizations.entries()) {
     once(organizationIds, organization.id, `organization '${organization.id}'`, () => [o, 'id'], say);
-    budgetComplaints(organization.budgets, [o, 'budgets'], say);
+    limitComplaints(organization, [o], say);
+    namedComplaints(organization.projects, [o, 'projects'], say);
+    matchComplaints(organization, [o], say);
     const teamIds = new Map<string, string>();
     for (const [t, team] of organization.teams.entries()) {
       const at = [o, 'teams', t] as const;
@@ -55,8 +57,6 @@ function safeAddress(text: string): boolean {
   return url.protocol === 'https:' || ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname);
 }
 
-type Say = (path: Complaint['path'], message: string) => void;
-
 function once(seen: Map<string, unknown>, id: string, what: string, path: () => Complaint['path'], say: Say): void {
   if (seen.has(id)) say(path(), `${what} is defined twice`);
   seen.set(id, what);
@@ -77,8 +77,9 @@ function ambiguousTeam(
 }
 
 function teamComplaints(team: TeamSettings, at: Complaint['path'], say: Say): void {
-  budgetComplaints(team.budgets, [...at, 'budgets'], say);
-  budgetComplaints(team.users.default.budgets, [...at, 'users', 'default', 'budgets'], say);
+  limitComplaints(team, at, say);
+  namedComplaints(team.users, [...at, 'users'], say);
+  matchComplaints(team, at, say);
 }
 
 function keyComplaints(
@@ -98,43 +99,10 @@ function keyComplaints(
     seen.keys.set(value, team.id);
   }
   if (settings?.id !== undefined) once(seen.keyIds, settings.id, `key '${settings.id}'`, () => [...at, 'id'], say);
-  if (settings !== undefined) budgetComplaints(settings.budgets, [...at, 'budgets'], say);
+  if (settings !== undefined) limitComplaints(settings, at, say);
 }
 
 /** A key is written as its secret alone, or as a mapping that says more. */
 export function isKeyObject(entry: TeamSettings['keys'][number]): entry is KeySettings {
   return 'key' in entry;
-}
-
-function budgetComplaints(budgets: readonly BudgetSettings[], at: Complaint['path'], say: Say): void {
-  const counters = new Map<string, unknown>();
-  for (const [index, budget] of budgets.entries()) {
-    const path = [...at, index];
-    const units = (['limit_usd', 'limit_tokens', 'limit_requests'] as const).filter(
-      (unit) => budget[unit] !== undefined,
-    );
-    if (units.length !== 1) say(path, 'a budget has exactly one of limit_usd, limit_tokens, limit_requests');
-    if (budget.limit_usd !== undefined && nanoUsd(budget.limit_usd) === undefined) {
-      say([...path, 'limit_usd'], 'must be at most 9007199 dollars, with at most nine decimals');
-    }
-    for (const unit of ['limit_tokens', 'limit_requests'] as const) {
-      if ((budget[unit] ?? 0) > Number.MAX_SAFE_INTEGER) say([...path, unit], 'must be at most 2^53');
-    }
-    if (budget.on_exceed === 'substitute' || budget.on_exceed === 'throttle') {
-      say([...path, 'on_exceed'], `'${budget.on_exceed}' is not supported yet; use deny or warn`);
-    }
-    if (!knownZone(budget.time_zone)) say([...path, 'time_zone'], `'${budget.time_zone}' is not a known time zone`);
-    const counter = `${budget.window} ${units.join()}`;
-    if (counters.has(counter)) say(path, `a second budget for the same ${budget.window}: they would share one counter`);
-    counters.set(counter, budget);
-  }
-}
-
-function knownZone(zone: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: zone });
-    return true;
-  } catch {
-    return false;
-  }
 }

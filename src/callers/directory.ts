@@ -94,7 +94,13 @@ function configuredKeys(
   return entries;
 }
 
-const plain: Omit<KeySettings, 'key'> = { scopes: ['policy:evaluate'], may_assert: false, budgets: [], limits: {} };
+const plain: Omit<KeySettings, 'key'> = {
+  scopes: ['policy:evaluate'],
+  tags: [],
+  may_assert: false,
+  budgets: [],
+  limits: {},
+};
 
 function addConfigured(
   key: TeamSettings['keys'][number],
@@ -120,6 +126,9 @@ function addConfigured(
     identity: team.identity({
       kind: 'key',
       key: callerKey(id, settings.scopes, settings.may_assert, settings.expires_at),
+      ...(settings.user === undefined ? {} : { user: { id: settings.user, roles: [], permissions: [] } }),
+      ...(settings.project === undefined ? {} : { project: { id: settings.project } }),
+      tags: settings.tags,
       ...(settings.models === undefined ? {} : { models: settings.models }),
       budgets: settings.budgets,
       limits: settings.limits,

@@ -1,12 +1,14 @@
 import type { Caller } from '../exchange/index.ts';
-import type { Budget, Rate } from '../stores/index.ts';
+import type { CallerBudget, CallerRate, Limits } from './limits.ts';
 
 /** Who asks, and everything that is limited about them. Built once for each key and user, and reused. */
 export interface Identity {
   readonly caller: Caller;
-  /** Every budget a call of this caller touches: organisation, team, key, user. */
-  readonly budgets: readonly Budget[];
-  readonly rates: readonly Rate[];
+  /** Every budget a call of this caller touches, whatever its model: organisation, team, key, user, project, tags. */
+  readonly budgets: readonly CallerBudget[];
+  readonly rates: readonly CallerRate[];
+  /** What joins them for the model that is to answer; `names` are all it goes by. The same names give the same objects. */
+  modelLimits(names: readonly string[]): Limits;
   /** Whether this caller may ask for the model by this name (an alias or a provider's own name). */
   mayUse(model: string): boolean;
   /** The patterns behind `mayUse`: the key's own where it has some (they narrow the team's), else the team's. */

@@ -34,31 +34,95 @@ function limitOf(settings: BudgetSettings): Pick<Budget, 'unit' | 'limit'> {
   return { unit: 'nusd', limit };
 }
 
+/** What becomes of a call that a budget has no room for. */
+export type OnExceed = BudgetSettings['on_exceed'];
+
+/** A budget of the ledger, with what a caller is to be met with when it refuses. */
+export interface CallerBudget extends Budget {
+  readonly onExceed: OnExceed;
+  /** The model to go on with; only where it substitutes. */
+  readonly substituteModel?: string;
+  /** How long a call may wait for room; only where it throttles. */
+  readonly queue_ms?: number;
+}
+
+/** A rate of the ledger, and how long a call may wait for room in it. */
+export interface CallerRate extends Rate {
+  readonly queue_ms?: number;
+}
+
+/** Everything one section limits. */
+export interface Limits {
+  readonly budgets: readonly CallerBudget[];
+  readonly rates: readonly CallerRate[];
+}
+
+/** Of a budget that throttles and does not say how long. */
+const queue_ms_default = 10_000;
+const hour_ms = 3_600_000;
+
 /** A section's budgets as the ledger's. */
-export function budgetsOf(scope: Scope, settings: readonly BudgetSettings[]): readonly Budget[] {
+export function budgetsOf(scope: Scope, settings: readonly BudgetSettings[]): readonly CallerBudget[] {
   return settings.map((budget) => ({
     scope,
     window: budget.window,
     ...(budget.time_zone === 'UTC' ? {} : { timeZone: budget.time_zone }),
+    ...(budget.rolling_hours === undefined ? {} : { rolling_ms: budget.rolling_hours * hour_ms }),
     ...limitOf(budget),
-    hard: budget.on_exceed === 'deny',
+    hard: budget.on_exceed !== 'warn',
+    ...(budget.on_loss === undefined ? {} : { onLoss: budget.on_loss }),
     warnPercent: [...budget.warn_percent].sort((a, b) => a - b),
+    onExceed: budget.on_exceed,
+    ...(budget.substitute_model === undefined ? {} : { substituteModel: budget.substitute_model }),
+    ...(budget.on_exceed === 'throttle' ? { queue_ms: budget.queue_ms ?? queue_ms_default } : {}),
   }));
 }
 
-const minute_ms = 60_000;
+/** What each key of `limits` counts, over which time. */
+const rateKinds = [
+  ['requests_per_second', 'requests', 1_000],
+  ['requests_per_minute', 'requests', 60_000],
+  ['requests_per_hour', 'requests', hour_ms],
+  ['requests_per_day', 'requests', 24 * hour_ms],
+  ['tokens_per_minute', 'tokens', 60_000],
+  ['tokens_per_hour', 'tokens', hour_ms],
+  ['tokens_per_day', 'tokens', 24 * hour_ms],
+  ['input_tokens_per_minute', 'input_tokens', 60_000],
+  ['output_tokens_per_minute', 'output_tokens', 60_000],
+  ['concurrent', 'concurrent', 0],
+] as const satisfies readonly (readonly [keyof LimitSettings, Rate['unit'], number])[];
 
 /** A section's `limits` as the ledger's rates. */
-export function ratesOf(scope: Scope, settings: LimitSettings): readonly Rate[] {
-  const rates: Rate[] = [];
-  if (settings.requests_per_minute !== undefined) {
-    rates.push({ scope, unit: 'requests', limit: settings.requests_per_minute, window_ms: minute_ms });
-  }
-  if (settings.tokens_per_minute !== undefined) {
-    rates.push({ scope, unit: 'tokens', limit: settings.tokens_per_minute, window_ms: minute_ms });
-  }
-  if (settings.concurrent !== undefined) {
-    rates.push({ scope, unit: 'concurrent', limit: settings.concurrent, window_ms: 0 });
+export function ratesOf(scope: Scope, settings: LimitSettings): readonly CallerRate[] {
+  const rates: CallerRate[] = [];
+  for (const [key, unit, window_ms] of rateKinds) {
+    const limit = settings[key];
+    if (limit === undefined) continue;
+    rates.push({
+      scope,
+      unit,
+      limit,
+      window_ms,
+      ...(settings.on_loss === undefined ? {} : { onLoss: settings.on_loss }),
+      ...(settings.queue_ms === undefined ? {} : { queue_ms: settings.queue_ms }),
+    });
   }
   return rates;
+}
+
+/** Both of a section. */
+export function limitsOf(
+  scope: Scope,
+  { budgets, limits }: { readonly budgets: readonly BudgetSettings[]; readonly limits: LimitSettings },
+): Limits {
+  return { budgets: budgetsOf(scope, budgets), rates: ratesOf(scope, limits) };
+}
+
+export const noLimits: Limits = { budgets: [], rates: [] };
+
+/** The limits of all parts, in their order. */
+export function joined(...parts: readonly Limits[]): Limits {
+  const some = parts.filter((part) => part.budgets.length + part.rates.length > 0);
+  if (some.length <= 1) return some[0] ?? noLimits;
+  return { budgets: some.flatMap((part) => part.budgets), rates: some.flatMap((part) => part.rates) };
 }

@@ -6,32 +6,93 @@ const closed = { additionalProperties: false } as const;
 /** Ids stand in metric labels, Redis keys and URLs: no separators of those. */
 const idSchema = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$', description: 'Letters, digits, . _ -' });
 
+const onLossSchema = Type.Optional(
+  Type.Enum(['closed', 'local_share', 'open'], {
+    description: "What it means while the ledger is lost; left out, what the state's on_loss says",
+  }),
+);
+
+/** Ten minutes: longer than any client waits. */
+const queueSchema = Type.Optional(
+  Type.Integer({ minimum: 1, maximum: 600_000, description: 'How long a call waits for room before it is refused' }),
+);
+
 const budgetSchema = Type.Object(
   {
-    window: Type.Enum(['minute', 'hour', 'day', 'week', 'month', 'total'], { description: 'Calendar window' }),
+    window: Type.Enum(['minute', 'hour', 'day', 'week', 'month', 'total', 'rolling'], {
+      description: 'A calendar window, all time, or the last rolling_hours at any moment',
+    }),
+    rolling_hours: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 8784, description: 'Length of a rolling window' }),
+    ),
     limit_usd: Type.Optional(Type.Number({ minimum: 0, description: 'US dollars, exact to a nano-dollar' })),
     limit_tokens: Type.Optional(Type.Integer({ minimum: 0 })),
     limit_requests: Type.Optional(Type.Integer({ minimum: 0 })),
     on_exceed: Type.Enum(['deny', 'warn', 'substitute', 'throttle'], {
       default: 'deny',
-      description: 'deny refuses, warn counts and tells; substitute and throttle are not supported yet',
+      description:
+        'deny refuses, warn counts and tells, substitute goes on with substitute_model, throttle waits up to queue_ms',
     }),
+    substitute_model: Type.Optional(
+      Type.String({ minLength: 1, description: 'Asked instead, with on_exceed: substitute' }),
+    ),
+    queue_ms: queueSchema,
+    on_loss: onLossSchema,
     warn_percent: Type.Array(Type.Number({ exclusiveMinimum: 0, maximum: 100 }), { default: [] }),
     time_zone: Type.String({ default: 'UTC', description: 'IANA zone in which the window turns' }),
   },
   closed,
 );
 
+const rate = Type.Optional(Type.Integer({ minimum: 0 }));
+
 const limitsSchema = Type.Object(
   {
-    requests_per_minute: Type.Optional(Type.Integer({ minimum: 0 })),
-    tokens_per_minute: Type.Optional(Type.Integer({ minimum: 0 })),
+    requests_per_second: rate,
+    requests_per_minute: rate,
+    requests_per_hour: rate,
+    requests_per_day: rate,
+    tokens_per_minute: rate,
+    tokens_per_hour: rate,
+    tokens_per_day: rate,
+    input_tokens_per_minute: rate,
+    output_tokens_per_minute: rate,
     concurrent: Type.Optional(Type.Integer({ minimum: 0, description: 'Calls in flight at once' })),
+    queue_ms: queueSchema,
+    on_loss: onLossSchema,
   },
   { ...closed, default: {} },
 );
 
 const budgetsSchema = Type.Array(budgetSchema, { default: [] });
+
+const limitedSchema = Type.Object({ budgets: budgetsSchema, limits: limitsSchema }, { ...closed, default: {} });
+
+/** Limits of whoever is called so; `default` for each that is not named. */
+const byNameSchema = (description: string) =>
+  Type.Record(Type.String({ minLength: 1 }), limitedSchema, { default: {}, description });
+
+/** Limits of all that a pattern fits, together. */
+const byMatchSchema = (description: string) =>
+  Type.Array(
+    Type.Object(
+      {
+        match: Type.String({
+          pattern: '^[^#\\s]{1,128}$',
+          description: 'No spaces and no #; * stands for any run of characters',
+        }),
+        budgets: budgetsSchema,
+        limits: limitsSchema,
+      },
+      closed,
+    ),
+    { default: [], description },
+  );
+
+const modelLimitsSchema = byMatchSchema(
+  'Limits of the models that answer, by their own names; an entry is one limit for all it fits',
+);
+const tagLimitsSchema = byMatchSchema('Limits of calls with a tag; an entry is one limit for all it fits');
 
 /** A reference to a key, or the keyed hash that `keys create` prints. A literal key is a load error. */
 const keySecretSchema = Type.Unsafe<Secret>({
@@ -49,6 +110,9 @@ const keyObjectSchema = Type.Object(
     key: keySecretSchema,
     id: Type.Optional(idSchema),
     scopes: Type.Array(Type.Enum([...scopeNames]), { default: ['policy:evaluate'] }),
+    user: Type.Optional(Type.String({ minLength: 1, maxLength: 128, description: 'Whom it speaks for' })),
+    project: Type.Optional(idSchema),
+    tags: Type.Array(Type.String({ pattern: '^[A-Za-z0-9._@+=:/-]{1,64}$' }), { default: [], maxItems: 16 }),
     may_assert: Type.Boolean({ default: false, description: 'x-llm-user, x-llm-project and x-llm-tags bind' }),
     expires_at: Type.Optional(Type.String({ format: 'date-time' })),
     models: Type.Optional(Type.Array(Type.String({ minLength: 1 }))),
@@ -56,13 +120,6 @@ const keyObjectSchema = Type.Object(
     limits: limitsSchema,
   },
   closed,
-);
-
-const usersSchema = Type.Object(
-  {
-    default: Type.Object({ budgets: budgetsSchema, limits: limitsSchema }, { ...closed, default: {} }),
-  },
-  { ...closed, default: {}, description: 'Limits of each user of the team' },
 );
 
 const teamSchema = Type.Object(
@@ -77,7 +134,9 @@ const teamSchema = Type.Object(
     }),
     budgets: budgetsSchema,
     limits: limitsSchema,
-    users: usersSchema,
+    users: byNameSchema('Limits of the users of the team: of each, and of those named in place of them'),
+    model_limits: modelLimitsSchema,
+    tag_limits: tagLimitsSchema,
   },
   closed,
 );
@@ -90,6 +149,11 @@ export const organizationsSchema = Type.Array(
       tier: Type.Optional(Type.String({ minLength: 1 })),
       budgets: budgetsSchema,
       limits: limitsSchema,
+      projects: byNameSchema(
+        'Limits of the projects of the organisation: of each, and of those named in place of them',
+      ),
+      model_limits: modelLimitsSchema,
+      tag_limits: tagLimitsSchema,
       teams: Type.Array(teamSchema, { default: [] }),
     },
     closed,
@@ -111,6 +175,8 @@ const jwtSchema = Type.Object(
       {
         team: Type.String({ default: 'team' }),
         user: Type.String({ default: 'sub' }),
+        project: Type.Optional(Type.String({ description: 'Without it a token is of no project' })),
+        tags: Type.Optional(Type.String({ description: 'A list, or words separated by spaces' })),
         roles: Type.String({ default: 'roles' }),
         organization: Type.Optional(Type.String()),
         email: Type.String({ default: 'email' }),
@@ -143,5 +209,7 @@ export type TeamSettings = OrganizationSettings['teams'][number];
 export type KeySettings = Static<typeof keyObjectSchema>;
 export type BudgetSettings = Static<typeof budgetSchema>;
 export type LimitSettings = Static<typeof limitsSchema>;
+export type LimitedSettings = Static<typeof limitedSchema>;
+export type MatchSettings = OrganizationSettings['model_limits'][number];
 export type AuthSettings = Static<typeof authSchema>;
 export type JwtSettings = Static<typeof jwtSchema>;

@@ -1,6 +1,7 @@
 import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { Failure } from '../exchange/index.ts';
+import { isTag, tagsMax } from './assertion.ts';
 import { refused } from './credential.ts';
 import type { Identity } from './identity.ts';
 import { type JwtSettings, scopeNames } from './settings.ts';
@@ -73,6 +74,8 @@ function identityOf(payload: JWTPayload, settings: JwtSettings, findTeam: TeamFi
   const organization = claims.organization === undefined ? undefined : textClaim(payload, claims.organization);
   if (user === undefined || team === undefined) throw refused('the token names no user or no team');
   if (claims.organization !== undefined && organization === undefined) throw refused('the token names no organization');
+  const project = claims.project === undefined ? undefined : textClaim(payload, claims.project);
+  const tags = claims.tags === undefined ? [] : wordsClaim(payload, claims.tags).filter(isTag);
   const found = findTeam(team, organization);
   if (found === undefined) throw refused('the token names an unknown team');
   const email = textClaim(payload, claims.email);
@@ -91,6 +94,8 @@ function identityOf(payload: JWTPayload, settings: JwtSettings, findTeam: TeamFi
       roles: wordsClaim(payload, claims.roles),
       permissions: wordsClaim(payload, 'permissions'),
     },
+    ...(project === undefined ? {} : { project: { id: project } }),
+    tags: [...new Set(tags)].slice(0, tagsMax),
     budgets: [],
     limits: {},
   });

@@ -8,7 +8,8 @@ import { CannotRun } from '../surfaces/cli/command.ts';
 export interface AdminClient {
   readonly address: string;
   get(path: string): Promise<unknown>;
-  post(path: string): Promise<unknown>;
+  post(path: string, body?: unknown): Promise<unknown>;
+  delete(path: string): Promise<unknown>;
 }
 
 const answer_ms = 10_000;
@@ -17,14 +18,18 @@ const answer_ms = 10_000;
 export function adminClient(settings: Settings): AdminClient {
   const host = settings.admin.host === '0.0.0.0' || settings.admin.host === '::' ? '127.0.0.1' : settings.admin.host;
   const address = `http://${host.includes(':') ? `[${host}]` : host}:${settings.admin.port}`;
-  const ask = async (method: string, path: string): Promise<unknown> => {
+  const ask = async (method: string, path: string, body?: unknown): Promise<unknown> => {
     const key = adminKey(settings);
     if (key === undefined) return undefined;
     let response: Response;
     try {
       response = await fetch(address + path, {
         method,
-        headers: { authorization: `Bearer ${key}` },
+        headers: {
+          authorization: `Bearer ${key}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: AbortSignal.timeout(answer_ms),
       });
     } catch (error) {
@@ -35,7 +40,12 @@ export function adminClient(settings: Settings): AdminClient {
     if (!response.ok) throw new CannotRun(await told(response, address));
     return response.json();
   };
-  return { address, get: (path) => ask('GET', path), post: (path) => ask('POST', path) };
+  return {
+    address,
+    get: (path) => ask('GET', path),
+    post: (path, body) => ask('POST', path, body),
+    delete: (path) => ask('DELETE', path),
+  };
 }
 
 function adminKey({ admin, state }: Settings): string | undefined {

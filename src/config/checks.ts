@@ -1,4 +1,4 @@
-import { checkCallers, nanoUsd } from '../callers/index.ts';
+import { budgetPlaces, checkCallers, modelRule, nanoUsd } from '../callers/index.ts';
 import type { LoadedProviders } from './providers.ts';
 import { checkState } from './redis-place.ts';
 import type { GatewayDocument } from './schema.ts';
@@ -58,8 +58,25 @@ export function checkProviders(document: GatewayDocument, loaded: LoadedProvider
   }
   for (const [index, { provider }] of document.passthrough.entries())
     unknown(['passthrough', index, 'provider'], provider);
+  findings.push(...unknownSubstitutes(document, loaded));
   if (loaded.providers.length === 0) {
     findings.push({ path: ['providers'], at: 'value', message: 'no provider is on: nothing could be served' });
+  }
+  return findings;
+}
+
+/** Budgets that go on with a model nobody has. A model of a provider that is off may be named. */
+function unknownSubstitutes(document: GatewayDocument, { read }: LoadedProviders): readonly Finding[] {
+  const names = read.flatMap(({ provider }) =>
+    Object.keys(provider.models).flatMap((name) => [name, `${provider.id}/${name}`]),
+  );
+  const known = modelRule([...names, ...Object.keys(document.models)]);
+  const findings: Finding[] = [];
+  for (const { path, budget } of budgetPlaces(document.organizations)) {
+    const model = budget.substitute_model;
+    if (model === undefined || known(model)) continue;
+    const message = `no provider and no entry of models has a model '${model}'`;
+    findings.push({ path: ['organizations', ...path, 'substitute_model'], at: 'value', message });
   }
   return findings;
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -6,16 +7,19 @@ import {
   isKeyedHash,
   type KeyStore,
   KeyStoreError,
+  publicId,
   type StoredKey,
   scopeNames,
 } from '../callers/index.ts';
 import { printable, type Settings } from '../config.ts';
 import { Failure, type Secret } from '../exchange/index.ts';
-import { queryTrail, type Trail } from '../observe/index.ts';
+import { changeRecord, queryTrail, type RecordChange, type Trail } from '../observe/index.ts';
 import type { Walk } from '../pipeline/index.ts';
 import { type Ledger, LedgerUnavailable } from '../stores/index.ts';
 import { type AdminPorts, isOneOf, type KeyView } from '../surfaces/http/admin.ts';
-import { counterView, driftView } from './counter-view.ts';
+import { BudgetChanges } from './budget-changes.ts';
+import { forecastReport, listBudgets, spendingReport } from './budget-reports.ts';
+import { driftView } from './counter-view.ts';
 import type { LedgerFigures } from './ledger-figures.ts';
 
 export interface AdminParts {
@@ -41,6 +45,11 @@ export function adminPorts(parts: AdminParts): AdminPorts {
     if (one === undefined) return settings().organizations.map(({ id }) => id);
     return [organizationOf(settings(), one).id];
   };
+  const changes = new BudgetChanges({ ledger, trail, serverSecret, settings });
+  const changed = (organization: string, route: string, change: RecordChange): Promise<void> => {
+    const exchange = `ex_${randomUUID().replaceAll('-', '')}`;
+    return trail.end(changeRecord({ exchange, time_ms: Date.now(), organization, route, change }));
+  };
   return {
     isAdmin(credential) {
       const keys = parts.adminKeys();
@@ -48,22 +57,34 @@ export function adminPorts(parts: AdminParts): AdminPorts {
       const plain = keys.filter((key) => !isKeyedHash(key.reveal()));
       return isOneOf(credential, plain) || isOneOf(hashKey(credential, serverSecret), hashes);
     },
-    async budgets(organization) {
-      const ids = organizations(organization);
-      const counters = await reachable(() => Promise.all(ids.map((id) => ledger.counters(id))));
-      return counters.flat().map(counterView);
-    },
-    async reconcile(organization, repair) {
+    adminName: (credential) => publicId(undefined, hashKey(credential, serverSecret)),
+    budgets: (organization) => reachable(() => listBudgets(ledger, organizations(organization), Date.now())),
+    async reconcile(organization, repair, by) {
       const differences: { organization: string; key: string; counted: number; rebuilt: number }[] = [];
       for (const id of organizations(organization)) {
         const found = await reachable(() => ledger.reconcile(id, { repair }));
+        parts.reconciled(id, repair ? [] : found);
         differences.push(...found.map((one) => ({ organization: id, ...one })));
       }
-      parts.reconciled(repair ? [] : differences);
-      return differences.map(({ organization: id, ...one }) => ({ organization: id, ...driftView(one) }));
+      const views = differences.map(({ organization: id, ...one }) => ({ organization: id, ...driftView(one) }));
+      if (repair) {
+        for (const { organization: id, key, ...sums } of views) {
+          await changed(id, '/admin/v1/budgets/reconcile', { action: 'budget.repair', by, target: key, after: sums });
+        }
+      }
+      return views;
     },
+    overrides: (organization) => reachable(() => changes.list(organizations(organization))),
+    setOverride: (wish, by) => reachable(() => changes.set(wish, by)),
+    clearOverride: (name, by) => reachable(() => changes.clear(name, by)),
+    resetBudget: (name, by) => reachable(() => changes.reset(name, by)),
+    spending: ({ organization, ...wish }) =>
+      reachable(() => spendingReport(ledger, organizations(organization), wish)).catch((thrown: unknown) => {
+        throw thrown instanceof RangeError ? new Failure('invalid_request', thrown.message, { param: 'by' }) : thrown;
+      }),
+    forecast: (organization) => reachable(() => forecastReport(ledger, organizations(organization), Date.now())),
     keys: () => keys.list().map(view),
-    async createKey(wanted) {
+    async createKey(wanted, by) {
       teamMustExist(settings(), wanted);
       const unknown = wanted.scopes?.find((scope) => !scopeNames.some((name) => name === scope));
       if (unknown !== undefined) {
@@ -73,15 +94,19 @@ export function adminPorts(parts: AdminParts): AdminPorts {
       const created = createKey(wanted, serverSecret, Date.now());
       await asked(() => keys.add(created.stored));
       walk.log.info('key created', { key: created.stored.id, team: wanted.team, organization: wanted.organization });
+      const { id: target, team } = created.stored;
+      await changed(wanted.organization, '/admin/v1/keys', { action: 'key.create', by, target, after: { team } });
       return { ...view(created.stored), key: created.key.reveal() };
     },
-    async revokeKey(id) {
+    async revokeKey(id, by) {
       if (!keys.list().some((key) => key.id === id)) {
         const message = `No key '${id}' was made here; what the configuration defines is changed there.`;
         throw new Failure('invalid_request', message, { status: 404 });
       }
       const revoked = await asked(() => keys.revoke(id, new Date().toISOString()));
       walk.log.info('key revoked', { key: id, team: revoked.team, organization: revoked.organization });
+      const { organization, team } = revoked;
+      await changed(organization, '/admin/v1/keys', { action: 'key.revoke', by, target: id, before: { team } });
       return view(revoked);
     },
     records: (filter) => recordsOf(settings(), trail, filter),

@@ -1,4 +1,12 @@
-import type { BudgetCounter } from '../stores/index.ts';
+import { isAlertMark } from '../pipeline/index.ts';
+import {
+  type BudgetCounter,
+  budgetOfKey,
+  type Ledger,
+  type Override,
+  seriesKey,
+  seriesOfKey,
+} from '../stores/index.ts';
 
 /** What a counter counts. Its key names the unit unless it is money. */
 export function unitOf({ key }: Pick<BudgetCounter, 'key'>): 'usd' | 'tokens' | 'requests' {
@@ -6,16 +14,55 @@ export function unitOf({ key }: Pick<BudgetCounter, 'key'>): 'usd' | 'tokens' | 
   return unit === 'tokens' || unit === 'requests' ? unit : 'usd';
 }
 
+/** An amount of the ledger's as people see it: nano-dollars in dollars. */
+export function shown(unit: 'usd' | 'tokens' | 'requests', amount: number): number {
+  return unit === 'usd' ? amount / 1e9 : amount;
+}
+
+export function instantView(at_ms: number | undefined): string | null {
+  return at_ms === undefined || at_ms === 0 ? null : new Date(at_ms).toISOString();
+}
+
+/** A counter with the limit that is in force for it now. */
+export interface StandingCounter extends BudgetCounter {
+  readonly override: Override | undefined;
+  /** Unix ms at which its window turns; 0 where it never does. */
+  readonly end_ms: number;
+  /** False for windows that are over. */
+  readonly current: boolean;
+}
+
+/** Every budget's counter of an organisation, marks of alerts left out. An override holds in the current window. */
+export async function standingCounters(
+  ledger: Pick<Ledger, 'counters' | 'overrides'>,
+  organization: string,
+  now_ms: number,
+): Promise<readonly StandingCounter[]> {
+  const [counters, overrides] = await Promise.all([ledger.counters(organization), ledger.overrides(organization)]);
+  const bySeries = new Map(overrides.map((override) => [seriesKey(override.budget), override]));
+  return counters
+    .filter(({ key }) => !isAlertMark(key))
+    .map((counter) => {
+      const end_ms = budgetOfKey(counter.key)?.end_ms ?? 0;
+      const current = end_ms === 0 || end_ms > now_ms;
+      const override = current ? bySeries.get(seriesOfKey(counter.key)) : undefined;
+      return { ...counter, limit: override?.limit ?? counter.limit, override, end_ms, current };
+    });
+}
+
 /** A counter as people see it: `limit_usd` in dollars, `limit_tokens` and `limit_requests` as they are counted. */
-export function counterView(counter: BudgetCounter) {
-  const { limit, spent, held, ...rest } = counter;
+export function counterView({ override, end_ms, current: _, ...counter }: StandingCounter) {
+  const { limit, spent, held, leased, ...rest } = counter;
   const unit = unitOf(counter);
-  const scale = unit === 'usd' ? 1e9 : 1;
   return {
     ...rest,
-    [`limit_${unit}`]: limit / scale,
-    [`spent_${unit}`]: spent / scale,
-    [`held_${unit}`]: held / scale,
+    [`limit_${unit}`]: shown(unit, limit),
+    [`spent_${unit}`]: shown(unit, spent),
+    [`held_${unit}`]: shown(unit, held),
+    ...(leased === undefined ? {} : { [`leased_${unit}`]: shown(unit, leased) }),
+    used_percent: limit === 0 ? 100 : Math.round((10_000 * (spent + held)) / limit) / 100,
+    resets_at: instantView(end_ms),
+    ...(override === undefined ? {} : { override: { expires_at: instantView(override.expires_at_ms) } }),
   };
 }
 
@@ -23,7 +70,11 @@ export function counterView(counter: BudgetCounter) {
 export function driftView({ key, counted, rebuilt }: { key: string; counted: number; rebuilt: number }) {
   const [counter = '', sum = 'spent'] = key.split('#');
   const unit = unitOf({ key: counter });
-  const scale = unit === 'usd' ? 1e9 : 1;
   const what: 'spent' | 'held' = sum === 'held' ? 'held' : 'spent';
-  return { key: counter, what, [`counted_${unit}`]: counted / scale, [`rebuilt_${unit}`]: rebuilt / scale };
+  return {
+    key: counter,
+    what,
+    [`counted_${unit}`]: shown(unit, counted),
+    [`rebuilt_${unit}`]: shown(unit, rebuilt),
+  };
 }

@@ -1,26 +1,30 @@
 import type { BudgetMeasured, Metrics, Trail } from '../observe/index.ts';
 import type { BudgetCounter, Ledger } from '../stores/index.ts';
-import { unitOf } from './counter-view.ts';
+import { standingCounters, unitOf } from './counter-view.ts';
+import { checkDrift } from './drift-check.ts';
 
-/** Budgets, holds, drift and the trail's state as metrics. */
+/** Budgets, holds, drift and the trail's state as metrics. Drift is looked for every `every_ms`, one organisation at a time. */
 export function watchLedger(
   metrics: Metrics,
   trail: Trail,
   ledger: Ledger,
   organizations: () => readonly string[],
+  every_ms = 60_000,
 ): LedgerFigures {
   let budgets: readonly BudgetMeasured[] = [];
   let reservations = 0;
-  let drift_nusd: number | undefined;
+  /** By organisation, as the last look at it found. */
+  const drifts = new Map<string, number>();
   metrics.readAudit(() => trail.state());
   metrics.readBudgets(() => budgets);
-  metrics.readLedger(() => ({ reservations, drift_nusd }));
+  metrics.readLedger(() => ({ reservations, drift_nusd: drifts.size === 0 ? undefined : sumOf(drifts.values()) }));
   const refresh = async (): Promise<void> => {
     try {
       const read: BudgetMeasured[] = [];
       let holds = 0;
       for (const organization of organizations()) {
-        const money = (await ledger.counters(organization)).filter((counter) => unitOf(counter) === 'usd');
+        const counters = await standingCounters(ledger, organization, Date.now());
+        const money = counters.filter((counter) => unitOf(counter) === 'usd');
         read.push(...latest(money));
         holds += (await ledger.holds(organization)).length;
       }
@@ -30,22 +34,30 @@ export function watchLedger(
       // A lost ledger must not take the metrics with it: the last figures stand.
     }
   };
-  return {
-    refresh,
-    reconciled(differences) {
-      const money = differences.filter(({ key }) => !/:(tokens|requests)(#held)?$/.test(key));
-      drift_nusd = money.reduce((sum, { counted, rebuilt }) => sum + Math.abs(counted - rebuilt), 0);
-    },
+  const reconciled: LedgerFigures['reconciled'] = (organization, differences) => {
+    const money = differences.filter(({ key }) => !/:(tokens|requests)(#held)?$/.test(key));
+    drifts.set(organization, sumOf(money.map(({ counted, rebuilt }) => Math.abs(counted - rebuilt))));
   };
+  const checks = checkDrift(ledger, organizations, reconciled, every_ms);
+  return { refresh, reconciled, close: () => checks.close() };
 }
 
 export interface LedgerFigures {
   /** Reads anew what is read only when Prometheus asks. */
   refresh(): Promise<void>;
-  /** Told what a reconciliation found: the drift of money counters is a metric from then on. */
+  /** Told what a reconciliation found in an organisation: the drift of its money counters is a metric from then on. */
   reconciled(
+    organization: string,
     differences: readonly { readonly key: string; readonly counted: number; readonly rebuilt: number }[],
   ): void;
+  /** No further checks. */
+  close(): void;
+}
+
+function sumOf(numbers: Iterable<number>): number {
+  let sum = 0;
+  for (const number of numbers) sum += number;
+  return sum;
 }
 
 /** `budget:team:research:day:2026-11-21` as labels; of a budget's windows the latest. */

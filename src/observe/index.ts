@@ -7,6 +7,7 @@ export {
   type MetricsOptions,
   openMetrics,
 } from './metrics/metrics.ts';
+export { alertRecord, changeRecord } from './notice.ts';
 export * from './record.ts';
 export { eraseUser } from './trail/erase.ts';
 export { fileSink } from './trail/file-sink.ts';

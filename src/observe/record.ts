@@ -132,8 +132,43 @@ export interface RecordPassed {
   readonly bytes_out?: number | undefined;
 }
 
-/** The audit entry of an exchange. Amounts are nano-dollars. */
+/** A budget passed a percent it warns at. Amounts are in the budget's own unit; dollars are nano-dollars. */
+export interface RecordAlert {
+  readonly scope: string;
+  readonly id: string;
+  readonly window: string;
+  readonly unit: 'nusd' | 'tokens' | 'requests';
+  readonly percent: number;
+  /** In force when it was passed. */
+  readonly limit: number;
+  readonly spent: number;
+  readonly held: number;
+  readonly resets_at?: string | undefined;
+}
+
+/** What an administrator changed: `budget.override` of `budget:team:research:day`, `key.create` of a key's id. */
+export interface RecordChange {
+  readonly action:
+    | 'key.create'
+    | 'key.revoke'
+    | 'budget.override'
+    | 'budget.override.clear'
+    | 'budget.reset'
+    | 'budget.repair';
+  /** Who: which admin key, by its keyed hash's first letters; never the key. */
+  readonly by: string;
+  readonly target: string;
+  /** What stood and what stands, where that can be said. */
+  readonly before?: Readonly<Record<string, unknown>> | undefined;
+  readonly after?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** The audit entry of an exchange, or of what else is kept as evidence. Amounts are nano-dollars. */
 export interface AuditRecord extends Intent {
+  /** Of no exchange: a change by an administrator, or an alert. Left out: an exchange. */
+  readonly kind?: 'admin' | 'alert' | undefined;
+  readonly change?: RecordChange | undefined;
+  readonly alert?: RecordAlert | undefined;
   readonly attempts: readonly RecordAttempt[];
   /** Bytes of the request that rails read. */
   readonly scanned_in_bytes: number;

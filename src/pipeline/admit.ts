@@ -5,17 +5,20 @@ import {
   type BudgetState,
   HoldGone,
   LedgerUnavailable,
+  type OnLoss,
   type RateState,
-  type Refusal,
   type Reserved,
 } from '../stores/index.ts';
 import { enrich } from './accept.ts';
+import { type CallLimits, callLimits, modelLimits, namesOf } from './call-limits.ts';
 import type { Decided, Verdict } from './decide.ts';
 import { figuresFor } from './decide.ts';
 import { inputTokensMax, type OutputBound } from './estimate.ts';
 import { fitted } from './fitted.ts';
+import type { Identified } from './identify.ts';
+import { answering, labelsOf } from './labels.ts';
 import type { Lease } from './lease.ts';
-import { usageBudgets } from './money-facts.ts';
+import { Refused } from './refusal.ts';
 import type { Walk, WalkLimits } from './walk.ts';
 
 /** Money and rate held for this exchange. */
@@ -36,27 +39,32 @@ export interface Admitted extends Decided {
   readonly hold: Hold;
 }
 
-/** One atomic reserve over every budget and rate of the call. Throws 429, 403 `price_unknown`, 503 `state_unavailable`. */
+/**
+ * One atomic reserve over every budget and rate of the call, waiting in line where a limit lets calls wait. Throws 429,
+ * 403 `price_unknown`, 503 `state_unavailable`.
+ */
 export async function admit(walk: Walk, decided: Decided): Promise<Admitted> {
   const [candidate] = decided.candidates;
   if (candidate === undefined) throw new Failure('internal_error', 'No candidate is left to reserve for.');
   const { identity } = decided;
+  const limits = callLimits(decided, namesOf(candidate), decided.wanted);
   const worst = worstCase(walk, decided, candidate, decided.verdict);
-  const hold = await fitted(walk, decided, candidate, decided.verdict, worst, (amount) =>
+  const hold = await fitted(walk, decided, candidate, decided.verdict, worst, limits, (amount) =>
     walk.ledger.reserve({
       id: decided.id,
       organization: identity.caller.organization.id,
       amount,
-      budgets: [...identity.budgets, ...usageBudgets(decided, decided.wanted)],
-      rates: identity.rates,
+      budgets: limits.budgets,
+      rates: limits.rates,
       lease_ms: decided.pinned.limits.lease_ms,
       owner: walk.owner,
+      labels: labelsOf(identity.caller, answering(candidate)),
     }),
   );
   return enrich(decided, { hold });
 }
 
-/** The same hold, for another candidate: a new worst case, all or nothing. */
+/** The same hold, for another candidate: a new worst case, under its model's limits as well, all or nothing. */
 export async function admitAgain(
   walk: Walk,
   lease: Lease,
@@ -69,7 +77,8 @@ export async function admitAgain(
     const { limitedBy: _, ...hold } = admitted.hold;
     return { ...hold, ...worst };
   }
-  return fitted(walk, admitted, candidate, verdict, worst, (amount) => lease.hold(amount, candidate));
+  const limits = callLimits(admitted, namesOf(candidate), admitted.wanted);
+  return fitted(walk, admitted, candidate, verdict, worst, limits, (amount) => lease.hold(amount, candidate));
 }
 
 export interface Worst {
@@ -92,7 +101,8 @@ export function amountFor(decided: Decided, candidate: Candidate, input: number,
   const tokens = input + output * view.choices;
   const nusd = dearest(decided, candidate, input, output);
   if (nusd === undefined) {
-    if (identity.budgets.some((budget) => budget.unit === 'nusd' && budget.hard)) {
+    const { budgets } = modelLimits(decided, candidate);
+    if ([...identity.budgets, ...budgets].some((budget) => budget.unit === 'nusd' && budget.hard)) {
       throw new Failure(
         'price_unknown',
         `Nobody told the price of '${candidate.model}' at '${candidate.provider.id}', and a money budget is in force.`,
@@ -102,9 +112,9 @@ export function amountFor(decided: Decided, candidate: Candidate, input: number,
         },
       );
     }
-    return { nusd: 0, tokens };
+    return { nusd: 0, tokens, input };
   }
-  return { nusd, tokens };
+  return { nusd, tokens, input };
 }
 
 /** The worst case's price: at the dearest reading of its tokens, and of the tier the client asked for. */
@@ -129,107 +139,54 @@ function dearest(
 }
 
 /**
- * What a verb of the ledger holds for this worst case. Throws 429 where it refuses, and `state_unavailable` (503) where it
- * is lost and its limits say closed.
+ * What a verb of the ledger holds for this worst case, waiting in line where the limit that refuses lets calls wait.
+ * Throws 429 where it refuses, and `state_unavailable` (503) where it is lost and a limit of the call says closed.
  */
 export async function held<W>(
-  { on_loss }: WalkLimits,
+  walk: Walk,
+  identified: Identified,
+  limits: CallLimits,
   worst: W,
   verb: () => Promise<Reserved>,
 ): Promise<W & Pick<Hold, 'budgets' | 'rates' | 'kept'>> {
+  const { identity, pinned, abort, started } = identified;
+  const organization = identity.caller.organization.id;
   let reserved: Reserved;
   try {
-    reserved = await verb();
+    const call = {
+      organization,
+      caller: turnOf(identity),
+      limits,
+      abort,
+      deadline: started + pinned.limits.timeout_ms,
+    };
+    reserved = await walk.waiting.take(call, verb);
   } catch (thrown) {
     if (!(thrown instanceof LedgerUnavailable || thrown instanceof HoldGone)) throw thrown;
-    if (on_loss === 'open') return { ...worst, amount: { nusd: 0, tokens: 0 }, budgets: [], rates: [], kept: false };
+    if (openOnLoss(limits, pinned.limits.on_loss)) {
+      return { ...worst, amount: { nusd: 0, tokens: 0 }, budgets: [], rates: [], kept: false };
+    }
     throw new Failure('state_unavailable', 'Budgets cannot be checked now, so nothing is sent.', {
       retryAfterSeconds: 1,
       cause: thrown,
     });
   }
-  if (reserved.outcome === 'refused') throw new Refused(reserved.refusal);
+  if (reserved.outcome === 'refused') {
+    if (reserved.refusal.kind === 'budget') walk.alerts.see(walk, organization, [reserved.refusal]);
+    throw new Refused(reserved.refusal, limits, walk.clock());
+  }
+  walk.alerts.see(walk, organization, reserved.budgets);
   return { ...worst, budgets: reserved.budgets, rates: reserved.rates, kept: true };
 }
 
-/** A limit refused: 429, in words that say which one, its limit, spent, held, and when it turns. */
-export class Refused extends Failure {
-  readonly refusal: Refusal;
-
-  constructor(refusal: Refusal) {
-    const { code, message, detail } = refused(refusal);
-    super(code, message, detail);
-    this.refusal = refusal;
-  }
+/** Who takes turns with others in line: a person, or the key where none is known. */
+function turnOf({ caller: { team, user, key } }: Identified['identity']): string {
+  return user === undefined ? `key ${key.id}` : `user ${team.id} ${user.id}`;
 }
 
-const nanoPerUsd = 1e9;
-
-function refused(refusal: Refusal): Failure {
-  return refusal.kind === 'budget' ? budgetRefused(refusal) : rateRefused(refusal);
-}
-
-function budgetRefused(refusal: Extract<Refusal, { kind: 'budget' }>): Failure {
-  const { budget, spent, held: holding, asked } = refusal;
-  const { scope, window, unit, limit } = budget;
-  const say = (amount: number): string => (unit === 'nusd' ? `$${usd(amount)}` : `${amount} ${unit}`);
-  const resets = refusal.resets_at_ms === 0 ? null : new Date(refusal.resets_at_ms).toISOString();
-  const figures =
-    unit === 'nusd'
-      ? {
-          limit_usd: limit / nanoPerUsd,
-          spent_usd: spent / nanoPerUsd,
-          held_usd: holding / nanoPerUsd,
-          asked_usd: asked / nanoPerUsd,
-        }
-      : { limit, spent, held: holding, asked };
-  // Only what other calls hold stands in the way: some of it comes back in a moment.
-  const waits = spent + asked <= limit;
-  const when = resets === null ? '' : ` It resets at ${resets}.`;
-  return new Failure(
-    'insufficient_quota',
-    `The ${window} budget of ${scope.kind} '${scope.id}' does not allow this call: limit ${say(limit)}, spent ${say(spent)}, held by running calls ${say(holding)}, this call may take ${say(asked)}.${when}`,
-    {
-      ...(waits ? { retryAfterSeconds: 1 } : {}),
-      extra: {
-        scope: scope.kind,
-        scope_id: scope.id,
-        window,
-        unit: unit === 'nusd' ? 'usd' : unit,
-        ...figures,
-        resets_at: resets,
-      },
-    },
-  );
-}
-
-function rateRefused(refusal: Extract<Refusal, { kind: 'rate' }>): Failure {
-  const { scope, unit, limit, window_ms } = refusal.rate;
-  const seconds = Math.max(1, Math.ceil(refusal.retry_after_ms / 1000));
-  const per = unit === 'concurrent' ? 'at once' : `per ${window_ms / 1000} s`;
-  return new Failure(
-    'rate_limit_exceeded',
-    `The rate of ${scope.kind} '${scope.id}' is reached: ${limit} ${unit === 'concurrent' ? 'calls' : unit} ${per}. Try again in ${seconds} s.`,
-    {
-      retryAfterSeconds: seconds,
-      extra: {
-        scope: scope.kind,
-        scope_id: scope.id,
-        unit,
-        limit,
-        used: refusal.used,
-        remaining: refusal.remaining,
-        asked: refusal.asked,
-        window_ms,
-        resets_in_seconds: Math.ceil(refusal.reset_ms / 1000),
-      },
-    },
-  );
-}
-
-/** Dollars with as many decimals as the amount has, at least two. */
-function usd(nano: number): string {
-  const text = (nano / nanoPerUsd).toFixed(9).replace(/0+$/, '');
-  const [whole = '0', cents = ''] = text.split('.');
-  return `${whole}.${cents.padEnd(2, '0')}`;
+/** Whether calls go on while the ledger is lost: every limit of the call must say so. */
+export function openOnLoss({ budgets, rates }: CallLimits, otherwise: WalkLimits['on_loss']): boolean {
+  const says = (limit: { readonly onLoss?: OnLoss }): boolean => (limit.onLoss ?? otherwise) === 'open';
+  if (budgets.length + rates.length === 0) return otherwise === 'open';
+  return budgets.every(says) && rates.every(says);
 }

@@ -1,7 +1,8 @@
 import { HoldGone } from '../stores/index.ts';
-import { type Admitted, amountFor } from './admit.ts';
+import { type Admitted, amountFor, openOnLoss } from './admit.ts';
 import { limitName } from './affordable.ts';
 import type { Answered } from './attempt.ts';
+import { callLimits, namesOf } from './call-limits.ts';
 
 /** A step this small is not worth asking for again: the reply ends. */
 const stepTokensMin = 16;
@@ -55,11 +56,17 @@ export class Ceiling {
       if (!this.#refused) this.#step = Math.min(this.#step * 2, this.#held);
     } catch (thrown) {
       // The ledger is lost in the middle of a stream, or gave the hold up: more than what is held cannot be promised.
-      this.#refused = thrown instanceof HoldGone || this.#admitted.pinned.limits.on_loss !== 'open';
+      this.#refused = thrown instanceof HoldGone || !this.#open();
       if (!this.#refused) this.#held = this.#answered.hold.output.most;
     }
     this.#asking = false;
     settled();
+  }
+
+  /** Whether the call goes on while the ledger is lost. */
+  #open(): boolean {
+    const limits = callLimits(this.#admitted, namesOf(this.#answered.candidate), this.#admitted.wanted);
+    return openOnLoss(limits, this.#admitted.pinned.limits.on_loss);
   }
 
   /** Whether the hold has grown by a step, and covers what is needed now. */

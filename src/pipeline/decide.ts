@@ -14,21 +14,39 @@ export interface Verdict {
   readonly figures: ModelFigures;
 }
 
+/** Another model in a model's place. */
+export interface Substitution {
+  readonly from: string;
+  readonly to: string;
+  /** The rule, or the budget. */
+  readonly rule: string;
+  /** What the caller is told, where it is told. */
+  readonly warning?: string;
+}
+
 /** A request that may be sent, to these candidates. `verdict` is the first candidate's. */
 export interface Decided extends Inspected {
   readonly verdict: Verdict;
-  /** Substitutions that led here, oldest first: from, to, by which rule. */
-  readonly substitutions: readonly { readonly from: string; readonly to: string; readonly rule: string }[];
+  /** Substitutions that led here, oldest first. */
+  readonly substitutions: readonly Substitution[];
 }
 
 /** A model substituted for one that was substituted: more steps than this is a policy that cannot make up its mind. */
 const substitutionsMax = 4;
 
-/** Facts to a decision, again for each substituted model, never twice the same one. Throws what a deny says (403, 400). */
-export function decide(walk: Walk, inspected: Inspected): Decided {
-  let candidates = inspected.candidates;
-  const substitutions: { from: string; to: string; rule: string }[] = [];
-  const seen = new Set<string>([inspected.view.model]);
+/**
+ * Facts to a decision, again for each substituted model, never twice the same one. Starts with the candidates that were
+ * read, or with those the last of `before` led to. Throws what a deny says (403, 400).
+ */
+export function decide(
+  walk: Walk,
+  inspected: Inspected,
+  before: readonly Substitution[] = [],
+  start: readonly Candidate[] = inspected.candidates,
+): Decided {
+  let candidates = start;
+  const substitutions: Substitution[] = [...before];
+  const seen = new Set<string>([inspected.view.model, ...before.map(({ to }) => to)]);
   for (;;) {
     const [first] = candidates;
     if (first === undefined) throw new Failure('internal_error', 'No candidate is left to decide for.');

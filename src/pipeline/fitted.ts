@@ -1,7 +1,8 @@
 import type { Candidate } from '../providers/index.ts';
 import type { Amount, Refusal, Reserved } from '../stores/index.ts';
-import { amountFor, type Hold, held, Refused, type Worst } from './admit.ts';
+import { amountFor, type Hold, held, type Worst } from './admit.ts';
 import { affordableOutput, limitName } from './affordable.ts';
+import type { CallLimits } from './call-limits.ts';
 import { countedInputMax } from './count-input.ts';
 import type { Decided, Verdict } from './decide.ts';
 import { redactedTexts } from './redact-request.ts';
@@ -10,10 +11,18 @@ import type { Walk } from './walk.ts';
 /** Budgets a limit is fitted to, one after the other: each refusal names one. */
 const fittingsMax = 8;
 
+/** What was asked for last. */
+interface Fit {
+  readonly worst: Worst;
+  /** The limit that lowered the output, where one did. */
+  readonly limitedBy: string | undefined;
+}
+
 /**
  * Holds a call's worst case, and only where that does not fit looks closer: the input's tokens are counted exactly
- * instead of by a bound; then, where a rule lets it, the output is lowered to what the tightest budget affords. What is
- * held is always the whole worst case of what will be sent. Throws as `held` does.
+ * instead of by a bound; then, where a rule lets it, the output is lowered to what the tightest budget affords. Where it
+ * does not fit even so, it waits in line if the limit lets it, and is fitted anew when it is its turn. What is held is
+ * always the whole worst case of what will be sent. Throws as `held` does.
  */
 export async function fitted(
   walk: Walk,
@@ -21,54 +30,46 @@ export async function fitted(
   candidate: Candidate,
   verdict: Verdict,
   worst: Worst,
+  limits: CallLimits,
   hold: (amount: Amount) => Promise<Reserved>,
 ): Promise<Hold> {
-  const { limits } = decided.pinned;
-  const first = await attempted(limits, worst, hold);
-  if (!(first instanceof Refused)) return first;
-  let refusal = first;
-  let closer = worst;
-  if (countsTokens(refusal.refusal)) {
-    const redacted = redactedTexts(decided, verdict.decision);
-    const counted = await countedInputMax(walk.tokens, decided.view, candidate, redacted);
-    if (counted !== undefined && counted < worst.inputTokens) {
-      closer = withOutput(decided, candidate, { ...worst, inputTokens: counted }, worst.output.held);
-      const second = await attempted(limits, closer, hold);
-      if (!(second instanceof Refused)) return second;
-      refusal = second;
+  let fit: Fit = { worst, limitedBy: undefined };
+  let counted: Promise<number | undefined> | undefined;
+  const ask = async (): Promise<Reserved> => {
+    fit = { worst, limitedBy: undefined };
+    let reserved = await hold(worst.amount);
+    if (reserved.outcome === 'held') return reserved;
+    if (countsTokens(reserved.refusal)) {
+      const redacted = redactedTexts(decided, verdict.decision);
+      counted ??= countedInputMax(walk.tokens, decided.view, candidate, redacted);
+      const inputTokens = await counted;
+      if (inputTokens !== undefined && inputTokens < worst.inputTokens) {
+        const closer = withOutput(decided, candidate, { ...worst, inputTokens }, worst.output.held);
+        fit = { worst: closer, limitedBy: undefined };
+        reserved = await hold(closer.amount);
+        if (reserved.outcome === 'held') return reserved;
+      }
     }
-  }
-  const least = verdict.decision.modifications.affordableTokensMin;
-  for (let fitting = 0; least !== undefined && fitting < fittingsMax; fitting += 1) {
-    const affordable = affordableOutput(
-      decided,
-      candidate,
-      closer.inputTokens,
-      closer.output.held - 1,
-      refusal.refusal,
-    );
-    if (affordable === undefined || affordable < least) break;
-    closer = withOutput(decided, candidate, closer, affordable);
-    const output = { held: affordable, most: affordable, splice: affordable };
-    const next = await attempted(limits, { ...closer, output }, hold);
-    if (!(next instanceof Refused)) return { ...next, limitedBy: limitName(refusal.refusal) };
-    refusal = next;
-  }
-  throw refusal;
+    const least = verdict.decision.modifications.affordableTokensMin;
+    for (let fitting = 0; least !== undefined && fitting < fittingsMax; fitting += 1) {
+      const { inputTokens, output } = fit.worst;
+      const affordable = affordableOutput(decided, candidate, inputTokens, output.held - 1, reserved.refusal);
+      if (affordable === undefined || affordable < least) break;
+      const lowered = withOutput(decided, candidate, fit.worst, affordable);
+      const capped = { ...lowered, output: { held: affordable, most: affordable, splice: affordable } };
+      fit = { worst: capped, limitedBy: limitName(reserved.refusal) };
+      reserved = await hold(capped.amount);
+      if (reserved.outcome === 'held') return reserved;
+    }
+    return reserved;
+  };
+  const { budgets, rates, kept } = await held(walk, decided, limits, {}, ask);
+  const { limitedBy } = fit;
+  const amount = kept ? fit.worst.amount : nothing;
+  return { ...fit.worst, amount, budgets, rates, kept, ...(limitedBy === undefined ? {} : { limitedBy }) };
 }
 
-async function attempted(
-  limits: Decided['pinned']['limits'],
-  worst: Worst,
-  hold: (amount: Amount) => Promise<Reserved>,
-): Promise<Hold | Refused> {
-  try {
-    return await held(limits, worst, () => hold(worst.amount));
-  } catch (thrown) {
-    if (thrown instanceof Refused) return thrown;
-    throw thrown;
-  }
-}
+const nothing: Amount = { nusd: 0, tokens: 0 };
 
 function withOutput(decided: Decided, candidate: Candidate, worst: Worst, output: number): Worst {
   return {

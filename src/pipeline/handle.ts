@@ -1,7 +1,8 @@
 import type { Failure } from '../exchange/index.ts';
 import type { Ending } from '../observe/index.ts';
 import { accept, clientGone } from './accept.ts';
-import { type Admitted, admit } from './admit.ts';
+import type { Admitted } from './admit.ts';
+import { admitDecided } from './admit-decided.ts';
 import { type Answered, Attempts, attempt } from './attempt.ts';
 import { cleanThrown } from './clean-failure.ts';
 import { Denial, decide } from './decide.ts';
@@ -11,6 +12,7 @@ import { askAttention, endingOf, failureOf } from './ending.ts';
 import { guard } from './guard.ts';
 import { identify } from './identify.ts';
 import { inspect } from './inspect.ts';
+import { answering } from './labels.ts';
 import { Lease } from './lease.ts';
 import { read } from './read.ts';
 import { intentOf, type Progress, recordOf } from './record.ts';
@@ -73,7 +75,7 @@ async function climb(walk: Walk, progress: Progress, outlet: Outlet): Promise<Wa
   const decided = decide(walk, inspected);
   progress.decided = decided;
   if (request.arrival.headers['x-llm-dry-run'] !== undefined) return { ...dryRun(decided), ending: 'complete' };
-  const admitted = await admit(walk, decided);
+  const admitted = await admitDecided(walk, decided);
   progress.admitted = admitted;
   walk.trail.begin(intentOf(admitted));
   const attempts = new Attempts(admitted);
@@ -148,7 +150,7 @@ async function conclude(walk: Walk, progress: Progress, walked: Walked, outlet: 
       const settled = decideSettled(walk, admitted, tried, guarded, cost);
       if (settled !== undefined) progress.settled = settled;
       const recorded = walk.trail.end(recordOf(walk, progress, walked.ending, walked.failure));
-      await settle(walk, admitted, cost, reached);
+      await settle(walk, admitted, cost, reached, answering(tried.candidate));
       await recorded;
     } else {
       await walk.trail.end(recordOf(walk, progress, walked.ending, walked.failure));

@@ -1,4 +1,6 @@
 export { clientGone } from './accept.ts';
+export { alertPrefix, BudgetAlerts, isAlertMark } from './budget-alerts.ts';
+export { budgetName } from './call-limits.ts';
 export { handle, refuse } from './handle.ts';
 export { Matchers } from './matchers.ts';
 export { ObservedOutputs } from './observed-output.ts';
@@ -7,4 +9,5 @@ export { ownUsage } from './own-usage.ts';
 export type { PassReply } from './pass-end.ts';
 export { passEntries, passPrefix } from './pass-route.ts';
 export { enter, passRoute } from './passthrough.ts';
+export { Waiting } from './waiting.ts';
 export type { Arrival, Outlet, Pinned, Walk, WalkLimits } from './walk.ts';

@@ -1,13 +1,19 @@
+import type { Limits } from '../callers/index.ts';
 import type { Intent } from '../observe/index.ts';
 import type { Candidate } from '../providers/index.ts';
 import { type Amount, HoldGone, type Reserved } from '../stores/index.ts';
 import type { Hold } from './admit.ts';
+import { modelLimits } from './call-limits.ts';
 import type { Identified } from './identify.ts';
 import type { Walk } from './walk.ts';
+
+const noLimits: Limits = { budgets: [], rates: [] };
 
 /** What a lease needs to know of its exchange. */
 export interface Leased extends Identified {
   readonly hold: Pick<Hold, 'amount' | 'kept'>;
+  /** The first is the one it holds for. */
+  readonly candidates?: readonly Candidate[];
 }
 
 /**
@@ -20,6 +26,8 @@ export class Lease {
   readonly #leased: Leased;
   readonly #intent: ((candidate: Candidate, amount: Amount) => Intent) | undefined;
   readonly #timer: NodeJS.Timeout | undefined;
+  /** Candidates whose models' limits are part of the hold. */
+  readonly #joined: Set<Candidate | undefined>;
   #amount: Amount;
   #owed: Amount = { nusd: 0, tokens: 0 };
   #last: Promise<unknown> = Promise.resolve();
@@ -31,9 +39,10 @@ export class Lease {
     this.#leased = leased;
     this.#intent = intent;
     this.#amount = leased.hold.amount;
+    this.#joined = new Set([leased.candidates?.[0]]);
     if (!leased.hold.kept) return;
     // A lost ledger reaps nothing either; the next renewal finds it back.
-    const renew = (): void => void this.#turn(() => this.#amend(this.#amount)).catch(() => {});
+    const renew = (): void => void this.#turn(() => this.#amend(this.#amount, noLimits)).catch(() => {});
     this.#timer = setInterval(renew, leased.pinned.limits.lease_ms / 3);
     this.#timer.unref();
   }
@@ -49,21 +58,22 @@ export class Lease {
   }
 
   /** A try that may be billed: from the next `hold` on it is held for as well. */
-  owe({ nusd, tokens }: Amount): void {
-    this.#owed = { nusd: this.#owed.nusd + nusd, tokens: this.#owed.tokens + tokens };
+  owe({ nusd, tokens, input = 0 }: Amount): void {
+    const owed = this.#owed;
+    this.#owed = { nusd: owed.nusd + nusd, tokens: owed.tokens + tokens, input: (owed.input ?? 0) + input };
   }
 
   /**
-   * Holds this much for the candidate from now on, and what is owed, all or nothing: refused, the old hold stands.
-   * Rejects as the ledger does.
+   * Holds this much for the candidate from now on, and what is owed, under its model's limits as well, all or nothing:
+   * refused, the old hold stands. Limits of models tried before stay. Rejects as the ledger does.
    */
   hold(wanted: Amount, candidate: Candidate): Promise<Reserved> {
     return this.#turn(async () => {
-      const amount = this.owes
-        ? { ...wanted, nusd: wanted.nusd + this.#owed.nusd, tokens: wanted.tokens + this.#owed.tokens }
-        : wanted;
-      const reserved = await this.#amend(amount);
+      const amount = this.owes ? sumOf(wanted, this.#owed) : wanted;
+      const joining = this.#joined.has(candidate) ? noLimits : modelLimits(this.#leased, candidate);
+      const reserved = await this.#amend(amount, joining);
       if (reserved.outcome === 'held') {
+        this.#joined.add(candidate);
         this.#amount = amount;
         this.#note(candidate);
       }
@@ -83,7 +93,7 @@ export class Lease {
     return turn;
   }
 
-  #amend(amount: Amount): Promise<Reserved> {
+  #amend(amount: Amount, { budgets, rates }: Limits): Promise<Reserved> {
     const { id, identity, pinned } = this.#leased;
     if (this.#over) return Promise.reject(new HoldGone('the exchange is over'));
     return this.#walk.ledger.amend({
@@ -91,8 +101,8 @@ export class Lease {
       organization: identity.caller.organization.id,
       amount,
       lease_ms: pinned.limits.lease_ms,
-      budgets: [],
-      rates: [],
+      budgets,
+      rates,
     });
   }
 
@@ -105,4 +115,8 @@ export class Lease {
       // A disk that is full now: the first intent stands, and with it the record.
     }
   }
+}
+
+function sumOf(a: Amount, b: Amount): Amount {
+  return { nusd: a.nusd + b.nusd, tokens: a.tokens + b.tokens, input: (a.input ?? 0) + (b.input ?? 0) };
 }

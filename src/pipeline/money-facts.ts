@@ -1,5 +1,6 @@
 import { Unable } from '../policy/index.ts';
 import type { Budget, BudgetState, ScopeKind, Window } from '../stores/index.ts';
+import { usedPercent } from './budget-alerts.ts';
 import type { Identified } from './identify.ts';
 import { scopeId } from './scopes.ts';
 import type { Walk } from './walk.ts';
@@ -23,7 +24,7 @@ export async function budgetFacts(
     const least: Record<string, number> = {};
     for (const state of states) {
       const kind = state.budget.scope.kind;
-      const remaining = state.budget.limit - state.spent - state.held;
+      const remaining = state.limit - state.spent - state.held;
       if (remaining >= (least[kind] ?? Number.POSITIVE_INFINITY)) continue;
       least[kind] = remaining;
       tightest[kind] = budgetFact(state, remaining);
@@ -35,13 +36,13 @@ export async function budgetFacts(
 }
 
 function budgetFact(state: BudgetState, remaining: number): Record<string, unknown> {
-  const { limit } = state.budget;
+  const { limit } = state;
   return {
     limit_usd: limit / nanoPerUsd,
     spent_usd: state.spent / nanoPerUsd,
     held_usd: state.held / nanoPerUsd,
     remaining_usd: remaining / nanoPerUsd,
-    used_percent: limit === 0 ? 100 : (100 * (state.spent + state.held)) / limit,
+    used_percent: usedPercent(state),
     resetsAt: state.resets_at_ms === 0 ? undefined : new Date(state.resets_at_ms).toISOString(),
   };
 }

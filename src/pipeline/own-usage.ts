@@ -1,5 +1,8 @@
+import type { OnExceed } from '../callers/index.ts';
 import { Failure } from '../exchange/index.ts';
 import { type BudgetState, LedgerUnavailable, type RateState } from '../stores/index.ts';
+import { usedPercent } from './budget-alerts.ts';
+import { ownBudget } from './call-limits.ts';
 import type { Walk } from './walk.ts';
 
 const nanoPerUsd = 1e9;
@@ -17,8 +20,10 @@ export async function ownUsage(
       organization: caller.organization.id,
       team: caller.team.id,
       user: caller.user?.id ?? null,
+      project: caller.project?.id ?? null,
+      tags: caller.tags,
       key: caller.key.id,
-      budgets: budgets.map(budgetBody),
+      budgets: budgets.map((state) => budgetBody(state, ownBudget(identity, state.budget)?.onExceed ?? 'deny')),
       limits: rates.map(rateBody),
     };
   } catch (thrown) {
@@ -28,7 +33,8 @@ export async function ownUsage(
 }
 
 /** A budget as people see it: dollars as numbers, the rest in its own unit. */
-export function budgetBody({ budget, spent, held, resets_at_ms }: BudgetState): Record<string, unknown> {
+function budgetBody(state: BudgetState, onExceed: OnExceed): Record<string, unknown> {
+  const { budget, limit, spent, held, resets_at_ms } = state;
   const money = budget.unit === 'nusd';
   const suffix = money ? '_usd' : `_${budget.unit}`;
   const scale = money ? nanoPerUsd : 1;
@@ -36,10 +42,13 @@ export function budgetBody({ budget, spent, held, resets_at_ms }: BudgetState): 
     scope: budget.scope.kind,
     id: budget.scope.id,
     window: budget.window,
-    [`limit${suffix}`]: budget.limit / scale,
+    ...(budget.rolling_ms === undefined ? {} : { rolling_hours: budget.rolling_ms / 3_600_000 }),
+    on_exceed: onExceed,
+    [`limit${suffix}`]: limit / scale,
     [`spent${suffix}`]: spent / scale,
     [`held${suffix}`]: held / scale,
-    [`remaining${suffix}`]: (budget.limit - spent - held) / scale,
+    [`remaining${suffix}`]: (limit - spent - held) / scale,
+    used_percent: Math.round(usedPercent(state) * 100) / 100,
     resets_at: resets_at_ms === 0 ? null : new Date(resets_at_ms).toISOString(),
   };
 }

@@ -81,7 +81,11 @@ export class PassEnd {
       const settled = admitted === undefined ? undefined : passSettled(walk, admitted, cost);
       if (settled !== undefined) progress.settled = settled;
       const recorded = walk.trail.end(passRecord(walk, progress, ending, failure));
-      if (admitted !== undefined) await settle(walk, admitted, cost, mayCost(call));
+      if (admitted !== undefined) {
+        const model = candidate?.model ?? call.tap?.told.model;
+        const by = { provider: admitted.provider.id, ...(model === undefined ? {} : { model }) };
+        await settle(walk, admitted, cost, mayCost(call), by);
+      }
       await recorded;
     } catch (thrown) {
       walk.log.error('an exchange could not be settled or recorded', { exchange: accepted.id, error: thrown });

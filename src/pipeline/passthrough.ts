@@ -1,9 +1,10 @@
 import { Failure, type Format } from '../exchange/index.ts';
 import { accept } from './accept.ts';
 import { held } from './admit.ts';
+import { callLimits } from './call-limits.ts';
 import { wouldHappen } from './dry-run.ts';
 import { type Identified, identify } from './identify.ts';
-import { usageBudgets } from './money-facts.ts';
+import { labelsOf } from './labels.ts';
 import { Pass } from './pass.ts';
 import { ownReply, PassEnd, type PassReply } from './pass-end.ts';
 import { judgePass } from './pass-judge.ts';
@@ -74,25 +75,34 @@ async function judge(walk: Walk, progress: PassProgress, line: string): Promise<
 /** One atomic reserve of the entry's amount over every budget and rate. Throws 429, 503. */
 async function admit(walk: Walk, judged: Judged): Promise<PassAdmitted> {
   const { id, identity, pinned, verdict, reserve_nusd } = judged;
+  const { caller } = identity;
   // Nobody counted tokens: what the provider tells of them is settled.
   const worst = { amount: { nusd: reserve_nusd, tokens: 0 } };
-  const hold = await held(pinned.limits, worst, () =>
+  // Nobody read which model it is for: limits of models know the way itself.
+  const limits = callLimits(judged, [passName(judged.provider.id)], verdict.wanted);
+  const hold = await held(walk, judged, limits, worst, () =>
     walk.ledger.reserve({
       id,
-      organization: identity.caller.organization.id,
+      organization: caller.organization.id,
       amount: worst.amount,
-      budgets: [...identity.budgets, ...usageBudgets(judged, verdict.wanted)],
-      rates: identity.rates,
+      budgets: limits.budgets,
+      rates: limits.rates,
       lease_ms: pinned.limits.lease_ms,
       owner: walk.owner,
+      labels: labelsOf(caller, { provider: judged.provider.id }),
     }),
   );
   return { ...judged, hold };
 }
 
+/** What stands in lists of models for calls that go through unread. */
+function passName(provider: string): string {
+  return `passthrough/${provider}`;
+}
+
 /** A caller whose models are limited might ask for any other this way, so its list has to name the way itself. */
 function mayPass({ identity }: Identified, provider: string): void {
-  const name = `passthrough/${provider}`;
+  const name = passName(provider);
   if (identity.mayUse(name)) return;
   throw new Failure(
     'policy_denied',

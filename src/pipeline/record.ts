@@ -5,6 +5,7 @@ import type { Candidate } from '../providers/index.ts';
 import type { Amount } from '../stores/index.ts';
 import type { Accepted } from './accept.ts';
 import type { Admitted } from './admit.ts';
+import { substitutionWarnings } from './admit-decided.ts';
 import type { Attempts } from './attempt.ts';
 import type { Decided } from './decide.ts';
 import type { Guarded } from './guard.ts';
@@ -189,7 +190,9 @@ function railsOf(inspected: Inspected | undefined, guarded: Guarded | undefined)
 function withSubstitutions(last: DecisionSummary, decided: Decided | undefined): DecisionSummary {
   const led = decided?.substitutions.map(({ rule }) => `substitute_model (${rule})`) ?? [];
   const more = led.filter((one) => !last.obligations.includes(one));
-  return more.length === 0 ? last : { ...last, obligations: [...more, ...last.obligations] };
+  if (more.length === 0) return last;
+  const warnings = decided === undefined ? [] : substitutionWarnings(decided);
+  return { ...last, obligations: [...more, ...last.obligations], warnings: [...warnings, ...last.warnings] };
 }
 
 const summaries = new WeakMap<Decision, DecisionSummary>();

@@ -4,7 +4,10 @@ import { replyHeaders } from '../providers/index.ts';
 import type { RateState } from '../stores/index.ts';
 import type { Accepted } from './accept.ts';
 import type { Admitted, Hold } from './admit.ts';
+import { substitutionWarnings } from './admit-decided.ts';
 import type { Answered, Attempts } from './attempt.ts';
+import { budgetWarnings } from './budget-alerts.ts';
+import { Refused } from './refusal.ts';
 import type { Cost } from './settle.ts';
 import type { Walk } from './walk.ts';
 
@@ -17,7 +20,7 @@ export function answerHeaders(admitted: Admitted, answered: Answered, attempts: 
     provider: answered.candidate.provider.id,
     model: answered.candidate.model,
     decision: answered.verdict.decision,
-    warnings: answered.warnings,
+    warnings: [...substitutionWarnings(admitted), ...answered.warnings],
     hold: answered.hold,
     attempts: attempts.notes.length,
     overhead_ms: attempts.overhead_ms ?? 0,
@@ -48,7 +51,7 @@ export function letThroughHeaders(upstream: Readonly<Record<string, string>>, to
   headers['x-llm-decision'] = decision.decision;
   const [rule] = decision.determining;
   if (rule !== undefined) headers['x-llm-policy'] = rule;
-  const warnings = decision.warnings.concat(told.warnings, budgetWarnings(hold));
+  const warnings = decision.warnings.concat(told.warnings, budgetWarnings(hold.budgets));
   if (warnings.length > 0) headers['x-llm-warning'] = warnings.map(headerText);
   headers['x-llm-attempts'] = String(told.attempts);
   headers['x-llm-overhead-ms'] = told.overhead_ms.toFixed(2);
@@ -98,14 +101,18 @@ export function failureHeaders(failure: Failure, requestId: string, attempts?: A
   const after = failure.detail.retryAfterSeconds;
   if (after !== undefined) headers['retry-after'] = String(after);
   if (failures[failure.code].fault === 'policy') headers['x-llm-decision'] = 'deny';
-  const { rule, unit, limit, remaining, resets_in_seconds } = failure.detail.extra ?? {};
+  const { rule } = failure.detail.extra ?? {};
   if (typeof rule === 'string') headers['x-llm-policy'] = rule;
   // Who is refused learns of the limit from the same headers as who passed.
-  if (failure.code === 'rate_limit_exceeded' && (unit === 'requests' || unit === 'tokens')) {
-    const [limitName, leftName, resetName] = rateNames[unit];
-    headers[limitName] = String(limit);
-    headers[leftName] = String(remaining);
-    headers[resetName] = `${resets_in_seconds}s`;
+  if (failure instanceof Refused && failure.refusal.kind === 'rate' && failure.refusal.rate.unit !== 'concurrent') {
+    const [limitName, leftName, resetName] = rateNames[failure.refusal.rate.unit];
+    headers[limitName] = String(failure.refusal.rate.limit);
+    headers[leftName] = String(failure.refusal.remaining);
+    headers[resetName] = `${Math.ceil(failure.refusal.reset_ms / 1000)}s`;
+  }
+  if (failure instanceof Refused && failure.refusal.kind === 'budget') {
+    const remaining = remainingUsd({ budgets: [failure.refusal] });
+    if (remaining !== undefined) headers['x-llm-budget-remaining-usd'] = remaining.toFixed(6);
   }
   return headers;
 }
@@ -122,15 +129,20 @@ function refusalHeaders(failure: Failure, { refusal, candidate, notes }: Attempt
   return headers;
 }
 
+const tokenNames = ['x-ratelimit-limit-tokens', 'x-ratelimit-remaining-tokens', 'x-ratelimit-reset-tokens'] as const;
+
 /** Spelled out: a name put together for each call has to be looked up among all names the engine knows. */
 const rateNames = {
   requests: ['x-ratelimit-limit-requests', 'x-ratelimit-remaining-requests', 'x-ratelimit-reset-requests'],
-  tokens: ['x-ratelimit-limit-tokens', 'x-ratelimit-remaining-tokens', 'x-ratelimit-reset-tokens'],
+  tokens: tokenNames,
+  // Limits of one kind of token are told under the same names: the tightest is what a client must respect.
+  input_tokens: tokenNames,
+  output_tokens: tokenNames,
 } as const;
 
 /** The tightest of several limits is the one a client must respect. */
 function rateHeaders(headers: Headers, { rate, remaining, reset_ms }: RateState): void {
-  if (rate.unit !== 'requests' && rate.unit !== 'tokens') return;
+  if (rate.unit === 'concurrent') return;
   const [limit, left, reset] = rateNames[rate.unit];
   const known = headers[left];
   if (known !== undefined && Number(known) <= remaining) return;
@@ -142,26 +154,12 @@ function rateHeaders(headers: Headers, { rate, remaining, reset_ms }: RateState)
 /** What is left of the tightest money budget, this call's hold counted. */
 function remainingUsd(hold: Pick<Hold, 'budgets'>): number | undefined {
   let least: number | undefined;
-  for (const { budget, spent, held } of hold.budgets) {
+  for (const { budget, limit, spent, held } of hold.budgets) {
     if (budget.unit !== 'nusd') continue;
-    const remaining = (budget.limit - spent - held) / 1e9;
+    const remaining = (limit - spent - held) / 1e9;
     if (least === undefined || remaining < least) least = remaining;
   }
   return least === undefined ? undefined : Math.max(0, least);
-}
-
-function budgetWarnings(hold: Pick<Hold, 'budgets'>): string[] {
-  const warnings: string[] = [];
-  for (const { budget, spent, held } of hold.budgets) {
-    const used = budget.limit === 0 ? 100 : (100 * (spent + held)) / budget.limit;
-    const passed = budget.warnPercent.filter((percent) => used >= percent).at(-1);
-    if (passed !== undefined) {
-      warnings.push(
-        `The ${budget.window} budget of ${budget.scope.kind} '${budget.scope.id}' is over ${passed} % used.`,
-      );
-    }
-  }
-  return warnings;
 }
 
 /** Header values are visible ASCII: anything else is escaped, and a warning is one line. */

@@ -15,6 +15,7 @@ export function scopeId(caller: Caller, kind: ScopeKind): string | undefined {
     case 'key':
       return caller.key.id;
     case 'model':
+    case 'tag':
       return undefined;
   }
 }

@@ -6,6 +6,7 @@ import type { Answered, Attempts } from './attempt.ts';
 import { countedInput } from './count-input.ts';
 import { likelyInputTokens, likelyTokens } from './estimate.ts';
 import type { Identified } from './identify.ts';
+import { labelsOf } from './labels.ts';
 import type { ReplyMeter } from './reply-meter.ts';
 import type { Walk } from './walk.ts';
 
@@ -111,9 +112,15 @@ export interface Held extends Identified {
 
 /**
  * Hold to cost, once, whatever happened. Never throws: a lost ledger keeps the settlement in its own journal and sends
- * it when it is back. A call that reached nobody gives its hold back.
+ * it when it is back. A call that reached nobody gives its hold back. `by` is who answered, where somebody did.
  */
-export async function settle(walk: Walk, held: Held, cost: Cost, reached: boolean): Promise<void> {
+export async function settle(
+  walk: Walk,
+  held: Held,
+  cost: Cost,
+  reached: boolean,
+  by: Parameters<typeof labelsOf>[1],
+): Promise<void> {
   const organization = held.identity.caller.organization.id;
   if (!held.hold.kept) return;
   try {
@@ -122,11 +129,19 @@ export async function settle(walk: Walk, held: Held, cost: Cost, reached: boolea
       await walk.ledger.settle({
         id: held.id,
         organization,
-        amount: { nusd: cost.nusd, tokens: cost.tokens },
+        amount: { nusd: cost.nusd, tokens: cost.tokens, input: inputTokens(cost) },
         estimated: cost.estimated,
+        labels: labelsOf(held.identity.caller, by),
       });
     }
   } catch (thrown) {
     if (!(thrown instanceof LedgerUnavailable)) throw thrown;
   }
+  // Whoever waits for room may find some now.
+  walk.waiting.freed(organization, held.identity);
+}
+
+/** The part of the tokens that is input; what is told of it may be more than what is counted of all. */
+function inputTokens({ usage, tokens }: Cost): number {
+  return Math.min(Math.ceil(Math.max(0, usage.input ?? 0)), tokens);
 }

@@ -4,9 +4,11 @@ import type { Log, Metrics, Trail } from '../observe/index.ts';
 import type { Program } from '../policy/index.ts';
 import type { Catalog, Health, RetryPolicy, TokenCounter } from '../providers/index.ts';
 import type { Ledger } from '../stores/index.ts';
+import type { BudgetAlerts } from './budget-alerts.ts';
 import type { Matchers } from './matchers.ts';
 import type { ObservedOutputs } from './observed-output.ts';
 import type { PassEntry } from './pass-route.ts';
+import type { Waiting } from './waiting.ts';
 
 /** Figures of the walk, from the configuration. Times in milliseconds, sizes in bytes. */
 export interface WalkLimits {
@@ -23,7 +25,7 @@ export interface WalkLimits {
   readonly lease_ms: number;
   /** Bytes of a plain reply the gateway is ready to hold. */
   readonly reply_bytes_max: number;
-  /** What a limit means when the ledger is lost. */
+  /** What a limit that does not say means when the ledger is lost. */
   readonly on_loss: 'closed' | 'open';
 }
 
@@ -45,6 +47,9 @@ export interface Walk {
   /** The configuration in force now. */
   pinned(): Pinned;
   readonly ledger: Ledger;
+  /** Calls that wait for room under a limit. */
+  readonly waiting: Waiting;
+  readonly alerts: BudgetAlerts;
   readonly trail: Trail;
   readonly metrics: Metrics;
   /** Counts exactly where a bound does not decide. */

@@ -9,4 +9,4 @@ export { openEmbeddedQueue } from './queue-embedded.ts';
 export type { RedisLedger, RedisLedgerOptions, RedisPlace } from './redis/index.ts';
 export { openBullQueue, openRedisLedger } from './when-asked.ts';
 export type { WindowKey } from './window-key.ts';
-export { windowKey } from './window-key.ts';
+export { budgetOfKey, seriesKey, seriesOfKey, windowKey } from './window-key.ts';

@@ -228,9 +228,18 @@ describe('what a caller may use and spend', () => {
         limit: 7,
         hard: true,
         warnPercent: [],
+        onExceed: 'deny',
       },
-      { scope: teamScope, window: 'day', unit: 'nusd', limit: 50e9, hard: true, warnPercent: [75, 90] },
-      { scope: teamScope, window: 'month', unit: 'tokens', limit: 9, hard: false, warnPercent: [] },
+      {
+        scope: teamScope,
+        window: 'day',
+        unit: 'nusd',
+        limit: 50e9,
+        hard: true,
+        warnPercent: [75, 90],
+        onExceed: 'deny',
+      },
+      { scope: teamScope, window: 'month', unit: 'tokens', limit: 9, hard: false, warnPercent: [], onExceed: 'warn' },
       {
         scope: keyScope,
         window: 'total',
@@ -239,6 +248,7 @@ describe('what a caller may use and spend', () => {
         limit: 1e8,
         hard: true,
         warnPercent: [],
+        onExceed: 'deny',
       },
     ]);
     expect(rates).toEqual([

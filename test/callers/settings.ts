@@ -15,7 +15,9 @@ export function team(id: string, given: Partial<Team> = {}): Team {
     models: ['*'],
     budgets: [],
     limits: {},
-    users: { default: { budgets: [], limits: {} } },
+    users: {},
+    model_limits: [],
+    tag_limits: [],
     ...given,
   };
 }
@@ -25,7 +27,7 @@ export function organization(
   teams: Team[],
   given: Partial<OrganizationSettings> = {},
 ): OrganizationSettings {
-  return { id, budgets: [], limits: {}, teams, ...given };
+  return { id, budgets: [], limits: {}, projects: {}, model_limits: [], tag_limits: [], teams, ...given };
 }
 
 export function budget(
@@ -40,6 +42,7 @@ export function key(secret: string, given: Partial<KeyObject> = {}): KeyObject {
   return {
     key: new Secret(secret),
     scopes: ['policy:evaluate'],
+    tags: [],
     may_assert: false,
     budgets: [],
     limits: {},

@@ -102,10 +102,6 @@ describe('a configuration', () => {
     for (const [text, at] of asked) {
       expect(await problemsOf(text), text).toEqual([expect.stringMatching(new RegExp(`^${at} not supported yet: `))]);
     }
-    const budget = (b: string) => `organizations: [{ id: a, budgets: [${b}] }]`;
-    expect(await problemsOf(budget('{ window: day, limit_usd: 1, on_exceed: throttle }'))).toEqual([
-      "1:76 'throttle' is not supported yet; use deny or warn",
-    ]);
   });
 
   it('lets the environment go over the file, and says so when it is wrong', async () => {
@@ -159,6 +155,62 @@ describe('a configuration', () => {
     expect(await budgets('{ window: day, limit_usd: 1, time_zone: Mars/Olympus }')).toEqual([
       expect.stringContaining('not a known time zone'),
     ]);
+  });
+
+  it('refuses limits that contradict themselves, at the key that does', async () => {
+    const inOrganization = (text: string) => problemsOf(`organizations: [{ id: a, ${text} }]`);
+    // The place that is told stands behind the mark.
+    const mark = '@';
+    const wrong: [string, string][] = [
+      ['budgets: [@{ window: rolling, limit_usd: 1 }]', "a rolling window needs 'rolling_hours'"],
+      [
+        'budgets: [{ window: day, limit_usd: 1, rolling_hours: @24 }]',
+        "'rolling_hours' is for 'window: rolling', not for 'day'",
+      ],
+      [
+        'budgets: [{ window: total, limit_usd: 1, time_zone: @Europe/Berlin }]',
+        "a window that is 'total' turns in no time zone",
+      ],
+      ['budgets: [{ window: day, limit_usd: 1, on_exceed: @substitute }]', "'substitute' needs 'substitute_model'"],
+      [
+        'budgets: [{ window: day, limit_usd: 1, substitute_model: @demo-small }]',
+        "'substitute_model' is for 'on_exceed: substitute'",
+      ],
+      [
+        'budgets: [{ window: day, limit_usd: 1, on_exceed: substitute, substitute_model: @dmo }]',
+        "no provider and no entry of models has a model 'dmo'",
+      ],
+      ['budgets: [{ window: day, limit_usd: 1, queue_ms: @5 }]', "'queue_ms' is for 'on_exceed: throttle'"],
+      [
+        'budgets: [{ window: day, limit_usd: 1, on_exceed: warn, on_loss: @open }]',
+        "a budget that only warns refuses nobody: 'on_loss' would mean nothing",
+      ],
+      ['limits: { queue_ms: @100 }', "'queue_ms' needs a limit beside it"],
+      ['model_limits: [@{ match: gpt-4o }]', 'limits nothing'],
+      [
+        'tag_limits: [{ match: x, limits: { concurrent: 1 } }, { match: @x, limits: { concurrent: 2 } }]',
+        "'x' is there twice: they would share one counter",
+      ],
+      [
+        'projects: { default: { budgets: [@{ window: day }] } }',
+        'a budget has exactly one of limit_usd, limit_tokens, limit_requests',
+      ],
+      ['teams: [{ id: t, users: { jane: { @budget: [] } } }]', "unknown key 'budget'; did you mean 'budgets'?"],
+    ];
+    for (const [text, problem] of wrong) {
+      const column = `organizations: [{ id: a, ${text}`.indexOf(mark) + 1;
+      expect.soft(await inOrganization(text.replace(mark, '')), text).toEqual([`1:${column} ${problem}`]);
+    }
+    expect(
+      await inOrganization(`
+        budgets: [{ window: rolling, rolling_hours: 24, limit_usd: 1 }, { window: rolling, rolling_hours: 1, limit_usd: 1 },
+          { window: day, limit_usd: 1, on_exceed: substitute, substitute_model: demo-small },
+          { window: week, limit_tokens: 5, on_exceed: throttle, queue_ms: 100, on_loss: open }],
+        limits: { requests_per_second: 5, output_tokens_per_minute: 7, queue_ms: 100, on_loss: open },
+        projects: { default: { budgets: [{ window: day, limit_usd: 1 }] }, apollo: {} },
+        model_limits: [{ match: gpt-4o*, limits: { concurrent: 1 } }],
+        tag_limits: [{ match: batch, budgets: [{ window: total, limit_requests: 1 }] }]`),
+    ).toEqual([]);
   });
 
   it('refuses what is defined twice and what is defined nowhere', async () => {

@@ -55,13 +55,13 @@ describe.each(cases)('200 $way calls in parallel, a budget for 7, the $store sto
   });
   afterAll(() => house.close());
 
-  test('exactly 7 reach the provider', () => {
+  test('exactly 7 reach the provider (PITFALLS 1)', () => {
     expect(house.provider.requests.length).toBe(fits);
     expect(passed.length).toBe(fits);
     expect(house.provider.violations).toEqual([]);
   });
 
-  test('193 are told which budget, its limit, what is spent and held, when it resets, and not to try again', () => {
+  test('193 are told which budget, its limit, what is spent and held, when it resets, and not to try again (PITFALLS 18, 19)', () => {
     expect(refused.length).toBe(parallel - fits);
     for (const { status, error, headers } of refused) {
       expect(status).toBe(429);
@@ -102,6 +102,8 @@ describe.each(cases)('200 $way calls in parallel, a budget for 7, the $store sto
           limit_usd: usd(limit),
           spent_usd: usd(limit),
           held_usd: 0,
+          used_percent: 100,
+          resets_at: expect.stringMatching(/-01T00:00:00.000Z$/),
           requests: fits,
           tokens: fits * (held.input + held.output),
         },

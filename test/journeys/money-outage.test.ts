@@ -174,3 +174,42 @@ describe('a Redis that stops answering, where limits say open', () => {
     expect(house.provider.violations).toEqual([]);
   });
 });
+
+describe('a Redis that stops answering, where limits say for themselves', () => {
+  let house: MoneyHouse;
+  beforeAll(async () => {
+    house = await startMoney({
+      store: 'redis',
+      organization: { budgets: [{ window: 'total', limit_usd: 1, on_loss: 'open' }] },
+      teams: {
+        going: {
+          budgets: [{ window: 'day', limit_usd: 1, on_loss: 'open' }],
+          limits: { concurrent: 5, on_loss: 'open' },
+        },
+        strict: { budgets: [{ window: 'day', limit_usd: 1 }] },
+        mixed: {
+          budgets: [{ window: 'day', limit_usd: 1, on_loss: 'open' }],
+          limits: { concurrent: 5, on_loss: 'closed' },
+        },
+      },
+      state: { deadline_ms },
+    });
+  });
+  afterAll(() => house.close());
+
+  test('calls go on where each limit of theirs says open, and are refused where one does not', async () => {
+    house.says({ usage });
+    for (const team of ['going', 'strict', 'mixed']) expect((await house.ask(team, plain)).status).toBe(200);
+    house.redis!.freeze();
+    try {
+      expect((await house.ask('going', plain)).status).toBe(200);
+      for (const team of ['strict', 'mixed']) {
+        const { status, error } = await house.ask(team, plain);
+        expect([status, error.code]).toEqual([503, 'state_unavailable']);
+      }
+    } finally {
+      house.redis!.thaw();
+    }
+    await eventually('calls pass again', async () => (await house.ask('strict', plain)).status === 200, 10_000);
+  });
+});

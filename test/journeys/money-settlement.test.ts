@@ -136,14 +136,14 @@ describe.each(stores)('on the %s store', (store) => {
   test('a budget that only warns counts and tells, and refuses nobody', async () => {
     house.says({ usage: { input: 40, output: 30 } });
     const first = await settled(openai, 'warned');
-    expect(first.answer.headers.get('x-llm-warning')).toContain("budget of team 'warned' is over 90 % used");
+    expect(first.answer.headers.get('x-llm-warning')).toContain("budget of team 'warned' is over 100 % used");
     const second = await settled(openai, 'warned');
     expect(second.answer.headers.get('x-llm-budget-remaining-usd')).toBe('0.000000');
     const { limit, spent } = await house.budget('warned');
     expect(spent).toBeGreaterThan(limit);
   });
 
-  test('a provider that bills more than was held makes a debt, and the next call is refused', async () => {
+  test('a provider that bills more than was held makes a debt, and the next call is refused (PITFALLS 7)', async () => {
     const usage = { input: 1000, output: 400 };
     house.says({ usage });
     const { cost, record } = await settled(openai, 'debtor');
@@ -168,7 +168,7 @@ describe.each(stores)('on the %s store', (store) => {
     expect((await house.budget('owing')).remaining).toBe(0);
   });
 
-  test('a model without a price is refused under a money budget and passes without one', async () => {
+  test('a model without a price is refused under a money budget and passes without one (PITFALLS 14)', async () => {
     house.says({ usage: { input: 40, output: 30 } });
     const body = { ...openai, model: 'unpriced' };
     const before = await house.budget('research');

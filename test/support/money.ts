@@ -76,7 +76,7 @@ export interface MoneyHouse {
 
 export interface CallMore {
   /** Another language than the provider's own. */
-  readonly path?: '/v1/chat/completions' | '/v1/messages';
+  readonly path?: '/v1/chat/completions' | '/v1/messages' | `/passthrough/${string}`;
   readonly headers?: Record<string, string>;
   readonly signal?: AbortSignal;
 }

@@ -35,6 +35,12 @@ export function families() {
     budgetLimit: new Gauges('llm_gateway_budget_limit_usd', 'Limit of a budget', budgetLabels),
     budgetSpent: new Gauges('llm_gateway_budget_spent_usd', 'Spent in the current window', budgetLabels),
     budgetHeld: new Gauges('llm_gateway_budget_held_usd', 'Held for calls under way', budgetLabels),
+    budgetWarnings: new Counters(
+      'llm_gateway_budget_warnings_total',
+      'Budgets that passed a percent they warn at, once for each window; users and keys are not named',
+      [...budgetLabels, 'percent'],
+      2000,
+    ),
     reservations: new Gauges('llm_gateway_reservations', 'Holds open'),
     drift: new Gauges(
       'llm_gateway_ledger_drift_usd',

@@ -1,6 +1,7 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Usage } from '../../exchange/index.ts';
+import type { ScopeKind } from '../../stores/index.ts';
 import { type Families, families } from './families.ts';
 import { LabelCap } from './label-cap.ts';
 import type { Distribution, Exposed, Series } from './series.ts';
@@ -31,7 +32,7 @@ export interface ExchangeMeasured {
 /** A budget as it stands; scopes of users and keys are left out: they would be labels about people. */
 export interface BudgetMeasured {
   readonly organization: string;
-  readonly kind: 'organization' | 'team' | 'project' | 'user' | 'key' | 'model';
+  readonly kind: ScopeKind;
   readonly id: string;
   readonly window: string;
   readonly limit_nusd: number;
@@ -59,6 +60,10 @@ export interface Metrics {
   evaluation(decision: string, seconds: number): void;
   heldCharacters(count: number): void;
   retry(provider: string): void;
+  /** A budget passed a percent it warns at. */
+  budgetWarning(
+    passed: Pick<BudgetMeasured, 'organization' | 'kind' | 'id' | 'window'> & { readonly percent: number },
+  ): void;
   circuit(provider: string, open: boolean): void;
   program(id: string): void;
   /** Asked at each scrape. */
@@ -200,6 +205,11 @@ class LiveMetrics implements Metrics {
 
   retry(provider: string): void {
     this.#families.retries.of(this.#providers.of(provider)).value += 1;
+  }
+
+  budgetWarning({ organization, kind, id, window, percent }: Parameters<Metrics['budgetWarning']>[0]): void {
+    const named = kind === 'user' || kind === 'key' ? '' : id;
+    this.#families.budgetWarnings.of(organization, kind, named, window, String(percent)).value += 1;
   }
 
   circuit(provider: string, open: boolean): void {

@@ -199,6 +199,9 @@ export class Composer {
       uninspected: whole.uninspected,
       passed: whole.passed,
       trimmed: whole.trimmed,
+      kind: whole.kind,
+      change: whole.change,
+      alert: whole.alert,
     } satisfies { readonly [Field in keyof OpenRecord]-?: OpenRecord[Field] });
     if (!trimmed && json.length > record_bytes_max) return this.record(record, true);
     const content = whole.content === undefined ? undefined : JSON.stringify(whole.content);

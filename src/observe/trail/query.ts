@@ -13,7 +13,7 @@ export interface QueryFilter {
   readonly until?: number | undefined;
   readonly team?: string | undefined;
   readonly user?: string | undefined;
-  /** A decision (`deny`) or an ending (`denied`, `lost`). */
+  /** A decision (`deny`), an ending (`denied`, `lost`), or what is of no exchange (`admin`, `alert`). */
   readonly decision?: string | undefined;
   /** Asked for or used. */
   readonly model?: string | undefined;
@@ -41,7 +41,7 @@ export function fits(record: AuditRecord, filter: QueryFilter): boolean {
     return false;
   if (filter.decision !== undefined) {
     const { request, response } = record.decision;
-    if (![record.ending, request?.decision, response?.decision].includes(filter.decision)) return false;
+    if (![record.kind ?? record.ending, request?.decision, response?.decision].includes(filter.decision)) return false;
   }
   return true;
 }

@@ -189,4 +189,7 @@ export const recordJson: (open: OpenRecord) => string = object<OpenRecord>({
   uninspected: flag,
   passed: any,
   trimmed: flag,
+  kind: word,
+  change: any,
+  alert: any,
 });

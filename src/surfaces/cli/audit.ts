@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { eraseUser, type QueriedRecord, type QueryFilter, queryTrail, verifyTrail } from '../../observe/index.ts';
 import { readArguments } from './arguments.ts';
 import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
+import { moment } from './moment.ts';
 import { nearestWord } from './nearest-word.ts';
 import { shownTime } from './output.ts';
 
@@ -16,7 +17,8 @@ export const audit: Command = {
   llm-policy audit erase --user ID
 
   --since, --until  RFC 3339, or how long ago: 30m, 12h, 7d
-  --decision        a decision (allow, warn, modify, deny) or an ending (complete, denied, failed, aborted, cut, lost)
+  --decision        a decision (allow, warn, modify, deny) an ending (complete, denied, failed, aborted, cut, lost),
+                    or what is of no call: admin, alert
   --limit           the newest so many; default 100, export has none
   --path            where the trail lies (default: the first file sink of the configuration)
   --data            where its keys and spools lie (default: spool in the configured data directory)
@@ -55,10 +57,11 @@ const filters = {
   limit: { type: 'string' },
 } as const;
 
-/** What `--decision` may be: effects of rules, and endings of exchanges. */
+/** What `--decision` may be: effects of rules, endings of exchanges, and kinds of records that are of none. */
 const decisions = [
   ...['allow', 'audit', 'warn', 'modify', 'deny'],
   ...['complete', 'denied', 'failed', 'aborted', 'cut', 'ended_by_rail', 'ended_by_ceiling', 'lost'],
+  ...['admin', 'alert'],
 ];
 
 interface Places {
@@ -90,17 +93,6 @@ function mustExist(path: string, what: string): void {
   if (statSync(path, { throwIfNoEntry: false }) === undefined) throw new CannotRun(`there is no ${what} at ${path}`);
 }
 
-const spans: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-function instant(name: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const ago = /^(\d+)([mhd])$/.exec(text);
-  const at = ago === null ? Date.parse(text) : Date.now() - Number(ago[1]) * (spans[ago[2] ?? ''] ?? 0);
-  if (Number.isNaN(at))
-    throw new UsageError(`--${name} is a time (2026-11-21T09:00:00Z) or how long ago (12h), not '${text}'`);
-  return at;
-}
-
 async function* found(
   context: CommandContext,
   args: readonly string[],
@@ -116,7 +108,7 @@ async function* found(
     const hint = meant === undefined ? decisions.join(', ') : `did you mean '${meant}'?`;
     throw new UsageError(`there is no decision or ending '${decision}'; ${hint}`);
   }
-  const [since, until] = [instant('since', values.since), instant('until', values.until)];
+  const [since, until] = [moment('since', values.since), moment('until', values.until)];
   const filter: QueryFilter = { since, until, team, user, decision, model, exchange, limit };
   const { path, data } = await placesOf(context, values.path, values.data);
   mustExist(path, 'audit trail');
@@ -166,8 +158,10 @@ async function query(context: CommandContext, args: readonly string[]): Promise<
   return exit.fine;
 }
 
-/** How it ended, and of what did not end well why; of what did, the decision where it is more than a plain yes. */
-function outcome({ ending, failure, decision }: QueriedRecord['record']): string {
+/** What was changed or noticed; of an exchange how it ended, and of what did not end well why; of what did, the decision where it is more than a plain yes. */
+function outcome({ ending, failure, decision, change, alert }: QueriedRecord['record']): string {
+  if (change !== undefined) return `${change.action} ${change.target} by ${change.by}`;
+  if (alert !== undefined) return `alert: ${alert.window} budget of ${alert.scope} ${alert.id} over ${alert.percent} %`;
   if (failure !== undefined) return `${ending}: ${failure.status} ${failure.code}`;
   const said = decision.request?.decision;
   return said === undefined || said === 'allow' ? ending : `${ending}, ${said}`;

@@ -1,75 +1,98 @@
 import { readArguments } from './arguments.ts';
-import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
-import { unlessAllSame } from './output.ts';
+import { resetBudget, setBudget, unsetBudget } from './budget-changes.ts';
+import { exportSpending, forecastBudgets } from './budget-reports.ts';
+import { budgetCell, byKey, counted, none, resetCell } from './budget-text.ts';
+import { type Command, type CommandContext, exit, UsageError } from './command.ts';
+import { shownTime, unlessAllSame } from './output.ts';
 import type { BudgetRow } from './ports.ts';
+
+const verbs = {
+  list,
+  set: setBudget,
+  unset: unsetBudget,
+  reset: resetBudget,
+  export: exportSpending,
+  forecast: forecastBudgets,
+  reconcile,
+} as const satisfies Record<string, (context: CommandContext, args: readonly string[]) => Promise<number>>;
 
 export const budgets: Command = {
   name: 'budgets',
-  summary: 'List budgets, and prove that their counters agree with the entries',
-  usage: `  llm-policy budgets list [--organization ID]
+  summary: 'List, raise and reset budgets, report what was spent, and prove that counters agree with the entries',
+  usage: `  llm-policy budgets list [--all] [--organization ID]
+  llm-policy budgets set SCOPE WINDOW AMOUNT [--unit usd|tokens|requests] [--for 2h | --until TIME] [--organization ID]
+  llm-policy budgets unset SCOPE WINDOW [--unit U] [--organization ID]
+  llm-policy budgets reset SCOPE WINDOW [--unit U] [--organization ID]
+  llm-policy budgets export [--since T] [--until T] [--by a,b] [--format csv|json] [--organization ID]
+  llm-policy budgets forecast [--organization ID]
   llm-policy budgets reconcile [--organization ID] [--repair]
 
-  list       every counter of every window kept: limit, spent, held by running calls
+  list       budgets of the running windows: limit in force, spent, held by running calls; --all of every window kept
+  set        another limit, from the next call on and everywhere, until it expires or is taken back
+  unset      the configured limit again
+  reset      nothing is spent any more in the running window; what is held stays
+  export     what was spent by organization, team, project, user, key, model, provider, tag, day or month (default team)
+  forecast   when each budget will be spent, if it goes on as in its window so far
   reconcile  rebuilds the counters from the ledger's entries and open holds and tells where they differ
   --repair   writes the rebuilt counters
 
-  A running gateway is asked through its admin listener; without one the data is opened here. reconcile exits 1 where
-  a counter differs and was not repaired. 'budgets set' and 'budgets reset' are not supported yet.`,
+  SCOPE           organization:acme, team:research, user:research/jane, project:apollo, key:ID, model:PATTERN, tag:PATTERN
+  WINDOW          minute, hour, day, week, month, total, or the hours of a rolling one: 24h
+  --unit          what the budget counts (default usd)
+  --for           how long: 30m, 2h, 7d
+  --since         RFC 3339, or how long ago: 12h, 30d
+
+  A running gateway is asked through its admin listener; without one the data is opened here, and limits are not changed.
+  reconcile exits 1 where a counter differs and was not repaired.`,
   async run(context) {
-    const [verb, ...args] = context.args;
-    switch (verb) {
-      case 'list':
-        return await list(context, args);
-      case 'reconcile':
-        return await reconcile(context, args);
-      case 'set':
-      case 'reset':
-        throw new CannotRun(`'budgets ${verb}' is not supported yet`);
-      default:
-        throw new UsageError("say 'budgets list' or 'budgets reconcile'");
+    const [verb = '', ...args] = context.args;
+    if (!Object.hasOwn(verbs, verb)) {
+      const names = Object.keys(verbs).map((name) => `'budgets ${name}'`);
+      throw new UsageError(`say ${names.slice(0, -1).join(', ')} or ${names.at(-1)}`);
     }
+    return await verbs[verb as keyof typeof verbs](context, args);
   },
 };
 
 async function list({ config, json, out, ports }: CommandContext, args: readonly string[]): Promise<number> {
-  const { values, positionals } = readArguments(args, { organization: { type: 'string' } } as const);
+  const options = { organization: { type: 'string' }, all: { type: 'boolean' } } as const;
+  const { values, positionals } = readArguments(args, options);
   none(positionals);
-  const rows = await (await ports.budgets(config)).list(values.organization);
+  const all = await (await ports.budgets(config)).list(values.organization);
+  const now = Date.now();
+  const rows =
+    values.all === true ? all : all.filter(({ resets_at }) => resets_at === null || Date.parse(resets_at) > now);
   if (json) out.json({ budgets: rows });
-  else if (rows.length === 0) out.print('Nothing was counted yet.');
+  else if (rows.length === 0)
+    out.print(
+      all.length === 0
+        ? 'Nothing was counted yet.'
+        : 'Nothing was counted in the running windows; --all lists the others.',
+    );
   else {
     const organization = unlessAllSame(rows, (row) => row.organization);
     out.table(
-      ['organization', 'budget', 'limit', 'spent', 'held', 'requests', 'tokens'],
+      ['organization', 'budget', 'limit', 'spent', 'held', 'used', 'resets (utc)', 'override', 'requests', 'tokens'],
       [...rows].sort(byKey).map((row) => [organization(row), ...cells(row)]),
     );
   }
   return exit.fine;
 }
 
-function byKey(a: BudgetRow, b: BudgetRow): number {
-  return a.organization === b.organization ? (a.key < b.key ? -1 : 1) : a.organization < b.organization ? -1 : 1;
-}
-
 function cells(row: BudgetRow): string[] {
+  const { override } = row;
+  const until = override?.expires_at;
   return [
-    row.key.replace(/^budget:/, ''),
-    amount(row.limit_usd, row.limit_tokens ?? row.limit_requests),
-    amount(row.spent_usd, row.spent_tokens ?? row.spent_requests),
-    amount(row.held_usd, row.held_tokens ?? row.held_requests),
+    budgetCell(row),
+    counted(row, 'limit'),
+    counted(row, 'spent'),
+    counted(row, 'held'),
+    `${row.used_percent.toFixed(1)} %`,
+    resetCell(row),
+    override === undefined ? '' : until == null ? 'until unset' : `until ${shownTime(until)}`,
     String(row.requests),
     String(row.tokens),
   ];
-}
-
-function amount(dollars: number | undefined, counted: number | undefined): string {
-  return dollars === undefined ? String(counted ?? 0) : usd(dollars);
-}
-
-/** At least cents; small amounts with as many decimals as they have. */
-function usd(amount: number): string {
-  const [whole = '0', cents = ''] = amount.toFixed(9).replace(/0+$/, '').split('.');
-  return `$${whole}.${cents.padEnd(2, '0')}`;
 }
 
 async function reconcile({ config, json, out, ports }: CommandContext, args: readonly string[]): Promise<number> {
@@ -86,17 +109,13 @@ async function reconcile({ config, json, out, ports }: CommandContext, args: rea
       ['organization', 'budget', 'what', 'counted', 'rebuilt'],
       drift.map((one) => [
         organization(one),
-        one.key.replace(/^budget:/, ''),
+        budgetCell(one),
         one.what,
-        amount(one.counted_usd, one.counted_tokens ?? one.counted_requests),
-        amount(one.rebuilt_usd, one.rebuilt_tokens ?? one.rebuilt_requests),
+        counted(one, 'counted'),
+        counted(one, 'rebuilt'),
       ]),
     );
     out.print(repair ? 'The rebuilt counters were written.' : 'Nothing was changed; --repair writes the rebuilt ones.');
   }
   return drift.length === 0 || repair ? exit.fine : exit.found;
-}
-
-function none(positionals: readonly string[]): void {
-  if (positionals.length > 0) throw new UsageError(`unexpected '${positionals[0]}'`);
 }

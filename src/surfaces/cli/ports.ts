@@ -63,6 +63,7 @@ export interface BudgetRow {
   readonly organization: string;
   /** `budget:team:research:day:2026-11-21`. */
   readonly key: string;
+  /** In force: an override's where one stands in for the configured one. */
   readonly limit_usd?: number;
   readonly spent_usd?: number;
   readonly held_usd?: number;
@@ -74,6 +75,58 @@ export interface BudgetRow {
   readonly held_requests?: number;
   readonly requests: number;
   readonly tokens: number;
+  /** Of the limit, spent or held. */
+  readonly used_percent: number;
+  /** RFC 3339; null for a window that never turns. */
+  readonly resets_at: string | null;
+  /** Of a limit that was set while the gateway ran. */
+  readonly override?: { readonly expires_at: string | null };
+}
+
+/** Which budget, as people name it. */
+export interface BudgetWish {
+  readonly organization?: string;
+  /** `team:research`, `user:research/jane`. */
+  readonly scope: string;
+  readonly window: string;
+  readonly rolling_hours?: number;
+  readonly unit: 'usd' | 'tokens' | 'requests';
+}
+
+export interface SpendingWish {
+  readonly organization: string | undefined;
+  /** Unix ms. */
+  readonly since: number | undefined;
+  readonly until: number | undefined;
+  readonly by: readonly string[];
+}
+
+/** What was spent by one group: its names under the words it was asked by. */
+export interface SpendingRow {
+  readonly [dimension: string]: unknown;
+  readonly requests: number;
+  readonly input_tokens: number;
+  readonly output_tokens: number;
+  /** Every digit of it. */
+  readonly cost_usd_exact: string;
+}
+
+/** When a budget will be spent. Amounts in the budget's own unit. */
+export interface ForecastRow {
+  readonly organization: string;
+  readonly key: string;
+  readonly limit_usd?: number;
+  readonly spent_usd?: number;
+  readonly per_hour_usd?: number;
+  readonly limit_tokens?: number;
+  readonly spent_tokens?: number;
+  readonly per_hour_tokens?: number;
+  readonly limit_requests?: number;
+  readonly spent_requests?: number;
+  readonly per_hour_requests?: number;
+  /** RFC 3339; null where it will not be in this window. */
+  readonly spent_at: string | null;
+  readonly resets_at: string | null;
 }
 
 /** A counter that does not agree with the entries, in its own unit. */
@@ -92,7 +145,21 @@ export interface DriftRow {
 export interface BudgetPort {
   list(organization: string | undefined): Promise<readonly BudgetRow[]>;
   reconcile(organization: string | undefined, repair: boolean): Promise<readonly DriftRow[]>;
+  spending(wish: SpendingWish): Promise<readonly SpendingRow[]>;
+  forecast(organization: string | undefined): Promise<readonly ForecastRow[]>;
+  /**
+   * Another limit from now on, until `expires_at` (RFC 3339) where that is given. Made by the running gateway, which
+   * records it: rejects with `CannotRun` where none runs, and with `UsageError` where there is no such budget.
+   */
+  set(wish: BudgetWish, limit: number, expires_at: string | undefined): Promise<BudgetChange>;
+  /** The configured limit again; like `set`. */
+  unset(wish: BudgetWish): Promise<BudgetChange>;
+  /** Nothing is spent any more in the current window; like `set`. */
+  reset(wish: BudgetWish): Promise<BudgetChange>;
 }
+
+/** What the gateway answers to a change. */
+export type BudgetChange = Readonly<Record<string, unknown>>;
 
 /** What was looked at, and how it is. */
 export interface Check {

@@ -1,8 +1,20 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Failure, type Secret } from '../../exchange/index.ts';
-import { openaiChat, parseStrict } from '../../formats/index.ts';
+import { openaiChat } from '../../formats/index.ts';
 import type { AuditRecord, QueryFilter } from '../../observe/index.ts';
+import { type BudgetPorts, budgetRoutes } from './admin-budgets.ts';
+import {
+  type Field,
+  type Fields,
+  fieldsOf,
+  instantOf,
+  isText,
+  momentOf,
+  queryOf,
+  refused,
+  timeForm,
+} from './admin-input.ts';
 import { listenerFailure, notServed, rendered, requestIdOf } from './failures.ts';
 import { buildListener } from './listener.ts';
 
@@ -14,25 +26,16 @@ export interface KeyView {
   readonly [field: string]: unknown;
 }
 
-/** A budget's counter as people see it, amounts in dollars. */
-export interface CounterView {
-  readonly organization: string;
-  readonly key: string;
-  readonly [field: string]: unknown;
-}
-
 /** What the admin listener may ask of the running gateway. Refused changes are thrown as failures. */
-export interface AdminPorts {
+export interface AdminPorts extends BudgetPorts {
   /** Admin keys, or their keyed hashes' check. */
   isAdmin(credential: string): boolean;
-  /** Counters of an organisation, or of all. */
-  budgets(organization: string | undefined): Promise<readonly CounterView[]>;
-  /** Where counters and entries differ; repaired where asked. */
-  reconcile(organization: string | undefined, repair: boolean): Promise<readonly unknown[]>;
+  /** What the trail calls whoever asks with this key: made from it one way. */
+  adminName(credential: string): string;
   keys(): readonly KeyView[];
   /** The key itself is in the answer, this once. */
-  createKey(wanted: NewKeyWish): Promise<KeyView & { readonly key: string }>;
-  revokeKey(id: string): Promise<KeyView>;
+  createKey(wanted: NewKeyWish, by: string): Promise<KeyView & { readonly key: string }>;
+  revokeKey(id: string, by: string): Promise<KeyView>;
   records(filter: QueryFilter): AsyncIterable<AuditRecord>;
   /** The configuration in force, secrets hidden. */
   config(): unknown;
@@ -54,7 +57,6 @@ export interface NewKeyWish {
 
 const body_bytes_max = 1_048_576;
 const admin = { judgement: 'admin' } as const;
-const timeForm = 'a time such as 2026-01-31T12:00:00Z';
 
 /** Builds the admin listener. It reaches no provider; every route asks for an admin key. */
 export function buildAdminListener(ports: AdminPorts): FastifyInstance {
@@ -83,7 +85,7 @@ export function buildAdminListener(ports: AdminPorts): FastifyInstance {
   app.get('/admin/v1/policies', { config: admin }, async () => ports.policies());
   app.get('/admin/v1/models', { config: admin }, async () => ports.models());
   keyRoutes(app, ports);
-  budgetRoutes(app, ports);
+  budgetRoutes(app, ports, (request) => whoAsks(ports, request));
   recordRoutes(app, ports);
   return app;
 }
@@ -91,15 +93,15 @@ export function buildAdminListener(ports: AdminPorts): FastifyInstance {
 function keyRoutes(app: FastifyInstance, ports: AdminPorts): void {
   app.get('/admin/v1/keys', { config: admin }, async () => ({ keys: ports.keys() }));
   app.post('/admin/v1/keys', { config: admin }, async (request, reply) =>
-    reply.code(201).send(await ports.createKey(newKey(request))),
+    reply.code(201).send(await ports.createKey(newKey(request), whoAsks(ports, request))),
   );
   app.delete('/admin/v1/keys/:id', { config: admin }, async (request) =>
-    ports.revokeKey((request.params as { id: string }).id),
+    ports.revokeKey((request.params as { id: string }).id, whoAsks(ports, request)),
   );
 }
 
 /** Fields of a new key, and what each must be. */
-const keyFields = new Map<string, { readonly must: string; readonly is: (value: unknown) => boolean }>([
+const keyFields: Fields = new Map<string, Field>([
   ...['organization', 'team', 'name'].map((name) => [name, { must: 'a string', is: isText }] as const),
   ...['models', 'scopes'].map((name) => [name, { must: 'a list of strings', is: isTexts }] as const),
   ['may_assert', { must: 'true or false', is: (value) => typeof value === 'boolean' }],
@@ -107,49 +109,18 @@ const keyFields = new Map<string, { readonly must: string; readonly is: (value: 
 ]);
 
 function newKey(request: FastifyRequest): NewKeyWish {
-  const body = jsonObject(request);
-  for (const [name, value] of Object.entries(body)) {
-    const field = keyFields.get(name);
-    if (field === undefined) {
-      throw refused(name, `\`${name}\` is not a field of a key; there is ${[...keyFields.keys()].join(', ')}.`);
-    }
-    if (!field.is(value)) throw refused(name, `\`${name}\` must be ${field.must}.`);
-  }
+  const body = fieldsOf(request, keyFields, 'a key');
   for (const name of ['organization', 'team'])
     if (body[name] === undefined) throw refused(name, `\`${name}\` is missing.`);
   return body as unknown as NewKeyWish;
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && value !== '';
 }
 
 function isTexts(value: unknown): boolean {
   return Array.isArray(value) && value.every(isText);
 }
 
-function refused(param: string, message: string): Failure {
-  return new Failure('invalid_request', message, { param });
-}
-
-function jsonObject(request: FastifyRequest): Record<string, unknown> {
-  const body = parseStrict(request.body instanceof Buffer ? request.body : Buffer.alloc(0));
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    throw new Failure('invalid_request', 'The body must be a JSON object.');
-  }
-  return body as Record<string, unknown>;
-}
-
-function budgetRoutes(app: FastifyInstance, ports: AdminPorts): void {
-  app.get('/admin/v1/budgets', { config: admin }, async (request) => {
-    const { organization } = queryOf(request, ['organization']);
-    return { budgets: await ports.budgets(organization) };
-  });
-  app.post('/admin/v1/budgets/reconcile', { config: admin }, async (request) => {
-    const { organization, repair = 'false' } = queryOf(request, ['organization', 'repair']);
-    if (repair !== 'true' && repair !== 'false') throw refused('repair', '`repair` must be true or false.');
-    return { drift: await ports.reconcile(organization, repair === 'true'), repaired: repair === 'true' };
-  });
+function whoAsks(ports: AdminPorts, request: FastifyRequest): string {
+  return ports.adminName(bearer(request));
 }
 
 function recordRoutes(app: FastifyInstance, ports: AdminPorts): void {
@@ -168,31 +139,7 @@ function filterOf(request: FastifyRequest): QueryFilter {
   if (!/^\d{1,4}$/.test(limit) || Number(limit) < 1 || Number(limit) > records_max) {
     throw refused('limit', `\`limit\` must be a whole number from 1 to ${records_max}.`);
   }
-  const at = (name: string, text: string | undefined): number | undefined => {
-    if (text === undefined) return undefined;
-    const found = instantOf(text);
-    if (found === undefined) throw refused(name, `\`${name}\` must be ${timeForm}.`);
-    return found;
-  };
-  return { ...rest, limit: Number(limit), since: at('since', since), until: at('until', until) };
-}
-
-/** The query by its known names. An unknown one is refused: whoever misspells a filter must not be shown everything. */
-function queryOf<Name extends string>(request: FastifyRequest, known: readonly Name[]): Partial<Record<Name, string>> {
-  const query = request.query as Record<string, string | string[]>;
-  for (const [name, value] of Object.entries(query)) {
-    if (!known.includes(name as Name))
-      throw refused(name, `\`${name}\` is not known here; there is ${known.join(', ')}.`);
-    if (typeof value !== 'string') throw refused(name, `\`${name}\` was given twice.`);
-  }
-  return query as Partial<Record<Name, string>>;
-}
-
-/** RFC 3339 as Unix ms; undefined where it is none. */
-function instantOf(text: string): number | undefined {
-  if (!/^\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d))?$/.test(text)) return undefined;
-  const at = Date.parse(text);
-  return Number.isNaN(at) ? undefined : at;
+  return { ...rest, limit: Number(limit), since: momentOf('since', since), until: momentOf('until', until) };
 }
 
 function bearer(request: FastifyRequest): string {

@@ -1,0 +1,81 @@
+import { budgetOfKey, type LedgerEntry, windowKey } from '../stores/index.ts';
+import { instantView, type StandingCounter, shown, unitOf } from './counter-view.ts';
+
+/** A limit nobody reaches: a counter that only counts. */
+const unlimited = Number.MAX_SAFE_INTEGER;
+const hour_ms = 3_600_000;
+
+/** When a budget will be spent, if its spending goes on as in its window so far. */
+export interface Forecast {
+  readonly counter: StandingCounter;
+  /** In the budget's own unit. */
+  readonly per_hour: number;
+  /** Unix ms; undefined where it will not be in this window. */
+  readonly spent_at_ms: number | undefined;
+}
+
+/**
+ * Forecasts of the budgets whose windows are running. The rate is what was spent over the time the window has run: since
+ * it began, and for windows without a beginning (total, rolling) since the first entry that counts in them.
+ */
+export async function forecasts(
+  counters: readonly StandingCounter[],
+  entries: AsyncIterable<LedgerEntry>,
+  now_ms: number,
+): Promise<readonly Forecast[]> {
+  const limited = counters.filter(({ current, limit }) => current && limit < unlimited);
+  const endless = new Map(limited.filter(({ end_ms }) => end_ms === 0).map(({ key }) => [key, rollingOf(key)]));
+  const began = new Map<string, number>();
+  if (endless.size > 0) {
+    for await (const { at_ms, budgets } of entries) {
+      for (const { key, amount } of budgets) {
+        const rolling_ms = endless.get(key);
+        const counts = rolling_ms !== undefined && amount > 0 && at_ms > now_ms - rolling_ms;
+        if (counts && !began.has(key)) began.set(key, at_ms);
+      }
+    }
+  }
+  return limited.map((counter) => {
+    const budget = budgetOfKey(counter.key)?.budget;
+    const dated = counter.end_ms > 0 && budget !== undefined;
+    const start_ms = dated ? windowKey(budget, counter.end_ms - 1).start_ms : (began.get(counter.key) ?? now_ms);
+    const rolling_ms = endless.get(counter.key) ?? Number.POSITIVE_INFINITY;
+    const end_ms = dated ? counter.end_ms : start_ms + rolling_ms;
+    return forecastOf(counter, start_ms, end_ms, now_ms);
+  });
+}
+
+/** Of one budget. In a rolling window spending falls out again once it is as old as the window is long. */
+export function forecastOf(counter: StandingCounter, start_ms: number, end_ms: number, now_ms: number): Forecast {
+  const { limit, spent, held } = counter;
+  const per_ms = spent / Math.max(1000, now_ms - start_ms);
+  const left = limit - spent - held;
+  const per_hour = per_ms * hour_ms;
+  if (left <= 0) return { counter, per_hour, spent_at_ms: now_ms };
+  const spent_at_ms = per_ms > 0 ? Math.ceil(now_ms + left / per_ms) : Number.POSITIVE_INFINITY;
+  const inTime = spent_at_ms < end_ms && spent_at_ms <= latest_ms;
+  return { counter, per_hour, spent_at_ms: inTime ? spent_at_ms : undefined };
+}
+
+/** The last moment a date can say. */
+const latest_ms = 8_640_000_000_000_000;
+
+function rollingOf(key: string): number {
+  return budgetOfKey(key)?.budget.rolling_ms ?? Number.POSITIVE_INFINITY;
+}
+
+/** A forecast as people see it, amounts in dollars where they are money. */
+export function forecastView({ counter, per_hour, spent_at_ms }: Forecast): Record<string, unknown> {
+  const { organization, key, limit, spent, held, end_ms } = counter;
+  const unit = unitOf(counter);
+  return {
+    organization,
+    key,
+    [`limit_${unit}`]: shown(unit, limit),
+    [`spent_${unit}`]: shown(unit, spent),
+    [`held_${unit}`]: shown(unit, held),
+    [`per_hour_${unit}`]: shown(unit, per_hour),
+    spent_at: instantView(spent_at_ms),
+    resets_at: instantView(end_ms),
+  };
+}

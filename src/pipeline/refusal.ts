@@ -1,0 +1,107 @@
+import { Failure } from '../exchange/index.ts';
+import type { Refusal } from '../stores/index.ts';
+import { type CallLimits, ownBudget } from './call-limits.ts';
+
+const nanoPerUsd = 1e9;
+
+/** A limit had no room for the call. */
+export class Refused extends Failure {
+  readonly refusal: Refusal;
+  /** The model to go on with, where the budget that refused names one. */
+  readonly substituteModel: string | undefined;
+
+  constructor(refusal: Refusal, limits: CallLimits, now_ms: number) {
+    const { code, message, detail } =
+      refusal.kind === 'budget' ? budgetRefused(refusal, limits, now_ms) : rateRefused(refusal);
+    super(code, message, detail);
+    this.refusal = refusal;
+    this.substituteModel = refusal.kind === 'budget' ? ownBudget(limits, refusal.budget)?.substituteModel : undefined;
+  }
+}
+
+type Told = Pick<Failure, 'code' | 'message' | 'detail'>;
+
+function budgetRefused(refusal: Extract<Refusal, { kind: 'budget' }>, limits: CallLimits, now_ms: number): Told {
+  const { budget, limit, spent, held, asked, resets_at_ms } = refusal;
+  const { scope, unit } = budget;
+  const window = windowName(budget);
+  const say = (amount: number): string => (unit === 'nusd' ? `$${usd(amount)}` : `${amount} ${unit}`);
+  const resets = resets_at_ms === 0 ? null : new Date(resets_at_ms).toISOString();
+  const scale = unit === 'nusd' ? nanoPerUsd : 1;
+  const suffix = unit === 'nusd' ? '_usd' : '';
+  const configured = ownBudget(limits, budget)?.limit ?? limit;
+  const when = resets === null ? '' : ` It resets at ${resets}.`;
+  const raised = configured === limit ? '' : ` (${say(configured)} without the override in force)`;
+  return {
+    code: 'insufficient_quota',
+    message: `The ${window} budget of ${scope.kind} '${scope.id}' does not allow this call: limit ${say(limit)}${raised}, spent ${say(spent)}, held by running calls ${say(held)}, this call may take ${say(asked)}.${when}`,
+    detail: {
+      ...retry(refusal, limits, now_ms),
+      extra: {
+        scope: scope.kind,
+        scope_id: scope.id,
+        window,
+        unit: unit === 'nusd' ? 'usd' : unit,
+        [`limit${suffix}`]: limit / scale,
+        ...(configured === limit ? {} : { [`configured_limit${suffix}`]: configured / scale }),
+        [`spent${suffix}`]: spent / scale,
+        [`held${suffix}`]: held / scale,
+        [`asked${suffix}`]: asked / scale,
+        resets_at: resets,
+      },
+    },
+  };
+}
+
+/**
+ * When to come back, if at all. What only running calls hold comes back in a moment; a budget that throttles asks callers
+ * back when its window turns. A spent budget is not to be hammered: no time is promised.
+ */
+function retry(
+  { budget, limit, spent, asked, resets_at_ms }: Extract<Refusal, { kind: 'budget' }>,
+  limits: CallLimits,
+  now_ms: number,
+): Pick<Failure['detail'], 'retryable' | 'retryAfterSeconds'> {
+  const throttles = ownBudget(limits, budget)?.onExceed === 'throttle' && asked <= limit;
+  const retryable = throttles ? { retryable: true } : {};
+  if (spent + asked <= limit) return { ...retryable, retryAfterSeconds: 1 };
+  if (!throttles || resets_at_ms === 0) return {};
+  return { ...retryable, retryAfterSeconds: Math.max(1, Math.ceil((resets_at_ms - now_ms) / 1000)) };
+}
+
+function rateRefused(refusal: Extract<Refusal, { kind: 'rate' }>): Told {
+  const { scope, unit, limit, window_ms } = refusal.rate;
+  const seconds = Math.max(1, Math.ceil(refusal.retry_after_ms / 1000));
+  const per = unit === 'concurrent' ? 'at once' : `per ${window_ms / 1000} s`;
+  const what = unit === 'concurrent' ? 'calls' : unit.replace('_', ' ');
+  return {
+    code: 'rate_limit_exceeded',
+    message: `The rate of ${scope.kind} '${scope.id}' is reached: ${limit} ${what} ${per}. Try again in ${seconds} s.`,
+    detail: {
+      retryAfterSeconds: seconds,
+      extra: {
+        scope: scope.kind,
+        scope_id: scope.id,
+        unit,
+        limit,
+        used: refusal.used,
+        remaining: refusal.remaining,
+        asked: refusal.asked,
+        window_ms,
+        resets_in_seconds: Math.ceil(refusal.reset_ms / 1000),
+      },
+    },
+  };
+}
+
+/** `day`, or `24 hour` for one that rolls. */
+export function windowName({ window, rolling_ms }: { readonly window: string; readonly rolling_ms?: number }): string {
+  return window === 'rolling' && rolling_ms !== undefined ? `rolling ${rolling_ms / 3_600_000} hour` : window;
+}
+
+/** Dollars with as many decimals as the amount has, at least two. */
+function usd(nano: number): string {
+  const text = (nano / nanoPerUsd).toFixed(9).replace(/0+$/, '');
+  const [whole = '0', cents = ''] = text.split('.');
+  return `${whole}.${cents.padEnd(2, '0')}`;
+}

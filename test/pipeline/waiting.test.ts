@@ -1,0 +1,198 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { CallerRate } from '../../src/callers/index.ts';
+import { Failure } from '../../src/exchange/index.ts';
+import { Waiting } from '../../src/pipeline/waiting.ts';
+import { Abort } from '../../src/providers/index.ts';
+import { type EmbeddedLedger, openEmbeddedLedger } from '../../src/stores/index.ts';
+
+let directory: string;
+let ledger: EmbeddedLedger;
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'waiting-'));
+  ledger = await openEmbeddedLedger({ path: join(directory, 'ledger') });
+});
+afterAll(async () => {
+  await ledger.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+let calls = 0;
+let places = 0;
+
+/** A place with so many seats, a line before it, and who was let in. */
+function place(seats: number, { queue_ms = 60_000, max = 4096, unit = 'concurrent' as CallerRate['unit'] } = {}) {
+  const organization = `place-${places++}`;
+  const window_ms = unit === 'concurrent' ? 0 : 60_000;
+  const seat: CallerRate = { scope: { kind: 'team', id: 't' }, unit, limit: seats, window_ms, queue_ms };
+  const limits = { budgets: [], rates: [seat] };
+  const waiting = new Waiting(() => performance.now(), Date.now, max);
+  const served: string[] = [];
+  return {
+    waiting,
+    served,
+    /** Waits for a seat and gives its name back for `leave`; or the refusal. */
+    async enter(caller: string, name = caller, abort = new Abort(), deadline = Number.POSITIVE_INFINITY) {
+      const id = `call-${calls++}`;
+      const reserved = await waiting.take({ organization, caller, limits, abort, deadline }, () =>
+        ledger.reserve({
+          id,
+          organization,
+          amount: { nusd: 0, tokens: 0 },
+          ...limits,
+          lease_ms: 60_000,
+          owner: 'test',
+        }),
+      );
+      if (reserved.outcome === 'refused') return reserved.refusal;
+      served.push(name);
+      return id;
+    },
+    async leave(id: unknown) {
+      await ledger.settle({ id: String(id), organization, amount: { nusd: 0, tokens: 0 }, estimated: false });
+      waiting.freed(organization, limits);
+    },
+  };
+}
+
+const turn = () => new Promise((resolve) => setTimeout(resolve, 0));
+
+describe('a line', () => {
+  it('lets a caller with one call in before the second of a caller with a hundred', async () => {
+    const { enter, leave, served, waiting } = place(1);
+    const first = await enter('busy', 'busy 0');
+    const busy = Array.from({ length: 100 }, (_, index) => enter('busy', `busy ${index + 1}`).then(leave));
+    while (waiting.size < 100) await turn();
+    const single = enter('single').then(leave);
+    await leave(first);
+    await single;
+    expect(served.slice(0, 3)).toEqual(['busy 0', 'busy 1', 'single']);
+    await Promise.all(busy);
+    expect(served.slice(3)).toEqual(Array.from({ length: 99 }, (_, index) => `busy ${index + 2}`));
+  });
+
+  it('lets nobody in twice while another waits, and each caller in its own order', async () => {
+    const arrivals = fc.array(fc.constantFrom('a', 'b', 'c', 'd'), { minLength: 1, maxLength: 40 });
+    await fc.assert(
+      fc.asyncProperty(arrivals, fc.integer({ min: 1, max: 3 }), async (callers, seats) => {
+        const { enter, leave, served, waiting } = place(seats);
+        const inside = await Promise.all(Array.from({ length: seats }, (_, index) => enter('early', `early ${index}`)));
+        const numbers = new Map<string, number>();
+        const done = callers.map((caller) => {
+          const number = numbers.get(caller) ?? 0;
+          numbers.set(caller, number + 1);
+          return enter(caller, `${caller} ${number}`).then(leave);
+        });
+        while (waiting.size < callers.length) await turn();
+        await Promise.all(inside.map(leave));
+        await Promise.all(done);
+        expect(waiting.size).toBe(0);
+        const order = served.slice(seats).map((name) => name.split(' '));
+        const left = new Map(numbers);
+        const since = new Map<string, Set<string>>();
+        const next = new Map<string, number>();
+        for (const [caller = '', number] of order) {
+          expect(Number(number), 'its own order').toBe(next.get(caller) ?? 0);
+          next.set(caller, Number(number) + 1);
+          left.set(caller, (left.get(caller) ?? 0) - 1);
+          for (const [other, count] of left) {
+            if (other === caller || count === 0) continue;
+            const seen = since.get(other) ?? new Set();
+            expect(seen.has(caller), `${caller} twice while ${other} waits`).toBe(false);
+            since.set(other, seen.add(caller));
+          }
+          since.set(caller, new Set());
+        }
+        expect(order.length).toBe(callers.length);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('ends with the refusal when the time is up, and with the exchange’s own deadline before that', async () => {
+    const { enter, waiting } = place(1, { queue_ms: 60 });
+    await enter('a');
+    const began = performance.now();
+    expect(await enter('b')).toMatchObject({ kind: 'rate', used: 1, asked: 1 });
+    expect(performance.now() - began).toBeGreaterThan(55);
+    const patient = place(1);
+    await patient.enter('a');
+    expect(await patient.enter('b', 'b', new Abort(), performance.now() + 30)).toMatchObject({ kind: 'rate' });
+    expect([waiting.size, patient.waiting.size]).toEqual([0, 0]);
+  });
+
+  it('is left by a call that is called off, and those behind it move up', async () => {
+    const { enter, leave, served, waiting } = place(1);
+    const first = await enter('a', 'a 0');
+    const abort = new Abort();
+    const off = enter('a', 'a 1', abort);
+    const next = enter('a', 'a 2');
+    while (waiting.size < 2) await turn();
+    abort.abort(new Failure('internal_error', 'gone'));
+    await expect(off).rejects.toThrow('gone');
+    expect(waiting.size).toBe(1);
+    await leave(first);
+    await next;
+    expect(served).toEqual(['a 0', 'a 2']);
+  });
+
+  it('is emptied when the process ends, and is not formed again', async () => {
+    const { enter, waiting } = place(1);
+    await enter('a');
+    const waits = [enter('b'), enter('c')].map((one) => one.catch((error: Failure) => error));
+    while (waiting.size < 2) await turn();
+    waiting.close();
+    for (const one of await Promise.all(waits)) {
+      expect(one).toMatchObject({ code: 'rate_limit_exceeded', status: 503, detail: { retryAfterSeconds: 1 } });
+    }
+    expect(await enter('d')).toMatchObject({ kind: 'rate' });
+  });
+
+  it('has an end: when it is full the caller with the most calls loses its last one', async () => {
+    const { enter, leave, served, waiting } = place(1, { max: 5 });
+    const first = await enter('x');
+    const many = Array.from({ length: 5 }, (_, index) =>
+      enter('many', `many ${index}`).then((got) => ({ index, got })),
+    );
+    while (waiting.size < 5) await turn();
+    const few = enter('few').then(leave);
+    const lost = await many[4];
+    expect(lost?.got).toMatchObject({ kind: 'rate' });
+    expect(await enter('many')).toMatchObject({ kind: 'rate' });
+    expect(waiting.size).toBe(5);
+    await leave(first);
+    const done = await many[0];
+    await leave(done?.got);
+    await few;
+    expect(served.slice(0, 3)).toEqual(['x', 'many 0', 'few']);
+    waiting.close();
+    await Promise.allSettled(many);
+  });
+
+  it('is not formed where no room can come in time', async () => {
+    const { enter } = place(1, { unit: 'requests', queue_ms: 500 });
+    await enter('a');
+    const began = performance.now();
+    const refusal = await enter('b');
+    expect(refusal).toMatchObject({ kind: 'rate' });
+    expect(performance.now() - began).toBeLessThan(450);
+  });
+
+  it('looks by itself for room that other processes make', async () => {
+    const { enter, waiting } = place(1);
+    const first = await enter('a');
+    const second = enter('b');
+    while (waiting.size < 1) await turn();
+    // Settled without telling this line.
+    await ledger.settle({
+      id: String(first),
+      organization: `place-${places - 1}`,
+      amount: { nusd: 0, tokens: 0 },
+      estimated: false,
+    });
+    expect(await second).toMatch(/^call-/);
+  });
+});
