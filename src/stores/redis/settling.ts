@@ -40,19 +40,19 @@ export class Settling {
     const amounts = [nusd, tokens, input, estimated ? '1' : '0', remembered];
     const mine = memory.budgetsOf(organization, id, permit !== undefined);
     const operation = [2, id, '', ...amounts, tell ? mine?.size || -1 : 0, labels];
+    let kept = permit !== undefined;
+    // What is ours is asked the moment the answer is heard: later answers of the same turn may end it, or begin it anew.
+    const heard = (told: Bare) => {
+      if (codeOf(told) === 2) kept = memory.budgetsOf(organization, id) !== undefined;
+      else memory.acknowledge(message);
+    };
     let answer: Bare =
       permit === undefined
-        ? await turns.ask(
-            organization,
-            operation,
-            undefined,
-            (told) => codeOf(told) !== 2 && memory.acknowledge(message),
-          )
+        ? await turns.ask(organization, operation, undefined, heard)
         : await turns.alone(organization, operation, { permit });
     // Held by us and not known there: the store lost it. What it cost is counted all the same, unless so much time has
     // passed since it was first sent that it may have been settled then and forgotten.
     const fresh = Date.now() - message.at_ms < remembered_ms / 2;
-    const kept = permit !== undefined || memory.budgetsOf(organization, id) !== undefined;
     const recovered = codeOf(answer) === 2 && mine !== undefined && kept && fresh;
     if (recovered) {
       answer = await this.#recover(message, mine, [5, id, 0, ...amounts, labels], permit);
@@ -64,7 +64,7 @@ export class Settling {
       if (state !== undefined) memory.hear(organization, base, planned, state.spent, answer.now_ms);
     }
     const code = codeOf(answer);
-    if (code === 2) memory.drop(organization, id);
+    if (code === 2 && kept) memory.drop(organization, id);
     else if (recovered || permit !== undefined) memory.acknowledge(message);
     return { outcome: code === 1 ? 'repeated' : code === 2 ? 'unknown' : 'settled', budgets };
   }
