@@ -123,7 +123,7 @@ describe.each(stores)('on the %s store', (store) => {
             ],
           },
         },
-        routing: { retries: 0, first_token_timeout_ms: 500, circuit: { failures: 1000 } },
+        routing: { retries: 0, first_token_timeout_ms: 2000, circuit: { failures: 1000 } },
       },
     });
   });
@@ -250,6 +250,7 @@ describe.each(stores)('on the %s store', (store) => {
   test('a stream goes on to the end of its budget, not to half of it, and the record says which limit ended it', async () => {
     house.says({ deltas: Array.from({ length: 3000 }, () => 'word '), pace_ms: 1 });
     const answer = await ask('nears', { model: 'plain', stream: true, messages: hi });
+    expect(answer.status).toBe(200);
     expect(wellFormed('openai-chat', Buffer.from(answer.text))).toBe('end');
     const pieces = answer.text.split('word ').length - 1;
     // A piece counts six at most until it is known better; of a thousand tokens 9 in 10 are used.
