@@ -76,11 +76,14 @@ describe('a failover that loses acknowledged writes', () => {
 });
 
 describe('a Redis that was killed and comes back empty', () => {
-  test('under load: what was really called never passes the limit', async () => {
+  test.each([
+    { how: 'settled', posted: false },
+    { how: 'posted', posted: true },
+  ])('under load, calls $how: what was really called never passes the limit', async ({ posted }) => {
     const server = await startRedis();
     stops.push(() => server.stop());
     const ledgers = [await open({ url: server.url }), await open({ url: server.url })];
-    const load = spend(ledgers, { each: 8, cost, budget: money });
+    const load = spend(ledgers, { each: 8, cost, budget: money, posted });
     for (const part of [0.3, 0.6]) {
       await eventually(() => load.made() * cost > part * limit);
       await server.restart();
