@@ -114,6 +114,25 @@ describe('a Redis that was killed and comes back empty', () => {
     ]);
   });
 
+  test('is told what others had spent before, and what was posted since', async () => {
+    const server = await startRedis();
+    stops.push(() => server.stop());
+    const before = await openRedisLedger({ url: server.url, keyPrefix: 'llm', owner: 'before', deadline_ms: 2_000 });
+    const settlement = { organization: 'acme', amount: { nusd: 50, tokens: 0 }, estimated: false };
+    await before.reserve(request('first', { nusd: 50 }, { budgets: [money] }));
+    await before.settle({ ...settlement, id: 'first' });
+    await before.close();
+    const ledger = await open({ url: server.url });
+    const ids = ['a', 'b', 'c', 'd'];
+    for (const id of ids) await ledger.reserve(request(id, { nusd: 50 }, { budgets: [money] }));
+    for (const id of ids) await ledger.post({ ...settlement, id });
+    await eventually(async () => (await spent(server)) === 250 && (await ledger.holds('acme')).length === 0);
+    await sleep(200);
+    await server.restart();
+    await eventually(async () => (await spent(server)) === 250);
+    expect(await ledger.reconcile('acme', { repair: false })).toEqual([]);
+  });
+
   test('admits nothing until the leases are over of an owner that does not come back', async () => {
     const server = await startRedis();
     stops.push(() => server.stop());
