@@ -32,7 +32,7 @@ export async function openLedger(
   return openRedisLedger({
     ...redisPlace(state),
     lease_ms: state.lease_ms,
-    young_ms: 2_000,
+    young_ms: reader ? 0 : 2_000,
     keyPrefix: state.key_prefix,
     owner,
     deadline_ms: state.deadline_ms,

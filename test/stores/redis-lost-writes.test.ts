@@ -66,18 +66,24 @@ describe('a failover that loses acknowledged writes', () => {
     expect(load.wrong()).toEqual([]);
     expect(load.made() * cost).toBeLessThanOrEqual(limit);
     await eventually(async () => (await ledgers[0]!.holds('acme')).length === 0);
-    expect(await spent(house.replica)).toBe(load.made() * cost);
+    // A settlement under way when the primary died may count twice: there were no more of them than callers.
+    const counted = await spent(house.replica);
+    expect(counted).toBeGreaterThanOrEqual(load.made() * cost);
+    expect(counted).toBeLessThanOrEqual((load.made() + 16) * cost);
     expect(await ledgers[0]!.reconcile('acme', { repair: false })).toEqual([]);
     expect(notices.filter((text) => text.includes('told it again'))).toHaveLength(2);
   });
 });
 
 describe('a Redis that was killed and comes back empty', () => {
-  test('under load: what was really called never passes the limit', async () => {
+  test.each([
+    { how: 'settled', posted: false },
+    { how: 'posted', posted: true },
+  ])('under load, calls $how: what was really called never passes the limit', async ({ posted }) => {
     const server = await startRedis();
     stops.push(() => server.stop());
     const ledgers = [await open({ url: server.url }), await open({ url: server.url })];
-    const load = spend(ledgers, { each: 8, cost, budget: money });
+    const load = spend(ledgers, { each: 8, cost, budget: money, posted });
     for (const part of [0.3, 0.6]) {
       await eventually(() => load.made() * cost > part * limit);
       await server.restart();
@@ -106,6 +112,25 @@ describe('a Redis that was killed and comes back empty', () => {
       'mine here',
       'theirs here',
     ]);
+  });
+
+  test('is told what others had spent before, and what was posted since', async () => {
+    const server = await startRedis();
+    stops.push(() => server.stop());
+    const before = await openRedisLedger({ url: server.url, keyPrefix: 'llm', owner: 'before', deadline_ms: 2_000 });
+    const settlement = { organization: 'acme', amount: { nusd: 50, tokens: 0 }, estimated: false };
+    await before.reserve(request('first', { nusd: 50 }, { budgets: [money] }));
+    await before.settle({ ...settlement, id: 'first' });
+    await before.close();
+    const ledger = await open({ url: server.url });
+    const ids = ['a', 'b', 'c', 'd'];
+    for (const id of ids) await ledger.reserve(request(id, { nusd: 50 }, { budgets: [money] }));
+    for (const id of ids) await ledger.post({ ...settlement, id });
+    await eventually(async () => (await spent(server)) === 250 && (await ledger.holds('acme')).length === 0);
+    await sleep(200);
+    await server.restart();
+    await eventually(async () => (await spent(server)) === 250);
+    expect(await ledger.reconcile('acme', { repair: false })).toEqual([]);
   });
 
   test('admits nothing until the leases are over of an owner that does not come back', async () => {

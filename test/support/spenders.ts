@@ -18,12 +18,18 @@ export interface Spenders {
   readonly refused: Promise<void>;
 }
 
-/** Callers at each ledger, all at once: each holds, makes a call, settles what it cost, until it is refused. */
+/** Callers at each ledger, all at once: each holds, makes a call, settles what it cost (or posts it), until it is refused. */
 export function spend(
   ledgers: readonly Ledger[],
-  options: { readonly each: number; readonly cost: number; readonly budget: Budget; readonly call_ms?: number },
+  options: {
+    readonly each: number;
+    readonly cost: number;
+    readonly budget: Budget;
+    readonly call_ms?: number;
+    readonly posted?: boolean;
+  },
 ): Spenders {
-  const { each, cost, budget, call_ms = 5 } = options;
+  const { each, cost, budget, call_ms = 5, posted = false } = options;
   const name = randomBytes(4).toString('hex');
   const wrong: unknown[] = [];
   let made = 0;
@@ -60,9 +66,8 @@ export function spend(
       }
       made++;
       await sleep(Math.random() * 2 * call_ms);
-      await timed(() =>
-        ledger.settle({ id, organization: 'acme', amount: { nusd: cost, tokens: 0 }, estimated: false }),
-      );
+      const settlement = { id, organization: 'acme', amount: { nusd: cost, tokens: 0 }, estimated: false };
+      await timed<unknown>(() => (posted ? ledger.post(settlement) : ledger.settle(settlement)));
     }
   };
   const all = ledgers.flatMap((ledger, place) =>

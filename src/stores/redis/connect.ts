@@ -85,9 +85,10 @@ export function clientOf(place: RedisPlace, options: ConnectOptions): Redis | Cl
       name: sentinel.name,
       sentinels: sentinel.nodes.map(addressOf),
       sentinelRetryStrategy: pause,
-      sentinelReconnectStrategy: pause,
       sentinelCommandTimeout: connect_timeout_ms,
-      failoverDetector: true,
+      // ioredis 6.0.0 ends for good where its detector hears of a new primary while it is connecting; a primary that
+      // was set aside closes its connections anyway, or answers READONLY.
+      failoverDetector: false,
       ...(sentinel.username === undefined ? {} : { sentinelUsername: sentinel.username }),
       ...(sentinel.password === undefined ? {} : { sentinelPassword: sentinel.password }),
       ...(sentinel.tls === undefined ? {} : { sentinelTLS: tlsOf(sentinel.tls) }),

@@ -21,7 +21,7 @@ import { type Line, NoAnswer } from './line.ts';
 import { Memory } from './memory.ts';
 import type { Message, Outbox } from './outbox.ts';
 import * as people from './overrides.ts';
-import { baseOf, shapeOf } from './plan.ts';
+import { shapeOf } from './plan.ts';
 import { reconcile } from './reconcile.ts';
 import * as reports from './reports.ts';
 import { retell } from './retell.ts';
@@ -84,7 +84,7 @@ export class RemoteLedger implements RedisLedger {
       if (code === 6) this.#memory.rename(organization, id, nonce);
       if (code !== 0) return;
       this.#memory.remember(request, told.plan, { nonce, owner, labels });
-      this.#memory.hearAll(organization, baseOf(this.#parts.prefix, organization), told);
+      this.#memory.hear(organization, told);
     };
     const answer = await this.#turns.timely(organization, budgets, rates, operation, heard).catch((error) => {
       if (error instanceof NoAnswer) void this.#parts.outbox.keep({ op: 'release', id, organization, nonce });
@@ -167,7 +167,7 @@ export class RemoteLedger implements RedisLedger {
     const operation = [7, key, ...shapeOf(told.budget)];
     const answer = await this.#turns.alone(organization, operation, { deadline_ms: upkeep_ms });
     if (codeOf(answer) !== 1) return false;
-    this.#memory.hearAgain(baseOf(this.#parts.prefix, organization) + key, 0, answer.now_ms);
+    this.#memory.reset(organization, key, answer.now_ms);
     return true;
   }
 

@@ -229,6 +229,8 @@ export class Line {
 
   readonly #look = (): void => {
     if (this.#reason === undefined || this.#closed) return;
+    // The client goes on trying for as long as it lives: one that ended all the same begins anew.
+    if (this.#redis.status === 'end') this.#redis.connect().catch(() => {});
     if (this.#redis.status !== 'ready') {
       if (this.#redis.status !== 'connect' || this.#looks++ < looks_max) return;
       this.#looks = 0;

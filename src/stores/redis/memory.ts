@@ -18,30 +18,32 @@ export interface Held {
 
 /** A counter as Redis last told it. */
 export interface Told {
-  readonly organization: string;
   readonly planned: Planned;
   /** On the server's clock. */
   at_ms: number;
   spent: number;
 }
 
-/** What was settled or given back, and acknowledged. */
+/** What was settled or given back, and acknowledged. Kept for long: it shares what it can with others. */
 export interface Acknowledged {
   readonly message: Message;
-  readonly budgets: ReadonlyMap<string, Planned>;
+  readonly counters: readonly Told[];
   readonly at_ms: number;
 }
 
 const held_max = 100_000;
-const told_max = 100_000;
+const told_max = 20_000;
 const acknowledged_max = 20_000;
 /** How far behind a replica may be that becomes the primary, for all it lost to be told again one by one. */
 const acknowledged_ms = 120_000;
 
+const none: readonly Told[] = [];
+
 /** What this process was told and has told, to be told again to a Redis that lost it. Bounded: the oldest goes first. */
 export class Memory {
   readonly #held = new Map<string, Held>();
-  readonly #told = new Map<string, Told>();
+  /** Of each organisation, by their keys. */
+  readonly #told = new Map<string, Map<string, Told>>();
   readonly #acknowledged = new Map<string, Acknowledged>();
 
   /** What a reserve took (`taken`), or an amendment changed. */
@@ -76,8 +78,8 @@ export class Memory {
     const name = nameOf(organization, id);
     const held = this.#held.get(name)?.budgets;
     if (held !== undefined || !past) return held;
-    const budgets = this.#acknowledged.get(name)?.budgets;
-    return budgets === undefined || budgets.size === 0 ? undefined : budgets;
+    const counters = this.#acknowledged.get(name)?.counters ?? none;
+    return counters.length === 0 ? undefined : new Map(counters.map(({ planned }) => [planned.key, planned]));
   }
 
   /** Redis knows nothing of this hold, and nothing was done. */
@@ -86,30 +88,45 @@ export class Memory {
   }
 
   /** What the answer to a reserve tells of its counters. */
-  hearAll(organization: string, base: string, answer: Answer): void {
+  hear(organization: string, answer: Answer): void {
     for (const [at, spent] of spentOf(answer).entries()) {
       const planned = answer.plan.budgets[at];
-      if (planned !== undefined) this.hear(organization, base, planned, spent, answer.now_ms);
+      if (planned !== undefined) Object.assign(this.#counter(organization, planned), { spent, at_ms: answer.now_ms });
     }
   }
 
-  /** Something else became of a counter we know. */
-  hearAgain(name: string, spent: number, at_ms: number): void {
-    const known = this.#told.get(name);
-    if (known !== undefined) Object.assign(known, { spent, at_ms });
+  /** A hold on these counters was settled, which was not told: what they had is that much more. */
+  add(organization: string, budgets: Iterable<Planned>, { nusd, tokens }: Amount, at_ms: number): void {
+    for (const planned of budgets) {
+      const counter = this.#counter(organization, planned);
+      const { unit } = planned.budget;
+      counter.spent = Math.min(
+        Number.MAX_SAFE_INTEGER,
+        counter.spent + (unit === 'nusd' ? nusd : unit === 'tokens' ? tokens : 1),
+      );
+      counter.at_ms = at_ms;
+    }
   }
 
-  /** Redis told what is spent of a counter. */
-  hear(organization: string, base: string, planned: Planned, spent: number, at_ms: number): void {
-    const name = base + planned.key;
-    const known = this.#told.get(name);
-    if (known !== undefined) {
-      known.at_ms = at_ms;
-      known.spent = spent;
-      return;
+  /** A counter was set to zero. */
+  reset(organization: string, key: string, at_ms: number): void {
+    const known = this.#told.get(organization)?.get(key);
+    if (known !== undefined) Object.assign(known, { spent: 0, at_ms });
+  }
+
+  #counter(organization: string, planned: Planned): Told {
+    let own = this.#told.get(organization);
+    if (own === undefined) {
+      own = new Map();
+      this.#told.set(organization, own);
     }
-    this.#told.set(name, { organization, planned, at_ms, spent });
-    shrink(this.#told, told_max);
+    let known = own.get(planned.key);
+    if (known === undefined) {
+      known = { planned, at_ms: 0, spent: 0 };
+      own.set(planned.key, known);
+      shrink(own, told_max);
+    }
+    return known;
   }
 
   /** Redis has done what the message says: the hold is over. */
@@ -118,14 +135,21 @@ export class Memory {
     const held = this.#held.get(name);
     if (message.op === 'release' && message.nonce !== '' && held?.nonce !== message.nonce) return;
     this.#held.delete(name);
-    const budgets = held?.budgets ?? this.#acknowledged.get(name)?.budgets ?? new Map<string, Planned>();
-    this.#acknowledged.delete(name);
-    this.#acknowledged.set(name, { message, budgets, at_ms });
+    const before = this.#acknowledged.get(name);
+    if (before !== undefined) this.#acknowledged.delete(name);
+    const counters = held === undefined ? (before?.counters ?? none) : this.#countersOf(held);
+    this.#acknowledged.set(name, { message, counters, at_ms });
     shrink(this.#acknowledged, acknowledged_max);
     for (const [oldest, { at_ms: then_ms }] of this.#acknowledged) {
       if (at_ms - then_ms < acknowledged_ms) break;
       this.#acknowledged.delete(oldest);
     }
+  }
+
+  #countersOf({ organization, budgets }: Held): readonly Told[] {
+    const counters: Told[] = [];
+    for (const planned of budgets.values()) counters.push(this.#counter(organization, planned));
+    return counters;
   }
 
   holds(organization: string): Held[] {
@@ -137,7 +161,7 @@ export class Memory {
   }
 
   counters(organization: string): Told[] {
-    return [...this.#told.values()].filter((one) => one.organization === organization);
+    return [...(this.#told.get(organization)?.values() ?? [])];
   }
 }
 

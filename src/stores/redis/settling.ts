@@ -2,7 +2,7 @@ import type { Settled } from '../ledger.ts';
 import { codeOf, settled } from './answers.ts';
 import type { Memory } from './memory.ts';
 import type { Message } from './outbox.ts';
-import { baseOf, type Planned, planOfKnown } from './plan.ts';
+import { type Planned, planOfKnown } from './plan.ts';
 import type { Bare, Turns } from './turns.ts';
 
 export interface SettlingParts {
@@ -35,14 +35,20 @@ export class Settling {
 
   /** `tell`: whether the budgets as they are afterwards are wanted. */
   async settle(message: Extract<Message, { op: 'settle' }>, tell: boolean, permit?: string): Promise<Settled> {
-    const { prefix, turns, memory } = this.#parts;
+    const { turns, memory } = this.#parts;
     const { id, organization, nusd, tokens, input = 0, estimated, labels = '' } = message;
     const amounts = [nusd, tokens, input, estimated ? '1' : '0', remembered];
     const mine = memory.budgetsOf(organization, id, permit !== undefined);
     const operation = [2, id, '', ...amounts, tell ? mine?.size || -1 : 0, labels];
+    const add = (told: Bare): void => {
+      if (mine !== undefined && (codeOf(told) === 0 || codeOf(told) === 5)) {
+        memory.add(organization, mine.values(), { nusd, tokens }, told.now_ms);
+      }
+    };
     let kept = permit !== undefined;
     // What is ours is asked the moment the answer is heard: later answers of the same turn may end it, or begin it anew.
-    const heard = (told: Bare) => {
+    const heard = (told: Bare): void => {
+      add(told);
       if (codeOf(told) === 2) kept = memory.budgetsOf(organization, id) !== undefined;
       else memory.acknowledge(message);
     };
@@ -58,11 +64,8 @@ export class Settling {
       answer = await this.#recover(message, mine, [5, id, 0, ...amounts, labels], permit);
     }
     const budgets = tell || codeOf(answer) === 5 ? settled(answer, [...(mine?.values() ?? [])]) : [];
-    const base = baseOf(prefix, organization);
-    for (const planned of budgets.length === 0 ? [] : (mine?.values() ?? [])) {
-      const state = budgets.find(({ budget }) => budget === planned.budget);
-      if (state !== undefined) memory.hear(organization, base, planned, state.spent, answer.now_ms);
-    }
+    // What is told again was counted when it was told first.
+    if (recovered && permit === undefined) add(answer);
     const code = codeOf(answer);
     if (code === 2 && kept) memory.drop(organization, id);
     else if (recovered || permit !== undefined) memory.acknowledge(message);
