@@ -77,12 +77,12 @@ async function assemble(
   opened.push(() => left.close());
   const organizations = () => serving.settings.organizations.map(({ id }) => id);
   const figures = watchLedger(metrics, () => left.with(trail.state()), ledger, organizations);
-  opened.push(() => figures.close());
   const metricsListener = buildMetricsListener(metrics, async () => {
     serving.refreshCircuits();
     await figures.refresh();
     return undefined;
   });
+  opened.push(() => figures.close());
   metrics.readWorkers(() => 1);
   opened.push(() => metricsListener.close());
 
@@ -166,7 +166,7 @@ function partsOf(serving: Serving, left: LeftSlots) {
     keys,
     serverSecret,
     ledger,
-    trail,
+    record: (record: Parameters<typeof trail.end>[0]) => trail.end(record),
     recent: (filter: Parameters<typeof trail.recent>[0]) => trail.recent(filter),
     settings: () => serving.settings,
     health: async () => ({ ...serving.readiness(), audit: trail.state(), workers: { ready: 1, wanted: 1 } }),

@@ -21,7 +21,6 @@ import {
   type QueryFilter,
   queryTrail,
   type RecordChange,
-  type Trail,
 } from '../observe/index.ts';
 import type { Pinned } from '../pipeline/index.ts';
 import { type Ledger, LedgerUnavailable } from '../stores/index.ts';
@@ -42,8 +41,8 @@ export interface AdminParts {
   readonly ledger: Ledger;
   /** Told what a reconciliation left standing. */
   reconciled: LedgerFigures['reconciled'];
-  /** Where changes are recorded. */
-  readonly trail: Pick<Trail, 'end'>;
+  /** Writes down a change somebody made. */
+  record(record: AuditRecord): Promise<void>;
   /** Records that are in no file: those of late, newest first. */
   recent(filter: QueryFilter): readonly AuditRecord[] | Promise<readonly AuditRecord[]>;
   settings(): Settings;
@@ -59,15 +58,20 @@ export interface AdminParts {
 
 /** What the admin listener may do, made of the gateway's parts. */
 export function adminPorts(parts: AdminParts): AdminPorts {
-  const { log, pinned, keys, serverSecret, ledger, trail, settings } = parts;
+  const { log, pinned, keys, serverSecret, ledger, settings } = parts;
   const organizations = (one: string | undefined): readonly string[] => {
     if (one === undefined) return settings().organizations.map(({ id }) => id);
     return [organizationOf(settings(), one).id];
   };
-  const changes = new BudgetChanges({ ledger, trail, serverSecret, settings });
+  const changes = new BudgetChanges({
+    ledger,
+    trail: { end: (record) => parts.record(record) },
+    serverSecret,
+    settings,
+  });
   const changed = (organization: string, route: string, change: RecordChange): Promise<void> => {
     const exchange = `ex_${randomUUID().replaceAll('-', '')}`;
-    return trail.end(changeRecord({ exchange, time_ms: Date.now(), organization, route, change }));
+    return parts.record(changeRecord({ exchange, time_ms: Date.now(), organization, route, change }));
   };
   return {
     isAdmin(credential) {

@@ -8,13 +8,13 @@ import { buildAdminListener } from '../surfaces/http/admin.ts';
 import { buildMetricsListener } from '../surfaces/http/metrics.ts';
 import { adminPorts } from './admin-ports.ts';
 import { watchLedger } from './ledger-figures.ts';
-import { openLeftSlots } from './left-slots.ts';
+import { nothingMeasured, openLeftSlots, together } from './left-slots.ts';
 import { listen } from './listening.ts';
 import { openAudit, openLedger } from './open-stores.ts';
 import { closeProviders, firstModel, pin } from './pin.ts';
 import { mustRestart } from './restart-needed.ts';
 import { ownerName } from './serving.ts';
-import { ownSlot, workerCount } from './slots.ts';
+import { workerCount } from './slots.ts';
 import { Pool } from './workers/pool.ts';
 
 export interface FleetOptions extends GatewayOptions {
@@ -65,8 +65,8 @@ async function assemble(
   // Read here, spent by the workers: what they have yet to tell it lies in their own places.
   const ledger = await openLedger(first, ownerName(0), log, { reader: true });
   opened.push(() => ledger.close());
-  // What admins change is recorded by this process, in a place of its own beside those of the workers.
-  const trail = await openAudit(first, log, ownSlot);
+  // Changes made on the admin listener are written down here, in a spool of this process.
+  const trail = await openAudit(first, log, 0);
   opened.push(() => trail.close());
   const count = workerCount(first);
   const pool = new Pool({ count, program, adminListens, log, metrics, settings: first });
@@ -129,8 +129,8 @@ async function assemble(
           adminKeys: () => adminKeysOf(settings, options),
           ledger,
           reconciled: (organization, differences) => figures.reconciled(organization, differences),
-          trail,
-          recent: (filter) => pool.recent(filter),
+          record: (record) => trail.end(record),
+          recent: async (filter) => [...trail.recent(filter), ...(await pool.recent(filter))].slice(0, filter.limit),
           settings: () => settings,
           async reload() {
             const outcome = await watching?.reload();
@@ -139,7 +139,7 @@ async function assemble(
           async health() {
             const ready = pool.ready;
             const reasons = ready > 0 ? [] : ['no worker is ready'];
-            const audit = left.with(await pool.audit(trail.state()));
+            const audit = left.with(together(trail.state(), await pool.audit(nothingMeasured)));
             return { ready: ready > 0, reasons, audit, workers: { ready, wanted: count } };
           },
           workers: () => pool.views,
@@ -177,12 +177,12 @@ async function assemble(
     restart,
     async close() {
       process.off('SIGUSR2', restartSoon);
+      figures.close();
       await watching?.close();
       await pool.close(settings.server.shutdown_grace_ms);
-      figures.close();
       await left.close();
-      await trail.close();
       await Promise.all([metricsListener.close(), admin?.close()]);
+      await trail.close();
       await ledger.close();
       await closeProviders(pinned);
       await keys.close();

@@ -5,7 +5,7 @@ import type { AuditMeasured, Log, Trail } from '../observe/index.ts';
 import type { Ledger } from '../stores/index.ts';
 import { openAudit, openLedger } from './open-stores.ts';
 import { ownerName } from './serving.ts';
-import { ownSlot, slotOfSpool, slotPlaces } from './slots.ts';
+import { slotOfSpool, slotPlaces } from './slots.ts';
 
 /** Places on disk that no worker has any more, since there are fewer workers than there were. */
 export interface LeftSlots {
@@ -42,19 +42,16 @@ export async function openLeftSlots(settings: Settings, count: number, log: Log)
   };
 }
 
-/** Slots nobody has any more, of which a spool or an outbox lies on disk. */
+/** Slots beyond the count of which a spool or an outbox lies on disk. */
 function leftSlots(settings: Settings, count: number): readonly number[] {
   const found = new Set<number>();
-  for (const name of namesIn(join(settings.state.path, 'spool', 'spools'))) {
-    const slot = slotOfSpool(name);
-    if (slot !== undefined) found.add(slot);
-  }
+  for (const name of namesIn(join(settings.state.path, 'spool', 'spools'))) found.add(slotOfSpool(name) ?? 1);
   for (const name of namesIn(settings.state.path)) {
-    const [, slot] = /^ledger-outbox-([1-9]\d*)$/.exec(name) ?? [];
-    if (slot !== undefined) found.add(Number(slot));
+    const slot = Number(/^ledger-outbox-([1-9]\d*)$/.exec(name)?.[1] ?? 1);
+    found.add(slot);
   }
-  const mine = (slot: number): boolean => (slot === ownSlot ? count > 1 : slot <= count);
-  return [...found].filter((slot) => !mine(slot)).sort((one, other) => one - other);
+  // The place of a process with workers is left over where there are none.
+  return [...found].filter((slot) => slot > count || (slot === 0 && count === 1)).sort((one, other) => one - other);
 }
 
 function namesIn(directory: string): readonly string[] {

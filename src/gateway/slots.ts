@@ -4,15 +4,13 @@ import type { Settings } from '../config.ts';
 
 /**
  * A worker's place on disk, numbered from 1: its spool and what its ledger has yet to say. A process that takes a place
- * over goes on where the one before it ended. The first place is also that of a gateway of one process.
+ * over goes on where the one before it ended. The first place is also that of a gateway of one process; number 0 is the
+ * place of the process that has workers.
  */
 export interface SlotPlaces {
   readonly spoolId: string;
   readonly outbox: string;
 }
-
-/** The place of the process that starts workers and serves no calls itself. */
-export const ownSlot = 0;
 
 export function slotPlaces({ state }: Settings, slot: number): SlotPlaces {
   const suffix = slot === 1 ? '' : `-${slot}`;
@@ -21,7 +19,7 @@ export function slotPlaces({ state }: Settings, slot: number): SlotPlaces {
 
 /** The slot whose spool has this name; undefined for a spool that is none of a gateway's. */
 export function slotOfSpool(spoolId: string): number | undefined {
-  const found = /^gateway(?:-(\d+))?$/.exec(spoolId);
+  const found = /^gateway(?:-(0|[1-9]\d*))?$/.exec(spoolId);
   return found === null ? undefined : Number(found[1] ?? 1);
 }
 

@@ -116,7 +116,10 @@ export interface ServedGateway {
 /** Runs `serve` on a configuration and waits until it listens. */
 export async function serveCli(file: string, options: CliOptions): Promise<ServedGateway> {
   const cli = await startCli(['serve', '--config', file, '--json'], options);
-  const [line] = await cli.says(/^\{"addresses".*$/m, 60_000);
+  const [line] = await cli.says(/^\{"addresses".*$/m, 60_000).catch((error: unknown) => {
+    cli.kill('SIGKILL');
+    throw error;
+  });
   const { addresses } = JSON.parse(line) as { addresses: { data: string; admin: string; metrics: string } };
   return { cli, origin: addresses.data, admin: addresses.admin, metrics: addresses.metrics };
 }
