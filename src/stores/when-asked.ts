@@ -1,3 +1,4 @@
+import type { LeasedLedger, LeasedLedgerOptions } from './leased/index.ts';
 import type { JobQueue } from './queue.ts';
 import type { BullQueueOptions } from './queue-bullmq.ts';
 import type { RedisLedger, RedisLedgerOptions } from './redis/index.ts';
@@ -7,6 +8,12 @@ import type { RedisLedger, RedisLedgerOptions } from './redis/index.ts';
 /** Opens the ledger kept in Redis or Valkey; see `redis/open.ts`. */
 export async function openRedisLedger(options: RedisLedgerOptions): Promise<RedisLedger> {
   const { openRedisLedger: open } = await import('./redis/index.ts');
+  return open(options);
+}
+
+/** Opens the ledger in Redis for a process that spends slices of it; see `leased/open.ts`. */
+export async function openLeasedLedger(options: LeasedLedgerOptions): Promise<LeasedLedger> {
+  const { openLeasedLedger: open } = await import('./leased/index.ts');
   return open(options);
 }
 
