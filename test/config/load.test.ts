@@ -88,8 +88,6 @@ describe('a configuration', () => {
       ['server: { tls: { cert_file: a, key_file: b } }', '1:11'],
       ['admin: { oidc: { issuer: a, audience: b } }', '1:10'],
       ['grpc: {}', '1:1'],
-      ['state: { mode: leased }', '1:10'],
-      ['state: { on_loss: local_share }', '1:10'],
       ['database: { url: "postgres://localhost/x" }', '1:13'],
       ['policies: { source: registry }', '1:13'],
       ['cache: { enabled: true }', '1:10'],
