@@ -74,7 +74,8 @@ async function assemble(
   opened.push(() => keys.close());
   let pinned = pin(settings, keys, serverSecret);
   opened.push(() => closeProviders(pinned));
-  const ledger = await openLedger(settings, owner, log);
+  let current = settings;
+  const ledger = await openLedger(settings, owner, log, { onLoss: () => current.state.on_loss });
   opened.push(() => ledger.close());
   const trail = await openAudit(settings, log);
   opened.push(() => trail.close());
@@ -96,7 +97,6 @@ async function assemble(
     owner,
   };
   let closing = false;
-  let current = settings;
   /** Why the last change was refused, while it is. */
   let refusals: readonly string[] = [];
   const adminKeys = adminKeysOf(settings, options);

@@ -6,28 +6,32 @@ import { fileSink, type Log, openTrail, type Trail } from '../observe/index.ts';
 import {
   type JobQueue,
   type Ledger,
+  type OnLoss,
   openBullQueue,
   openEmbeddedLedger,
   openEmbeddedQueue,
+  openLeasedLedger,
   openRedisLedger,
+  openSharingLedger,
   type RedisPlace,
 } from '../stores/index.ts';
 
 /**
  * The ledger the configuration asks for. Rejects where it cannot be opened: a gateway without its ledger does not start.
  * A `reader` of a shared ledger leaves what a gateway has yet to tell it where it lies, and may open it beside that one.
+ * `onLoss` is what limits mean now that do not say it themselves, while the ledger is lost.
  */
 export async function openLedger(
   { state }: Settings,
   owner: string,
   log: Log,
-  { reader = false }: { readonly reader?: boolean } = {},
+  { reader = false, onLoss = () => state.on_loss }: { readonly reader?: boolean; readonly onLoss?: () => OnLoss } = {},
 ): Promise<Ledger> {
   const notice = (message: string): void => log.warn('ledger', { state: message });
   if (state.driver === 'embedded') {
     return openEmbeddedLedger({ path: join(state.path, 'ledger'), fsync: state.fsync, notice });
   }
-  return openRedisLedger({
+  const redis = {
     ...redisPlace(state),
     lease_ms: state.lease_ms,
     young_ms: 2_000,
@@ -35,9 +39,12 @@ export async function openLedger(
     owner,
     deadline_ms: state.deadline_ms,
     ...(reader ? {} : { outbox_path: join(state.path, 'ledger-outbox') }),
-    onState: (now) => log.change('ledger', now, now === 'lost' ? 'error' : 'info', `ledger is ${now}`),
+    onState: (now: 'lost' | 'back') => log.change('ledger', now, now === 'lost' ? 'error' : 'info', `ledger is ${now}`),
     notice,
-  });
+  };
+  if (reader) return openRedisLedger(redis);
+  if (state.mode === 'leased') return openLeasedLedger({ ...redis, onLoss, path: join(state.path, 'slices') });
+  return openSharingLedger({ ...redis, onLoss, path: join(state.path, 'shares') });
 }
 
 /** Where the configuration says the Redis is, with its secrets in plain: for clients, and for nothing that is kept. */

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect } from 'vitest';
-import type { Amount, Budget, LeasedLedger, Rate, RedisLedger } from '../../src/stores/index.ts';
-import { HoldGone, openLeasedLedger } from '../../src/stores/index.ts';
+import type { Amount, Budget, LeasedLedger, Rate, RedisLedger, RedisLedgerOptions } from '../../src/stores/index.ts';
+import { HoldGone, openLeasedLedger, openRedisLedger } from '../../src/stores/index.ts';
 import { budget, rate } from '../contracts/ledger.ts';
 
 export const organization = 'acme';
@@ -81,6 +81,8 @@ interface Call {
   debt: Amount;
 }
 
+type RedisLedgerAt = Omit<RedisLedgerOptions, 'owner'>;
+
 /** A process that may die: what it leaves is its journal. */
 class Worker {
   readonly calls = new Map<string, Call>();
@@ -90,24 +92,20 @@ class Worker {
   ledger: LeasedLedger | undefined;
   #directory: string;
   readonly #left: LeasedLedger[] = [];
-  readonly #url: string;
+  readonly #options: RedisLedgerAt;
 
-  constructor(url: string) {
-    this.#url = url;
+  constructor(options: RedisLedgerAt) {
+    this.#options = options;
     this.#directory = mkdtempSync(join(tmpdir(), 'leased-'));
   }
 
   async start(): Promise<LeasedLedger> {
     this.ledger ??= await openLeasedLedger({
-      url: this.#url,
-      keyPrefix: '',
+      ...this.#options,
       owner: 'here',
       path: this.#directory,
-      deadline_ms: 5_000,
       slice_lease_ms,
       report_ms: 0,
-      reap_interval_ms: 0,
-      entries_max: 20,
     });
     return this.ledger;
   }
@@ -140,8 +138,10 @@ const inUnit = (place: number, one: Amount) => {
 };
 
 /** Walks the steps over workers that share a Redis, and looks after each whether anything was overrun or lost. */
-export async function follow(url: string, remote: RedisLedger, list: readonly Step[]): Promise<void> {
-  const all = Array.from({ length: workers }, () => new Worker(url));
+export async function follow(url: string, keyPrefix: string, list: readonly Step[]): Promise<void> {
+  const options = { url, keyPrefix, deadline_ms: 5_000, reap_interval_ms: 0, entries_max: 20 };
+  const remote = await openRedisLedger({ ...options, owner: 'watch' });
+  const all = Array.from({ length: workers }, () => new Worker(options));
   let crowded = 0;
   /** Whether leases ran out: seats of calls that still ran may have been given to others since. */
   let lapsed = false;
@@ -170,6 +170,7 @@ export async function follow(url: string, remote: RedisLedger, list: readonly St
     await everythingEnds(remote, all);
   } finally {
     for (const one of all) await one.bury();
+    await remote.close();
   }
 }
 

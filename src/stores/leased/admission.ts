@@ -1,6 +1,8 @@
 import type { Amount, Budget, Rate, Refusal } from '../ledger.ts';
+import { sizeIn } from '../rate-key.ts';
+import { amountIn } from '../tally.ts';
 import { type Books, budgetState, isSeats, rateState } from './books.ts';
-import { amountIn, type LocalHold, type RateSlice, rateAmount, type SeatsSlice, type Slice } from './slices.ts';
+import type { LocalHold, RateSlice, SeatsSlice, Slice } from './slices.ts';
 
 /** One slice a call needs something of. */
 export type Need =
@@ -39,7 +41,7 @@ export function needsOf(books: Books, { amount, budgets, rates, hold }: Wanting,
     if (isSeats(slice)) {
       const sits = hold !== undefined && !hold.provisional && hold.seats.includes(slice);
       needs.push({ of: 'seats', slice, rate, asked: sits ? 0 : 1 });
-    } else needs.push({ of: 'rate', slice, rate, asked: rateAmount(rate.unit, amount) - shareOf(hold, slice) });
+    } else needs.push({ of: 'rate', slice, rate, asked: sizeIn(rate.unit, amount) - shareOf(hold, slice) });
   }
   if (hold !== undefined) alsoHeld(needs, hold, amount);
   return needs;
@@ -56,7 +58,7 @@ function alsoHeld(needs: Need[], hold: LocalHold, amount: Amount): void {
   for (const { slice } of hold.parts) {
     if (named.has(slice)) continue;
     named.add(slice);
-    const asked = rateAmount(slice.rate.unit, amount) - shareOf(hold, slice);
+    const asked = sizeIn(slice.rate.unit, amount) - shareOf(hold, slice);
     needs.push({ of: 'rate', slice, rate: slice.rate, asked });
   }
   for (const slice of hold.seats) {

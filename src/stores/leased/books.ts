@@ -40,7 +40,7 @@ export class Books {
       if (this.slices.get(known.key) === known) return known;
     }
     const { key, start_ms, end_ms } = windowKey(budget, now_ms);
-    const expires_ms = budget.window === 'total' ? 0 : end_ms + kept_ms[budget.window];
+    const expires_ms = budget.window === 'total' || end_ms === 0 ? 0 : end_ms + kept_ms[budget.window];
     const slice = this.slices.get(key) ?? this.addSlice({ key, budget, start_ms, end_ms, expires_ms });
     this.#ofBudget.set(budget, slice);
     return slice;
@@ -56,6 +56,7 @@ export class Books {
       held: 0,
       spent: 0,
       total: 0,
+      empty_at_ms: 0,
       later_spent: 0,
       later_used: 0,
       until_ms: Number.NEGATIVE_INFINITY,
@@ -132,9 +133,9 @@ export function isSeats(slice: RateSlice | SeatsSlice): slice is SeatsSlice {
  * holds is left to its calls, so from here it is not held; what others have taken is.
  */
 export function budgetState(budget: Budget, slice: Slice): BudgetState {
-  const { limit, spent, total, free, end_ms } = slice;
-  const standing = budget.limit === slice.budget.limit && limit > 0 ? limit : budget.limit;
-  return { budget, limit: standing, spent, held: total - free, resets_at_ms: end_ms };
+  const { limit, spent, total, free, end_ms, empty_at_ms, told_ms } = slice;
+  const standing = budget.limit === slice.budget.limit && told_ms > Number.NEGATIVE_INFINITY ? limit : budget.limit;
+  return { budget, limit: standing, spent, held: total - free, resets_at_ms: end_ms || empty_at_ms };
 }
 
 export function rateState(rate: Rate, slice: RateSlice | SeatsSlice): RateState {

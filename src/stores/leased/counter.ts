@@ -1,10 +1,19 @@
-import type { Amount, Labels, Settlement } from '../ledger.ts';
+import { joined, labelsOf, labelText } from '../labels.ts';
+import type { Amount, Labels, ReserveRequest, Settlement } from '../ledger.ts';
+import { sizeIn } from '../rate-key.ts';
+import { amountIn } from '../tally.ts';
 import type { Need } from './admission.ts';
 import { type Books, slotsOf } from './books.ts';
 import { moneyItem, rateItem } from './items.ts';
-import { labelText } from './notes.ts';
 import { note, type Office } from './office.ts';
-import { amountIn, draw, type LocalHold, move, type RatePart, rateAmount, spend } from './slices.ts';
+import { draw, type LocalHold, move, type RatePart, spend } from './slices.ts';
+
+/** A hold that holds nothing yet. */
+export function newHold({ id, owner, labels }: ReserveRequest): LocalHold {
+  const amount = { nusd: 0, tokens: 0, input: 0 };
+  const nowhere = { slices: [], parts: [], seats: [] };
+  return { id, owner, ...amount, expires_ms: 0, provisional: false, ...nowhere, labels: labelText(labels) };
+}
 
 /** A new hold over slices that cover it. */
 export function open(
@@ -119,7 +128,7 @@ function replace(
     const { unit } = part.slice.rate;
     if (unit === 'requests') continue;
     const before = sharesOf(hold, part);
-    if (before !== undefined) correct(office, books, part, rateAmount(unit, amount) - before);
+    if (before !== undefined) correct(office, books, part, sizeIn(unit, amount) - before);
   }
   if (!hold.provisional) giveSeats(hold);
 }
@@ -183,5 +192,5 @@ function giveSeats(hold: LocalHold): void {
 
 function mergedLabels(held: string, settled: Labels | undefined): string {
   if (settled === undefined) return held;
-  return labelText({ ...(JSON.parse(held) as Labels), ...settled });
+  return labelText(joined(labelsOf(held), settled));
 }

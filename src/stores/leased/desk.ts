@@ -2,10 +2,11 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Budget, Rate } from '../ledger.ts';
 import { LedgerUnavailable } from '../ledger.ts';
 import type { Need } from './admission.ts';
+import { type Asked, asks, govern, sameLimit } from './asks.ts';
 import { type Books, slotsOf } from './books.ts';
 import { rateItem } from './items.ts';
 import { firstNumber, note, type Office } from './office.ts';
-import type { RateAsk, RateGrant, SeatsAsk, SeatsGrant, SliceAsk, SliceGrant, Traded } from './port.ts';
+import type { RateAsk, RateGrant, SeatsAsk, SeatsGrant, SliceAsk, SliceGrant, Trade, Traded } from './port.ts';
 import type { RateSlice, SeatsSlice, Slice } from './slices.ts';
 
 /** A call that waits for more than this process has. */
@@ -15,12 +16,6 @@ export interface Waiter {
   /** Tries again after a trade that was sent at `sent_ms`; false where it must wait for another one. */
   answered(sent_ms: number): boolean;
   failed(error: Error): void;
-}
-
-interface Asked<L> {
-  limit: L;
-  least: number;
-  sum: number;
 }
 
 const late_max = 4;
@@ -67,6 +62,21 @@ export class Desk {
     for (const slice of slices) slice.dirty = true;
     for (const rate of rates) this.#looks.add(rate);
     return this.trade();
+  }
+
+  /** Tells a store that lost its data what calls hold here, before it admits anything; what was free is not ours any more. */
+  async retell(permit: string): Promise<void> {
+    const held = [...this.#books.slices.values()].filter((slice) => slice.held > 0);
+    for (const slice of this.#books.slices.values()) {
+      slice.free = 0;
+      slice.dirty = true;
+    }
+    for (const one of this.#books.seats.values()) one.dirty = true;
+    const slices = held.map(({ key, budget, start_ms, end_ms, expires_ms, held: holds }): SliceAsk => {
+      return { key, budget, start_ms, end_ms, expires_ms, holds, free: 0, least: 0, asked: 0, ahead: 0 };
+    });
+    const items = this.#books.pending.map(({ text }) => text);
+    await this.#send({ items, slices, rates: [], seats: [] }, permit);
   }
 
   /** Whether it is time to report, to give back or to renew. */
@@ -150,17 +160,12 @@ export class Desk {
     books.prune(office.now());
   }
 
-  async #send(asked: {
-    readonly items: readonly string[];
-    readonly slices: readonly SliceAsk[];
-    readonly rates: readonly RateAsk[];
-    readonly seats: readonly SeatsAsk[];
-  }) {
+  async #send(asked: Pick<Trade, 'items' | 'slices' | 'rates' | 'seats'>, permit?: string) {
     const { store, owner, lease_ms } = this.#office;
     for (let tries = 0; tries < late_max; tries++) {
       const number = ++this.#number;
       const organization = this.#books.id;
-      const answer = await store.trade({ ...asked, organization, owner, number, lease_ms, whole: this.#whole });
+      const answer = await store.trade({ ...asked, organization, owner, number, lease_ms, whole: this.#whole }, permit);
       if (answer.outcome === 'done') return answer;
       this.#number = Math.max(this.#number, answer.number);
     }
@@ -269,47 +274,14 @@ function margin(lease_ms: number): number {
   return Math.min(1_000, lease_ms / 10);
 }
 
-function asks(waiting: readonly Waiter[]) {
-  const budgets = new Map<Slice, Asked<Budget>>();
-  const rates = new Map<RateSlice, Asked<Rate>>();
-  const seats = new Map<SeatsSlice, Asked<Rate>>();
-  for (const waiter of waiting) {
-    for (const need of waiter.needs()) {
-      if (need.of === 'budget') add(budgets, need.slice, need.budget, need.asked);
-      else if (need.of === 'rate') add(rates, need.slice, need.rate, need.asked);
-      else add(seats, need.slice, need.rate, need.asked);
-    }
-  }
-  return { budgets, rates, seats };
-}
-
-function add<S, L>(table: Map<S, Asked<L>>, slice: S, limit: L, asked: number): void {
-  const amount = Math.max(0, asked);
-  const known = table.get(slice);
-  if (known === undefined) table.set(slice, { limit, least: amount, sum: amount });
-  else {
-    known.limit = limit;
-    known.sum = Math.min(Number.MAX_SAFE_INTEGER, known.sum + amount);
-    if (amount > 0) known.least = known.least === 0 ? amount : Math.min(known.least, amount);
-  }
-}
-
-function sameLimit(a: Budget, b: Budget): boolean {
-  return a.limit === b.limit && a.hard === b.hard;
-}
-
-function govern(slice: Slice, budget: Budget): void {
-  if (slice.budget === budget) return;
-  slice.budget = budget;
-  slice.head = '';
-}
-
 function takeSlice(slice: Slice, ask: SliceAsk, told: SliceGrant, sent_ms: number, now_ms: number): void {
   slice.free = Math.max(0, slice.free + told.amount - ask.holds - ask.free);
   slice.spent = told.spent + slice.later_spent;
   slice.total = told.held - slice.later_used;
   slice.limit = told.limit;
-  slice.wanted = told.wanted;
+  slice.empty_at_ms = told.empty_at_ms;
+  // A limit that was cut below what is taken wants it back as well.
+  slice.wanted = told.wanted || (slice.budget.hard && told.spent + told.held > told.limit);
   slice.told_ms = sent_ms;
   slice.until_ms = slice.end_ms === 0 ? Number.POSITIVE_INFINITY : sent_ms + slice.end_ms - now_ms;
 }

@@ -1,9 +1,11 @@
 import type {
   Amendment,
   Budget,
+  BudgetState,
   Ledger,
-  LedgerEntry,
+  OnLoss,
   Rate,
+  RateState,
   Reserved,
   ReserveRequest,
   Settled,
@@ -11,46 +13,44 @@ import type {
 } from '../ledger.ts';
 import { HoldGone, LedgerUnavailable } from '../ledger.ts';
 import type { RedisLedger } from '../redis/index.ts';
+import { onLossOf } from '../share/on-loss.ts';
+import { Shares } from '../share/shares.ts';
 import { checkAmendment, checkId, checkLimits, checkReserve, checkSettlement } from '../validate.ts';
-import { covered, type Need, needsOf, refusalOf, type Wanting } from './admission.ts';
-import { Books, budgetState, rateState } from './books.ts';
-import { open, reapHold, releaseHold, settleHold, widen } from './counter.ts';
-import { Desk, type Waiter } from './desk.ts';
-import { labelText } from './notes.ts';
+import { type Account, budgetsOf, held, heldBy, openHolds, standing } from './account.ts';
+import { type Need, needsOf, type Wanting } from './admission.ts';
+import { Books } from './books.ts';
+import { newHold, open, releaseHold, settleHold, widen } from './counter.ts';
+import { Desk } from './desk.ts';
+import { expire } from './expire.ts';
+import { obtain } from './obtain.ts';
 import { firstNumber, type Office } from './office.ts';
-import type { LocalHold } from './slices.ts';
+import { Passing } from './passing.ts';
 
 export interface Parts {
   readonly office: Office;
   readonly all: Map<string, Books>;
   readonly remote: RedisLedger;
   readonly reap_interval_ms: number;
+  /** What limits mean that do not say it themselves. */
+  readonly onLoss: () => OnLoss;
   readonly closed: () => void;
 }
 
-/** Trades a call waits for before it is told that others were faster each time. */
-const tries_max = 6;
-/** How long a real settlement may still replace an estimate. */
-const provisional_ms = 7 * 86_400_000;
-/** Figures this young are told without asking. */
-const fresh_ms = 100;
-
-interface Account {
-  readonly books: Books;
-  readonly desk: Desk;
-}
+const beat_ms = 1_000;
 
 /** Calls are held against slices taken out of the shared ledger; what became of them is reported afterwards. */
-export class LeasedLedger implements Ledger {
+export class LeasedLedger extends Passing implements Ledger {
   readonly #parts: Parts;
   readonly #office: Office;
   readonly #accounts = new Map<string, Account>();
   readonly #timers: NodeJS.Timeout[] = [];
+  readonly #shares = new Shares();
   /** No lease of a hold ends before, Unix ms. */
   #nextExpiry_ms = 0;
   #closed = false;
 
   constructor(parts: Parts) {
+    super(parts.remote);
     this.#parts = parts;
     this.#office = parts.office;
     for (const books of parts.all.values()) {
@@ -62,6 +62,11 @@ export class LeasedLedger implements Ledger {
     if (parts.reap_interval_ms > 0) {
       this.#timers.push(setInterval(() => this.#expire(), parts.reap_interval_ms).unref());
     }
+    parts.office.store.onLost(async (organization, permit) => {
+      await this.#accounts.get(organization)?.desk.retell(permit);
+    });
+    this.#timers.push(setInterval(() => this.#beat(), beat_ms).unref());
+    this.#beat();
   }
 
   reserve(request: ReserveRequest): Promise<Reserved> {
@@ -76,30 +81,61 @@ export class LeasedLedger implements Ledger {
   #reserve(request: ReserveRequest): Promise<Reserved> {
     const office = this.#office;
     this.#mustWrite();
-    const { books, desk } = this.#account(request.organization);
+    const account = this.#account(request.organization);
     this.#lookForExpired();
     const { id, amount, budgets, rates } = request;
-    if (books.holds.has(id) || books.settled.has(id)) return this.#standing(books, desk, budgets, rates);
+    if (this.has(request.organization, id)) return standing(office, account, budgets, rates);
     const wanting: Wanting = { amount, budgets, rates, hold: undefined };
-    return this.#hold(books, desk, wanting, (needs) => {
-      const hold: LocalHold = {
-        id,
-        owner: request.owner,
-        nusd: 0,
-        tokens: 0,
-        input: 0,
-        expires_ms: 0,
-        provisional: false,
-        slices: [],
-        parts: [],
-        seats: [],
-        labels: labelText(request.labels),
-      };
-      if (!books.holds.has(id)) open(office, books, hold, needs, amount, this.#expiry(request.lease_ms));
-      return office.journal.commit(this.#held(books, budgets, rates), () => {
-        if (books.holds.get(id) === hold) releaseHold(office, books, hold);
-      });
+    const lost = (error: Error) => {
+      if (!(error instanceof LedgerUnavailable)) throw error;
+      if (onLossOf(budgets, rates, this.#parts.onLoss()) !== 'local_share') throw error;
+      return this.reserveShare(request);
+    };
+    return obtain(office, account, wanting, (needs) => this.#open(account.books, request, needs), lost);
+  }
+
+  #open(books: Books, request: ReserveRequest, needs: readonly Need[]): Promise<Reserved> {
+    const office = this.#office;
+    const { id, budgets, rates } = request;
+    const hold = newHold(request);
+    if (!books.holds.has(id)) open(office, books, hold, needs, request.amount, this.#expiry(request.lease_ms));
+    return office.journal.commit(held(office, books, budgets, rates), () => {
+      if (books.holds.get(id) === hold) releaseHold(office, books, hold);
     });
+  }
+
+  /**
+   * While the shared ledger is lost: holds within this process's share of those limits that say `local_share`, and
+   * nothing under those that say `open`.
+   */
+  async reserveShare(request: ReserveRequest): Promise<Reserved> {
+    this.#mustWrite();
+    const { books } = this.#account(request.organization);
+    const fallback = this.#parts.onLoss();
+    const shared = ({ onLoss = fallback }: Budget | Rate) => onLoss === 'local_share';
+    // What only counts is counted.
+    const budgets = request.budgets.filter((budget) => !budget.hard || shared(budget));
+    const rates = request.rates.filter(shared);
+    const needs = needsOf(books, { amount: request.amount, budgets, rates, hold: undefined }, this.#office.now());
+    const refusal = this.#shares.take(this.#office, books, needs);
+    if (refusal !== undefined) return { outcome: 'refused', refusal };
+    return this.#open(books, { ...request, budgets, rates }, needs);
+  }
+
+  /** Whether a call of that id is or was held here. */
+  has(organization: string, id: string): boolean {
+    const books = this.#accounts.get(organization)?.books;
+    return books !== undefined && (books.holds.has(id) || books.settled.has(id));
+  }
+
+  /** What the shared ledger told of limits another way. */
+  saw(organization: string, budgets: readonly BudgetState[], rates: readonly RateState[]): void {
+    this.#shares.seen(this.#office, this.#account(organization).books, budgets, rates);
+  }
+
+  /** The shared ledger is back: shares of what was left before count no more. */
+  back(): void {
+    this.#shares.forget();
   }
 
   amend(amendment: Amendment): Promise<Reserved> {
@@ -110,70 +146,20 @@ export class LeasedLedger implements Ledger {
       return Promise.reject(error);
     }
     const office = this.#office;
-    const { books, desk } = this.#account(amendment.organization);
+    const account = this.#account(amendment.organization);
+    const { books } = account;
     this.#lookForExpired();
     const { id, amount, budgets, rates } = amendment;
     const gone = (): Promise<never> => Promise.reject(new HoldGone(`nothing is held under ${id}`));
     const hold = books.holds.get(id);
     if (hold === undefined) return gone();
     const wanting: Wanting = { amount, budgets, rates, hold };
-    return this.#hold(books, desk, wanting, (needs) => {
+    const more = (needs: readonly Need[]): Promise<Reserved> => {
       if (books.holds.get(id) !== hold) return gone();
       widen(office, books, hold, needs, amount, this.#expiry(amendment.lease_ms));
-      return office.journal.commit({
-        outcome: 'held',
-        budgets: needs.flatMap((need) => (need.of === 'budget' ? [budgetState(need.budget, need.slice)] : [])),
-        rates: needs.flatMap((need) => (need.of === 'budget' ? [] : [rateState(need.rate, need.slice)])),
-      });
-    });
-  }
-
-  /** At once where slices cover all of it; else after the trades it takes to know that they do, or that nothing can. */
-  #hold(
-    books: Books,
-    desk: Desk,
-    wanting: Wanting,
-    hold: (needs: readonly Need[]) => Promise<Reserved>,
-  ): Promise<Reserved> {
-    const office = this.#office;
-    const needs = () => needsOf(books, wanting, office.now());
-    const first = needs();
-    if (this.#covers(books, first)) return hold(first);
-    return new Promise<Reserved>((resolve, reject) => {
-      let tries = 0;
-      const waiter: Waiter = {
-        needs,
-        failed: reject,
-        answered: (sent_ms) => {
-          const all = needs();
-          if (this.#covers(books, all)) {
-            try {
-              resolve(hold(all));
-            } catch (error) {
-              reject(error);
-            }
-            return true;
-          }
-          for (const need of all) {
-            if (covered(books, need, office.clock())) continue;
-            const refusal = refusalOf(need, sent_ms);
-            if (refusal === undefined) continue;
-            resolve({ outcome: 'refused', refusal });
-            return true;
-          }
-          if (++tries < tries_max) return false;
-          reject(new LedgerUnavailable('slices were used up faster than they could be taken'));
-          return true;
-        },
-      };
-      desk.wait(waiter);
-    });
-  }
-
-  #covers(books: Books, needs: readonly Need[]): boolean {
-    const now_ms = this.#office.clock();
-    for (const need of needs) if (!covered(books, need, now_ms)) return false;
-    return true;
+      return office.journal.commit(heldBy(needs));
+    };
+    return obtain(office, account, wanting, more, (error) => Promise.reject(error));
   }
 
   settle(settlement: Settlement): Promise<Settled> {
@@ -191,8 +177,11 @@ export class LeasedLedger implements Ledger {
       return journal.commit({ outcome, budgets: [] });
     }
     settleHold(this.#office, books, hold, settlement);
-    const budgets = hold.slices.map((slice) => budgetState(slice.budget, slice));
-    return journal.commit({ outcome: 'settled', budgets });
+    return journal.commit({ outcome: 'settled', budgets: budgetsOf(hold) });
+  }
+
+  async post(settlement: Settlement): Promise<void> {
+    await this.settle(settlement);
   }
 
   release(id: string, organization: string): Promise<void> {
@@ -211,31 +200,8 @@ export class LeasedLedger implements Ledger {
   async read(organization: string, budgets: readonly Budget[], rates: readonly Rate[]) {
     checkLimits(budgets, rates);
     this.#mustBeOpen();
-    const { books, desk } = this.#account(organization);
-    const state = await this.#standing(books, desk, budgets, rates);
+    const state = await standing(this.#office, this.#account(organization), budgets, rates);
     return { budgets: state.budgets, rates: state.rates };
-  }
-
-  /** Figures of these limits, asked for anew where they are not fresh. */
-  async #standing(books: Books, desk: Desk, budgets: readonly Budget[], rates: readonly Rate[]) {
-    for (let tries = 0; tries < 2; tries++) {
-      const old = this.#office.clock() - (this.#office.ahead_ms === 0 ? -1 : fresh_ms);
-      const slices = budgets.map((budget) => books.slice(budget, this.#office.now()));
-      const speeds = rates.map((rate) => books.rate(rate));
-      if (slices.every(({ told_ms }) => told_ms >= old) && speeds.every(({ told_ms }) => told_ms >= old)) break;
-      await desk.look(slices, speeds);
-      if (slices.every((slice, at) => slice === books.slice(grab(budgets, at), this.#office.now()))) break;
-    }
-    return this.#held(books, budgets, rates);
-  }
-
-  #held(books: Books, budgets: readonly Budget[], rates: readonly Rate[]) {
-    const now_ms = this.#office.now();
-    return {
-      outcome: 'held' as const,
-      budgets: budgets.map((budget) => budgetState(budget, books.slice(budget, now_ms))),
-      rates: rates.map((rate) => rateState(rate, books.rate(rate))),
-    };
   }
 
   /** Settles holds and slices whose lease is over, provisionally. Returns how many holds. */
@@ -250,36 +216,11 @@ export class LeasedLedger implements Ledger {
     await Promise.all([...this.#accounts.values()].map(({ desk }) => desk.trade()));
   }
 
-  async counters(organization: string) {
-    await this.#told(organization);
-    return this.#parts.remote.counters(organization);
-  }
-
   /** Calls of this process, and holds that others have in the shared ledger. */
   async holds(organization: string) {
     this.#mustBeOpen();
-    const mine = [...(this.#accounts.get(organization)?.books.holds.values() ?? [])];
-    const open = mine.filter(({ provisional }) => !provisional);
     const rest = await this.#parts.remote.holds(organization);
-    return [
-      ...open.map(({ id, nusd, tokens, input, owner, expires_ms }) => ({
-        id,
-        amount: input === 0 ? { nusd, tokens } : { nusd, tokens, input },
-        owner,
-        expires_at_ms: expires_ms,
-      })),
-      ...rest,
-    ];
-  }
-
-  async *entries(organization: string): AsyncGenerator<LedgerEntry> {
-    await this.#told(organization);
-    yield* this.#parts.remote.entries(organization);
-  }
-
-  async reconcile(organization: string, options: { readonly repair: boolean }) {
-    await this.#told(organization);
-    return this.#parts.remote.reconcile(organization, options);
+    return [...openHolds(this.#accounts.get(organization)?.books), ...rest];
   }
 
   async close(): Promise<void> {
@@ -297,13 +238,20 @@ export class LeasedLedger implements Ledger {
     }
   }
 
-  async #told(organization: string): Promise<void> {
+  protected async tell(organization: string): Promise<void> {
     this.#mustBeOpen();
-    await this.#accounts.get(organization)?.desk.trade();
+    const account = this.#accounts.get(organization);
+    // What is free was taken under limits that may be others by now: all of it is asked about.
+    await account?.desk.look(account.books.slices.values(), []);
   }
 
   #report(): void {
     for (const { desk } of this.#accounts.values()) if (desk.due()) desk.trade().catch(() => {});
+  }
+
+  /** Tells that this process lives, and asks how many do. */
+  #beat(): void {
+    this.#office.store.beat(this.#office.owner, 4 * beat_ms).then(this.#shares.lives, () => {});
   }
 
   #lookForExpired(): void {
@@ -311,21 +259,8 @@ export class LeasedLedger implements Ledger {
   }
 
   #expire(): number {
-    const now_ms = Date.now();
-    let reaped = 0;
-    let next = Number.POSITIVE_INFINITY;
-    for (const { books } of this.#accounts.values()) {
-      for (const hold of books.holds.values()) {
-        if (hold.provisional) {
-          if (now_ms > hold.expires_ms + provisional_ms) books.holds.delete(hold.id);
-        } else if (hold.expires_ms > now_ms) next = Math.min(next, hold.expires_ms);
-        else {
-          reapHold(this.#office, books, hold);
-          reaped++;
-        }
-      }
-    }
-    this.#nextExpiry_ms = next;
+    const { reaped, next_ms } = expire(this.#office, this.#parts.all.values(), Date.now());
+    this.#nextExpiry_ms = next_ms;
     return reaped;
   }
 
@@ -357,10 +292,4 @@ export class LeasedLedger implements Ledger {
     this.#mustBeOpen();
     if (this.#office.journal.failure !== undefined) throw this.#office.journal.failure;
   }
-}
-
-function grab<T>(list: readonly T[], at: number): T {
-  const one = list[at];
-  if (one === undefined) throw new RangeError(`nothing at ${at}`);
-  return one;
 }

@@ -1,6 +1,5 @@
 import { encoded } from '../window-key.ts';
 import type { Books } from './books.ts';
-import { ascii } from './items.ts';
 import type { LocalHold, Slice } from './slices.ts';
 
 /**
@@ -91,7 +90,7 @@ export class Notes {
     for (const slice of hold.slices)
       marks += marks === '' ? this.#slice(books, slice) : `,${this.#slice(books, slice)}`;
     const { expires_ms, nusd, tokens, input, labels } = hold;
-    return `${expires_ms} ${nusd} ${tokens} ${input} ${marks === '' ? '-' : marks} ${labels}`;
+    return `${expires_ms} ${nusd} ${tokens} ${input} ${marks === '' ? '-' : marks} ${labels === '' ? '-' : labels}`;
   }
 
   #slice(books: Books, slice: Slice): number {
@@ -109,9 +108,4 @@ export class Notes {
     this.#named.push(one);
     return one.mark;
   }
-}
-
-/** Labels as the journal and items carry them. */
-export function labelText(labels: Readonly<Record<string, string>> | undefined): string {
-  return labels === undefined ? '{}' : ascii(labels);
 }

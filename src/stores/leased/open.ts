@@ -3,8 +3,9 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Journal } from '../embedded/journal.ts';
 import { discard, start } from '../embedded/segments.ts';
+import type { OnLoss } from '../ledger.ts';
 import { lock } from '../lock.ts';
-import { openRedisLedger, type RedisLedgerOptions } from '../redis/index.ts';
+import { openRedisLedger, type RedisLedger, type RedisLedgerOptions } from '../redis/index.ts';
 import type { Books } from './books.ts';
 import { LeasedLedger } from './ledger.ts';
 import { Notes } from './notes.ts';
@@ -23,6 +24,8 @@ export interface LeasedLedgerOptions extends RedisLedgerOptions {
   /** What no call took of for so long goes back. Default 1000. */
   readonly idle_ms?: number;
   readonly segment_bytes_max?: number;
+  /** What limits mean that do not say it themselves, while Redis is lost and a lease is over. Default `closed`. */
+  readonly onLoss?: () => OnLoss;
 }
 
 /**
@@ -30,7 +33,30 @@ export interface LeasedLedgerOptions extends RedisLedgerOptions {
  * `openRedisLedger` does, and where another process holds the directory or its journal is damaged.
  */
 export async function openLeasedLedger(options: LeasedLedgerOptions): Promise<LeasedLedger> {
-  const { path, notice = () => {}, segment_bytes_max = 8 * 1_048_576, ...redis } = options;
+  const { onState, ...rest } = options;
+  let ledger: LeasedLedger | undefined;
+  const remote = await openRedisLedger({
+    ...rest,
+    onState(state) {
+      onState?.(state);
+      if (state === 'back') ledger?.back();
+    },
+  });
+  try {
+    ledger = leaseFrom(remote, options);
+    return ledger;
+  } catch (error) {
+    await remote.close();
+    throw error;
+  }
+}
+
+/** A leased ledger over one that is open; it closes that one with itself. Throws as `openLeasedLedger` rejects. */
+export function leaseFrom(
+  remote: RedisLedger,
+  options: Omit<LeasedLedgerOptions, 'keyPrefix' | 'owner'>,
+): LeasedLedger {
+  const { path, notice = () => {}, segment_bytes_max = 8 * 1_048_576 } = options;
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const held = lock(join(path, 'lock'));
   try {
@@ -58,10 +84,6 @@ export async function openLeasedLedger(options: LeasedLedgerOptions): Promise<Le
     };
     const first = rotate();
     const journal = new Journal(first.file, first.size, { fsync: 'group', segment_bytes_max, rotate, notice });
-    const remote = await openRedisLedger({ ...redis, notice }).catch(async (error) => {
-      await journal.close();
-      throw error;
-    });
     let ahead_ms = 0;
     const leasing: Leasing = {
       lease_ms: options.slice_lease_ms ?? 10_000,
@@ -83,7 +105,8 @@ export async function openLeasedLedger(options: LeasedLedgerOptions): Promise<Le
       },
     };
     const reap_interval_ms = options.reap_interval_ms ?? 1_000;
-    return new LeasedLedger({ office, all, remote, reap_interval_ms, closed: () => held.release() });
+    const onLoss = options.onLoss ?? (() => 'closed' as const);
+    return new LeasedLedger({ office, all, remote, reap_interval_ms, onLoss, closed: () => held.release() });
   } catch (error) {
     held.release();
     throw error;

@@ -3,7 +3,7 @@ import type { Budget, Rate } from '../ledger.ts';
 /** What is to become of a slice: what calls hold of it, what is free and kept, and what more is asked for. */
 export interface SliceAsk {
   readonly key: string;
-  readonly budget: Pick<Budget, 'unit' | 'limit' | 'hard'>;
+  readonly budget: Pick<Budget, 'unit' | 'limit' | 'hard' | 'rolling_ms'>;
   /** The window's own bounds and when its counter may be forgotten, Unix ms; 0 for no end. */
   readonly start_ms: number;
   readonly end_ms: number;
@@ -60,6 +60,8 @@ export interface SliceGrant {
   readonly wanted: boolean;
   /** The window is not the one of the ledger's moment: nothing was granted. */
   readonly turned: boolean;
+  /** When a rolling window is empty, Unix ms; 0 for others. */
+  readonly empty_at_ms: number;
 }
 
 export interface RateGrant {
@@ -90,5 +92,9 @@ export type Traded =
 
 /** The shared ledger's side of slices. Rejects with `LedgerUnavailable` where it is lost or late. */
 export interface SliceStore {
-  trade(trade: Trade): Promise<Traded>;
+  trade(trade: Trade, permit?: string): Promise<Traded>;
+  /** A store that has lost data calls for what is held here: trades under its permit are done before others are. */
+  onLost(retell: (organization: string, permit: string) => Promise<void>): void;
+  /** Tells that a process lives, for so long, and answers how many do. */
+  beat(owner: string, ttl_ms: number): Promise<number>;
 }

@@ -121,8 +121,8 @@ export class Replay {
     const marks = word(w[at + 4]);
     const slices = marks === '-' ? [] : marks.split(',').map((mark) => this.#named(this.#slices, mark));
     const [expires_ms, nusd, tokens, input] = [int(w[at]), int(w[at + 1]), int(w[at + 2]), int(w[at + 3])];
-    // Labels may hold spaces: they are the rest of the line.
-    return { expires_ms, nusd, tokens, input, slices, labels: w.slice(at + 5).join(' ') };
+    const labels = word(w[at + 5]);
+    return { expires_ms, nusd, tokens, input, slices, labels: labels === '-' ? '' : labels };
   }
 
   #of(mark: string | undefined): Books {

@@ -1,4 +1,4 @@
-import type { Amount, Budget, Rate } from '../ledger.ts';
+import type { Budget, Rate } from '../ledger.ts';
 
 /** A part of a budget that this process has taken out of the shared ledger. */
 export interface Slice {
@@ -17,6 +17,8 @@ export interface Slice {
   held: number;
   /** As the ledger told last, moved along by what has happened here since. */
   spent: number;
+  /** When a rolling window is empty, as told. */
+  empty_at_ms: number;
   /** Held by everyone. */
   total: number;
   /** What came to `spent`, and went from `total`, since the last trade was sent. */
@@ -87,26 +89,8 @@ export interface LocalHold {
   readonly slices: Slice[];
   readonly parts: RatePart[];
   readonly seats: SeatsSlice[];
-  /** As JSON. */
+  /** As one word. */
   labels: string;
-}
-
-export function amountIn(unit: Budget['unit'], { nusd, tokens }: Pick<Amount, 'nusd' | 'tokens'>): number {
-  return unit === 'nusd' ? nusd : unit === 'tokens' ? tokens : 1;
-}
-
-export function rateAmount(unit: Rate['unit'], { tokens, input = 0 }: Amount): number {
-  switch (unit) {
-    case 'tokens':
-      return tokens;
-    case 'input_tokens':
-      return input;
-    case 'output_tokens':
-      return Math.max(0, tokens - input);
-    case 'requests':
-    case 'concurrent':
-      return 1;
-  }
 }
 
 /** Moves a call's amount from the free part to the held one. */

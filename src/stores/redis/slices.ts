@@ -1,38 +1,63 @@
 import type { RateAsk, RateGrant, SeatsGrant, SliceGrant, SliceStore, Trade, Traded } from '../leased/port.ts';
-import { slotting } from '../rate-key.ts';
-import type { Answer } from './answers.ts';
+import type { Epochs } from './epoch.ts';
 import type { Line } from './line.ts';
-import { baseOf, letters } from './plan.ts';
+import { baseOf, shapeOf, slotsOf } from './plan.ts';
 import { scripts } from './scripts.ts';
 
 /** An owner that went away may come back and tell what it spent this long. */
 const remembered_ms = 7 * 86_400_000;
+const beat_max_ms = 1_000;
+
+export interface SlicesOptions {
+  readonly line: Line;
+  readonly epochs: Epochs;
+  /** `llm:`, or nothing. */
+  readonly prefix: string;
+  /** Told whose slices there are. */
+  readonly enrol: (organization: string) => void;
+}
+
+type Retelling = (organization: string, permit: string) => Promise<void>;
 
 /** Slices in Redis: one script a trade, on the server's clock. */
 export class RemoteSlices implements SliceStore {
-  readonly #line: Line;
-  readonly #prefix: string;
-  readonly #enrol: (organization: string) => void;
+  readonly #options: SlicesOptions;
+  #retelling: Retelling | undefined;
 
-  /** `enrol` is told whose slices there are. */
-  constructor(line: Line, prefix: string, enrol: (organization: string) => void) {
-    this.#line = line;
-    this.#prefix = prefix;
-    this.#enrol = enrol;
+  constructor(options: SlicesOptions) {
+    this.#options = options;
   }
 
-  async trade(trade: Trade): Promise<Traded> {
-    const base = baseOf(this.#prefix, trade.organization);
+  async trade(trade: Trade, permit?: string): Promise<Traded> {
+    const { epochs, prefix, enrol } = this.#options;
+    const base = baseOf(prefix, trade.organization);
     const keys = [`${base}slices:${trade.owner}`];
-    this.#enrol(trade.organization);
-    const answer = (await this.#line.run(scripts.trade, keys, [base, textOf(trade), remembered_ms])) as Answer;
-    return read(answer, trade);
+    enrol(trade.organization);
+    const args = [base, textOf(trade), remembered_ms];
+    return read(await epochs.run(scripts.trade, trade.organization, keys, args, { permit }), trade);
+  }
+
+  onLost(retell: Retelling): void {
+    this.#retelling = retell;
+  }
+
+  /** Tells a store that lost data what is held here; part of an epoch's beginning. */
+  async retell(organization: string, permit: string): Promise<void> {
+    await this.#retelling?.(organization, permit);
+  }
+
+  async beat(owner: string, ttl_ms: number): Promise<number> {
+    const { line, prefix } = this.#options;
+    return Number(await line.run(scripts.beat, [`${prefix}processes`], [owner, ttl_ms], beat_max_ms));
   }
 
   /** Counts what owners had taken whose lease is over as spent. Rejects as every command. */
   async reclaim(organization: string, deadline_ms: number): Promise<number> {
-    const base = baseOf(this.#prefix, organization);
-    return Number(await this.#line.run(scripts.reclaim, [`${base}slices`], [base, remembered_ms], deadline_ms));
+    const { epochs, prefix } = this.#options;
+    const base = baseOf(prefix, organization);
+    const args = [base, remembered_ms];
+    const answer = await epochs.run(scripts.reclaim, organization, [`${base}slices`], args, { deadline_ms });
+    return Number(answer[2]);
   }
 }
 
@@ -42,21 +67,16 @@ function textOf({ owner, number, lease_ms, items, slices, rates, seats, whole }:
     number,
     lease_ms,
     whole,
-    slices: slices.map(({ key, budget, start_ms, end_ms, expires_ms, holds, free, least, asked, ahead }) => ({
-      key,
-      unit: letters[budget.unit],
-      hard: budget.hard ? 1 : 0,
-      limit: budget.limit,
-      start: start_ms,
-      end: end_ms,
-      expires: expires_ms,
-      holds,
-      free,
-      least,
-      asked,
-      ahead,
-    })),
-    rates: rates.map((one) => ({ ...asking(one), ...slotting(Math.max(1, one.rate.window_ms)) })),
+    slices: slices.map(({ key, budget, start_ms, end_ms, expires_ms, holds, free, least, asked, ahead }) => {
+      const [unit, ms, n] = shapeOf(budget);
+      const window = { start: start_ms, end: end_ms, expires: expires_ms, ms, n };
+      const hard = budget.hard ? 1 : 0;
+      return { key, unit, hard, limit: budget.limit, ...window, holds, free, least, asked, ahead };
+    }),
+    rates: rates.map((one) => {
+      const [ms, n] = slotsOf(one.rate.window_ms);
+      return { ...asking(one), ms, n };
+    }),
     seats: seats.map((one) => ({ ...asking(one), holds: one.holds, free: one.free })),
   });
   // Items are JSON already.
@@ -67,13 +87,13 @@ function asking({ key, rate, least, asked, ahead }: RateAsk) {
   return { key, limit: rate.limit, least, asked, ahead };
 }
 
-function read(answer: Answer, trade: Trade): Traded {
+function read(answer: readonly unknown[], trade: Trade): Traded {
   let at = 2;
   const next = () => Number(answer[at++]);
   if (Number(answer[0]) === 1) return { outcome: 'late', number: next() };
   const slices = trade.slices.map((): SliceGrant => {
     const [amount, spent, held, limit, wanted, turned] = [next(), next(), next(), next(), next(), next()];
-    return { amount, spent, held, limit, wanted: wanted === 1, turned: turned === 1 };
+    return { amount, spent, held, limit, wanted: wanted === 1, turned: turned === 1, empty_at_ms: next() };
   });
   const rates = trade.rates.map((): RateGrant => {
     const [granted, slot, lasts_ms] = [next(), next(), next()];
