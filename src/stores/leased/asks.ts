@@ -46,3 +46,9 @@ export function govern(slice: Slice, budget: Budget): void {
   slice.budget = budget;
   slice.head = '';
 }
+
+/** What is free is nobody's from now on. */
+export function giveBack(slice: Slice): void {
+  slice.total -= slice.free;
+  slice.free = 0;
+}

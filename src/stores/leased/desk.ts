@@ -2,10 +2,10 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Budget, Rate } from '../ledger.ts';
 import { LedgerUnavailable } from '../ledger.ts';
 import type { Need } from './admission.ts';
-import { type Asked, asks, govern, sameLimit } from './asks.ts';
+import { type Asked, asks, giveBack, govern, sameLimit } from './asks.ts';
 import { type Books, slotsOf } from './books.ts';
 import { rateItem } from './items.ts';
-import { firstNumber, note, type Office } from './office.ts';
+import { firstNumber, margin, note, type Office } from './office.ts';
 import type { RateAsk, RateGrant, SeatsAsk, SeatsGrant, SliceAsk, SliceGrant, Trade, Traded } from './port.ts';
 import type { RateSlice, SeatsSlice, Slice } from './slices.ts';
 
@@ -115,6 +115,8 @@ export class Desk {
     const office = this.#office;
     const books = this.#books;
     const waiting = this.#waiters;
+    // Nothing is given back to nobody.
+    if (office.store.lost) throw new LedgerUnavailable('the shared ledger is lost');
     const { budgets, rates, seats } = asks(waiting);
     const sent_ms = office.clock();
     for (const rate of books.rates.values()) if (sent_ms >= rate.until_ms) this.#giveBack(rate);
@@ -185,11 +187,13 @@ export class Desk {
       if (want !== undefined) govern(slice, want.limit);
       this.#measure(slice, now_ms);
       const over = slice.end_ms !== 0 && slice.told_ms > Number.NEGATIVE_INFINITY && now_ms >= slice.until_ms;
-      if (over || changed || slice.wanted || this.#idle(slice.used_ms, now_ms)) slice.free = 0;
+      const idle = this.#idle(slice.used_ms, now_ms);
+      if (over || changed || slice.wanted || idle) giveBack(slice);
       const more = want === undefined ? 0 : Math.max(0, want.sum - slice.free);
       const least = more === 0 || want === undefined ? 0 : Math.max(1, want.least - slice.free);
       const { key, budget, start_ms, end_ms, expires_ms, held, free } = slice;
-      const ahead = over || slice.wanted ? 0 : Math.max(0, this.#ahead(slice.pace, want) - free);
+      const ahead =
+        over || slice.wanted || (idle && want === undefined) ? 0 : Math.max(0, this.#ahead(slice.pace, want) - free);
       const ask = { key, budget, start_ms, end_ms, expires_ms, holds: held, free, least, asked: more, ahead };
       slice.dirty = false;
       slice.later_spent = 0;
@@ -267,11 +271,6 @@ export class Desk {
     slice.retry_after_ms = granted.retry_after_ms;
     slice.told_ms = sent_ms;
   }
-}
-
-/** Clocks of two machines do not run equally fast: a lease is over a little earlier for its owner. */
-function margin(lease_ms: number): number {
-  return Math.min(1_000, lease_ms / 10);
 }
 
 function takeSlice(slice: Slice, ask: SliceAsk, told: SliceGrant, sent_ms: number, now_ms: number): void {

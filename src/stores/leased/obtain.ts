@@ -19,13 +19,12 @@ export function obtain(
   lost: (error: Error) => Promise<Reserved>,
 ): Promise<Reserved> {
   const needs = () => needsOf(books, wanting, office.now());
-  const covers = (all: readonly Need[]) => {
-    const now_ms = office.clock();
+  const covers = (all: readonly Need[], now_ms: number) => {
     for (const need of all) if (!covered(books, need, now_ms)) return false;
     return true;
   };
   const first = needs();
-  if (covers(first)) return hold(first);
+  if (covers(first, office.clock())) return hold(first);
   return new Promise<Reserved>((resolve, reject) => {
     let tries = 0;
     const answer = (step: () => Promise<Reserved>): true => {
@@ -41,9 +40,10 @@ export function obtain(
       failed: (error) => void answer(() => lost(error)),
       answered(sent_ms) {
         const all = needs();
-        if (covers(all)) return answer(() => hold(all));
+        // What was taken for this call was counted at the moment of the trade, as a call of its own would have been.
+        if (covers(all, sent_ms)) return answer(() => hold(all));
         for (const need of all) {
-          const refusal = covered(books, need, office.clock()) ? undefined : refusalOf(need, sent_ms);
+          const refusal = covered(books, need, sent_ms) ? undefined : refusalOf(need, sent_ms);
           if (refusal !== undefined) return answer(() => Promise.resolve({ outcome: 'refused', refusal }));
         }
         if (++tries < tries_max) return false;

@@ -92,6 +92,8 @@ export type Traded =
 
 /** The shared ledger's side of slices. Rejects with `LedgerUnavailable` where it is lost or late. */
 export interface SliceStore {
+  /** Whether it cannot be asked at the moment. */
+  readonly lost: boolean;
   trade(trade: Trade, permit?: string): Promise<Traded>;
   /** A store that has lost data calls for what is held here: trades under its permit are done before others are. */
   onLost(retell: (organization: string, permit: string) => Promise<void>): void;

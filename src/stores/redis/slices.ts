@@ -28,6 +28,10 @@ export class RemoteSlices implements SliceStore {
     this.#options = options;
   }
 
+  get lost(): boolean {
+    return this.#options.line.lost;
+  }
+
   async trade(trade: Trade, permit?: string): Promise<Traded> {
     const { epochs, prefix, enrol } = this.#options;
     const base = baseOf(prefix, trade.organization);
