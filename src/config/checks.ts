@@ -12,6 +12,13 @@ export function checkDocument(document: GatewayDocument): readonly Finding[] {
     findings.push({ path: [section, ...path], at: 'value', message });
   }
   findings.push(...checkState(document.state));
+  if (document.state.driver === 'embedded' && document.state.mode === 'leased') {
+    findings.push({
+      path: ['state', 'mode'],
+      at: 'key',
+      message: "'leased' needs the driver 'redis': nothing is shared",
+    });
+  }
   for (const [index, sink] of document.audit.sinks.entries()) {
     if (sink.type === 'file' && sink.path === undefined) {
       findings.push({ path: ['audit', 'sinks', index], at: 'value', message: "'path' is missing" });

@@ -106,6 +106,15 @@ describe('a configuration', () => {
     ]);
   });
 
+  it('leases nothing where nothing is shared', async () => {
+    expect(await problemsOf('state: { mode: leased }')).toEqual([
+      "1:10 'leased' needs the driver 'redis': nothing is shared",
+    ]);
+    expect(await problemsOf('state: { driver: redis, url: "redis://h", mode: leased, on_loss: local_share }')).toEqual(
+      [],
+    );
+  });
+
   it('lets the environment go over the file, and says so when it is wrong', async () => {
     place = new Place('server: { port: 1000, host: 127.0.0.2 }');
     const { settings } = await place.load({

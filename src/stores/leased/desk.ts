@@ -262,11 +262,12 @@ export class Desk {
   }
 
   #takeRate(slice: RateSlice, granted: RateGrant, sent_ms: number): void {
-    if (slice.slot !== granted.slot) this.#giveBack(slice);
+    const stale = slice.slot === granted.slot ? 0 : slice.free;
+    if (stale > 0) this.#giveBack(slice);
     slice.slot = granted.slot;
     slice.free += granted.granted;
     slice.until_ms = sent_ms + granted.lasts_ms;
-    slice.used = granted.used;
+    slice.used = granted.used - stale;
     slice.reset_ms = granted.reset_ms;
     slice.retry_after_ms = granted.retry_after_ms;
     slice.told_ms = sent_ms;

@@ -1,7 +1,7 @@
 import { books, written } from './turn.ts';
 
 /**
- * Slices: parts of counters that an owner has taken out, in the counter's field `leased`.
+ * Slices: parts of counters that an owner has taken out. They count as held, and stand in the counter's field `leased`.
  *
  *   slices          a sorted set: owners by the end of their lease
  *   slices:<owner>  a hash: `number` of the last trade, `done` the last item, `lost` when the lease was over and the
@@ -19,7 +19,7 @@ local function shaped(short)
   return counter(short, unit, 0, ms, math.ceil(tonumber(length) * 1000 / ms) + 1)
 end
 local function lease(c, amount)
-  c.leased, c.leases, c.touched = sum(c.leased, amount), true, true
+  c.held, c.leased, c.leases, c.touched = sum(c.held, amount), sum(c.leased, amount), true, true
 end
 local function load(key)
   local rec, all = {b = {}, c = {}, r = {}, p = {}}, call('HGETALL', key)
@@ -166,7 +166,7 @@ for _, ask in ipairs(t.slices) do
     lease(c, mine + grant - has)
     rec.b[short] = mine + grant
   end
-  say(rec.b[short] or 0, c.spent, c.held + c.leased, limit, wanted[short] and 1 or 0, turned and 1 or 0, c.ms and empties(c) or 0)
+  say(rec.b[short] or 0, c.spent, c.held, limit, wanted[short] and 1 or 0, turned and 1 or 0, c.ms and empties(c) or 0)
 end
 for _, ask in ipairs(t.rates) do
   local w = window(ask.key, ask.ms, ask.n)
