@@ -185,6 +185,41 @@ describe('a process that is cut off', () => {
   });
 });
 
+test('a Redis that lost everything is told what calls hold before it admits others, and what was spent', async () => {
+  const ledger = await process({ idle_ms: 300, deadline_ms: 1_000, lease_ms: 2_000 });
+  await reserve(ledger, 'a', 3_000);
+  await reserve(ledger, 'b', 2_000);
+  await settle(ledger, 'b', 1_500);
+  await ledger.flush();
+  await server.restart();
+  await expect
+    .poll(
+      () =>
+        reserve(ledger, 'c', 100).then(
+          (one) => one.outcome,
+          () => '',
+        ),
+      { timeout: 15_000 },
+    )
+    .toBe('held');
+  await expect
+    .poll(
+      () =>
+        counted().then(
+          ({ spent }) => spent,
+          () => 0,
+        ),
+      { timeout: 15_000 },
+    )
+    .toBe(1_500);
+  const { spent, held } = await counted();
+  expect(held).toBeGreaterThanOrEqual(3_100);
+  expect(spent + held).toBeLessThanOrEqual(total.limit);
+  expect((await settle(ledger, 'a', 2_000)).outcome).toBe('settled');
+  await settle(ledger, 'c', 100);
+  await expect.poll(counted, { timeout: 5_000 }).toEqual({ spent: 3_600, held: 0, leased: 0 });
+});
+
 describe('a process that died', () => {
   test('has spent its slices until its journal says better, and that counts once', async () => {
     const path = mkdtempSync(join(tmpdir(), 'leased-'));

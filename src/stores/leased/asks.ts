@@ -1,5 +1,6 @@
 import type { Budget, Rate } from '../ledger.ts';
 import type { Need } from './admission.ts';
+import type { Floor } from './port.ts';
 import type { RateSlice, SeatsSlice, Slice } from './slices.ts';
 
 /** What calls that wait ask of one slice. */
@@ -51,4 +52,9 @@ export function govern(slice: Slice, budget: Budget): void {
 export function giveBack(slice: Slice): void {
   slice.total -= slice.free;
   slice.free = 0;
+}
+
+/** What is known to be spent of a slice's counter. */
+export function floorOf({ key, budget, expires_ms, spent, told_at_ms }: Slice): Floor {
+  return { key, budget, expires_ms, spent, at_ms: told_at_ms };
 }

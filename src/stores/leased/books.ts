@@ -61,6 +61,7 @@ export class Books {
       later_used: 0,
       until_ms: Number.NEGATIVE_INFINITY,
       told_ms: Number.NEGATIVE_INFINITY,
+      told_at_ms: 0,
       used_ms: Number.NEGATIVE_INFINITY,
       drawn: 0,
       pace: 0,

@@ -2,11 +2,12 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Budget, Rate } from '../ledger.ts';
 import { LedgerUnavailable } from '../ledger.ts';
 import type { Need } from './admission.ts';
-import { type Asked, asks, giveBack, govern, sameLimit } from './asks.ts';
+import { type Asked, asks, floorOf, giveBack, govern, sameLimit } from './asks.ts';
 import { type Books, slotsOf } from './books.ts';
+import { takeSeats, takeSlice } from './granted.ts';
 import { rateItem } from './items.ts';
 import { firstNumber, margin, note, type Office } from './office.ts';
-import type { RateAsk, RateGrant, SeatsAsk, SeatsGrant, SliceAsk, SliceGrant, Trade, Traded } from './port.ts';
+import type { Floor, RateAsk, RateGrant, SeatsAsk, SliceAsk, Trade, Traded } from './port.ts';
 import type { RateSlice, SeatsSlice, Slice } from './slices.ts';
 
 /** A call that waits for more than this process has. */
@@ -65,7 +66,7 @@ export class Desk {
   }
 
   /** Tells a store that lost its data what calls hold here, before it admits anything; what was free is not ours any more. */
-  async retell(permit: string): Promise<void> {
+  async retell(permit: string): Promise<readonly Floor[]> {
     const held = [...this.#books.slices.values()].filter((slice) => slice.held > 0);
     for (const slice of this.#books.slices.values()) {
       slice.free = 0;
@@ -77,6 +78,7 @@ export class Desk {
     });
     const items = this.#books.pending.map(({ text }) => text);
     await this.#send({ items, slices, rates: [], seats: [] }, permit);
+    return [...this.#books.slices.values()].filter(({ told_at_ms }) => told_at_ms > 0).map(floorOf);
   }
 
   /** Whether it is time to report, to give back or to renew. */
@@ -272,25 +274,6 @@ export class Desk {
     slice.retry_after_ms = granted.retry_after_ms;
     slice.told_ms = sent_ms;
   }
-}
-
-function takeSlice(slice: Slice, ask: SliceAsk, told: SliceGrant, sent_ms: number, now_ms: number): void {
-  slice.free = Math.max(0, slice.free + told.amount - ask.holds - ask.free);
-  slice.spent = told.spent + slice.later_spent;
-  slice.total = told.held - slice.later_used;
-  slice.limit = told.limit;
-  slice.empty_at_ms = told.empty_at_ms;
-  // A limit that was cut below what is taken wants it back as well.
-  slice.wanted = told.wanted || (slice.budget.hard && told.spent + told.held > told.limit);
-  slice.told_ms = sent_ms;
-  slice.until_ms = slice.end_ms === 0 ? Number.POSITIVE_INFINITY : sent_ms + slice.end_ms - now_ms;
-}
-
-function takeSeats(slice: SeatsSlice, told: SeatsGrant, sent_ms: number, until_ms: number): void {
-  slice.granted = told.amount;
-  slice.others = told.others;
-  slice.until_ms = until_ms;
-  slice.told_ms = sent_ms;
 }
 
 function grant<T>(list: readonly T[], at: number): T {

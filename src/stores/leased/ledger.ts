@@ -63,7 +63,7 @@ export class LeasedLedger extends Passing implements Ledger {
       this.#timers.push(setInterval(() => this.#expire(), parts.reap_interval_ms).unref());
     }
     parts.office.store.onLost(async (organization, permit) => {
-      await this.#accounts.get(organization)?.desk.retell(permit);
+      return (await this.#accounts.get(organization)?.desk.retell(permit)) ?? [];
     });
     this.#timers.push(setInterval(() => this.#beat(), beat_ms).unref());
     this.#beat();

@@ -80,6 +80,12 @@ export interface SeatsGrant {
   readonly others: number;
 }
 
+/** The sum a counter was last known to have, and when, on the ledger's clock. */
+export interface Floor extends Pick<SliceAsk, 'key' | 'budget' | 'expires_ms'> {
+  readonly spent: number;
+  readonly at_ms: number;
+}
+
 export type Traded =
   | { readonly outcome: 'late'; readonly number: number }
   | {
@@ -95,8 +101,11 @@ export interface SliceStore {
   /** Whether it cannot be asked at the moment. */
   readonly lost: boolean;
   trade(trade: Trade, permit?: string): Promise<Traded>;
-  /** A store that has lost data calls for what is held here: trades under its permit are done before others are. */
-  onLost(retell: (organization: string, permit: string) => Promise<void>): void;
+  /**
+   * A store that has lost data calls for what is held here: trades under its permit are done before others are. It is
+   * answered with the sums that were told of counters, below which nothing is counted.
+   */
+  onLost(retell: (organization: string, permit: string) => Promise<readonly Floor[]>): void;
   /** Tells that a process lives, for so long, and answers how many do. */
   beat(owner: string, ttl_ms: number): Promise<number>;
 }

@@ -28,6 +28,8 @@ export interface Slice {
   until_ms: number;
   /** Monotonic ms of the ledger's last word; negative infinity before the first. */
   told_ms: number;
+  /** The same on the ledger's clock; 0 before the first. */
+  told_at_ms: number;
   /** Monotonic ms at which a call last took of it. */
   used_ms: number;
   /** Taken by calls since the last trade, and how much a second that is. */

@@ -1,4 +1,4 @@
-import type { RateAsk, RateGrant, SeatsGrant, SliceGrant, SliceStore, Trade, Traded } from '../leased/port.ts';
+import type { Floor, RateAsk, RateGrant, SeatsGrant, SliceGrant, SliceStore, Trade, Traded } from '../leased/port.ts';
 import type { Epochs } from './epoch.ts';
 import type { Line } from './line.ts';
 import { baseOf, shapeOf, slotsOf } from './plan.ts';
@@ -7,6 +7,7 @@ import { scripts } from './scripts.ts';
 /** An owner that went away may come back and tell what it spent this long. */
 const remembered_ms = 7 * 86_400_000;
 const beat_max_ms = 1_000;
+const telling_ms = 5_000;
 
 export interface SlicesOptions {
   readonly line: Line;
@@ -17,7 +18,7 @@ export interface SlicesOptions {
   readonly enrol: (organization: string) => void;
 }
 
-type Retelling = (organization: string, permit: string) => Promise<void>;
+type Retelling = (organization: string, permit: string) => Promise<readonly Floor[]>;
 
 /** Slices in Redis: one script a trade, on the server's clock. */
 export class RemoteSlices implements SliceStore {
@@ -47,7 +48,14 @@ export class RemoteSlices implements SliceStore {
 
   /** Tells a store that lost data what is held here; part of an epoch's beginning. */
   async retell(organization: string, permit: string): Promise<void> {
-    await this.#retelling?.(organization, permit);
+    const floors = (await this.#retelling?.(organization, permit)) ?? [];
+    if (floors.length === 0) return;
+    const { line, prefix } = this.#options;
+    const base = baseOf(prefix, organization);
+    const told = floors.flatMap(({ key, budget, expires_ms, spent, at_ms }) => {
+      return [key, at_ms, spent, shapeOf(budget)[0], budget.limit, budget.hard ? 1 : 0, expires_ms];
+    });
+    await line.run(scripts.tell, [`${base}floors`, permit], [base, ...told], telling_ms);
   }
 
   async beat(owner: string, ttl_ms: number): Promise<number> {
