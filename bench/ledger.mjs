@@ -9,7 +9,9 @@ import { parseArgs } from 'node:util';
 import { Redis } from 'ioredis';
 
 const dist = process.env.LEDGER_DIST ?? new URL('../dist/', import.meta.url).href;
-const { openEmbeddedLedger, openRedisLedger } = await import(new URL('stores/index.js', dist).href).catch((error) => {
+const { openEmbeddedLedger, openLeasedLedger, openRedisLedger } = await import(
+  new URL('stores/index.js', dist).href
+).catch((error) => {
   console.error(`the built stores are missing (${error.message}); run: npm run build`);
   process.exit(3);
 });
@@ -115,6 +117,16 @@ const remote =
     deadline_ms: 5_000,
     entries_max: 1_000,
   }));
+const leased =
+  server &&
+  (await openLeasedLedger({
+    url: server.url,
+    keyPrefix: 'leased',
+    owner: 'bench',
+    path: join(directory, 'slices'),
+    deadline_ms: 5_000,
+    entries_max: 1_000,
+  }));
 const usedCpu = async () => {
   const info = await server.client.info('cpu');
   const seconds = (name) => Number(new RegExp(`${name}:([\\d.]+)`).exec(info)[1]);
@@ -125,8 +137,10 @@ const results = [];
 for (const [name, shape] of Object.entries(shapes)) {
   const embeddedRounds = [];
   const redisRounds = [];
+  const leasedRounds = [];
   await run(embedded, shape, Number(options.pairs), `warm-${results.length}`);
   if (remote) await run(remote, shape, Number(options['redis-pairs']), `warm-${results.length}`);
+  if (leased) await run(leased, shape, Number(options.pairs), `warm-${results.length}`);
   for (let round = 0; round < rounds; round++) {
     embeddedRounds.push(await run(embedded, shape, Number(options.pairs), `e${results.length}-${round}`));
     if (!remote) continue;
@@ -134,6 +148,11 @@ for (const [name, shape] of Object.entries(shapes)) {
     const pairs = Number(options['redis-pairs']);
     const result = await run(remote, shape, pairs, `r${results.length}-${round}`);
     redisRounds.push({ ...result, server_us: ((await usedCpu()) - before) / pairs });
+    const start = await usedCpu();
+    const local = await run(leased, shape, Number(options.pairs), `l${results.length}-${round}`);
+    // What was settled is told afterwards: that is part of its price.
+    await leased.flush();
+    leasedRounds.push({ ...local, server_us: ((await usedCpu()) - start) / Number(options.pairs) });
   }
   const row = (store, list) => ({
     store,
@@ -149,7 +168,7 @@ for (const [name, shape] of Object.entries(shapes)) {
         }),
   });
   results.push(row('embedded', embeddedRounds));
-  if (remote) results.push(row('redis', redisRounds));
+  if (remote) results.push(row('redis', redisRounds), row('leased', leasedRounds));
 }
 console.table(results);
 if (!remote) console.log('redis-server is not installed: only the embedded store was measured');
@@ -157,6 +176,7 @@ console.log(JSON.stringify({ bench: 'ledger', rounds, concurrency, results }));
 
 await embedded.close();
 await remote?.close();
+await leased?.close();
 server?.client.disconnect();
 server?.child.kill();
 rmSync(directory, { recursive: true, force: true });

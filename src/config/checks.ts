@@ -17,6 +17,13 @@ export function checkDocument(document: GatewayDocument): readonly Finding[] {
       "more than one worker needs a ledger that processes can share: set 'state.driver' to redis (or REDIS_URL), or use 1";
     findings.push({ path: ['server', 'workers'], at: 'value', message });
   }
+  if (document.state.driver === 'embedded' && document.state.mode === 'leased') {
+    findings.push({
+      path: ['state', 'mode'],
+      at: 'key',
+      message: "'leased' needs the driver 'redis': nothing is shared",
+    });
+  }
   for (const [index, sink] of document.audit.sinks.entries()) {
     if (sink.type === 'file' && sink.path === undefined) {
       findings.push({ path: ['audit', 'sinks', index], at: 'value', message: "'path' is missing" });

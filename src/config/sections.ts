@@ -111,7 +111,10 @@ export const stateSchema = Type.Object(
       default: 1024,
       description: 'Output tokens held at first for a stream without a limit; extended while it runs',
     }),
-    mode: Type.Enum(['exact', 'leased'], { default: 'exact' }),
+    mode: Type.Enum(['exact', 'leased'], {
+      default: 'exact',
+      description: 'leased: slices of budgets are taken out of Redis, and calls need no round trip',
+    }),
     fsync: Type.Enum(['group', 'always'], { default: 'group', description: 'always survives a power cut' }),
   },
   { ...section, description: 'Where money and rates are counted' },

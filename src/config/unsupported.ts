@@ -15,12 +15,6 @@ export const unsupported: readonly {
   },
   { path: ['admin', 'oidc'], asked: (d) => d.admin.oidc !== undefined, instead: 'OIDC for admins; use admin.keys' },
   { path: ['grpc'], asked: (d) => d.grpc !== undefined, instead: 'the gRPC listener; leave grpc out' },
-  { path: ['state', 'mode'], asked: (d) => d.state.mode === 'leased', instead: "the mode 'leased'; use exact" },
-  {
-    path: ['state', 'on_loss'],
-    asked: (d) => d.state.on_loss === 'local_share',
-    instead: "on_loss 'local_share'; use closed or open",
-  },
   { path: ['database', 'url'], asked: (d) => d.database.url !== undefined, instead: 'a database; leave it out' },
   {
     path: ['policies', 'source'],

@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Settings } from '../config.ts';
 import type { AuditMeasured, Log, Trail } from '../observe/index.ts';
@@ -47,7 +47,7 @@ function leftSlots(settings: Settings, count: number): readonly number[] {
   const found = new Set<number>();
   for (const name of namesIn(join(settings.state.path, 'spool', 'spools'))) found.add(slotOfSpool(name) ?? 1);
   for (const name of namesIn(settings.state.path)) {
-    const slot = Number(/^ledger-outbox-([1-9]\d*)$/.exec(name)?.[1] ?? 1);
+    const slot = Number(/^(?:ledger-outbox|slices|shares)-([1-9]\d*)$/.exec(name)?.[1] ?? 1);
     found.add(slot);
   }
   // The place of a process with workers is left over where there are none.
@@ -108,7 +108,10 @@ class LeftSlot {
   /** Whether settlements lie here that Redis has not heard of. */
   #owed(): boolean {
     if (this.#settings.state.driver !== 'redis') return false;
-    return (statSync(slotPlaces(this.#settings, this.#slot).outbox, { throwIfNoEntry: false })?.size ?? 0) > 0;
+    const { outbox, slices, shares } = slotPlaces(this.#settings, this.#slot);
+    if ((statSync(outbox, { throwIfNoEntry: false })?.size ?? 0) > 0) return true;
+    // What was spent of slices and shares is told as they are opened; closing them gives the rest back.
+    return this.#ledger === undefined && (existsSync(slices) || existsSync(shares));
   }
 
   async retry(): Promise<number> {

@@ -6,10 +6,13 @@ import { fileSink, type Log, openTrail, type Trail } from '../observe/index.ts';
 import {
   type JobQueue,
   type Ledger,
+  type OnLoss,
   openBullQueue,
   openEmbeddedLedger,
   openEmbeddedQueue,
+  openLeasedLedger,
   openRedisLedger,
+  openSharingLedger,
   type RedisPlace,
 } from '../stores/index.ts';
 import { slotPlaces } from './slots.ts';
@@ -17,29 +20,38 @@ import { slotPlaces } from './slots.ts';
 /**
  * The ledger the configuration asks for. Rejects where it cannot be opened: a gateway without its ledger does not start.
  * A `reader` of a shared ledger leaves what a gateway has yet to tell it where it lies, and may open it beside that one.
+ * `onLoss` is what limits mean now that do not say it themselves, while the ledger is lost.
  */
 export async function openLedger(
   settings: Settings,
   owner: string,
   log: Log,
-  { reader = false, slot = 1 }: { readonly reader?: boolean; readonly slot?: number } = {},
+  {
+    reader = false,
+    slot = 1,
+    onLoss = () => settings.state.on_loss,
+  }: { readonly reader?: boolean; readonly slot?: number; readonly onLoss?: () => OnLoss } = {},
 ): Promise<Ledger> {
   const { state } = settings;
+  const places = slotPlaces(settings, slot);
   const notice = (message: string): void => log.warn('ledger', { state: message });
   if (state.driver === 'embedded') {
     return openEmbeddedLedger({ path: join(state.path, 'ledger'), fsync: state.fsync, notice });
   }
-  return openRedisLedger({
+  const redis = {
     ...redisPlace(state),
     lease_ms: state.lease_ms,
     young_ms: reader ? 0 : 2_000,
     keyPrefix: state.key_prefix,
     owner,
     deadline_ms: state.deadline_ms,
-    ...(reader ? {} : { outbox_path: slotPlaces(settings, slot).outbox }),
-    onState: (now) => log.change('ledger', now, now === 'lost' ? 'error' : 'info', `ledger is ${now}`),
+    ...(reader ? {} : { outbox_path: places.outbox }),
+    onState: (now: 'lost' | 'back') => log.change('ledger', now, now === 'lost' ? 'error' : 'info', `ledger is ${now}`),
     notice,
-  });
+  };
+  if (reader) return openRedisLedger(redis);
+  if (state.mode === 'leased') return openLeasedLedger({ ...redis, onLoss, path: places.slices });
+  return openSharingLedger({ ...redis, onLoss, path: places.shares });
 }
 
 /** Where the configuration says the Redis is, with its secrets in plain: for clients, and for nothing that is kept. */

@@ -66,7 +66,7 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
   opened(() => keys.close());
   let pinned = pin(settings, keys, serverSecret);
   opened(() => closeProviders(pinned));
-  const ledger = await openLedger(settings, owner, log, { slot });
+  const ledger = await openLedger(settings, owner, log, { slot, onLoss: () => settings.state.on_loss });
   opened(() => ledger.close());
   const trail = await openAudit(settings, log, slot);
   opened(() => trail.close());

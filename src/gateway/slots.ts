@@ -10,11 +10,15 @@ import type { Settings } from '../config.ts';
 export interface SlotPlaces {
   readonly spoolId: string;
   readonly outbox: string;
+  /** What a process has leased, and what it admitted while Redis was lost. */
+  readonly slices: string;
+  readonly shares: string;
 }
 
 export function slotPlaces({ state }: Settings, slot: number): SlotPlaces {
   const suffix = slot === 1 ? '' : `-${slot}`;
-  return { spoolId: `gateway${suffix}`, outbox: join(state.path, `ledger-outbox${suffix}`) };
+  const at = (name: string): string => join(state.path, `${name}${suffix}`);
+  return { spoolId: `gateway${suffix}`, outbox: at('ledger-outbox'), slices: at('slices'), shares: at('shares') };
 }
 
 /** The slot whose spool has this name; undefined for a spool that is none of a gateway's. */

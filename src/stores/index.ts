@@ -1,5 +1,6 @@
 export type { EmbeddedLedger, EmbeddedLedgerOptions } from './embedded/index.ts';
 export { openEmbeddedLedger } from './embedded/index.ts';
+export type { LeasedLedger, LeasedLedgerOptions } from './leased/index.ts';
 export type * from './ledger.ts';
 export { HoldGone, LedgerUnavailable } from './ledger.ts';
 export type { Job, JobQueue, QueueOptions } from './queue.ts';
@@ -7,6 +8,8 @@ export { JobFailed, QueueUnavailable } from './queue.ts';
 export type { BullQueueOptions } from './queue-bullmq.ts';
 export { openEmbeddedQueue } from './queue-embedded.ts';
 export type { RedisLedger, RedisLedgerOptions, RedisPlace } from './redis/index.ts';
-export { openBullQueue, openRedisLedger } from './when-asked.ts';
+export { onLossOf } from './share/on-loss.ts';
+export type { SharingLedgerOptions } from './share/open.ts';
+export { openBullQueue, openLeasedLedger, openRedisLedger, openSharingLedger } from './when-asked.ts';
 export type { WindowKey } from './window-key.ts';
 export { budgetOfKey, seriesKey, seriesOfKey, windowKey } from './window-key.ts';

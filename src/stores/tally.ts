@@ -151,16 +151,19 @@ export interface Step {
   readonly forgiven: readonly string[];
   /** Whether it takes the estimate's place; else the estimate is only taken back. */
   readonly spends: boolean;
+  /** What a process had taken out and counts as spent, or no longer does (negative, at the estimate's moment). */
+  readonly moved?: number;
 }
 
 /** Does to tallies what the entry's step did to counters. `of` finds them; undefined for those nobody asks about. */
 export function follow(step: Step, of: (key: string, unit: Budget['unit']) => Tally | undefined): void {
-  const { entry, prior, forgiven, spends } = step;
+  const { entry, prior, forgiven, spends, moved } = step;
   for (const { key, unit } of entry.budgets) {
     const one = of(key, unit);
     if (one === undefined) continue;
     advance(one, entry.at_ms);
     if (entry.reset) clear(one);
+    else if (moved !== undefined) count(one, moved, 0, 0, prior?.at_ms ?? entry.at_ms);
     else if (prior === undefined) count(one, amountIn(unit, entry.amount), entry.amount.tokens, 1, entry.at_ms);
     else if (spends) correct(one, entry.amount, prior, forgiven.includes(key), entry.at_ms);
     else takeBack(one, prior, forgiven.includes(key));

@@ -1,12 +1,27 @@
+import type { LeasedLedger, LeasedLedgerOptions } from './leased/index.ts';
+import type { Ledger } from './ledger.ts';
 import type { JobQueue } from './queue.ts';
 import type { BullQueueOptions } from './queue-bullmq.ts';
 import type { RedisLedger, RedisLedgerOptions } from './redis/index.ts';
+import type { SharingLedgerOptions } from './share/open.ts';
 
 // Redis clients take some 30 MB once they are loaded: a gateway on the embedded store never loads them.
 
 /** Opens the ledger kept in Redis or Valkey; see `redis/open.ts`. */
 export async function openRedisLedger(options: RedisLedgerOptions): Promise<RedisLedger> {
   const { openRedisLedger: open } = await import('./redis/index.ts');
+  return open(options);
+}
+
+/** Opens the ledger in Redis for a process that spends slices of it; see `leased/open.ts`. */
+export async function openLeasedLedger(options: LeasedLedgerOptions): Promise<LeasedLedger> {
+  const { openLeasedLedger: open } = await import('./leased/index.ts');
+  return open(options);
+}
+
+/** Opens the ledger in Redis with shares of it for when it is lost; see `share/open.ts`. */
+export async function openSharingLedger(options: SharingLedgerOptions): Promise<Ledger> {
+  const { openSharingLedger: open } = await import('./share/open.ts');
   return open(options);
 }
 

@@ -87,8 +87,6 @@ describe('a configuration', () => {
       ['server: { tls: { cert_file: a, key_file: b } }', '1:11'],
       ['admin: { oidc: { issuer: a, audience: b } }', '1:10'],
       ['grpc: {}', '1:1'],
-      ['state: { mode: leased }', '1:10'],
-      ['state: { on_loss: local_share }', '1:10'],
       ['database: { url: "postgres://localhost/x" }', '1:13'],
       ['policies: { source: registry }', '1:13'],
       ['cache: { enabled: true }', '1:10'],
@@ -101,6 +99,15 @@ describe('a configuration', () => {
     for (const [text, at] of asked) {
       expect(await problemsOf(text), text).toEqual([expect.stringMatching(new RegExp(`^${at} not supported yet: `))]);
     }
+  });
+
+  it('leases nothing where nothing is shared', async () => {
+    expect(await problemsOf('state: { mode: leased }')).toEqual([
+      "1:10 'leased' needs the driver 'redis': nothing is shared",
+    ]);
+    expect(await problemsOf('state: { driver: redis, url: "redis://h", mode: leased, on_loss: local_share }')).toEqual(
+      [],
+    );
   });
 
   it('lets the environment go over the file, and says so when it is wrong', async () => {

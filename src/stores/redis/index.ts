@@ -1,3 +1,4 @@
+import type { SliceStore } from '../leased/port.ts';
 import type { Ledger } from '../ledger.ts';
 import type { RedisPlace } from './connect.ts';
 
@@ -31,6 +32,8 @@ export interface RedisLedgerOptions extends RedisPlace {
 export interface RedisLedger extends Ledger {
   /** Settles holds whose lease is over (on the server's clock) at their estimate, provisionally. Returns how many. */
   reap(): Promise<number>;
+  /** Parts of counters that a process takes out and spends by itself. */
+  readonly slices: SliceStore;
 }
 
 export type { RedisPlace, RedisSentinel, RedisTls } from './connect.ts';

@@ -26,6 +26,7 @@ import { reconcile } from './reconcile.ts';
 import * as reports from './reports.ts';
 import { retell } from './retell.ts';
 import { Settling } from './settling.ts';
+import { RemoteSlices } from './slices.ts';
 import { Turns } from './turns.ts';
 
 export interface Parts {
@@ -47,6 +48,7 @@ export interface Parts {
 export class RemoteLedger implements RedisLedger {
   readonly #parts: Parts;
   readonly #turns: Turns;
+  readonly slices: RemoteSlices;
   /** What this process holds and was told: to tell states in full, and to tell it a store that lost it. */
   readonly #memory = new Memory();
   readonly #epochs: Epochs;
@@ -62,12 +64,15 @@ export class RemoteLedger implements RedisLedger {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    const assert = (organization: string, permit: string) => {
+    const assert = async (organization: string, permit: string) => {
+      await this.slices.retell(organization, permit);
       const teller = { ...parts, memory: this.#memory, settling: this.#settling, turns: this.#turns };
       return retell(teller, organization, permit);
     };
     this.#epochs = new Epochs({ ...parts, me: `${parts.owner}.${this.#run}`, assert });
     this.#turns = new Turns({ ...parts, epochs: this.#epochs });
+    const enrol = (organization: string) => this.#enrol(organization);
+    this.slices = new RemoteSlices({ ...parts, epochs: this.#epochs, enrol });
     this.#settling = new Settling({ ...parts, turns: this.#turns, memory: this.#memory });
     if (parts.reap_interval_ms > 0) this.#timer = setInterval(() => void this.#tick(), parts.reap_interval_ms).unref();
   }
@@ -178,6 +183,7 @@ export class RemoteLedger implements RedisLedger {
         const { list } = await this.#turns.alone(organization, [6, reap_max], { deadline_ms: upkeep_ms });
         done = Number(list[0]);
       }
+      await this.slices.reclaim(organization, upkeep_ms);
     }
     return reaped;
   }

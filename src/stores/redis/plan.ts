@@ -119,7 +119,8 @@ export function shapeOf({ unit, rolling_ms }: Pick<Budget, 'unit' | 'rolling_ms'
   return [letters[unit], ...slotsOf(rolling_ms)];
 }
 
-function slotsOf(length_ms: number | undefined): [number, number] {
+/** How a window that rolls or slides is cut: slot_ms and slots; zeros for one that does not. */
+export function slotsOf(length_ms: number | undefined): [number, number] {
   if (length_ms === undefined) return [0, 0];
   const { slot_ms, count } = slotting(length_ms);
   return [slot_ms, count];

@@ -128,13 +128,14 @@ function stepOf(id: string, fields: readonly string[], organization: string): St
   const spends = row.kind === 'settled' || row.kind === 'provisional';
   const [nusd, tokens = 0, input = 0, at_ms = 0] = (row.prior || '-').split(':').map(Number);
   const prior = nusd === undefined || Number.isNaN(nusd) ? undefined : { ...amountOf(nusd, tokens, input), at_ms };
+  const moved = row.moved === undefined ? undefined : Number(row.moved);
   const forgiven: string[] = [];
   const budgets = (row.budgets ?? '').split(' ').flatMap((word) => {
     const key = word.replace('!', '');
     const unit: Budget['unit'] | undefined = budgetOfKey(key)?.budget.unit;
     if (unit === undefined) return [];
     if (word.endsWith('!')) forgiven.push(key);
-    return [{ key, unit, amount: spends ? amountIn(unit, amount) : 0 }];
+    return [{ key, unit, amount: moved ?? (spends ? amountIn(unit, amount) : 0) }];
   });
   const labels = labelsOf(row.labels);
   const entry = {
@@ -143,12 +144,12 @@ function stepOf(id: string, fields: readonly string[], organization: string): St
     at_ms: Number(row.at ?? id.split('-')[0]),
     amount,
     estimated: row.estimated === '1',
-    provisional: row.kind === 'provisional' || row.kind === 'held',
+    provisional: row.kind === 'provisional' || row.kind === 'held' || row.kind === 'slice',
     ...(row.kind === 'reset' ? { reset: true as const } : {}),
     ...(labels === undefined ? {} : { labels }),
     budgets,
   };
-  return { entry, prior, forgiven, spends };
+  return { entry, prior, forgiven, spends, ...(moved === undefined ? {} : { moved }) };
 }
 
 /** Folds entries beyond the number kept into sums, and forgets what is known of expired counters. */

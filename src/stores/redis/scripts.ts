@@ -1,5 +1,6 @@
 import { script } from './line.ts';
 import * as epoch from './lua/epoch.ts';
+import * as slices from './lua/slices.ts';
 import { turn } from './lua/turn.ts';
 import * as upkeep from './lua/upkeep.ts';
 
@@ -16,4 +17,7 @@ export const scripts = {
   tell: script(epoch.tell),
   done: script(epoch.done),
   leave: script(epoch.leave),
+  trade: script(slices.trade),
+  reclaim: script(slices.reclaim),
+  beat: script(slices.beat),
 } as const;

@@ -51,6 +51,7 @@ for _, one in ipairs(call('XRANGE', KEYS[1], '-', '+', 'COUNT', excess)) do
     local unit, spent = match(key, ':(%a+)$'), e.nusd - (pn or 0)
     local requests, tokens = spends and (pn and 0 or 1) or -1, e.tokens - (pt or 0)
     if unit == 'tokens' then spent = tokens elseif unit == 'requests' then spent = requests end
+    if e.moved then spent, requests, tokens = tonumber(e.moved), 0, 0 end
     local when = pa and not gone and tonumber(pa) or at
     if gone then spent, requests, tokens = max(0, spent), 0, max(0, tokens) end
     if gone and not spends then spent, tokens = 0, 0 end

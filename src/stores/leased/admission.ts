@@ -1,0 +1,116 @@
+import type { Amount, Budget, Rate, Refusal } from '../ledger.ts';
+import { sizeIn } from '../rate-key.ts';
+import { amountIn } from '../tally.ts';
+import { type Books, budgetState, isSeats, rateState } from './books.ts';
+import type { LocalHold, RateSlice, SeatsSlice, Slice } from './slices.ts';
+
+/** One slice a call needs something of. */
+export type Need =
+  | { readonly of: 'budget'; readonly slice: Slice; budget: Budget; readonly asked: number }
+  | { readonly of: 'rate'; readonly slice: RateSlice; rate: Rate; readonly asked: number }
+  | { readonly of: 'seats'; readonly slice: SeatsSlice; rate: Rate; readonly asked: number };
+
+/** A call that wants to hold an amount: anew, or more (or less) than the hold it has. */
+export interface Wanting {
+  readonly amount: Amount;
+  readonly budgets: readonly Budget[];
+  readonly rates: readonly Rate[];
+  readonly hold: LocalHold | undefined;
+}
+
+/** What a call needs of each slice, in the windows of a moment. Each counter once, under its strictest limit. */
+export function needsOf(books: Books, { amount, budgets, rates, hold }: Wanting, now_ms: number): Need[] {
+  const needs: Need[] = [];
+  for (const budget of budgets) {
+    const slice = books.slice(budget, now_ms);
+    const known = needs.find((need) => need.slice === slice);
+    if (known?.of === 'budget') {
+      if (stricter(budget, known.budget)) known.budget = budget;
+      continue;
+    }
+    const before = hold?.slices.includes(slice) ? amountIn(slice.unit, hold) : 0;
+    needs.push({ of: 'budget', slice, budget, asked: amountIn(slice.unit, amount) - before });
+  }
+  for (const rate of rates) {
+    const slice = books.rate(rate);
+    const known = needs.find((need) => need.slice === slice);
+    if (known !== undefined && known.of !== 'budget') {
+      if (rate.limit < known.rate.limit) known.rate = rate;
+      continue;
+    }
+    if (isSeats(slice)) {
+      const sits = hold !== undefined && !hold.provisional && hold.seats.includes(slice);
+      needs.push({ of: 'seats', slice, rate, asked: sits ? 0 : 1 });
+    } else needs.push({ of: 'rate', slice, rate, asked: sizeIn(rate.unit, amount) - shareOf(hold, slice) });
+  }
+  if (hold !== undefined) alsoHeld(needs, hold, amount);
+  return needs;
+}
+
+/** What is held already is asked for more of, under the limits last asked for. */
+function alsoHeld(needs: Need[], hold: LocalHold, amount: Amount): void {
+  const named = new Set<unknown>(needs.map(({ slice }) => slice));
+  for (const slice of hold.slices) {
+    if (named.has(slice)) continue;
+    const asked = amountIn(slice.unit, amount) - amountIn(slice.unit, hold);
+    needs.push({ of: 'budget', slice, budget: slice.budget, asked });
+  }
+  for (const { slice } of hold.parts) {
+    if (named.has(slice)) continue;
+    named.add(slice);
+    const asked = sizeIn(slice.rate.unit, amount) - shareOf(hold, slice);
+    needs.push({ of: 'rate', slice, rate: slice.rate, asked });
+  }
+  for (const slice of hold.seats) {
+    if (!named.has(slice)) needs.push({ of: 'seats', slice, rate: slice.rate, asked: hold.provisional ? 1 : 0 });
+  }
+}
+
+function shareOf(hold: LocalHold | undefined, slice: RateSlice): number {
+  let sum = 0;
+  for (const part of hold?.parts ?? []) if (part.slice === slice) sum += part.amount;
+  return sum;
+}
+
+function stricter(budget: Budget, than: Budget): boolean {
+  if (budget.hard !== than.hard) return budget.hard;
+  return budget.limit < than.limit;
+}
+
+/** Whether what this process has taken covers the need, at a moment of the monotonic clock. */
+export function covered(books: Books, need: Need, now_ms: number): boolean {
+  if (need.of === 'rate') {
+    const { slice, rate, asked } = need;
+    if (asked <= 0) return slice.told_ms > Number.NEGATIVE_INFINITY;
+    return asked <= slice.free && now_ms < slice.until_ms && slice.rate.limit === rate.limit;
+  }
+  if (need.of === 'seats') {
+    const { slice, rate, asked } = need;
+    if (asked <= 0) return true;
+    return slice.taken + asked <= slice.granted && now_ms < slice.until_ms && slice.rate.limit === rate.limit;
+  }
+  const { slice, budget, asked } = need;
+  if (slice.budget !== budget && (slice.budget.limit !== budget.limit || slice.budget.hard !== budget.hard))
+    return false;
+  if (asked <= 0) return slice.told_ms > Number.NEGATIVE_INFINITY;
+  return asked <= slice.free && now_ms < slice.until_ms && now_ms < books.lease_until_ms;
+}
+
+/** A seat is free when some call ends: nobody knows when, so a caller is asked to come back soon. */
+const seat_retry_ms = 1_000;
+
+/** Why a need cannot be met, going by what the ledger told after `asked_ms`; undefined where it may be. */
+export function refusalOf(need: Need, asked_ms: number): Refusal | undefined {
+  const { asked, slice } = need;
+  if (asked <= 0 || slice.told_ms < asked_ms) return undefined;
+  if (need.of === 'budget') {
+    const state = budgetState(need.budget, need.slice);
+    const limit = need.budget.hard ? state.limit : Number.MAX_SAFE_INTEGER;
+    if (state.spent + state.held + asked <= limit) return undefined;
+    return { kind: 'budget', asked, ...state };
+  }
+  const state = rateState(need.rate, need.slice);
+  if (state.used + asked <= need.rate.limit) return undefined;
+  const retry_after_ms = need.of === 'seats' ? seat_retry_ms : need.slice.retry_after_ms;
+  return { kind: 'rate', asked, retry_after_ms, ...state };
+}

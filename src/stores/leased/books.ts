@@ -1,0 +1,151 @@
+import type { Budget, BudgetState, Rate, RateState } from '../ledger.ts';
+import { rateKey, slotting } from '../rate-key.ts';
+import { kept_ms, windowKey } from '../window-key.ts';
+import { Memory } from './memory.ts';
+import type { LocalHold, RateSlice, SeatsSlice, Slice } from './slices.ts';
+
+const settled_max = 32_768;
+
+/** An item that the shared ledger has not acknowledged. */
+export interface Pending {
+  readonly number: number;
+  readonly text: string;
+}
+
+/** All this process knows of one organisation: its slices, and what calls hold of them. */
+export class Books {
+  readonly id: string;
+  readonly slices = new Map<string, Slice>();
+  readonly rates = new Map<string, RateSlice>();
+  readonly seats = new Map<string, SeatsSlice>();
+  readonly holds = new Map<string, LocalHold>();
+  readonly settled = new Memory(settled_max);
+  pending: Pending[] = [];
+  /** Number of the newest item. */
+  items = 0;
+  /** Monotonic ms until which what was taken is ours. */
+  lease_until_ms = Number.NEGATIVE_INFINITY;
+  mark = 0;
+  readonly #ofBudget = new WeakMap<Budget, Slice>();
+  readonly #ofRate = new WeakMap<Rate, RateSlice | SeatsSlice>();
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  /** The slice of a budget in the window of a moment of the ledger's clock, made empty where missing. */
+  slice(budget: Budget, now_ms: number): Slice {
+    const known = this.#ofBudget.get(budget);
+    if (known !== undefined && (known.end_ms === 0 || (now_ms < known.end_ms && now_ms >= known.start_ms))) {
+      if (this.slices.get(known.key) === known) return known;
+    }
+    const { key, start_ms, end_ms } = windowKey(budget, now_ms);
+    const expires_ms = budget.window === 'total' || end_ms === 0 ? 0 : end_ms + kept_ms[budget.window];
+    const slice = this.slices.get(key) ?? this.addSlice({ key, budget, start_ms, end_ms, expires_ms });
+    this.#ofBudget.set(budget, slice);
+    return slice;
+  }
+
+  addSlice(of: Pick<Slice, 'key' | 'budget' | 'start_ms' | 'end_ms' | 'expires_ms'>): Slice {
+    const slice: Slice = {
+      ...of,
+      organization: this.id,
+      unit: of.budget.unit,
+      limit: 0,
+      free: 0,
+      held: 0,
+      spent: 0,
+      total: 0,
+      empty_at_ms: 0,
+      later_spent: 0,
+      later_used: 0,
+      until_ms: Number.NEGATIVE_INFINITY,
+      told_ms: Number.NEGATIVE_INFINITY,
+      told_at_ms: 0,
+      used_ms: Number.NEGATIVE_INFINITY,
+      drawn: 0,
+      pace: 0,
+      dirty: false,
+      wanted: false,
+      head: '',
+      mark: 0,
+    };
+    this.slices.set(of.key, slice);
+    return slice;
+  }
+
+  /** The slice of a sliding window, or of seats. */
+  rate(rate: Rate): RateSlice | SeatsSlice {
+    const known = this.#ofRate.get(rate);
+    if (known !== undefined) return known;
+    const key = rateKey(rate);
+    const found = rate.unit === 'concurrent' ? this.seatsOf(key, rate) : this.#window(key, rate);
+    this.#ofRate.set(rate, found);
+    return found;
+  }
+
+  seatsOf(key: string, rate: Rate): SeatsSlice {
+    let seats = this.seats.get(key);
+    if (seats === undefined) {
+      const never = Number.NEGATIVE_INFINITY;
+      seats = {
+        key,
+        rate,
+        granted: 0,
+        taken: 0,
+        others: 0,
+        until_ms: never,
+        told_ms: never,
+        used_ms: never,
+        dirty: false,
+      };
+      this.seats.set(key, seats);
+    }
+    return seats;
+  }
+
+  #window(key: string, rate: Rate): RateSlice {
+    let slice = this.rates.get(key);
+    if (slice === undefined) {
+      const never = Number.NEGATIVE_INFINITY;
+      const figures = { slot: 0, free: 0, used: 0, reset_ms: 0, retry_after_ms: 0, drawn: 0, pace: 0 };
+      slice = { key, rate, ...figures, until_ms: never, told_ms: never };
+      this.rates.set(key, slice);
+    }
+    return slice;
+  }
+
+  /** Lets go of slices of windows that are over and of which nothing is left. */
+  prune(now_ms: number): void {
+    for (const slice of this.slices.values()) {
+      if (slice.end_ms === 0 || now_ms < slice.end_ms || slice.free + slice.held > 0 || slice.dirty) continue;
+      for (const hold of this.holds.values()) if (hold.slices.includes(slice)) return;
+      this.slices.delete(slice.key);
+    }
+  }
+}
+
+export function isSeats(slice: RateSlice | SeatsSlice): slice is SeatsSlice {
+  return 'taken' in slice;
+}
+
+/**
+ * A budget as it was told last, and moved along by what happened here since. What this process has taken and no call of it
+ * holds is left to its calls, so from here it is not held; what others have taken is.
+ */
+export function budgetState(budget: Budget, slice: Slice): BudgetState {
+  const { limit, spent, total, free, end_ms, empty_at_ms, told_ms } = slice;
+  const standing = budget.limit === slice.budget.limit && told_ms > Number.NEGATIVE_INFINITY ? limit : budget.limit;
+  return { budget, limit: standing, spent, held: total - free, resets_at_ms: end_ms || empty_at_ms };
+}
+
+export function rateState(rate: Rate, slice: RateSlice | SeatsSlice): RateState {
+  const used = isSeats(slice) ? slice.others + slice.taken : Math.max(0, slice.used - slice.free);
+  const reset_ms = isSeats(slice) ? 0 : slice.reset_ms;
+  return { rate, used, remaining: Math.max(0, rate.limit - used), reset_ms };
+}
+
+/** How a rate's window is cut. */
+export function slotsOf(rate: Rate): { readonly slot_ms: number; readonly count: number } {
+  return slotting(Math.max(1, rate.window_ms));
+}

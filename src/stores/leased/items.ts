@@ -1,0 +1,64 @@
+import { slotting } from '../rate-key.ts';
+import type { LocalHold, Slice } from './slices.ts';
+
+/**
+ * What the shared ledger is told, one JSON array a step, numbered for each organisation so that each is done once:
+ *
+ *   [n, kind, id, nusd, tokens, input, estimated, prior nusd, tokens, input, labels, [counter, ...]]
+ *     with counters as [key, unit, limit, hard, expires, slot_ms, slots, used]
+ *   [n, "r", key, slot, delta, slot_ms, count]
+ *
+ * `s` settled, `p` settled at the estimate, `v` held again after that, `x` released after that; `prior` is the estimate
+ * it replaces, -1 where there is none. `used` is how much of the owner's slice is used up by it; negative gives to it.
+ * `r` corrects a sliding window.
+ */
+export function moneyItem(
+  number: number,
+  kind: 's' | 'p' | 'v' | 'x',
+  hold: LocalHold,
+  amount: { readonly nusd: number; readonly tokens: number; readonly input: number },
+  estimated: boolean,
+  labels: string,
+  used: readonly number[],
+): string {
+  const prior = hold.provisional ? `${hold.nusd},${hold.tokens},${hold.input}` : '-1,-1,-1';
+  let keys = '';
+  for (let at = 0; at < hold.slices.length; at++) {
+    const slice = hold.slices[at];
+    if (slice === undefined) continue;
+    keys += `${at === 0 ? '' : ','}${headOf(slice)}${used[at] ?? 0}]`;
+  }
+  return `[${number},"${kind}",${JSON.stringify(hold.id)},${amount.nusd},${amount.tokens},${amount.input},${estimated ? 1 : 0},${prior},${JSON.stringify(labels)},[${keys}]]`;
+}
+
+export function rateItem(number: number, key: string, slot: number, delta: number, slot_ms: number, count: number) {
+  return `[${number},"r",${JSON.stringify(key)},${slot},${delta},${slot_ms},${count}]`;
+}
+
+const letters = { nusd: 'n', tokens: 't', requests: 'r' } as const;
+
+function headOf(slice: Slice): string {
+  if (slice.head === '') {
+    const { limit, hard, rolling_ms } = slice.budget;
+    const { slot_ms, count } = rolling_ms === undefined ? { slot_ms: 0, count: 0 } : slotting(rolling_ms);
+    const shape = `${limit},${hard ? 1 : 0},${slice.expires_ms},${slot_ms},${count}`;
+    slice.head = `[${JSON.stringify(slice.key)},"${letters[slice.unit]}",${shape},`;
+  }
+  return slice.head;
+}
+
+/** An item that was written, as what replaying needs of it. */
+export interface ReadItem {
+  readonly number: number;
+  readonly kind: string;
+  readonly id: string;
+  readonly nusd: number;
+  readonly tokens: number;
+}
+
+/** Throws for a text that is no item. */
+export function readItem(text: string): ReadItem {
+  const [number, kind, id, nusd, tokens] = JSON.parse(text) as [number, string, string, number, number];
+  if (!Number.isSafeInteger(number) || typeof kind !== 'string') throw new Error(`'${text}' is no item`);
+  return { number, kind, id, nusd, tokens };
+}

@@ -1,0 +1,295 @@
+import type {
+  Amendment,
+  Budget,
+  BudgetState,
+  Ledger,
+  OnLoss,
+  Rate,
+  RateState,
+  Reserved,
+  ReserveRequest,
+  Settled,
+  Settlement,
+} from '../ledger.ts';
+import { HoldGone, LedgerUnavailable } from '../ledger.ts';
+import type { RedisLedger } from '../redis/index.ts';
+import { onLossOf } from '../share/on-loss.ts';
+import { Shares } from '../share/shares.ts';
+import { checkAmendment, checkId, checkLimits, checkReserve, checkSettlement } from '../validate.ts';
+import { type Account, budgetsOf, held, heldBy, openHolds, standing } from './account.ts';
+import { type Need, needsOf, type Wanting } from './admission.ts';
+import { Books } from './books.ts';
+import { newHold, open, releaseHold, settleHold, widen } from './counter.ts';
+import { Desk } from './desk.ts';
+import { expire } from './expire.ts';
+import { obtain } from './obtain.ts';
+import { firstNumber, type Office } from './office.ts';
+import { Passing } from './passing.ts';
+
+export interface Parts {
+  readonly office: Office;
+  readonly all: Map<string, Books>;
+  readonly remote: RedisLedger;
+  readonly reap_interval_ms: number;
+  /** What limits mean that do not say it themselves. */
+  readonly onLoss: () => OnLoss;
+  readonly closed: () => void;
+}
+
+const beat_ms = 1_000;
+
+/** Calls are held against slices taken out of the shared ledger; what became of them is reported afterwards. */
+export class LeasedLedger extends Passing implements Ledger {
+  readonly #parts: Parts;
+  readonly #office: Office;
+  readonly #accounts = new Map<string, Account>();
+  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #shares = new Shares();
+  /** No lease of a hold ends before, Unix ms. */
+  #nextExpiry_ms = 0;
+  #closed = false;
+
+  constructor(parts: Parts) {
+    super(parts.remote);
+    this.#parts = parts;
+    this.#office = parts.office;
+    for (const books of parts.all.values()) {
+      books.items = firstNumber(books.items);
+      this.#accounts.set(books.id, { books, desk: new Desk(this.#office, books) });
+    }
+    const { report_ms } = parts.office;
+    if (report_ms > 0) this.#timers.push(setInterval(() => this.#report(), report_ms).unref());
+    if (parts.reap_interval_ms > 0) {
+      this.#timers.push(setInterval(() => this.#expire(), parts.reap_interval_ms).unref());
+    }
+    parts.office.store.onLost(async (organization, permit) => {
+      return (await this.#accounts.get(organization)?.desk.retell(permit)) ?? [];
+    });
+    this.#timers.push(setInterval(() => this.#beat(), beat_ms).unref());
+    this.#beat();
+  }
+
+  reserve(request: ReserveRequest): Promise<Reserved> {
+    try {
+      checkReserve(request);
+      return this.#reserve(request);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #reserve(request: ReserveRequest): Promise<Reserved> {
+    const office = this.#office;
+    this.#mustWrite();
+    const account = this.#account(request.organization);
+    this.#lookForExpired();
+    const { id, amount, budgets, rates } = request;
+    if (this.has(request.organization, id)) return standing(office, account, budgets, rates);
+    const wanting: Wanting = { amount, budgets, rates, hold: undefined };
+    const lost = (error: Error) => {
+      if (!(error instanceof LedgerUnavailable)) throw error;
+      if (onLossOf(budgets, rates, this.#parts.onLoss()) !== 'local_share') throw error;
+      return this.reserveShare(request);
+    };
+    return obtain(office, account, wanting, (needs) => this.#open(account.books, request, needs), lost);
+  }
+
+  #open(books: Books, request: ReserveRequest, needs: readonly Need[]): Promise<Reserved> {
+    const office = this.#office;
+    const { id, budgets, rates } = request;
+    const hold = newHold(request);
+    if (!books.holds.has(id)) open(office, books, hold, needs, request.amount, this.#expiry(request.lease_ms));
+    return office.journal.commit(held(office, books, budgets, rates), () => {
+      if (books.holds.get(id) === hold) releaseHold(office, books, hold);
+    });
+  }
+
+  /**
+   * While the shared ledger is lost: holds within this process's share of those limits that say `local_share`, and
+   * nothing under those that say `open`.
+   */
+  async reserveShare(request: ReserveRequest): Promise<Reserved> {
+    this.#mustWrite();
+    const { books } = this.#account(request.organization);
+    const fallback = this.#parts.onLoss();
+    const shared = ({ onLoss = fallback }: Budget | Rate) => onLoss === 'local_share';
+    // What only counts is counted.
+    const budgets = request.budgets.filter((budget) => !budget.hard || shared(budget));
+    const rates = request.rates.filter(shared);
+    const needs = needsOf(books, { amount: request.amount, budgets, rates, hold: undefined }, this.#office.now());
+    const refusal = this.#shares.take(this.#office, books, needs);
+    if (refusal !== undefined) return { outcome: 'refused', refusal };
+    return this.#open(books, { ...request, budgets, rates }, needs);
+  }
+
+  /** Whether a call of that id is or was held here. */
+  has(organization: string, id: string): boolean {
+    const books = this.#accounts.get(organization)?.books;
+    return books !== undefined && (books.holds.has(id) || books.settled.has(id));
+  }
+
+  /** What the shared ledger told of limits another way. */
+  saw(organization: string, budgets: readonly BudgetState[], rates: readonly RateState[]): void {
+    this.#shares.seen(this.#office, this.#account(organization).books, budgets, rates);
+  }
+
+  /** The shared ledger is back: shares of what was left before count no more. */
+  back(): void {
+    this.#shares.forget();
+  }
+
+  amend(amendment: Amendment): Promise<Reserved> {
+    try {
+      checkAmendment(amendment);
+      this.#mustWrite();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const office = this.#office;
+    const account = this.#account(amendment.organization);
+    const { books } = account;
+    this.#lookForExpired();
+    const { id, amount, budgets, rates } = amendment;
+    const gone = (): Promise<never> => Promise.reject(new HoldGone(`nothing is held under ${id}`));
+    const hold = books.holds.get(id);
+    if (hold === undefined) return gone();
+    const wanting: Wanting = { amount, budgets, rates, hold };
+    const more = (needs: readonly Need[]): Promise<Reserved> => {
+      if (books.holds.get(id) !== hold) return gone();
+      widen(office, books, hold, needs, amount, this.#expiry(amendment.lease_ms));
+      return office.journal.commit(heldBy(needs));
+    };
+    return obtain(office, account, wanting, more, (error) => Promise.reject(error));
+  }
+
+  settle(settlement: Settlement): Promise<Settled> {
+    try {
+      checkSettlement(settlement);
+      this.#mustBeOpen();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const { journal } = this.#office;
+    const { books } = this.#account(settlement.organization);
+    const hold = books.holds.get(settlement.id);
+    if (hold === undefined) {
+      const outcome = books.settled.has(settlement.id) ? 'repeated' : 'unknown';
+      return journal.commit({ outcome, budgets: [] });
+    }
+    settleHold(this.#office, books, hold, settlement);
+    return journal.commit({ outcome: 'settled', budgets: budgetsOf(hold) });
+  }
+
+  async post(settlement: Settlement): Promise<void> {
+    await this.settle(settlement);
+  }
+
+  release(id: string, organization: string): Promise<void> {
+    try {
+      checkId(id, organization);
+      this.#mustBeOpen();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const { books } = this.#account(organization);
+    const hold = books.holds.get(id);
+    if (hold !== undefined) releaseHold(this.#office, books, hold);
+    return this.#office.journal.commit(undefined);
+  }
+
+  async read(organization: string, budgets: readonly Budget[], rates: readonly Rate[]) {
+    checkLimits(budgets, rates);
+    this.#mustBeOpen();
+    const state = await standing(this.#office, this.#account(organization), budgets, rates);
+    return { budgets: state.budgets, rates: state.rates };
+  }
+
+  /** Settles holds and slices whose lease is over, provisionally. Returns how many holds. */
+  async reap(): Promise<number> {
+    const reaped = this.#expire();
+    await this.flush();
+    return reaped + (await this.#parts.remote.reap());
+  }
+
+  /** Reports everything and gives back what is idle. */
+  async flush(): Promise<void> {
+    await Promise.all([...this.#accounts.values()].map(({ desk }) => desk.trade()));
+  }
+
+  /** Calls of this process, and holds that others have in the shared ledger. */
+  async holds(organization: string) {
+    this.#mustBeOpen();
+    const rest = await this.#parts.remote.holds(organization);
+    return [...openHolds(this.#accounts.get(organization)?.books), ...rest];
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const timer of this.#timers) clearInterval(timer);
+    try {
+      for (const { books } of this.#accounts.values())
+        for (const slice of books.slices.values()) slice.used_ms = -Infinity;
+      await this.flush().catch(() => {});
+      await this.#office.journal.close();
+    } finally {
+      this.#parts.closed();
+      await this.#parts.remote.close();
+    }
+  }
+
+  protected async tell(organization: string): Promise<void> {
+    this.#mustBeOpen();
+    const account = this.#accounts.get(organization);
+    // What is free was taken under limits that may be others by now: all of it is asked about.
+    await account?.desk.look(account.books.slices.values(), []);
+  }
+
+  #report(): void {
+    for (const { desk } of this.#accounts.values()) if (desk.due()) desk.trade().catch(() => {});
+  }
+
+  /** Tells that this process lives, and asks how many do. */
+  #beat(): void {
+    this.#office.store.beat(this.#office.owner, 4 * beat_ms).then(this.#shares.lives, () => {});
+  }
+
+  #lookForExpired(): void {
+    if (Date.now() >= this.#nextExpiry_ms) this.#expire();
+  }
+
+  #expire(): number {
+    const { reaped, next_ms } = expire(this.#office, this.#parts.all.values(), Date.now());
+    this.#nextExpiry_ms = next_ms;
+    return reaped;
+  }
+
+  #expiry(lease_ms: number): number {
+    const expires_ms = Date.now() + lease_ms;
+    if (expires_ms < this.#nextExpiry_ms) this.#nextExpiry_ms = expires_ms;
+    return expires_ms;
+  }
+
+  #account(organization: string): Account {
+    let account = this.#accounts.get(organization);
+    if (account === undefined) {
+      const books = new Books(organization);
+      books.items = firstNumber(0);
+      account = { books, desk: new Desk(this.#office, books) };
+      this.#accounts.set(organization, account);
+      this.#parts.all.set(organization, books);
+      // Named before anything is taken: after a crash its slices are looked for.
+      this.#office.notes.organization(books);
+    }
+    return account;
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed) throw new LedgerUnavailable('the ledger is closed');
+  }
+
+  #mustWrite(): void {
+    this.#mustBeOpen();
+    if (this.#office.journal.failure !== undefined) throw this.#office.journal.failure;
+  }
+}

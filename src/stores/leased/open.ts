@@ -1,0 +1,114 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { Journal } from '../embedded/journal.ts';
+import { discard, start } from '../embedded/segments.ts';
+import type { OnLoss } from '../ledger.ts';
+import { lock } from '../lock.ts';
+import { openRedisLedger, type RedisLedger, type RedisLedgerOptions } from '../redis/index.ts';
+import type { Books } from './books.ts';
+import { LeasedLedger } from './ledger.ts';
+import { Notes } from './notes.ts';
+import type { Leasing, Office } from './office.ts';
+import { load } from './segments.ts';
+
+export interface LeasedLedgerOptions extends RedisLedgerOptions {
+  /** Directory of the journal; made where missing, and locked by this process. */
+  readonly path: string;
+  /** How long slices stay this process's own without a report. Default 10,000. */
+  readonly slice_lease_ms?: number;
+  /** How often settled money is reported. Default 75; 0 never (call `flush`). */
+  readonly report_ms?: number;
+  /** How much is taken ahead: what calls used lately in this time. Default 500; 0: calls reserve one by one. */
+  readonly ahead_ms?: number;
+  /** What no call took of for so long goes back. Default 1000. */
+  readonly idle_ms?: number;
+  readonly segment_bytes_max?: number;
+  /** What limits mean that do not say it themselves, while Redis is lost and a lease is over. Default `closed`. */
+  readonly onLoss?: () => OnLoss;
+}
+
+/**
+ * Opens the ledger in Redis for a process that takes slices of it and admits calls against those. Rejects as
+ * `openRedisLedger` does, and where another process holds the directory or its journal is damaged.
+ */
+export async function openLeasedLedger(options: LeasedLedgerOptions): Promise<LeasedLedger> {
+  const { onState, ...rest } = options;
+  let ledger: LeasedLedger | undefined;
+  const remote = await openRedisLedger({
+    ...rest,
+    onState(state) {
+      onState?.(state);
+      if (state === 'back') ledger?.back();
+    },
+  });
+  try {
+    ledger = leaseFrom(remote, options);
+    return ledger;
+  } catch (error) {
+    await remote.close();
+    throw error;
+  }
+}
+
+/** A leased ledger over one that is open; it closes that one with itself. Throws as `openLeasedLedger` rejects. */
+export function leaseFrom(
+  remote: RedisLedger,
+  options: Omit<LeasedLedgerOptions, 'keyPrefix' | 'owner'>,
+): LeasedLedger {
+  const { path, notice = () => {}, segment_bytes_max = 8 * 1_048_576 } = options;
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const held = lock(join(path, 'lock'));
+  try {
+    for (const name of readdirSync(path)) if (name.endsWith('.draft')) rmSync(join(path, name));
+    const loaded = load(path, notice);
+    const all = loaded?.replay.all ?? new Map<string, Books>();
+    const owner = loaded?.replay.owner ?? randomBytes(9).toString('base64url');
+    const notes = new Notes((text) => journal.line(text));
+    let number = loaded?.number ?? 0;
+    const rotate = () => {
+      notes.restart();
+      try {
+        const next = start(path, number + 1, false, (line) => {
+          line(`leased 1 ${owner}\n`);
+          notes.snapshot(all.values(), line);
+        });
+        number++;
+        discard(path, 0);
+        return next;
+      } catch (error) {
+        // The names went into a draft nobody will read: the old segment has to name everything again.
+        notes.restart();
+        throw error;
+      }
+    };
+    const first = rotate();
+    const journal = new Journal(first.file, first.size, { fsync: 'group', segment_bytes_max, rotate, notice });
+    let ahead_ms = 0;
+    const leasing: Leasing = {
+      lease_ms: options.slice_lease_ms ?? 10_000,
+      report_ms: options.report_ms ?? 75,
+      ahead_ms: options.ahead_ms ?? 500,
+      idle_ms: options.idle_ms ?? 1_000,
+    };
+    const office: Office = {
+      ...leasing,
+      store: remote.slices,
+      owner,
+      journal,
+      notes,
+      notice,
+      clock: () => performance.now(),
+      now: () => Date.now() + ahead_ms,
+      told(now_ms) {
+        ahead_ms = now_ms - Date.now();
+      },
+    };
+    const reap_interval_ms = options.reap_interval_ms ?? 1_000;
+    const onLoss = options.onLoss ?? (() => 'closed' as const);
+    return new LeasedLedger({ office, all, remote, reap_interval_ms, onLoss, closed: () => held.release() });
+  } catch (error) {
+    held.release();
+    throw error;
+  }
+}

@@ -1,0 +1,111 @@
+import type { Budget, Rate } from '../ledger.ts';
+
+/** What is to become of a slice: what calls hold of it, what is free and kept, and what more is asked for. */
+export interface SliceAsk {
+  readonly key: string;
+  readonly budget: Pick<Budget, 'unit' | 'limit' | 'hard' | 'rolling_ms'>;
+  /** The window's own bounds and when its counter may be forgotten, Unix ms; 0 for no end. */
+  readonly start_ms: number;
+  readonly end_ms: number;
+  readonly expires_ms: number;
+  readonly holds: number;
+  /** The slice is cut to `holds + free`: what is beyond goes back. */
+  readonly free: number;
+  /** Smallest grant that helps, all that is waited for, and what is wanted beyond it; 0 asks for nothing. */
+  readonly least: number;
+  readonly asked: number;
+  readonly ahead: number;
+}
+
+export interface RateAsk {
+  readonly key: string;
+  readonly rate: Rate;
+  readonly least: number;
+  readonly asked: number;
+  readonly ahead: number;
+}
+
+export interface SeatsAsk extends RateAsk {
+  readonly holds: number;
+  readonly free: number;
+}
+
+/**
+ * All a process has to tell and to ask of one organisation, done in one atomic step. Trades of an owner are numbered:
+ * one that arrives after a later one is not done.
+ */
+export interface Trade {
+  readonly organization: string;
+  readonly owner: string;
+  readonly number: number;
+  readonly lease_ms: number;
+  /** What happened, as `items.ts` writes it, oldest first; those done before are left out by their numbers. */
+  readonly items: readonly string[];
+  readonly slices: readonly SliceAsk[];
+  readonly rates: readonly RateAsk[];
+  readonly seats: readonly SeatsAsk[];
+  /** Slices of this owner that are not named here go back. */
+  readonly whole: boolean;
+}
+
+export interface SliceGrant {
+  /** The slice as it is now. */
+  readonly amount: number;
+  readonly spent: number;
+  /** By everyone, slices included. */
+  readonly held: number;
+  /** The limit in force. */
+  readonly limit: number;
+  /** Somebody else could not get what a call needed. */
+  readonly wanted: boolean;
+  /** The window is not the one of the ledger's moment: nothing was granted. */
+  readonly turned: boolean;
+  /** When a rolling window is empty, Unix ms; 0 for others. */
+  readonly empty_at_ms: number;
+}
+
+export interface RateGrant {
+  readonly granted: number;
+  /** The part of the window the grant counts in, and how long that part still lasts. */
+  readonly slot: number;
+  readonly lasts_ms: number;
+  readonly used: number;
+  readonly reset_ms: number;
+  readonly retry_after_ms: number;
+}
+
+export interface SeatsGrant {
+  readonly amount: number;
+  /** Taken by others. */
+  readonly others: number;
+}
+
+/** The sum a counter was last known to have, and when, on the ledger's clock. */
+export interface Floor extends Pick<SliceAsk, 'key' | 'budget' | 'expires_ms'> {
+  readonly spent: number;
+  readonly at_ms: number;
+}
+
+export type Traded =
+  | { readonly outcome: 'late'; readonly number: number }
+  | {
+      readonly outcome: 'done';
+      readonly now_ms: number;
+      readonly slices: readonly SliceGrant[];
+      readonly rates: readonly RateGrant[];
+      readonly seats: readonly SeatsGrant[];
+    };
+
+/** The shared ledger's side of slices. Rejects with `LedgerUnavailable` where it is lost or late. */
+export interface SliceStore {
+  /** Whether it cannot be asked at the moment. */
+  readonly lost: boolean;
+  trade(trade: Trade, permit?: string): Promise<Traded>;
+  /**
+   * A store that has lost data calls for what is held here: trades under its permit are done before others are. It is
+   * answered with the sums that were told of counters, below which nothing is counted.
+   */
+  onLost(retell: (organization: string, permit: string) => Promise<readonly Floor[]>): void;
+  /** Tells that a process lives, for so long, and answers how many do. */
+  beat(owner: string, ttl_ms: number): Promise<number>;
+}

@@ -1,0 +1,281 @@
+import { books, written } from './turn.ts';
+
+/**
+ * Slices: parts of counters that an owner has taken out. They count as held, and stand in the counter's field `leased`.
+ *
+ *   slices          a sorted set: owners by the end of their lease
+ *   slices:<owner>  a hash: `number` of the last trade, `done` the last item, `lost` when the lease was over and the
+ *                   slices were counted as spent, `b|<counter>` the amount of a slice, `c|<seats>` seats,
+ *                   `r|<counter>` its resets when it was lost, `p|<id>` when an estimate was counted
+ *   wanted          a hash: who could not get what a call needed of a counter, and until when that is told
+ */
+const slicing = `
+local owners = base .. 'slices'
+local function shaped(short)
+  local unit = match(short, ':tokens$') and 't' or match(short, ':requests$') and 'r' or 'n'
+  local length = match(short, ':rolling:(%d+)s')
+  if not length then return counter(short, unit, 0) end
+  local ms = max(1, math.ceil(tonumber(length) * 1000 / 60))
+  return counter(short, unit, 0, ms, math.ceil(tonumber(length) * 1000 / ms) + 1)
+end
+local function lease(c, amount)
+  c.held, c.leased, c.leases, c.touched = sum(c.held, amount), sum(c.leased, amount), true, true
+end
+local function load(key)
+  local rec, all = {b = {}, c = {}, r = {}, p = {}}, call('HGETALL', key)
+  for at = 1, #all, 2 do
+    local kind, name = match(all[at], '^(%a)|(.*)$')
+    if kind == 'p' then rec.p[name] = all[at + 1]
+    elseif kind then rec[kind][name] = tonumber(all[at + 1])
+    else rec[all[at]] = tonumber(all[at + 1]) end
+  end
+  return rec
+end
+local function moved(owner, c, amount, prior)
+  entry('slice:' .. owner .. ':' .. c.key, 'slice', 0, 0, 0, '1', prior, c.key, '', c.ms and true)
+  local e = entries[#entries]
+  e[#e + 1], e[#e + 2] = 'moved', amount
+end
+local function lose(owner, rec)
+  for short, amount in pairs(rec.b) do
+    local c = shaped(short)
+    if c.alive and amount > 0 then
+      lease(c, -amount)
+      count(c, amount, 0, 0, c.slot)
+      moved(owner, c, amount, '')
+      rec.r[short] = c.resets
+    end
+  end
+  rec.lost = tick()
+end
+local function find_again(owner, rec)
+  for short, amount in pairs(rec.b) do
+    local c = shaped(short)
+    if c.alive and amount > 0 then
+      lease(c, amount)
+      if rec.r[short] == c.resets and counts(c, rec.lost) then
+        count(c, -amount, 0, 0, slotOf(c, rec.lost))
+        moved(owner, c, -amount, '0:0:0:' .. text(rec.lost))
+      end
+    end
+  end
+  rec.lost, rec.r = nil, {}
+end
+`;
+
+/**
+ * KEYS: the owner's slices, the epoch. ARGV: base, the trade as JSON, how long an owner that went away is remembered.
+ * Answer: 1, time, number where a later trade was done before; else 0, time, and of every slice asked about its amount,
+ * spent, what everyone holds, limit in force, wanted, turned, when it is empty; of every window granted, slot, how long
+ * it lasts, used, reset, retry; of all seats the amount and what others have.
+ */
+export const trade = `${books}${slicing}
+local t = cjson.decode(A[2])
+local rec = load(K[1])
+local owner = t.owner
+if t.number <= (rec.number or 0) then return plain({1, now, rec.number}) end
+if rec.lost then find_again(owner, rec) end
+
+local done, forgotten = rec.done or 0, {}
+for _, item in ipairs(t.items) do
+  if item[1] > done then
+    done = item[1]
+    if item[2] == 'r' then
+      local w = window(item[3], item[6], item[7])
+      if lives(w, item[4]) then change(w, item[4], item[5]) elseif item[5] > 0 then change(w, w.slot, item[5]) end
+    else
+      local kind, id, nusd, tokens, input = item[2], item[3], item[4], item[5], item[6]
+      local was, spends, rolls = item[8] >= 0, item[2] == 's' or item[2] == 'p', false
+      local at, then_ = match(was and rec.p[id] or '', '^(%d+) (.*)$')
+      at = tonumber(at or '0')
+      local resets = {}
+      for word in string.gmatch(then_ or '', '%d+') do resets[#resets + 1] = tonumber(word) end
+      local keys, found = {}, {}
+      for place, k in ipairs(item[12]) do
+        local short, unit, used = k[1], k[2], k[8]
+        local c = counter(short, unit, k[5], k[6], k[7])
+        if not c.alive and (k[5] == 0 or k[5] > now) then
+          create(c)
+          govern(c, k[3], k[4] == 1)
+        end
+        rolls = rolls or c.ms and true
+        found[place], keys[place] = text(c.resets), short
+        if c.alive then
+          local before = was and size(unit, item[8], item[9]) or 0
+          local after = spends and size(unit, nusd, tokens) or 0
+          if not was then
+            count(c, after, tokens, 1, c.slot)
+          elseif resets[place] ~= c.resets or not counts(c, at) then
+            keys[place] = short .. '!'
+            if spends then count(c, max(0, after - before), max(0, tokens - item[9]), 0, c.slot) end
+          elseif spends then
+            count(c, after - before, tokens - item[9], 0, slotOf(c, at))
+          else
+            count(c, -before, -item[9], -1, slotOf(c, at))
+          end
+          local has = rec.b[short] or 0
+          used = math.min(used, has)
+          rec.b[short] = has - used
+          lease(c, -used)
+        end
+      end
+      if was then forgotten['p|' .. id], rec.p[id] = true, nil end
+      if kind == 'p' then rec.p[id] = text(tick()) .. ' ' .. table.concat(found, ' ') end
+      local name = kind == 's' and 'settled' or kind == 'p' and 'provisional' or kind == 'v' and 'held' or 'released'
+      local prior = was and (text(item[8]) .. ':' .. text(item[9]) .. ':' .. text(item[10]) .. ':' .. text(at)) or ''
+      entry(id, name, nusd, tokens, input, item[7], prior, table.concat(keys, ' '), item[11], rolls)
+    end
+  end
+end
+
+local alive = max(1, call('ZCOUNT', owners, '(' .. text(now), '+inf') + (call('ZSCORE', owners, owner) and 0 or 1))
+local function granted(left, ask)
+  if ask.asked + ask.ahead == 0 or left <= 0 or left < ask.least then return 0 end
+  local share = floor(left / (4 * alive))
+  -- nobody waits: near the end pieces that no call fits in must not lie about
+  if ask.asked == 0 then return share >= ask.ahead and ask.ahead or 0 end
+  return math.min(left, max(ask.asked, math.min(ask.asked + ask.ahead, share)))
+end
+
+local reply, touched = {0, now}, {}
+local function say(...)
+  for _, one in ipairs({...}) do reply[#reply + 1] = one end
+end
+local starving, wanted, wants = call('HGETALL', base .. 'wanted'), {}, {}
+for at = 1, #starving, 2 do
+  local who, till = match(starving[at + 1], '^(%S+) (%d+)$')
+  if tonumber(till) > now and who ~= owner then wanted[starving[at]] = true end
+end
+for _, ask in ipairs(t.slices) do
+  local short, hard = ask.key, ask.hard == 1
+  touched[short] = true
+  local c = counter(short, ask.unit, ask.expires, ask.ms, ask.n)
+  local has, limit = rec.b[short] or 0, inForce(short, ask.limit)
+  local mine = max(ask.holds, math.min(has, ask.holds + ask.free))
+  local turned = now < ask.start or (ask['end'] ~= 0 and now >= ask['end'])
+  local grant = 0
+  if not turned then
+    local left = (hard and limit or exact) - taken(c) - (mine - has)
+    if wanted[short] then ask.ahead = 0 end
+    grant = granted(left, ask)
+    if grant < ask.asked and c.leased - has > 0 then wants[short] = owner .. ' ' .. text(now + 2000) end
+  end
+  if mine + grant ~= has or (ask.asked > 0 and not turned) then
+    create(c)
+    govern(c, ask.limit, hard)
+    lease(c, mine + grant - has)
+    rec.b[short] = mine + grant
+  end
+  say(rec.b[short] or 0, c.spent, c.held, limit, wanted[short] and 1 or 0, turned and 1 or 0, c.ms and empties(c) or 0)
+end
+for _, ask in ipairs(t.rates) do
+  local w = window(ask.key, ask.ms, ask.n)
+  local grant = granted(ask.limit - w.used, ask)
+  if grant > 0 then change(w, w.slot, grant) end
+  local short = grant < ask.asked and ask.least > 0
+  say(grant, w.slot, (w.slot + 1) * ask.ms - now, w.used, reset(w), short and retry(w, w.used + ask.least - ask.limit) or 0)
+end
+local expires = now + t.lease_ms
+local function seat(at) return 'slice:' .. owner .. ':' .. at end
+for _, ask in ipairs(t.seats) do
+  local s, has, live = seats(ask.key), rec.c[ask.key] or 0, 0
+  touched[ask.key] = true
+  for at = 1, has do
+    local score = call('ZSCORE', base .. ask.key, seat(at))
+    if score and tonumber(score) > now then live = live + 1 end
+  end
+  local others = s.taken - live
+  local mine = max(ask.holds, math.min(ask.holds + ask.free, ask.limit - others))
+  mine = mine + granted(ask.limit - others - mine, ask)
+  for at = 1, mine do s.moved[seat(at)] = expires end
+  for at = mine + 1, has do s.moved[seat(at)] = false end
+  rec.c[ask.key] = mine
+  say(mine, others)
+end
+if t.whole then
+  for short, amount in pairs(rec.b) do
+    if not touched[short] then
+      lease(shaped(short), -amount)
+      rec.b[short] = 0
+    end
+  end
+  for key, amount in pairs(rec.c) do
+    if not touched[key] then
+      for at = 1, amount do seats(key).moved[seat(at)] = false end
+      rec.c[key] = 0
+    end
+  end
+end
+
+${written}
+local fields, gone, holds = {'HSET', K[1], 'number', t.number, 'done', done}, {'HDEL', K[1], 'lost'}, false
+local function field(name, value)
+  fields[#fields + 1] = name
+  fields[#fields + 1] = value
+end
+for _, kind in ipairs({'b', 'c'}) do
+  for name, amount in pairs(rec[kind]) do
+    if amount > 0 then
+      field(kind .. '|' .. name, amount)
+      holds = true
+    else
+      gone[#gone + 1] = kind .. '|' .. name
+      gone[#gone + 1] = 'r|' .. name
+    end
+  end
+end
+for id, at in pairs(rec.p) do field('p|' .. id, at) end
+for name in pairs(forgotten) do gone[#gone + 1] = name end
+call(unpack(gone))
+call(unpack(fields))
+for short, word in pairs(wants) do
+  call('HSET', base .. 'wanted', short, word)
+  call('PEXPIRE', base .. 'wanted', 10000)
+end
+if holds then
+  call('ZADD', owners, expires, owner)
+  call('PERSIST', K[1])
+else
+  call('ZREM', owners, owner)
+  call('PEXPIRE', K[1], A[3])
+end
+return plain(reply)
+`;
+
+/**
+ * KEYS: owners, the epoch. ARGV: base, how long an owner that went away is remembered. What such an owner had taken counts
+ * as spent, until it comes back and tells what of it really was. Answer: 0, the time, how many owners.
+ */
+export const reclaim = `${books}${slicing}
+local due = call('ZRANGEBYSCORE', K[1], '-inf', text(now), 'LIMIT', 0, 50)
+local lost = {}
+for _, owner in ipairs(due) do
+  local rec = load(base .. 'slices:' .. owner)
+  if not rec.lost then
+    lose(owner, rec)
+    for key, amount in pairs(rec.c) do
+      for at = 1, amount do seats(key).moved['slice:' .. owner .. ':' .. at] = false end
+    end
+    lost[owner] = rec
+  end
+end
+${written}
+for owner, rec in pairs(lost) do
+  local key = base .. 'slices:' .. owner
+  call('HSET', key, 'lost', rec.lost)
+  for short, resets in pairs(rec.r) do call('HSET', key, 'r|' .. short, resets) end
+  for name in pairs(rec.c) do call('HDEL', key, 'c|' .. name) end
+  call('PEXPIRE', key, A[2])
+end
+for _, owner in ipairs(due) do call('ZREM', K[1], owner) end
+return {0, now, #due}
+`;
+
+/** KEYS[1]: a sorted set of processes by when they count as gone. ARGV: a process, how long it lives without another word. */
+export const beat = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+return redis.call('ZCARD', KEYS[1])
+`;

@@ -1,0 +1,116 @@
+import type { Floor, RateAsk, RateGrant, SeatsGrant, SliceGrant, SliceStore, Trade, Traded } from '../leased/port.ts';
+import type { Epochs } from './epoch.ts';
+import type { Line } from './line.ts';
+import { baseOf, shapeOf, slotsOf } from './plan.ts';
+import { scripts } from './scripts.ts';
+
+/** An owner that went away may come back and tell what it spent this long. */
+const remembered_ms = 7 * 86_400_000;
+const beat_max_ms = 1_000;
+const telling_ms = 5_000;
+
+export interface SlicesOptions {
+  readonly line: Line;
+  readonly epochs: Epochs;
+  /** `llm:`, or nothing. */
+  readonly prefix: string;
+  /** Told whose slices there are. */
+  readonly enrol: (organization: string) => void;
+}
+
+type Retelling = (organization: string, permit: string) => Promise<readonly Floor[]>;
+
+/** Slices in Redis: one script a trade, on the server's clock. */
+export class RemoteSlices implements SliceStore {
+  readonly #options: SlicesOptions;
+  #retelling: Retelling | undefined;
+
+  constructor(options: SlicesOptions) {
+    this.#options = options;
+  }
+
+  get lost(): boolean {
+    return this.#options.line.lost;
+  }
+
+  async trade(trade: Trade, permit?: string): Promise<Traded> {
+    const { epochs, prefix, enrol } = this.#options;
+    const base = baseOf(prefix, trade.organization);
+    const keys = [`${base}slices:${trade.owner}`];
+    enrol(trade.organization);
+    const args = [base, textOf(trade), remembered_ms];
+    return read(await epochs.run(scripts.trade, trade.organization, keys, args, { permit }), trade);
+  }
+
+  onLost(retell: Retelling): void {
+    this.#retelling = retell;
+  }
+
+  /** Tells a store that lost data what is held here; part of an epoch's beginning. */
+  async retell(organization: string, permit: string): Promise<void> {
+    const floors = (await this.#retelling?.(organization, permit)) ?? [];
+    if (floors.length === 0) return;
+    const { line, prefix } = this.#options;
+    const base = baseOf(prefix, organization);
+    const told = floors.flatMap(({ key, budget, expires_ms, spent, at_ms }) => {
+      return [key, at_ms, spent, shapeOf(budget)[0], budget.limit, budget.hard ? 1 : 0, expires_ms];
+    });
+    await line.run(scripts.tell, [`${base}floors`, permit], [base, ...told], telling_ms);
+  }
+
+  async beat(owner: string, ttl_ms: number): Promise<number> {
+    const { line, prefix } = this.#options;
+    return Number(await line.run(scripts.beat, [`${prefix}processes`], [owner, ttl_ms], beat_max_ms));
+  }
+
+  /** Counts what owners had taken whose lease is over as spent. Rejects as every command. */
+  async reclaim(organization: string, deadline_ms: number): Promise<number> {
+    const { epochs, prefix } = this.#options;
+    const base = baseOf(prefix, organization);
+    const args = [base, remembered_ms];
+    const answer = await epochs.run(scripts.reclaim, organization, [`${base}slices`], args, { deadline_ms });
+    return Number(answer[2]);
+  }
+}
+
+function textOf({ owner, number, lease_ms, items, slices, rates, seats, whole }: Trade): string {
+  const rest = JSON.stringify({
+    owner,
+    number,
+    lease_ms,
+    whole,
+    slices: slices.map(({ key, budget, start_ms, end_ms, expires_ms, holds, free, least, asked, ahead }) => {
+      const [unit, ms, n] = shapeOf(budget);
+      const window = { start: start_ms, end: end_ms, expires: expires_ms, ms, n };
+      const hard = budget.hard ? 1 : 0;
+      return { key, unit, hard, limit: budget.limit, ...window, holds, free, least, asked, ahead };
+    }),
+    rates: rates.map((one) => {
+      const [ms, n] = slotsOf(one.rate.window_ms);
+      return { ...asking(one), ms, n };
+    }),
+    seats: seats.map((one) => ({ ...asking(one), holds: one.holds, free: one.free })),
+  });
+  // Items are JSON already.
+  return `${rest.slice(0, -1)},"items":[${items.join()}]}`;
+}
+
+function asking({ key, rate, least, asked, ahead }: RateAsk) {
+  return { key, limit: rate.limit, least, asked, ahead };
+}
+
+function read(answer: readonly unknown[], trade: Trade): Traded {
+  let at = 2;
+  const next = () => Number(answer[at++]);
+  if (Number(answer[0]) === 1) return { outcome: 'late', number: next() };
+  const slices = trade.slices.map((): SliceGrant => {
+    const [amount, spent, held, limit, wanted, turned] = [next(), next(), next(), next(), next(), next()];
+    return { amount, spent, held, limit, wanted: wanted === 1, turned: turned === 1, empty_at_ms: next() };
+  });
+  const rates = trade.rates.map((): RateGrant => {
+    const [granted, slot, lasts_ms] = [next(), next(), next()];
+    return { granted, slot, lasts_ms, used: next(), reset_ms: next(), retry_after_ms: next() };
+  });
+  const seats = trade.seats.map((): SeatsGrant => ({ amount: next(), others: next() }));
+  return { outcome: 'done', now_ms: Number(answer[1]), slices, rates, seats };
+}

@@ -1,0 +1,35 @@
+import type { LeasedLedger } from '../leased/ledger.ts';
+import { leaseFrom } from '../leased/open.ts';
+import type { Ledger, OnLoss } from '../ledger.ts';
+import { openRedisLedger, type RedisLedgerOptions } from '../redis/index.ts';
+import { SharingLedger } from './ledger.ts';
+
+export interface SharingLedgerOptions extends RedisLedgerOptions {
+  /** Directory of the journal of what was admitted while Redis was lost; locked by this process. */
+  readonly path: string;
+  /** What limits mean that do not say it themselves. */
+  readonly onLoss: () => OnLoss;
+}
+
+/**
+ * Opens the exact ledger in Redis, which admits shares of limits that say `local_share` while Redis is lost. Rejects as
+ * `openRedisLedger` does, and where another process holds the directory.
+ */
+export async function openSharingLedger(options: SharingLedgerOptions): Promise<Ledger> {
+  let local: LeasedLedger | undefined;
+  const remote = await openRedisLedger({
+    ...options,
+    onState(state) {
+      options.onState?.(state);
+      if (state === 'back') local?.back();
+    },
+  });
+  try {
+    // Nothing is taken ahead: all it ever has are shares of a lost ledger.
+    local = leaseFrom(remote, { ...options, ahead_ms: 0 });
+    return new SharingLedger({ remote, local, onLoss: options.onLoss });
+  } catch (error) {
+    await remote.close();
+    throw error;
+  }
+}

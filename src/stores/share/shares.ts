@@ -1,0 +1,146 @@
+import { Ring } from '../embedded/ring.ts';
+import type { Need } from '../leased/admission.ts';
+import { type Books, budgetState, isSeats, slotsOf } from '../leased/books.ts';
+import { rateItem } from '../leased/items.ts';
+import { note, type Office } from '../leased/office.ts';
+import type { RateSlice, SeatsSlice, Slice } from '../leased/slices.ts';
+import type { BudgetState, Rate, RateState, Refusal } from '../ledger.ts';
+
+const never = Number.NEGATIVE_INFINITY;
+
+/**
+ * While the ledger is lost, what this process may admit of limits that say `local_share`: its share of what was left when
+ * the ledger was last seen, among as many processes as lived then. A counter never seen has no share. What was spent is
+ * told when the ledger is back; it may be more than was left, where others had spent meanwhile what this one could not see.
+ */
+export class Shares {
+  /** Processes that lived when the ledger was last heard, this one among them. */
+  #processes = 1;
+  #left = new WeakMap<Slice, number>();
+  #rings = new WeakMap<RateSlice, Ring>();
+  readonly #seen = new Set<string>();
+
+  readonly lives = (processes: number): void => {
+    this.#processes = Math.max(1, processes);
+  };
+
+  /** The ledger is back: what was left before counts no more. */
+  forget(): void {
+    this.#left = new WeakMap();
+    this.#rings = new WeakMap();
+  }
+
+  /** Takes the needs, all or none. Says what does not fit. */
+  take(office: Office, books: Books, needs: readonly Need[]): Refusal | undefined {
+    const now_ms = office.now();
+    for (const need of needs) {
+      const refusal = this.#refusal(books, need, now_ms);
+      if (refusal !== undefined) return refusal;
+    }
+    for (const need of needs) {
+      if (need.asked <= 0) continue;
+      if (need.of === 'budget') {
+        const lacking = Math.max(0, need.asked - need.slice.free);
+        this.#left.set(need.slice, this.#leftOf(books, need.slice) - lacking);
+        need.slice.free += lacking;
+        need.slice.total += lacking;
+        need.slice.dirty = true;
+      } else if (need.of === 'rate') {
+        const ring = this.#ringOf(need.slice);
+        ring.advance(now_ms);
+        ring.add(ring.head, need.asked);
+        const { key, rate } = need.slice;
+        const { slot_ms, count } = slotsOf(rate);
+        note(office, books, (number) => rateItem(number, key, ring.head, need.asked, slot_ms, count));
+        need.slice.slot = ring.head;
+        need.slice.free += need.asked;
+      } else need.slice.dirty = true;
+    }
+    return undefined;
+  }
+
+  /** Figures the ledger told another way. */
+  seen(office: Office, books: Books, budgets: readonly BudgetState[], rates: readonly RateState[]): void {
+    const [now_ms, told_ms] = [office.now(), office.clock()];
+    for (const { budget, limit, spent, held } of budgets) {
+      const slice = books.slice(budget, now_ms);
+      slice.budget = budget;
+      Object.assign(slice, { limit, spent, total: held + slice.free, told_ms });
+      this.#seen.add(seriesOf(books, slice));
+    }
+    for (const { rate, used } of rates) {
+      const slice = books.rate(rate);
+      slice.rate = rate;
+      slice.told_ms = told_ms;
+      if (isSeats(slice)) slice.others = Math.max(0, used - slice.taken);
+      else slice.used = used;
+    }
+  }
+
+  #refusal(books: Books, need: Need, now_ms: number): Refusal | undefined {
+    const { asked } = need;
+    if (asked <= 0) return undefined;
+    if (need.of === 'budget') {
+      const { slice, budget } = need;
+      if (!budget.hard || asked <= slice.free + this.#leftOf(books, slice)) return undefined;
+      // All but this share may be spent by others: that is what the caller is told.
+      const limit = Math.max(budgetState(budget, slice).limit, 0);
+      const held = Math.max(0, limit - slice.spent - slice.free - this.#leftOf(books, slice));
+      return { kind: 'budget', asked, ...budgetState(budget, slice), held };
+    }
+    const limit = Math.floor(need.rate.limit / this.#processes);
+    const told = need.slice.told_ms > never;
+    const { used, retry_after_ms, reset_ms } = this.#used(need, limit, now_ms);
+    if (told && used + asked <= limit) return undefined;
+    const remaining = told ? Math.max(0, limit - used) : 0;
+    return {
+      kind: 'rate',
+      asked,
+      rate: need.rate,
+      used: need.rate.limit - remaining,
+      remaining,
+      reset_ms,
+      retry_after_ms,
+    };
+  }
+
+  #used(need: Need & { readonly slice: RateSlice | SeatsSlice }, limit: number, now_ms: number) {
+    if (need.of === 'seats') return { used: need.slice.taken, retry_after_ms: 1_000, reset_ms: 0 };
+    const ring = this.#ringOf(need.slice as RateSlice);
+    ring.advance(now_ms);
+    const excess = Math.max(1, ring.used + need.asked - limit);
+    return { used: ring.used, retry_after_ms: ring.retry_ms(now_ms, excess), reset_ms: ring.reset_ms(now_ms) };
+  }
+
+  #ringOf(slice: RateSlice): Ring {
+    let ring = this.#rings.get(slice);
+    if (ring === undefined) {
+      const { slot_ms, count } = slotsOf(slice.rate);
+      ring = new Ring(slice.key, slice.rate.unit as Exclude<Rate['unit'], 'concurrent'>, slot_ms, count);
+      this.#rings.set(slice, ring);
+    }
+    return ring;
+  }
+
+  #leftOf(books: Books, slice: Slice): number {
+    const known = this.#left.get(slice);
+    if (known !== undefined) return known;
+    const { limit } = budgetState(slice.budget, slice);
+    let left = 0;
+    if (slice.told_ms > never) {
+      this.#seen.add(seriesOf(books, slice));
+      left = limit - slice.spent - slice.total;
+    } else if (this.#seen.has(seriesOf(books, slice))) {
+      // Its window began while the ledger was lost: nobody can have spent more of it than a share.
+      left = slice.budget.limit;
+    }
+    const share = Math.floor(Math.max(0, left) / this.#processes);
+    this.#left.set(slice, share);
+    return share;
+  }
+}
+
+/** A budget through its windows. */
+function seriesOf(books: Books, { budget, unit }: Slice): string {
+  return `${books.id} ${budget.scope.kind} ${budget.scope.id} ${budget.window} ${unit}`;
+}

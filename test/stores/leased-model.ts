@@ -1,0 +1,320 @@
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import fc from 'fast-check';
+import { expect } from 'vitest';
+import type { Amount, Budget, LeasedLedger, Rate, RedisLedger, RedisLedgerOptions } from '../../src/stores/index.ts';
+import { HoldGone, openLeasedLedger, openRedisLedger } from '../../src/stores/index.ts';
+import { budget, rate } from '../contracts/ledger.ts';
+
+export const organization = 'acme';
+export const slice_lease_ms = 250;
+
+const budgets: readonly Budget[] = [
+  budget({ limit: 5_000, window: 'total' }),
+  budget({ limit: 3_000, window: 'total', unit: 'tokens' }),
+  budget({ limit: 12, window: 'total', unit: 'requests' }),
+  budget({ limit: 100, window: 'total', hard: false, scope: { kind: 'user', id: 'u' } }),
+];
+const keys = [
+  'budget:team:research:total',
+  'budget:team:research:total:tokens',
+  'budget:team:research:total:requests',
+  'budget:user:u:total',
+];
+const seats: Rate = rate({ unit: 'concurrent', limit: 6, window_ms: 0 });
+const speed: Rate = rate({ unit: 'requests', limit: 25, window_ms: 3_600_000 });
+
+export type Step =
+  | {
+      readonly do: 'reserve' | 'amend';
+      readonly at: number;
+      readonly id: string;
+      readonly amount: Amount;
+      readonly of: readonly number[];
+      readonly rates: boolean;
+    }
+  | { readonly do: 'settle'; readonly at: number; readonly id: string; readonly amount: Amount }
+  | { readonly do: 'release'; readonly at: number; readonly id: string }
+  | { readonly do: 'abandon'; readonly at: number; readonly id: string }
+  | { readonly do: 'crash'; readonly at: number }
+  | { readonly do: 'restart'; readonly at: number }
+  | { readonly do: 'report'; readonly at: number }
+  | { readonly do: 'pass' }
+  | { readonly do: 'crowd'; readonly calls: readonly { readonly at: number; readonly amount: Amount }[] };
+
+const workers = 3;
+const at = fc.nat(workers - 1);
+const id = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h');
+const amount = fc.record({ nusd: fc.nat(1_500), tokens: fc.nat(900) });
+const asking = { at, id, amount, of: fc.subarray([0, 1, 2, 3]), rates: fc.boolean() };
+
+export const steps = fc.array(
+  fc.oneof(
+    { weight: 8, arbitrary: fc.record({ do: fc.constant('reserve' as const), ...asking }) },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('amend' as const), ...asking }) },
+    { weight: 6, arbitrary: fc.record({ do: fc.constant('settle' as const), at, id, amount }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('release' as const), at, id }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('abandon' as const), at, id }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('crash' as const), at }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('restart' as const), at }) },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('report' as const), at }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('pass' as const) }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        do: fc.constant('crowd' as const),
+        calls: fc.array(fc.record({ at, amount }), { maxLength: 12 }),
+      }),
+    },
+  ),
+  { maxLength: 40 },
+);
+
+interface Call {
+  amount: Amount;
+  readonly of: Set<number>;
+  seated: boolean;
+  state: 'open' | 'estimated' | 'settled';
+  /** More than it held. */
+  debt: Amount;
+}
+
+type RedisLedgerAt = Omit<RedisLedgerOptions, 'owner'>;
+
+/** A process that may die: what it leaves is its journal. */
+class Worker {
+  readonly calls = new Map<string, Call>();
+  /** Settled before under ids that are in use again. */
+  readonly past: Call[] = [];
+  requests = 0;
+  ledger: LeasedLedger | undefined;
+  #directory: string;
+  readonly #left: LeasedLedger[] = [];
+  readonly #options: RedisLedgerAt;
+
+  constructor(options: RedisLedgerAt) {
+    this.#options = options;
+    this.#directory = mkdtempSync(join(tmpdir(), 'leased-'));
+  }
+
+  async start(): Promise<LeasedLedger> {
+    this.ledger ??= await openLeasedLedger({
+      ...this.#options,
+      owner: 'here',
+      path: this.#directory,
+      slice_lease_ms,
+      report_ms: 0,
+    });
+    return this.ledger;
+  }
+
+  /** Everything is forgotten but the journal, as it lies on the disk at this moment. */
+  crash(): void {
+    if (this.ledger === undefined) return;
+    this.#left.push(this.ledger);
+    // Its calls are over: nobody sits any more.
+    for (const call of this.calls.values()) call.seated = false;
+    this.ledger = undefined;
+    const copy = mkdtempSync(join(tmpdir(), 'leased-'));
+    cpSync(this.#directory, copy, { recursive: true, filter: (name) => !name.endsWith('lock') });
+    this.#directory = copy;
+  }
+
+  async bury(): Promise<void> {
+    for (const one of [...this.#left, this.ledger]) await one?.close().catch(() => {});
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  all(): Call[] {
+    return [...this.calls.values(), ...this.past];
+  }
+}
+
+const inUnit = (place: number, one: Amount) => {
+  const { unit } = budgets[place]!;
+  return unit === 'requests' ? 1 : one[unit];
+};
+
+/** Walks the steps over workers that share a Redis, and looks after each whether anything was overrun or lost. */
+export async function follow(url: string, keyPrefix: string, list: readonly Step[]): Promise<void> {
+  const options = { url, keyPrefix, deadline_ms: 5_000, reap_interval_ms: 0, entries_max: 20 };
+  const remote = await openRedisLedger({ ...options, owner: 'watch' });
+  const all = Array.from({ length: workers }, () => new Worker(options));
+  let crowded = 0;
+  /** Whether leases ran out: seats of calls that still ran may have been given to others since. */
+  let lapsed = false;
+  try {
+    for (const one of all) await one.start();
+    for (const step of list) {
+      if (step.do === 'pass') {
+        await sleep(slice_lease_ms + 20);
+        await remote.reap();
+        lapsed = true;
+      } else if (step.do === 'crowd') {
+        await Promise.all(
+          step.calls.map(async (call) => {
+            const worker = all[call.at]!;
+            const name = `crowd-${crowded++}`;
+            await take(worker, { do: 'reserve', id: name, of: [0, 1, 2], rates: true, ...call });
+          }),
+        );
+      } else await take(all[step.at]!, step);
+      await nothingOverrun(remote, all, lapsed);
+    }
+    for (const worker of all) await worker.start();
+    await sleep(slice_lease_ms + 20);
+    await remote.reap();
+    await nothingOverrun(remote, all, true);
+    await everythingEnds(remote, all);
+  } finally {
+    for (const one of all) await one.bury();
+    await remote.close();
+  }
+}
+
+async function take(
+  worker: Worker,
+  step: Exclude<Step, { readonly do: 'pass' } | { readonly do: 'crowd' }>,
+): Promise<void> {
+  if (step.do === 'restart' || step.do === 'crash' || step.do === 'report') {
+    if (step.do === 'restart') await worker.start();
+    else if (step.do === 'crash') worker.crash();
+    else await worker.ledger?.flush();
+    return;
+  }
+  const { ledger } = worker;
+  if (ledger === undefined) return;
+  const known = worker.calls.get(step.id);
+  switch (step.do) {
+    case 'release':
+      await ledger.release(step.id, organization);
+      if (known?.state === 'open') worker.requests--;
+      if (known !== undefined && known.state !== 'settled') worker.calls.delete(step.id);
+      return;
+    case 'settle': {
+      const { id, amount: cost } = step;
+      const { outcome } = await ledger.settle({ id, organization, amount: cost, estimated: false });
+      expect(outcome).toBe(known === undefined ? 'unknown' : known.state === 'settled' ? 'repeated' : 'settled');
+      if (known === undefined || known.state === 'settled') return;
+      known.debt = {
+        nusd: Math.max(known.debt.nusd, cost.nusd - known.amount.nusd),
+        tokens: Math.max(known.debt.tokens, cost.tokens - known.amount.tokens),
+      };
+      known.amount = cost;
+      known.state = 'settled';
+      return;
+    }
+    case 'abandon': {
+      if (known?.state !== 'open') return;
+      const amendment = { id: step.id, organization, amount: known.amount, budgets: [], rates: [], lease_ms: 0 };
+      const { outcome } = await ledger.amend(amendment);
+      expect(outcome).toBe('held');
+      await ledger.reap();
+      known.state = 'estimated';
+      return;
+    }
+    case 'reserve':
+    case 'amend': {
+      const limits = { budgets: step.of.map((place) => budgets[place]!), rates: step.rates ? [seats, speed] : [] };
+      const asked = { id: step.id, organization, amount: step.amount, ...limits, lease_ms: 600_000 };
+      if (step.do === 'reserve') {
+        const { outcome } = await ledger.reserve({ ...asked, owner: 'here' });
+        if (known !== undefined) expect(outcome).toBe('held');
+        if (known !== undefined || outcome !== 'held') return;
+        const debt = { nusd: 0, tokens: 0 };
+        worker.calls.set(step.id, {
+          amount: step.amount,
+          of: new Set(step.of),
+          seated: step.rates,
+          state: 'open',
+          debt,
+        });
+        worker.requests += step.rates ? 1 : 0;
+        return;
+      }
+      try {
+        const { outcome } = await ledger.amend(asked);
+        expect(known === undefined || known.state === 'settled').toBe(false);
+        if (known === undefined || outcome !== 'held') return;
+        known.amount = step.amount;
+        for (const place of step.of) known.of.add(place);
+        known.seated ||= step.rates;
+        known.state = 'open';
+      } catch (error) {
+        if (!(error instanceof HoldGone)) throw error;
+        expect(known === undefined || known.state === 'settled').toBe(true);
+      }
+    }
+  }
+}
+
+function sums(all: readonly Worker[], place: number) {
+  const calls = all.flatMap((worker) => worker.all()).filter((one) => one.of.has(place));
+  const of = (list: readonly Call[]) => list.reduce((sum, one) => sum + inUnit(place, one.amount), 0);
+  return {
+    spent: of(calls.filter(({ state }) => state !== 'open')),
+    held: of(calls.filter(({ state }) => state === 'open')),
+    debt: calls.reduce((sum, { debt }) => sum + (place > 1 ? 0 : inUnit(place, debt)), 0),
+    count: calls.filter(({ state }) => state !== 'open').length,
+    tokens: calls.filter(({ state }) => state !== 'open').reduce((sum, one) => sum + one.amount.tokens, 0),
+  };
+}
+
+/** Neither what Redis counts nor what the processes admitted is above a limit, but for debts. */
+async function nothingOverrun(remote: RedisLedger, all: readonly Worker[], lapsed: boolean): Promise<void> {
+  const counted = new Map((await remote.counters(organization)).map((one) => [one.key, one]));
+  for (const [place, { hard, limit }] of budgets.entries()) {
+    const { spent, held, debt } = sums(all, place);
+    const redis = counted.get(keys[place]!) ?? { spent: 0, held: 0, leased: 0 };
+    expect(redis.leased ?? 0).toBeLessThanOrEqual(redis.held);
+    // All that calls hold and spent was taken out there first, also of those who are dead or given up; debts come later.
+    expect(redis.spent + redis.held).toBeGreaterThanOrEqual(spent + held - debt);
+    if (!hard) continue;
+    expect(spent + held).toBeLessThanOrEqual(limit + debt);
+    expect(redis.spent + redis.held).toBeLessThanOrEqual(limit + debt);
+  }
+  expect(all.reduce((sum, worker) => sum + worker.requests, 0)).toBeLessThanOrEqual(speed.limit);
+  expect((await remote.read(organization, [], [speed])).rates[0]!.used).toBeLessThanOrEqual(speed.limit);
+  const seated = all
+    .flatMap((worker) => [...worker.calls.values()])
+    .filter((one) => one.state === 'open' && one.seated);
+  if (!lapsed) expect(seated.length).toBeLessThanOrEqual(seats.limit);
+}
+
+/** Once everyone is back and has told everything, the counters are the sum of the calls, and all the rest can be spent. */
+async function everythingEnds(remote: RedisLedger, all: readonly Worker[]): Promise<void> {
+  for (const worker of all) {
+    for (const [name, call] of worker.calls) {
+      if (call.state !== 'open') continue;
+      await worker.ledger!.settle({ id: name, organization, amount: call.amount, estimated: false });
+      call.state = 'settled';
+    }
+    await worker.ledger!.flush();
+  }
+  await sleep(1_050);
+  for (const worker of all) await worker.ledger!.flush();
+  const counted = new Map((await remote.counters(organization)).map((one) => [one.key, one]));
+  for (const place of budgets.keys()) {
+    const { spent, count, tokens } = sums(all, place);
+    const redis = counted.get(keys[place]!) ?? { spent: 0, held: 0, leased: 0, requests: 0, tokens: 0 };
+    expect({ place, spent: redis.spent, held: redis.held, requests: redis.requests, tokens: redis.tokens }).toEqual({
+      place,
+      spent,
+      held: 0,
+      requests: count,
+      tokens,
+    });
+  }
+  expect(await remote.reconcile(organization, { repair: false })).toEqual([]);
+  expect(await remote.holds(organization)).toEqual([]);
+  expect((await remote.read(organization, [], [seats])).rates[0]!.used).toBe(0);
+  const rest = budgets[0]!.limit - sums(all, 0).spent;
+  if (rest <= 0) return;
+  const last = { organization, budgets: [budgets[0]!], rates: [], lease_ms: 60_000, owner: 'here' };
+  const over = await all[0]!.ledger!.reserve({ ...last, id: 'over', amount: { nusd: rest + 1, tokens: 0 } });
+  expect(over.outcome).toBe('refused');
+  const fits = await all[1]!.ledger!.reserve({ ...last, id: 'fits', amount: { nusd: rest, tokens: 0 } });
+  expect(fits.outcome).toBe('held');
+}

@@ -1,0 +1,204 @@
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Budget, Ledger, OnLoss, Rate } from '../../src/stores/index.ts';
+import { LedgerUnavailable, openSharingLedger } from '../../src/stores/index.ts';
+import { budget, rate, refusalOf, request } from '../contracts/ledger.ts';
+import { type RedisServer, startRedis } from '../support/redis.ts';
+
+const shared = budget({ window: 'total', onLoss: 'local_share' });
+const beat_ms = 1_000;
+
+let server: RedisServer;
+let opened: Ledger[];
+let directories: string[];
+beforeEach(async () => {
+  server = await startRedis();
+  opened = [];
+  directories = [];
+});
+afterEach(async () => {
+  server.thaw();
+  for (const ledger of opened) await ledger.close();
+  await server.stop();
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true });
+});
+
+async function process(path = mkdtempSync(join(tmpdir(), 'shares-')), onLoss: OnLoss = 'closed'): Promise<Ledger> {
+  directories.push(path);
+  const options = { url: server.url, keyPrefix: 'llm', owner: 'here', deadline_ms: 250, onLoss: () => onLoss };
+  const ledger = await openSharingLedger({ ...options, path });
+  opened.push(ledger);
+  return ledger;
+}
+
+const reserve = (ledger: Ledger, id: string, nusd: number, budgets: Budget[] = [shared], rates: Rate[] = []) =>
+  ledger.reserve(request(id, { nusd, tokens: nusd }, { budgets, rates }));
+const settle = (ledger: Ledger, id: string, nusd: number) =>
+  ledger.settle({ id, organization: 'acme', amount: { nusd, tokens: nusd }, estimated: false });
+
+/** Calls of 100 that are admitted of so many. */
+async function admitted(ledger: Ledger, prefix: string, calls: number, budgets?: Budget[], rates?: Rate[]) {
+  const held: string[] = [];
+  for (let at = 0; at < calls; at++) {
+    const id = `${prefix}${at}`;
+    if ((await reserve(ledger, id, 100, budgets, rates)).outcome === 'held') held.push(id);
+  }
+  return held;
+}
+
+async function back(ledger: Ledger): Promise<void> {
+  server.thaw();
+  await expect
+    .poll(
+      () =>
+        ledger.counters('acme').then(
+          () => true,
+          () => false,
+        ),
+      { timeout: 10_000 },
+    )
+    .toBe(true);
+}
+
+const spentOf = async (ledger: Ledger) => {
+  const [one] = await ledger.counters('acme');
+  return { spent: one?.spent, held: one?.held };
+};
+
+describe('while Redis is lost, limits that say local_share', () => {
+  test('admit what was left when it was last seen, and all of it is told when Redis is back', async () => {
+    const ledger = await process();
+    await reserve(ledger, 'before', 200);
+    await settle(ledger, 'before', 200);
+    await reserve(ledger, 'seen', 0);
+    server.freeze();
+    const held = await admitted(ledger, 'lost', 8);
+    expect(held).toHaveLength(5);
+    const refusal = refusalOf(await reserve(ledger, 'over', 1));
+    expect(refusal).toMatchObject({ kind: 'budget', budget: shared, asked: 1, limit: 700, spent: 200, held: 500 });
+    for (const id of held.slice(0, 3)) expect((await settle(ledger, id, 60)).outcome).toBe('settled');
+    expect((await reserve(ledger, 'again', 120)).outcome).toBe('held');
+    expect((await reserve(ledger, 'too-much', 1)).outcome).toBe('refused');
+    await back(ledger);
+    for (const id of [...held.slice(3), 'again']) await settle(ledger, id, 100);
+    await expect.poll(() => spentOf(ledger), { timeout: 5_000 }).toEqual({ spent: 200 + 180 + 300, held: 0 });
+    await ledger.release('seen', 'acme');
+    expect(await ledger.reconcile('acme', { repair: false })).toEqual([]);
+    expect((await settle(ledger, held[0]!, 60)).outcome).toBe('repeated');
+  });
+
+  test('admit a part of it where other processes live, each its own', async () => {
+    const [one, other] = [await process(), await process()];
+    await sleep(beat_ms + 200);
+    await reserve(one, 'a', 100);
+    await reserve(other, 'b', 100);
+    await settle(one, 'a', 100);
+    await reserve(one, 'c', 0);
+    server.freeze();
+    const mine = await admitted(one, 'mine', 6);
+    const theirs = await admitted(other, 'theirs', 6);
+    expect(mine).toHaveLength(2);
+    expect(theirs).toHaveLength(2);
+    await back(one);
+    await back(other);
+    for (const id of mine) await settle(one, id, 100);
+    for (const id of theirs) await settle(other, id, 100);
+    await settle(other, 'b', 100);
+    await expect.poll(() => spentOf(one), { timeout: 5_000 }).toEqual({ spent: 600, held: 0 });
+  });
+
+  test('admit their share of a rate in each window, and of calls at once', async () => {
+    const [one, other] = [await process(), await process()];
+    await sleep(beat_ms + 200);
+    const rates = [
+      rate({ limit: 5, onLoss: 'local_share' }),
+      rate({ limit: 50, unit: 'tokens', onLoss: 'local_share' }),
+      rate({ limit: 9, unit: 'concurrent', window_ms: 0, onLoss: 'local_share' }),
+    ];
+    for (const ledger of [one, other])
+      await ledger.reserve(request(`seen${ledger === one}`, {}, { budgets: [], rates }));
+    server.freeze();
+    const call = (id: string, more: Rate[]) => one.reserve(request(id, { tokens: 10 }, { budgets: [], rates: more }));
+    expect((await call('a', rates)).outcome).toBe('held');
+    expect((await call('b', rates)).outcome).toBe('held');
+    expect(refusalOf(await call('c', rates))).toMatchObject({ kind: 'rate', rate: rates[0], remaining: 0 });
+    expect(refusalOf(await call('d', [rates[1]!]))).toMatchObject({ kind: 'rate', rate: rates[1] });
+    expect((await call('e', [rates[2]!])).outcome).toBe('held');
+    expect((await call('f', [rates[2]!])).outcome).toBe('held');
+    expect(refusalOf(await call('g', [rates[2]!]))).toMatchObject({ kind: 'rate', rate: rates[2] });
+    await back(one);
+    const used = async (unit: Rate) => (await one.read('acme', [], [unit])).rates[0]!.used;
+    await expect.poll(() => used(rates[0]!), { timeout: 5_000 }).toBe(4);
+    expect(await used(rates[1]!)).toBe(20);
+    for (const id of ['a', 'b', 'e', 'f']) await one.release(id, 'acme');
+    await expect.poll(() => used(rates[2]!), { timeout: 5_000 }).toBe(2);
+  });
+
+  test('refuse where the counter was never seen', async () => {
+    const ledger = await process();
+    server.freeze();
+    expect(refusalOf(await reserve(ledger, 'a', 1))).toMatchObject({ kind: 'budget', asked: 1 });
+    const seats = rate({ unit: 'concurrent', window_ms: 0, onLoss: 'local_share' });
+    expect(refusalOf(await reserve(ledger, 'b', 0, [], [seats]))).toMatchObject({ kind: 'rate', remaining: 0 });
+  });
+
+  test('lose nothing in a crash: what was held and settled meanwhile is in the journal', async () => {
+    const first = mkdtempSync(join(tmpdir(), 'shares-'));
+    const ledger = await process(first);
+    await reserve(ledger, 'seen', 100);
+    await settle(ledger, 'seen', 100);
+    await reserve(ledger, 'again', 0);
+    await ledger.release('again', 'acme');
+    server.freeze();
+    const held = await admitted(ledger, 'lost', 3);
+    await settle(ledger, held[0]!, 80);
+    const copy = mkdtempSync(join(tmpdir(), 'shares-'));
+    cpSync(first, copy, { recursive: true, filter: (name) => !name.endsWith('lock') });
+    await ledger.close();
+    opened = [];
+    server.thaw();
+    const next = await process(copy);
+    await expect.poll(() => spentOf(next), { timeout: 5_000 }).toEqual({ spent: 180, held: 200 });
+    for (const id of held.slice(1)) await settle(next, id, 100);
+    await expect.poll(() => spentOf(next), { timeout: 5_000 }).toEqual({ spent: 380, held: 0 });
+    expect(await next.reconcile('acme', { repair: false })).toEqual([]);
+  });
+});
+
+describe('limits that say different things', () => {
+  const open = budget({ scope: { kind: 'user', id: 'u' }, window: 'total', onLoss: 'open' });
+  const closed = budget({ scope: { kind: 'key', id: 'k' }, window: 'total', onLoss: 'closed' });
+  const silent = budget({ scope: { kind: 'project', id: 'p' }, window: 'total' });
+  const soft = budget({ scope: { kind: 'model', id: 'm' }, window: 'total', hard: false, limit: 1 });
+
+  test('must all agree: one that is closed refuses, and open ones go on unheld beside shares', async () => {
+    const ledger = await process();
+    await ledger.reserve(request('seen', {}, { budgets: [shared, open, closed, silent, soft] }));
+    server.freeze();
+    await expect(reserve(ledger, 'a', 10, [shared, closed])).rejects.toThrow(LedgerUnavailable);
+    await expect(reserve(ledger, 'b', 10, [shared, silent])).rejects.toThrow(LedgerUnavailable);
+    // Nothing is held under these, which is for the caller to know.
+    await expect(reserve(ledger, 'c', 10, [open])).rejects.toThrow(LedgerUnavailable);
+    const reserved = await reserve(ledger, 'd', 10, [shared, open, soft]);
+    expect(reserved).toMatchObject({ outcome: 'held', budgets: [{ budget: shared }, { budget: soft }] });
+    await back(ledger);
+    await settle(ledger, 'd', 10);
+    await ledger.release('seen', 'acme');
+    const spent = async () => Object.fromEntries((await ledger.counters('acme')).map((one) => [one.key, one.spent]));
+    await expect.poll(spent, { timeout: 5_000 }).toMatchObject({
+      'budget:team:research:total': 10,
+      'budget:model:m:total': 10,
+      'budget:user:u:total': 0,
+    });
+  });
+
+  test('the state says it for those that are silent', async () => {
+    const ledger = await process(undefined, 'local_share');
+    await ledger.reserve(request('seen', {}, { budgets: [silent] }));
+    server.freeze();
+    expect(await admitted(ledger, 'a', 9, [silent])).toHaveLength(7);
+  });
+});
