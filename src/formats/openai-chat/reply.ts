@@ -87,7 +87,7 @@ interface Calls {
 /** Reads replies of the format, plain or chunk by chunk. Holds what later chunks refer back to. */
 export class ReplyReading {
   readonly #lanes = new Lanes();
-  readonly #calls = new Map<number, Calls>();
+  #calls: Map<number, Calls> | undefined;
   readonly #seen = new Set<number>();
   readonly #finished = new Set<number>();
   #started = false;
@@ -271,6 +271,7 @@ export class ReplyReading {
   }
 
   #callsOf(choice: number): Calls {
+    this.#calls ??= new Map();
     const known = this.#calls.get(choice);
     if (known !== undefined) return known;
     const fresh = { open: new Map(), started: 0, last: -1 };
