@@ -8,7 +8,7 @@ export class Said {
   readonly events: ReplyEvent[] = [];
   readonly paths: JsonPath[] = [];
   /** Which of the texts are names of members: the path then leads to the member. */
-  readonly keys = new Set<number>();
+  keys: Set<number> | undefined;
   /** Choices this piece speaks of, even without a text. */
   readonly choices: number[] = [];
   blockOpened: number | undefined;
@@ -85,7 +85,10 @@ export class Said {
 
   #whole(lanes: Lanes, choice: number, text: string, path: JsonPath, kind: TextKind): void {
     const lane = lanes.alone(choice);
-    if (kind === 'key') this.keys.add(this.paths.length);
+    if (kind === 'key') {
+      this.keys ??= new Set();
+      this.keys.add(this.paths.length);
+    }
     // Past 2^53 a parsed number has lost its last digits.
     const exact = kind !== 'number' || Number.isSafeInteger(Number(text));
     this.text(lane, exact ? text : this.#spelled(path), path);

@@ -26,6 +26,9 @@ export interface SseOptions {
   readonly messageBytesMax?: number;
 }
 
+const nothing = Buffer.alloc(0);
+const newline = Buffer.from('\n');
+
 /** Far above any message seen in the wild (whole images in one message), far below what would hurt. */
 const messageBytesDefault = 32 * 1024 * 1024;
 
@@ -39,7 +42,7 @@ const messageBytesDefault = 32 * 1024 * 1024;
 export class SseFramer {
   readonly #messageBytesMax: number;
   /** Bytes of the unfinished message; spare room behind `#length` is filled in place, so appending is amortised. */
-  #pending: Buffer = Buffer.alloc(0);
+  #pending: Buffer = nothing;
   #length = 0;
   #owned = false;
   /** Where the scan goes on, and the start of the line it is in. */
@@ -108,14 +111,17 @@ export class SseFramer {
   /** Forgets the first `count` bytes. Bytes handed out in messages are never written to again. */
   #drop(count: number): void {
     if (count === 0) return;
-    this.#pending = this.#pending.subarray(count);
     this.#length -= count;
     this.#at -= count;
     this.#lineStart -= count;
-    if (this.#length === 0) {
-      this.#at = 0;
-      this.#lineStart = 0;
+    if (this.#length > 0) {
+      this.#pending = this.#pending.subarray(count);
+      return;
     }
+    this.#pending = nothing;
+    this.#owned = false;
+    this.#at = 0;
+    this.#lineStart = 0;
   }
 
   /** The end of the next message, or -1 where it is not there yet. */
@@ -149,20 +155,22 @@ export class SseFramer {
     const raw = this.#pending.subarray(start, end);
     const skip = this.#first && raw[0] === 0xef && raw[1] === 0xbb && raw[2] === 0xbf ? 3 : 0;
     this.#first = false;
-    return { raw, ...fields(raw, skip), complete };
+    const { event, data } = fields(raw, skip);
+    return { raw, event, data, complete };
   }
 }
 
 /** The bytes of a message's data: in place where it is one line, joined by LF where it is several. */
-export function sseData(message: Pick<SseMessage, 'raw' | 'data'>): Buffer {
-  const [first, ...rest] = message.data;
-  if (first === undefined) return Buffer.alloc(0);
-  if (rest.length === 0) return message.raw.subarray(first.start, first.end);
-  const newline = Buffer.from('\n');
-  return Buffer.concat([
-    message.raw.subarray(first.start, first.end),
-    ...rest.flatMap(({ start, end }) => [newline, message.raw.subarray(start, end)]),
-  ]);
+export function sseData({ raw, data }: Pick<SseMessage, 'raw' | 'data'>): Buffer {
+  const first = data[0];
+  if (first === undefined) return nothing;
+  if (data.length === 1) return raw.subarray(first.start, first.end);
+  const lines: Buffer[] = [];
+  for (const { start, end } of data) {
+    if (lines.length > 0) lines.push(newline);
+    lines.push(raw.subarray(start, end));
+  }
+  return Buffer.concat(lines);
 }
 
 /** Where an offset in `sseData(message)` stands in `message.raw`. */
@@ -193,17 +201,21 @@ function fields(raw: Buffer, from: number): Pick<SseMessage, 'event' | 'data'> {
   return { event, data };
 }
 
-const names = [Buffer.from('data'), Buffer.from('event')];
+const names = ['data', 'event'];
 
 /** Where the value of a `data` or `event` line starts; -1 for any other line. A line without a colon has an empty value. */
 function valueStart(raw: Buffer, start: number, end: number): number {
   for (const name of names) {
-    if (raw[start] !== name[0]) continue;
     const after = start + name.length;
-    if (after > end || raw.compare(name, 0, name.length, start, after) !== 0) continue;
+    if (after > end || !stands(name, raw, start)) continue;
     if (after === end) return end;
     if (raw[after] !== colonByte) continue;
     return raw[after + 1] === space && after + 1 < end ? after + 2 : after + 1;
   }
   return -1;
+}
+
+function stands(name: string, raw: Buffer, at: number): boolean {
+  for (let i = 0; i < name.length; i += 1) if (raw[at + i] !== name.charCodeAt(i)) return false;
+  return true;
 }

@@ -81,6 +81,9 @@ export class SseReplyDecoder implements ReplyDecoder {
 }
 
 function isBlank(data: Buffer): boolean {
-  for (const byte of data) if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0a) return false;
+  for (let i = 0; i < data.length; i += 1) {
+    const byte = data[i];
+    if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0a) return false;
+  }
   return true;
 }

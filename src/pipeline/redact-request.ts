@@ -4,6 +4,8 @@ import { redactText } from '../rails/index.ts';
 import type { Inspected } from './inspect.ts';
 import { placeholder } from './placeholder.ts';
 
+const none: readonly never[] = [];
+
 type Redaction = Decision['modifications']['redact'][number];
 
 /**
@@ -12,11 +14,11 @@ type Redaction = Decision['modifications']['redact'][number];
  */
 export function redactedTexts(inspected: Inspected, decision: Decision): RequestEdits['texts'] {
   const { redact } = decision.modifications;
-  if (redact.length === 0) return [];
-  const texts = new Map<Passage, string>();
+  let texts: Map<Passage, string> | undefined;
   for (const redaction of redact) {
     const passages = affected(inspected, redaction);
     if (passages.length === 0) continue;
+    texts ??= new Map();
     const matcher = inspected.pinned.matchers.of(patternsOf(redaction));
     for (const passage of passages) {
       const text = texts.get(passage) ?? passage.text;
@@ -26,7 +28,7 @@ export function redactedTexts(inspected: Inspected, decision: Decision): Request
       if (redacted.text !== text) texts.set(passage, redacted.text);
     }
   }
-  return [...texts].map(([passage, text]) => ({ passage, text }));
+  return texts === undefined ? none : [...texts].map(([passage, text]) => ({ passage, text }));
 }
 
 /**
@@ -40,6 +42,7 @@ function affected(inspected: Inspected, { rails, patterns, literals }: Redaction
     return railOutcomes.some(({ rail, outcome }) => rail === name && outcome !== 'unable');
   });
   if (!measured || patterns.length > 0 || literals.length > 0) return view.passages;
+  if (found.length === 0) return none;
   const passages = new Set<Passage>();
   for (const { passage, finding } of found) {
     if (rails.includes(finding.rail) || rails.includes(`${finding.rail}/${finding.type}`)) passages.add(passage);

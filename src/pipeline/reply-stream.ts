@@ -1,4 +1,4 @@
-import { asFailure, Failure, type Frame } from '../exchange/index.ts';
+import { asFailure, Failure, type Frame, type ReplyEvent } from '../exchange/index.ts';
 import type { Ending } from '../observe/index.ts';
 import { clientGone } from './accept.ts';
 import { Ceiling } from './ceiling.ts';
@@ -8,6 +8,10 @@ import { type StreamWriter, sameFormatWriter, translatingWriter } from './reply-
 import { costOf } from './settle.ts';
 
 const noBytes = Buffer.alloc(0);
+
+function isEnd({ type }: ReplyEvent): boolean {
+  return type === 'end';
+}
 /** A client that hears nothing for this long is told by a comment that the stream lives (many time out at 30 s). */
 const keepAlive_ms = 10_000;
 
@@ -33,6 +37,7 @@ export class StreamRun {
   #quiet: NodeJS.Timeout | undefined;
   #spoke = false;
   readonly #gone = (): void => this.#aborted();
+  readonly #grown = (): void => this.#extended();
 
   constructor(context: GuardContext) {
     this.#context = context;
@@ -103,7 +108,7 @@ export class StreamRun {
       this.#fault(meter.failure);
       return;
     }
-    const covered = this.#ceiling.covers(meter.tokensMax, () => this.#extended());
+    const covered = this.#ceiling.covers(meter.tokensMax, this.#grown);
     if (covered === 'no') {
       this.#end('ended_by_ceiling', 'length');
       return;
@@ -124,7 +129,7 @@ export class StreamRun {
     const waiting = this.#waiting;
     if (waiting === undefined || this.#over) return;
     this.#waiting = undefined;
-    if (this.#ceiling.covers(this.#context.meter.tokensMax, () => this.#extended()) === 'no') {
+    if (this.#ceiling.covers(this.#context.meter.tokensMax, this.#grown) === 'no') {
       this.#end('ended_by_ceiling', 'length');
       return;
     }
@@ -167,7 +172,7 @@ export class StreamRun {
       if (one.frame.usageOnly && !admitted.view.usageAsked) continue;
       const bytes = this.#writer.write(one);
       if (bytes.length === 0) continue;
-      if (one.frame.events.some((event) => event.type === 'end') || this.#tail.length > 0) {
+      if (one.frame.events.some(isEnd) || this.#tail.length > 0) {
         this.#tail = this.#tail.length === 0 ? bytes : Buffer.concat([this.#tail, bytes]);
       } else {
         parts.push(bytes);

@@ -20,6 +20,8 @@ interface Found {
   readonly rank: number;
 }
 
+const clear: Measured = Object.freeze({ outcome: 'clear' });
+
 /** A rail made of detectors: the same patterns that follow streams, over whole passages. */
 export function patternRail(name: string, anchors: Anchors): Rail {
   const detectors = detectorsOf(name);
@@ -42,6 +44,8 @@ export function patternRail(name: string, anchors: Anchors): Rail {
     name,
     types,
     measure(passage: Passage, wanted?: readonly string[]): Measured {
+      // Most texts hold nothing that a match could begin with.
+      if (passage.channel !== 'tool_arguments' && anchors.next(passage.text, 0) === undefined) return clear;
       const found = new Map<string, Found[]>();
       let count = 0;
       const listener: MatchListener = (start, end, definition) => {
@@ -55,7 +59,7 @@ export function patternRail(name: string, anchors: Anchors): Rail {
       } else scan(passage.text, machineFor(wanted), anchors, listener);
       if (count > findingsMax) return { outcome: 'unable', reason: `more than ${findingsMax} findings in one passage` };
       const findings = settle(found, name, detectors);
-      return findings.length === 0 ? { outcome: 'clear' } : { outcome: 'findings', findings };
+      return findings.length === 0 ? clear : { outcome: 'findings', findings };
     },
   };
 }

@@ -78,7 +78,7 @@ describe('a key', () => {
     fc.assert(
       fc.property(
         fc.string({ minLength: 1, maxLength: 200, unit: 'binary' }),
-        fc.array(fc.string({ maxLength: 3000, unit: 'binary' })),
+        fc.array(fc.string({ maxLength: 3000, unit: 'binary' }), { maxLength: 4 }),
         (server, texts) => {
           for (const text of texts) {
             const digest = createHmac('sha256', Buffer.from(server)).update(text).digest('base64url');

@@ -87,7 +87,7 @@ interface Calls {
 /** Reads replies of the format, plain or chunk by chunk. Holds what later chunks refer back to. */
 export class ReplyReading {
   readonly #lanes = new Lanes();
-  readonly #calls = new Map<number, Calls>();
+  #calls: Map<number, Calls> | undefined;
   readonly #seen = new Set<number>();
   readonly #finished = new Set<number>();
   #started = false;
@@ -125,7 +125,8 @@ export class ReplyReading {
   }
 
   #choices(choices: readonly unknown[], said: Said): void {
-    for (const [position, choice] of choices.entries()) {
+    for (let position = 0; position < choices.length; position += 1) {
+      const choice = choices[position];
       if (isObject(choice)) this.#choice(choice, ['choices', position], position, said);
       else said.wholes(this.#lanes, 0, choice, ['choices', position], noText);
     }
@@ -153,17 +154,16 @@ export class ReplyReading {
     const speaks = isObject(delta) ? 'delta' : isObject(message) ? 'message' : 'neither';
     for (const key in choice) {
       const value = choice[key];
-      const at = [...path, key];
-      if (key === speaks && isObject(value)) this.#message(value, at, number, said);
-      else if (key === 'text') this.#say(said, number, 'content', 0, value, at);
+      if (key === speaks && isObject(value)) this.#message(value, [...path, key], number, said);
+      else if (key === 'text') this.#say(said, number, 'content', 0, value, [...path, key]);
       else if (!choiceKeys.has(key)) said.member(this.#lanes, number, key, value, path, noText);
     }
-    this.#logprobs(choice.logprobs, [...path, 'logprobs'], number, said, first);
+    if (isObject(choice.logprobs)) this.#logprobs(choice.logprobs, [...path, 'logprobs'], number, said, first);
     if (typeof reason !== 'string' || reason === '' || this.#finished.has(number)) return;
     this.#finished.add(number);
     const known = reasons[reason];
-    const native = known === reason ? {} : { native: reason };
-    said.events.push({ type: 'finish', choice: number, reason: known ?? 'other', ...native });
+    if (known === reason) said.events.push({ type: 'finish', choice: number, reason: known });
+    else said.events.push({ type: 'finish', choice: number, reason: known ?? 'other', native: reason });
   }
 
   /** A lane begins with its first text, not with an empty one. What should be a text and is none is looked at as unknown. */
@@ -173,8 +173,7 @@ export class ReplyReading {
   }
 
   /** Tokens repeat the text beside them and go with it; those that do not are text of their own. */
-  #logprobs(logprobs: unknown, path: JsonPath, choice: number, said: Said, first: number): void {
-    if (!isObject(logprobs)) return;
+  #logprobs(logprobs: JsonObject, path: JsonPath, choice: number, said: Said, first: number): void {
     let spoken = '';
     for (let index = first; index < said.events.length; index += 1) {
       const event = said.events[index];
@@ -193,8 +192,8 @@ export class ReplyReading {
     for (const key in message) {
       const value = message[key];
       if (value === null || value === '') continue;
-      const at = [...path, key];
       if (key === 'reasoning_content' || key === 'reasoning' || noText.has(key)) continue;
+      const at = [...path, key];
       if (key === 'content') this.#content(value, at, choice, said);
       else if (key === 'refusal') this.#say(said, choice, 'refusal', 0, value, at);
       else if (key === 'tool_calls' && Array.isArray(value)) this.#toolCalls(value, at, choice, said);
@@ -272,6 +271,7 @@ export class ReplyReading {
   }
 
   #callsOf(choice: number): Calls {
+    this.#calls ??= new Map();
     const known = this.#calls.get(choice);
     if (known !== undefined) return known;
     const fresh = { open: new Map(), started: 0, last: -1 };
@@ -356,7 +356,12 @@ type Loose = { [K in keyof Usage]?: Usage[K] | undefined };
 
 /** Without the fields that are unknown: a later report must not overwrite an earlier one with nothing. */
 export function known(usage: Loose): Usage {
-  return Object.fromEntries(Object.entries(usage).filter(([, value]) => value !== undefined)) as Usage;
+  const told: Record<string, unknown> = {};
+  for (const field in usage) {
+    const value = usage[field as keyof Usage];
+    if (value !== undefined) told[field] = value;
+  }
+  return told as Usage;
 }
 
 /** Usage in the words of the format; only what is known. */

@@ -25,7 +25,7 @@ export function read(bytes: Buffer): RequestView {
   const body = bodyOf(parseStrict(bytes));
   const model = modelOf(body);
   const messages = messagesOf(body);
-  for (const [index, message] of messages.entries()) checkMessage(message, `messages[${index}]`);
+  messages.forEach(checkMessage);
   const tools = optionalObjects(body.tools, 'tools');
   const functions = optionalObjects(body.functions, 'functions');
   checkStop(body.stop);
@@ -62,13 +62,27 @@ export function read(bytes: Buffer): RequestView {
   );
 }
 
-function checkMessage(message: JsonObject, param: string): void {
-  checkContent(message.content, `${param}.content`);
-  for (const key of ['refusal', 'reasoning_content', 'tool_call_id', 'name']) {
-    optionalString(message, key, `${param}.${key}`);
+const messageTexts = ['refusal', 'reasoning_content', 'tool_call_id', 'name'] as const;
+
+/** Places are only put into words where something is wrong: a chat has many messages. */
+function checkMessage(message: JsonObject, index: number): void {
+  const { content } = message;
+  if (typeof content !== 'string') checkContent(content, `messages[${index}].content`);
+  for (const key of messageTexts) {
+    const value = message[key];
+    if (value !== undefined && value !== null && typeof value !== 'string')
+      refuse(`messages[${index}].${key}`, 'a string');
   }
-  for (const [index, call] of optionalObjects(message.tool_calls, `${param}.tool_calls`).entries()) {
-    const at = `${param}.tool_calls[${index}]`;
+  if (message.tool_calls !== undefined) checkCalls(message.tool_calls, `messages[${index}].tool_calls`);
+  const call = message.function_call ?? undefined;
+  if (call === undefined) return;
+  if (!isObject(call)) refuse(`messages[${index}].function_call`, 'an object');
+  optionalString(call, 'arguments', `messages[${index}].function_call.arguments`);
+}
+
+function checkCalls(calls: unknown, param: string): void {
+  for (const [index, call] of optionalObjects(calls, param).entries()) {
+    const at = `${param}[${index}]`;
     for (const [key, text] of [
       ['function', 'arguments'],
       ['custom', 'input'],
@@ -80,10 +94,6 @@ function checkMessage(message: JsonObject, param: string): void {
       optionalString(inner, text, `${at}.${key}.${text}`);
     }
   }
-  const call = message.function_call ?? undefined;
-  if (call === undefined) return;
-  if (!isObject(call)) refuse(`${param}.function_call`, 'an object');
-  optionalString(call, 'arguments', `${param}.function_call.arguments`);
 }
 
 function checkStop(stop: unknown): void {
@@ -135,7 +145,17 @@ const settings = new Set([
   'logit_bias',
 ]);
 const kinds = new Set(['type', 'id']);
-const cacheMarks = new Set([...kinds, 'cache_control', 'prompt_cache_breakpoint']);
+
+/** Members without a text of their own: kinds, marks for caches, and these. */
+function marksAnd(...keys: readonly string[]): ReadonlySet<string> {
+  return new Set([...kinds, 'cache_control', 'prompt_cache_breakpoint', ...keys]);
+}
+const signed = marksAnd('signature', 'data');
+const textPart = marksAnd('text');
+const refusalPart = marksAnd('refusal');
+const audioPart = marksAnd('data', 'format');
+const filePart = marksAnd('file_data', 'file_id');
+const otherPart = marksAnd('detail');
 
 function passagesOf(body: JsonObject): readonly Passage[] {
   const found = new Passages();
@@ -143,9 +163,9 @@ function passagesOf(body: JsonObject): readonly Passage[] {
     const value = body[key];
     if (settings.has(key)) continue;
     if (key === 'messages') {
-      for (const [index, message] of (value as readonly JsonObject[]).entries()) {
+      (value as readonly JsonObject[]).forEach((message, index) => {
         messagePassages(message, found.of(index, roles[String(message.role)] ?? 'unknown'), ['messages', index]);
-      }
+      });
     } else if (key === 'tools' || key === 'functions') toolPassages(value, found, [key]);
     else if (key === 'response_format') responseFormatPassages(value, found, [key]);
     else found.unknown(value, [key], kinds);
@@ -167,9 +187,9 @@ const messageSkip = new Set(['role', 'tool_call_id', 'id']);
 
 function messagePassages(message: JsonObject, found: Passages, at: JsonPath): void {
   for (const key in message) {
+    if (messageSkip.has(key)) continue;
     const value = message[key];
     const here = [...at, key];
-    if (messageSkip.has(key)) continue;
     if (key === 'content') contentPassages(value, found, here);
     else if (key === 'refusal') found.text('refusal', value, here);
     else if ((key === 'reasoning_content' || key === 'reasoning') && typeof value === 'string') {
@@ -179,7 +199,7 @@ function messagePassages(message: JsonObject, found: Passages, at: JsonPath): vo
     } else if (key === 'function_call' && isObject(value)) {
       found.text('tool_arguments', value.arguments, [...here, 'arguments']);
       found.unknown(value, here, new Set(['name', 'arguments']));
-    } else found.unknown(value, here, new Set([...cacheMarks, 'signature', 'data']));
+    } else found.unknown(value, here, signed);
   }
 }
 
@@ -193,13 +213,13 @@ function contentPassages(content: unknown, found: Passages, at: JsonPath): void 
     const { type } = part;
     if (type === 'text') {
       found.text('content', part.text, [...here, 'text']);
-      found.unknown(part, here, new Set([...cacheMarks, 'text']));
+      found.unknown(part, here, textPart);
     } else if (type === 'refusal') {
       found.text('refusal', part.refusal, [...here, 'refusal']);
-      found.unknown(part, here, new Set([...cacheMarks, 'refusal']));
-    } else if (type === 'input_audio') found.unknown(part, here, new Set([...cacheMarks, 'data', 'format']));
-    else if (type === 'file') found.unknown(part, here, new Set([...cacheMarks, 'file_data', 'file_id']));
-    else found.unknown(part, here, new Set([...cacheMarks, 'detail']));
+      found.unknown(part, here, refusalPart);
+    } else if (type === 'input_audio') found.unknown(part, here, audioPart);
+    else if (type === 'file') found.unknown(part, here, filePart);
+    else found.unknown(part, here, otherPart);
   }
 }
 

@@ -11,7 +11,7 @@ import type { Sink } from './sink.ts';
 import type { Spool } from './spool.ts';
 
 /** Records in a batch from which on the next one waits longer: under load fewer, larger batches cost a call less. */
-const busy_records = 256;
+const busy_records = 64;
 const busy_linger_factor = 5;
 /** How often the position is written down at the most; after a restart a sink leaves out what it has already. */
 const cursor_ms = 1000;

@@ -39,6 +39,19 @@ export function bytesBefore(dir: string, number: number): number {
     .reduce((sum, one) => sum + (statSync(segmentFile(dir, one), { throwIfNoEntry: false })?.size ?? 0), 0);
 }
 
+/** Lines are written at once, so one buffer does for all: one of its own for each call costs an allocation outside the heap. */
+let scratch = Buffer.alloc(65_536);
+const scratch_bytes_max = 1 << 20;
+
+/** Puts lines into the scratch buffer; how many bytes they are. */
+function encoded(lines: string): number {
+  // A UTF-16 unit takes three bytes at the most.
+  const room = lines.length * 3;
+  if (room > scratch.length) scratch = Buffer.alloc(room);
+  else if (scratch.length > scratch_bytes_max && room <= scratch_bytes_max) scratch = Buffer.alloc(scratch_bytes_max);
+  return scratch.write(lines, 0, 'utf8');
+}
+
 /** A file that only grows, by whole lines: a write that fails half way is taken back. */
 export class Segment {
   readonly number: number;
@@ -86,15 +99,15 @@ export class Segment {
 
   /** Appends in the page cache: it survives the death of the process. Throws with nothing appended. */
   append(lines: string): void {
-    const bytes = Buffer.from(lines, 'utf8');
+    const length = encoded(lines);
     let done = 0;
     try {
-      while (done < bytes.length) done += this.#write(this.#fd, bytes, done, bytes.length - done);
+      while (done < length) done += this.#write(this.#fd, scratch, done, length - done);
     } catch (error) {
       if (done > 0) ftruncateSync(this.#fd, this.#size);
       throw error;
     }
-    this.#size += bytes.length;
+    this.#size += length;
     this.#dirty = true;
   }
 

@@ -54,7 +54,15 @@ export function contains(set: CharSet, point: number): boolean {
 }
 
 export function intersect(a: CharSet, b: CharSet): CharSet {
-  return negate(unite(negate(a), negate(b)));
+  const out: number[] = [];
+  for (let i = 0, j = 0; i < a.length && j < b.length; ) {
+    const first = Math.max(a[i] ?? 0, b[j] ?? 0);
+    const last = Math.min(a[i + 1] ?? 0, b[j + 1] ?? 0);
+    if (first <= last) out.push(first, last);
+    if ((a[i + 1] ?? 0) < (b[j + 1] ?? 0)) i += 2;
+    else j += 2;
+  }
+  return out;
 }
 
 export const digits: CharSet = [0x30, 0x39];

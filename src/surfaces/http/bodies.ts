@@ -59,7 +59,8 @@ export function readBodies(
     if (pieces !== undefined) untold.set(request, held);
     if (told > 0 || pieces !== undefined) {
       inFlight += told;
-      reply.raw.once('close', () => {
+      // It comes once: `once` would only wrap it.
+      reply.raw.on('close', () => {
         inFlight -= held.bytes;
       });
     }
@@ -71,13 +72,16 @@ export function readBodies(
     const chunks: Buffer[] = [];
     const held = untold.get(request);
     let size = 0;
+    let told = false;
     const over = (failure: Error | null, body?: Buffer): void => {
-      payload.off('data', more);
-      payload.off('end', whole);
-      payload.off('error', over);
+      if (told) return;
+      told = true;
+      // The request lives as long as its exchange, and these listeners with it.
+      chunks.length = 0;
       done(failure, body);
     };
     const more = (chunk: Buffer): void => {
+      if (told) return;
       size += chunk.length;
       if (size > body_bytes_max) {
         over(tooLarge());

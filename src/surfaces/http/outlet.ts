@@ -66,7 +66,7 @@ class HttpOutlet implements Outlet {
       gone();
       return;
     }
-    this.#response.once('close', () => {
+    this.#response.on('close', () => {
       if (!this.#response.writableFinished) gone();
     });
   }
