@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isExpression, leavesOf } from '../../src/policy/condition.ts';
 import {
   checkPolicy,
   compile,
@@ -16,6 +15,7 @@ import {
   Unable,
 } from '../../src/policy/index.ts';
 import { TRUE, UNABLE } from '../../src/policy/leaf.ts';
+import { isExpression, leavesOf } from '../../src/policy/node.ts';
 import { inside } from '../../src/policy/program.ts';
 import { compileWhen } from '../../src/policy/when.ts';
 import { conditions, facts } from './arbitrary.ts';

@@ -181,8 +181,11 @@ class Checker extends Names {
     const nodes = method && node.target !== undefined ? [node.target, ...node.args] : node.args;
     const given = nodes.map((one) => this.infer(one, scope));
     if (variadic.has(name)) return this.extreme(node, given);
-    const overloads = this.environment.functions?.get(name) ?? this.library.get(name);
-    if (overloads === undefined) return this.told(noFunction(node, name, [...this.library.keys(), ...variadic]));
+    const overloads = this.environment.functions?.get(name)?.overloads ?? this.library.get(name);
+    if (overloads === undefined)
+      return this.told(
+        noFunction(node, name, [...this.library.keys(), ...variadic, ...(this.environment.functionNames ?? [])]),
+      );
     let result: CelType | undefined;
     for (const overload of overloads) {
       if (overload.method !== method || overload.parameters.length !== given.length) continue;

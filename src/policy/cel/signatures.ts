@@ -166,7 +166,8 @@ function distinct(list: readonly Overload[]): readonly Overload[] {
   return [...new Map(list.map((one) => [JSON.stringify([one.method, one.parameters]), one])).values()];
 }
 
-function overloadOf(text: string, dialect: Dialect): Overload {
+/** `(string, int) bool`, a method with a dot before it, as the dialect has its types. */
+export function overloadOf(text: string, dialect: Dialect): Overload {
   const method = text.startsWith('.');
   const reader = { text, at: method ? 2 : 1 };
   const parameters: CelType[] = [];
