@@ -1,12 +1,14 @@
+import { callerFunctions } from './callers.ts';
 import { contentFunctions } from './content.ts';
 import { countryFunctions } from './countries.ts';
 import { dateFunctions } from './dates.ts';
-import { callerFunctions, railFunctions, usageFunctions } from './facts-by-name.ts';
 import type { PolicyFunction } from './function.ts';
 import { listFunctions } from './lists.ts';
 import { networkFunctions } from './networks.ts';
 import { numberFunctions } from './numbers.ts';
+import { railFunctions } from './rails.ts';
 import { textFunctions } from './texts.ts';
+import { usageFunctions } from './usage.ts';
 
 /** What is in the box, beside CEL's own library. */
 export const policyFunctions: readonly PolicyFunction[] = [
@@ -31,7 +33,9 @@ export function functionOf(name: string): PolicyFunction | undefined {
   return byName.get(name);
 }
 
+const names: readonly string[] = [...byName.keys()];
+
 /** Every name, aliases included. */
 export function functionNames(): readonly string[] {
-  return [...byName.keys()];
+  return names;
 }
