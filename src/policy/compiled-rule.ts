@@ -1,8 +1,8 @@
 import { policyHash } from './canonical.ts';
-import { branch, type EndNode, leafNode, leavesOf, type Node } from './condition.ts';
 import type { Obligation } from './decision.ts';
 import { factOf } from './facts.ts';
 import { type Read, reader } from './leaf.ts';
+import { branch, type EndNode, leafNode, leavesOf, type Node } from './node.ts';
 import type { Action, AuditWish, Effect, Json, OnError, Phase, Policy, Rule, StreamMode } from './policy.ts';
 import { canonicalType, canonicalTypes } from './rails.ts';
 import { type Key, keysOf } from './rule-index.ts';

@@ -1,8 +1,8 @@
 import { CelError } from './cel/values.ts';
 import type { CompiledRule } from './compiled-rule.ts';
-import { type EndNode, type ExpressionNode, isExpression, undecidedLeaves } from './condition.ts';
 import type { Decision, Doubt, Shadowed } from './decision.ts';
 import { reader, TRUE, UNABLE } from './leaf.ts';
+import { type EndNode, type ExpressionNode, isExpression, undecidedLeaves } from './node.ts';
 import { merge, mergeAudit, unmodified } from './obligations.ts';
 import { typeName } from './operators.ts';
 import type { AuditWish, Effect, Phase } from './policy.ts';

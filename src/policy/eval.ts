@@ -2,6 +2,8 @@ import type { Environment } from './cel/environment.ts';
 import { ExpressionError, prepare } from './cel/expression.ts';
 import { plainOf, type TypedJson, typedOf, valueOfTyped } from './cel/typed-json.ts';
 import { dyn } from './cel/types.ts';
+import { functionNames } from './functions/catalog.ts';
+import { computedFunctions, expandFunction } from './functions/expand.ts';
 import { nearest } from './problem.ts';
 import { Unable } from './unable.ts';
 
@@ -48,6 +50,7 @@ function environment(values: ReadonlyMap<string, unknown>, typed: boolean): Envi
   return {
     dialect: typed ? 'standard' : 'policy',
     lenient: typed,
+    ...(typed ? {} : { functions: computedFunctions, functionNames: functionNames(), expand: expandFunction }),
     variable: (name) => (values.has(name) ? { name, type: dyn, read: () => values.get(name) } : undefined),
     unknown: (name) => {
       const near = nearest(name, values.keys());

@@ -1,7 +1,7 @@
-import { type ExpressionNode, isBranch, isExpression, type Node } from './condition.ts';
 import { decide } from './decide.ts';
 import type { Decision } from './decision.ts';
 import { type Outcome, reader, TRUE, UNABLE } from './leaf.ts';
+import { type ExpressionNode, isBranch, isExpression, type Node } from './node.ts';
 import type { Effect, Json, Phase } from './policy.ts';
 import { inside, type Program } from './program.ts';
 import { type FactTree, Unable } from './unable.ts';

@@ -3,6 +3,8 @@ import { timestampOfMs } from './cel/time.ts';
 import { bool, type CelType, double, dyn, listOf, string, timestamp } from './cel/types.ts';
 import { failed } from './cel/values.ts';
 import { type Fact, type FactType, factNames, factOf, nearestFact } from './facts.ts';
+import { functionNames } from './functions/catalog.ts';
+import { computedFunctions, expandFunction } from './functions/expand.ts';
 import { reader } from './leaf.ts';
 import { timeOf, typeName } from './operators.ts';
 import type { Json, Phase } from './policy.ts';
@@ -40,6 +42,9 @@ export function factsEnvironment(phase: Phase, params: Params): Environment {
       return fact === undefined || (fact.ofReply && phase === 'request') ? undefined : factVariable(fact);
     },
     unknown: (name) => unknownFact(name, params),
+    functions: computedFunctions,
+    functionNames: functionNames(),
+    expand: expandFunction,
   };
 }
 

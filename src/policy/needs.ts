@@ -1,5 +1,5 @@
 import type { CompiledRule } from './compiled-rule.ts';
-import { factsRead, isExpression, type LeafNode } from './condition.ts';
+import { factsRead, isExpression, type LeafNode } from './node.ts';
 import { railOf } from './rails.ts';
 
 /** What a phase's rules read: nothing else has to be computed. */

@@ -1,11 +1,15 @@
+import { ExpressionError } from './cel/expression.ts';
 import { factOf, nearestFact } from './facts.ts';
+import { callOperators, callText, functionMisfit } from './function-condition.ts';
+import { functionOf } from './functions/catalog.ts';
 import { leafOperators, misfit } from './operators.ts';
 import type { Combinator, Condition, Json, LeafOperator, Phase } from './policy.ts';
 import { nearest } from './problem.ts';
 import { canonicalTypes } from './rails.ts';
-import { clip, isObject, type JsonObject, type Reader } from './reader.ts';
+import { clip, defined, isObject, type JsonObject, type Reader } from './reader.ts';
 import type { Path } from './source.ts';
 import { type Params, withParams } from './template.ts';
+import { compileWhen } from './when.ts';
 
 export const conditionLimits = { depth: 32, leaves: 1_000 } as const;
 
@@ -46,8 +50,10 @@ function read(value: Json, path: Path, scope: Scope, depth: number): Condition |
     reader.fault(path, `conditions nest deeper than ${conditionLimits.depth}`);
     return undefined;
   }
-  const given = reader.object(value, path, ['operator', 'field', 'value', 'conditions'], ['function', 'args', 'when']);
-  if (!isObject(value) || 'function' in value) return undefined;
+  const given = reader.object(value, path, ['operator', 'field', 'value', 'conditions', 'function', 'args'], ['when']);
+  if (!isObject(value)) return undefined;
+  if ('function' in value) return call(given, path, scope);
+  if ('args' in value) reader.fault([...path, 'args'], 'args are for a function', undefined, 'key');
   const operator = readOperator(given, path, reader);
   if (operator === undefined) return undefined;
   const quantifier = operator === 'any' || operator === 'all' || operator === 'none';
@@ -96,6 +102,41 @@ function combination(
   }
   const conditions = list.flatMap((item: Json, i) => read(item, [...path, 'conditions', i], scope, depth + 1) ?? []);
   return conditions.length === list.length ? { operator, conditions } : undefined;
+}
+
+function call(given: JsonObject, path: Path, scope: Scope): Condition | undefined {
+  const { reader, phase, params } = scope;
+  const before = reader.problems.length;
+  for (const key of ['field', 'conditions'])
+    if (given[key] !== undefined) reader.fault([...path, key], `a function takes args, not ${key}`, undefined, 'key');
+  const name = reader.text(given.function, [...path, 'function'], { max: 100 });
+  const fault = name === undefined ? undefined : functionMisfit(name);
+  if (fault !== undefined) reader.fault([...path, 'function'], fault.message, fault.suggestion);
+  const { args } = given;
+  if (args !== undefined && !Array.isArray(args)) reader.fault([...path, 'args'], 'args must be a list');
+  const operator = given.operator === undefined ? undefined : readOperator(given, path, reader);
+  if (operator !== undefined && !callOperators.includes(operator as LeafOperator))
+    reader.fault(
+      [...path, 'operator'],
+      `${operator} does not compare a function's value; ${callOperators.join(', ')} do`,
+    );
+  if ((operator === undefined) !== (given.value === undefined))
+    reader.fault(path, "a function's value is compared with operator and value, or is true or false by itself");
+  if (reader.problems.length > before || name === undefined) return undefined;
+  const whole = defined({
+    function: functionOf(name)?.name ?? name,
+    args: args as readonly Json[] | undefined,
+    operator: operator as LeafOperator | undefined,
+    value: given.value,
+  });
+  try {
+    compileWhen(callText(whole), phase, params);
+    return whole;
+  } catch (thrown) {
+    if (!(thrown instanceof ExpressionError)) throw thrown;
+    for (const { message, suggestion } of thrown.faults) reader.fault([...path, 'function'], message, suggestion);
+    return undefined;
+  }
 }
 
 function leaf(operator: LeafOperator, given: JsonObject, path: Path, scope: Scope): Condition | undefined {

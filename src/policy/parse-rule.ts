@@ -4,6 +4,7 @@ import { type Json, type Phase, phases, type Rule, streamModes } from './policy.
 import { nearest } from './problem.ts';
 import { lowerCase } from './published.ts';
 import { defined, isObject, type Reader } from './reader.ts';
+import { rememberNode } from './rule-node.ts';
 import type { Path } from './source.ts';
 import { streamFault } from './stream-mode.ts';
 import { type Params, paramsIn } from './template.ts';
@@ -41,7 +42,7 @@ export function readRule(value: Json, path: Path, reader: Reader, params: Params
   const when = reader.text(given.when, [...path, 'when'], { max: whenLimits.characters });
   if (when !== undefined && given.condition !== undefined)
     reader.fault([...path, 'when'], 'a rule has a condition or a when, not both', undefined, 'key');
-  readWhen(when, [...path, 'when'], reader, phase, params);
+  const node = readWhen(when, [...path, 'when'], reader, phase, params);
   const rule = defined({
     id: id ?? '',
     name: reader.text(given.name, [...path, 'name'], { max: 200 }),
@@ -60,6 +61,7 @@ export function readRule(value: Json, path: Path, reader: Reader, params: Params
   });
   if (action === undefined || reader.problems.length > before) return undefined;
   const whole: Rule = { ...rule, action };
+  rememberNode(whole, node);
   const fault = phase === 'response' ? streamFault(whole, params) : undefined;
   if (fault !== undefined) reader.fault(path, fault);
   return fault === undefined ? whole : undefined;

@@ -1,5 +1,5 @@
-import { type EndNode, isExpression } from './condition.ts';
 import type { Redaction } from './decision.ts';
+import { type EndNode, isExpression } from './node.ts';
 import { railOf, railStreams } from './rails.ts';
 
 /** One thing a stream is searched for. The same shape as the pattern of `exchange/rail.ts`, which this room does not import. */

@@ -1,6 +1,6 @@
 import type { CompiledRule } from './compiled-rule.ts';
-import { type EndNode, factsRead, isBranch, type Node } from './condition.ts';
 import { FALSE, type Outcome, TRUE, UNABLE } from './leaf.ts';
+import { type EndNode, factsRead, isBranch, type Node } from './node.ts';
 import { findingsOf, type PatternRef, patternKey, patternsOf } from './pattern.ts';
 import type { Effect, StreamMode } from './policy.ts';
 import { type CompiledProgram, inside, type Program } from './program.ts';

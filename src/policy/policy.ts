@@ -53,7 +53,20 @@ export interface Leaf {
   readonly value?: Json;
 }
 
-export type Condition = Combination | Leaf;
+/** A function's value, true or compared. An argument is a value, or `{ field: fact }`, or `${fact}`. */
+export interface FunctionCall {
+  /** Under its own name, whatever alias was written. */
+  readonly function: string;
+  readonly args?: readonly Json[];
+  readonly operator?: LeafOperator;
+  readonly value?: Json;
+}
+
+export type Condition = Combination | Leaf | FunctionCall;
+
+export function isCall(condition: Condition): condition is FunctionCall {
+  return 'function' in condition;
+}
 
 export function isLeaf(condition: Condition): condition is Leaf {
   return 'field' in condition;

@@ -1,7 +1,7 @@
 import type { CompiledRule } from './compiled-rule.ts';
-import { isBranch, isExpression, type LeafNode, type Node } from './condition.ts';
 import type { FactType } from './facts.ts';
 import type { Read } from './leaf.ts';
+import { isBranch, isExpression, type LeafNode, type Node } from './node.ts';
 import { type FactTree, Unable } from './unable.ts';
 
 /** Positions of rules, ascending. */

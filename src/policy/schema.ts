@@ -1,4 +1,6 @@
 import { factNames } from './facts.ts';
+import { callOperators } from './function-condition.ts';
+import { functionNames } from './functions/catalog.ts';
 import { leafOperators } from './operators.ts';
 import { effects, onErrors, phases, statuses, streamModes } from './policy.ts';
 import { railNames, railTypes } from './rails.ts';
@@ -125,6 +127,15 @@ export const policySchema = {
           ['operator', 'conditions'],
         ),
         closed({ operator: { enum: [...leafOperators] }, field: ref('fact'), value: {} }, ['operator', 'field']),
+        closed(
+          {
+            function: { enum: [...functionNames()] },
+            args: { type: 'array' },
+            operator: { enum: [...callOperators] },
+            value: {},
+          },
+          ['function'],
+        ),
       ],
     },
     fact: {

@@ -1,4 +1,4 @@
-import { factsRead, isBranch, leavesOf, type Node } from './condition.ts';
+import { factsRead, isBranch, leavesOf, type Node } from './node.ts';
 import { findingsOf, type PatternRef, patternKey, patternsOf } from './pattern.ts';
 import type { Action, Json, Rule, StreamMode } from './policy.ts';
 import { railOf } from './rails.ts';

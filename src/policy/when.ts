@@ -4,11 +4,11 @@ import { compileExpression } from './cel/compile.ts';
 import { costLimits } from './cel/cost.ts';
 import { type Expression, ExpressionError, prepare } from './cel/expression.ts';
 import type { Fault } from './cel/fault.ts';
-import { branch, type ExpressionNode, leafNode, type Node } from './condition.ts';
 import { type Fact, factOf } from './facts.ts';
 import { factsEnvironment, isFactVariable } from './facts-environment.ts';
 import { FALSE, TRUE, UNABLE } from './leaf.ts';
 import { comparisonIn } from './lower.ts';
+import { branch, type ExpressionNode, leafNode, type Node } from './node.ts';
 import type { Phase } from './policy.ts';
 import type { Reader } from './reader.ts';
 import type { Path } from './source.ts';
@@ -25,7 +25,7 @@ export const whenLimits = { characters: 10_000 } as const;
 export function compileWhen(text: string, phase: Phase, params: Params): Node {
   const environment = factsEnvironment(phase, params);
   const expression = prepare(text, environment, { parameters: true, test: true, characters: whenLimits.characters });
-  const faults = placesInTexts(expression.node);
+  const faults = text.includes('${params.') ? placesInTexts(expression.node) : [];
   const nodeOf = (part: CelNode): Node => {
     if (part.kind === 'logic') return branch(part.operator === '&&' ? 'and' : 'or', part.operands.map(nodeOf));
     if (part.kind === 'call' && part.name === '!_' && part.args[0] !== undefined)
@@ -41,13 +41,20 @@ export function compileWhen(text: string, phase: Phase, params: Params): Node {
 }
 
 /** Reads a rule's `when`; what is wrong with it is reported with the line and column of the character. */
-export function readWhen(text: string | undefined, path: Path, reader: Reader, phase: Phase, params: Params): void {
-  if (text === undefined) return;
+export function readWhen(
+  text: string | undefined,
+  path: Path,
+  reader: Reader,
+  phase: Phase,
+  params: Params,
+): Node | undefined {
+  if (text === undefined) return undefined;
   try {
-    compileWhen(text, phase, params);
+    return compileWhen(text, phase, params);
   } catch (thrown) {
     if (!(thrown instanceof ExpressionError)) throw thrown;
     for (const { at, message, suggestion } of thrown.faults) reader.fault(path, message, suggestion, 'value', at);
+    return undefined;
   }
 }
 

@@ -4,8 +4,13 @@ import { parse } from 'yaml';
 import { unsupported } from '../../src/config/unsupported.ts';
 import { publishedSchema } from '../../src/config.ts';
 import { families } from '../../src/observe/metrics/families.ts';
+import { callCost } from '../../src/policy/cel/cost.ts';
+import { signatures } from '../../src/policy/cel/signatures.ts';
+import { typeText } from '../../src/policy/cel/types.ts';
+import { policyFunctions } from '../../src/policy/functions/catalog.ts';
 import { factNames, factOf, parsePolicies } from '../../src/policy/index.ts';
 import { railByName } from '../../src/rails/index.ts';
+import { macroExamples, standardExamples } from '../policy/standard-functions.ts';
 import { root } from './blocks.ts';
 
 /** A JSON Schema, as far as a page tells of it. */
@@ -145,11 +150,76 @@ function library(): string {
   return table(['enabled as', 'does'], rows);
 }
 
+const kinds: Readonly<Record<string, string>> = {
+  texts: 'Texts',
+  numbers: 'Numbers',
+  lists: 'Lists',
+  dates: 'Dates and times',
+  networks: 'Networks',
+  hashing: 'Hashing',
+  models: 'Models',
+  usage: 'Use and budgets',
+  content: 'Content',
+  callers: 'Callers',
+  jurisdiction: 'Jurisdiction',
+};
+const example = (text: string, value: unknown) => `${code(text)} is ${code(JSON.stringify(value))}`;
+// In policies numbers are one kind.
+const ways = (name: string, list: readonly string[]) =>
+  list.map((one) => code(`${name}${one.replaceAll(/\b(int|uint|double)\b/g, 'number')}`)).join(' ');
+
+/** The functions of policies, by family. */
+function functions(): string {
+  const heads = ['', 'gives', 'cost', 'example', 'also called'];
+  const part = ([family, title]: readonly [string, string]) => {
+    const rows = policyFunctions
+      .filter((one) => one.family === family)
+      .map(({ name, signatures: list, gives, cost, example: [text, value], aliases = [] }) => [
+        ways(name, list),
+        gives,
+        String(cost),
+        example(text, value),
+        aliases.map(code).join(' '),
+      ]);
+    return `### ${title}\n\n${table(heads, rows)}`;
+  };
+  return Object.entries(kinds).map(part).join('\n\n');
+}
+
+/** CEL's own library and macros, as policies have them. */
+function standard(): string {
+  const rows = Object.entries(standardExamples).map(([name, [text, value]]) => {
+    const list = (signatures('policy').get(name) ?? []).map(({ method, parameters, result }) => {
+      const [first, ...rest] = parameters.map(typeText);
+      return method
+        ? `${first}.${name}(${rest.join(', ')}) ${typeText(result)}`
+        : `${name}(${parameters.map(typeText).join(', ')}) ${typeText(result)}`;
+    });
+    const told = list.length === 0 ? [`${name}(numbers) double`] : list;
+    return [
+      told.map((one) => code(one.replaceAll(/\bdouble\b(?!\()/g, 'number'))).join(' '),
+      String(callCost(name)),
+      example(text, value),
+    ];
+  });
+  return table(['', 'cost', 'example'], rows);
+}
+
+function macros(): string {
+  return table(
+    ['', 'gives', 'example'],
+    macroExamples.map(([macro, gives, text, value]) => [code(macro), gives, example(text, value)]),
+  );
+}
+
 /** What pages hold between their marks: made from the code, so that it cannot tell something else. */
 export const generated: Readonly<Record<string, () => string>> = {
   configuration,
   providers,
   facts,
+  functions,
+  standard,
+  macros,
   metrics,
   library,
   secrets: () => types('secrets'),

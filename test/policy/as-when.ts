@@ -1,9 +1,10 @@
-import { type Condition, isLeaf, type Json } from '../../src/policy/policy.ts';
+import { type Condition, isCall, isLeaf, type Json } from '../../src/policy/policy.ts';
 
 const signs: Readonly<Record<string, string>> = { eq: '==', ne: '!=', gt: '>', gte: '>=', lt: '<', lte: '<=' };
 
 /** What a condition says, as an expression. `hidden` writes each comparison so that it stays one of CEL's own. */
 export function asWhen(condition: Condition, hidden = false): string {
+  if (isCall(condition)) throw new TypeError('a call');
   if (!isLeaf(condition)) {
     const parts = condition.conditions.map((one) => `(${asWhen(one, hidden)})`);
     return condition.operator === 'not' ? `!${parts[0]}` : parts.join(condition.operator === 'and' ? ' && ' : ' || ');

@@ -186,7 +186,6 @@ rules:
     ['route_to', 'action: { decision: modify, route_to: eu, add_tags: [a] }'],
     ['retry', 'action: { decision: modify, retry: { max: 1 }, add_tags: [a] }'],
     ['prepend_system', 'action: { decision: modify, prepend_system: x, add_tags: [a] }'],
-    ['function', 'condition: { function: isEU, args: [] }\n    action: { decision: deny }'],
     ['window', 'on: response\n    stream: window\n    action: { decision: deny }'],
   ])('says that %s is not supported yet', (name, body) => {
     expect(problems(rule(body)).map(problemText).join('\n')).toMatch(new RegExp(`${name}.* is not supported yet`));

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isExpression, leavesOf } from '../../src/policy/condition.ts';
 import {
   checkPolicy,
   compile,
@@ -16,6 +15,7 @@ import {
   Unable,
 } from '../../src/policy/index.ts';
 import { TRUE, UNABLE } from '../../src/policy/leaf.ts';
+import { isExpression, leavesOf } from '../../src/policy/node.ts';
 import { inside } from '../../src/policy/program.ts';
 import { compileWhen } from '../../src/policy/when.ts';
 import { conditions, facts } from './arbitrary.ts';
@@ -271,7 +271,7 @@ describe('a rule with when', () => {
     expect(
       outcomeOf('metadata.list.all(x, [1, 2, 3, 4].exists(y, y == x || x > 3) || x >= 0)', { metadata: { list } }),
     ).toBe('unable');
-    expect(performance.now() - started).toBeLessThan(5_000);
+    expect(performance.now() - started).toBeLessThan(15_000);
     expect(outcomeOf('metadata.list.all(x, x >= 0)', { metadata: { list } })).toBe('true');
   });
 

@@ -23,10 +23,9 @@ import {
   uint,
 } from './types.ts';
 
-/** An expression whose names are known. Types of parts are told by node; a part that is missing is dyn. */
+/** An expression whose names are known. */
 export interface Checked {
   readonly type: CelType;
-  readonly types: ReadonlyMap<CelNode, CelType>;
   readonly references: ReadonlyMap<CelNode, Reference>;
   /** The first slot of a loop's or a binding's variables. */
   readonly slots: ReadonlyMap<CelNode, number>;
@@ -38,10 +37,8 @@ export interface Checked {
 export function check(node: CelNode, environment: Environment): Checked {
   const checker = new Checker(environment);
   const found = checker.infer(node, undefined);
-  const types = new Map([...checker.types].map(([part, of]) => [part, checker.unifier.resolve(of, true)] as const));
   return {
     type: checker.unifier.resolve(found, true),
-    types,
     references: checker.references,
     slots: checker.slots,
     slotCount: checker.slotCount,
@@ -51,17 +48,10 @@ export function check(node: CelNode, environment: Environment): Checked {
 
 class Checker extends Names {
   readonly unifier = new Unifier();
-  readonly types = new Map<CelNode, CelType>();
   readonly slots = new Map<CelNode, number>();
   slotCount = 0;
 
   infer(node: CelNode, scope: Scope | undefined): CelType {
-    const found = this.inferNode(node, scope);
-    this.types.set(node, found);
-    return found;
-  }
-
-  inferNode(node: CelNode, scope: Scope | undefined): CelType {
     switch (node.kind) {
       case 'literal':
         return inDialect(
@@ -181,12 +171,15 @@ class Checker extends Names {
     const nodes = method && node.target !== undefined ? [node.target, ...node.args] : node.args;
     const given = nodes.map((one) => this.infer(one, scope));
     if (variadic.has(name)) return this.extreme(node, given);
-    const overloads = this.environment.functions?.get(name) ?? this.library.get(name);
-    if (overloads === undefined) return this.told(noFunction(node, name, [...this.library.keys(), ...variadic]));
+    const overloads = this.environment.functions?.get(name)?.overloads ?? this.library.get(name);
+    if (overloads === undefined)
+      return this.told(
+        noFunction(node, name, [...this.library.keys(), ...variadic, ...(this.environment.functionNames ?? [])]),
+      );
     let result: CelType | undefined;
     for (const overload of overloads) {
       if (overload.method !== method || overload.parameters.length !== given.length) continue;
-      const [own = dyn, ...parameters] = this.unifier.instance([overload.result, ...overload.parameters]);
+      const { result: own, parameters } = this.unifier.instance(overload);
       if (!this.unifier.fits(given, parameters)) continue;
       const resolved = this.unifier.resolve(own);
       if (result === undefined) result = resolved;

@@ -161,7 +161,8 @@ class Compiler {
     const method = node.target !== undefined && dotted === undefined;
     const nodes = method && node.target !== undefined ? [node.target, ...node.args] : node.args;
     const parts = nodes.map((one) => this.part(one));
-    const cost = callCost(name);
+    const declared = method ? undefined : this.environment.functions?.get(name);
+    const cost = declared?.cost ?? callCost(name);
     const [a, b] = parts;
     if (a !== undefined && b !== undefined && parts.length === 2) {
       const special = this.special(node, name, method, a, b);
@@ -172,7 +173,7 @@ class Compiler {
     }
     const library = libraryOf(this.dialect);
     const key = `${method ? '.' : ''}${name}`;
-    const compute = library.get(`${key}/${parts.length}`) ?? library.get(`${key}/*`);
+    const compute = declared?.compute ?? library.get(`${key}/${parts.length}`) ?? library.get(`${key}/*`);
     if (compute === undefined)
       return this.folded(
         node,

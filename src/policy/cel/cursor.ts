@@ -19,7 +19,7 @@ export class Cursor {
   position = 0;
   nesting = 0;
   nodes = 0;
-  readonly depths = new WeakMap<CelNode, number>();
+  readonly depths = new Map<CelNode, number>();
 
   constructor(tokens: readonly Token[]) {
     this.tokens = tokens;

@@ -1,3 +1,5 @@
+import type { CallNode, CelNode } from './ast.ts';
+import type { Implementation } from './library.ts';
 import type { Overload } from './signatures.ts';
 import type { CelType } from './types.ts';
 import type { Dialect } from './values.ts';
@@ -16,6 +18,14 @@ export interface Variable {
   readonly constant?: { readonly value: unknown };
 }
 
+/** A function: how it may be called and, unless it is only checked, what it computes. */
+export interface Declared {
+  readonly overloads: readonly Overload[];
+  readonly compute?: Implementation;
+  /** Steps of a call. */
+  readonly cost?: number;
+}
+
 /** What an expression may read and call, and how it computes. */
 export interface Environment {
   readonly dialect: Dialect;
@@ -25,8 +35,12 @@ export interface Environment {
   variable(name: string): Variable | undefined;
   /** What to say of a name that is none: the nearest one, or why this is none. */
   unknown?(name: string): { readonly message?: string; readonly suggestion?: string };
-  /** Functions beside the library's, for checking alone. */
-  readonly functions?: ReadonlyMap<string, readonly Overload[]>;
+  /** Functions beside the library's. */
+  readonly functions?: ReadonlyMap<string, Declared>;
+  /** Names of functions beside the library's, to tell the nearest of a wrong one. */
+  readonly functionNames?: readonly string[];
+  /** What a call stands for, undefined where it is what it is. Called before anything is checked. */
+  expand?(call: CallNode): CelNode | undefined;
   /** Wrong types and unknown names are no faults at load but errors when they are met. */
   readonly lenient?: boolean;
 }

@@ -5,6 +5,7 @@ import { costLimits } from './cost.ts';
 import type { Environment, Input, Variable } from './environment.ts';
 import { type Fault, faultText, SyntaxFault } from './fault.ts';
 import { type ParseOptions, parseExpression } from './parser.ts';
+import { rewrite } from './rewrite.ts';
 import type { Frame } from './run.ts';
 import { type CelType, typeText } from './types.ts';
 
@@ -46,7 +47,7 @@ export interface PrepareOptions extends ParseOptions {
  * @throws ExpressionError
  */
 export function prepare(text: string, environment: Environment, options: PrepareOptions = {}): Expression {
-  const node = parsed(text, options);
+  const node = parsed(text, environment, options);
   const checked = check(node, environment);
   const faults: Fault[] = [...checked.faults];
   if (options.test === true && checked.type.kind !== 'bool' && checked.type.kind !== 'dyn')
@@ -74,9 +75,11 @@ export function prepare(text: string, environment: Environment, options: Prepare
   return { text, node, checked, type: checked.type, cost: part.cost, variables: variablesOf(checked), evaluate };
 }
 
-function parsed(text: string, options: ParseOptions): CelNode {
+function parsed(text: string, environment: Environment, options: ParseOptions): CelNode {
   try {
-    return parseExpression(text, options);
+    const node = parseExpression(text, options);
+    if (environment.expand === undefined) return node;
+    return rewrite(node, (part) => (part.kind === 'call' ? environment.expand?.(part) : undefined));
   } catch (thrown) {
     if (thrown instanceof SyntaxFault) throw new ExpressionError(text, [thrown.fault]);
     throw thrown;

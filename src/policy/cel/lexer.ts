@@ -49,20 +49,22 @@ export function tokensOf(text: string, parameters: boolean): readonly Token[] {
   for (;;) {
     at += take(blank)?.[0].length ?? 0;
     if (at >= text.length) break;
-    let found = take(stringStart);
+    const first = text[at] ?? '';
+    let found = /["'bBrR]/.test(first) ? take(stringStart) : null;
     if (found !== null) {
       const token = stringToken(text, at, found[1] ?? '', found[2] ?? '');
       tokens.push(token);
       at = token.end;
       continue;
     }
-    found = take(floating);
+    const digit = (first >= '0' && first <= '9') || first === '.';
+    found = digit ? take(floating) : null;
     if (found !== null) {
       put('double', found[0], found[0].length, Number(found[0]));
       after(text, at);
       continue;
     }
-    found = take(whole);
+    found = digit ? take(whole) : null;
     if (found !== null) {
       put(found[2] === '' ? 'int' : 'uint', found[0], found[0].length, wholeNumber(found[1] ?? '0', at));
       after(text, at);
@@ -73,12 +75,12 @@ export function tokensOf(text: string, parameters: boolean): readonly Token[] {
       put('name', found[0], found[0].length);
       continue;
     }
-    found = take(quotedName);
+    found = first === '`' ? take(quotedName) : null;
     if (found !== null) {
       put('quoted', found[1] ?? '', found[0].length);
       continue;
     }
-    found = parameters ? take(parameter) : null;
+    found = parameters && first === '$' ? take(parameter) : null;
     if (found !== null) {
       put('parameter', found[1] ?? '', found[0].length);
       continue;

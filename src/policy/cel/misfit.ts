@@ -51,7 +51,7 @@ export function misfit(
   if (!counts.includes(given.length - (method ? 1 : 0)))
     return fault(at, end, `${name} takes ${counts.join(' or ')} arguments`);
   const wrong = nodes.findIndex(
-    (_, i) => !fitting.some((one) => unifier.fits([given[i] ?? dyn], [unifier.instance(one.parameters)[i] ?? dyn])),
+    (_, i) => !fitting.some((one) => unifier.fits([given[i] ?? dyn], [unifier.instance(one).parameters[i] ?? dyn])),
   );
   const place = nodes[wrong];
   if (place === undefined) return fault(at, end, `${name} does not work on ${words.join(', ')}`);

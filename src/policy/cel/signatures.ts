@@ -11,6 +11,7 @@ import {
   mapOf,
   nothing,
   optionalOf,
+  type Signature,
   string,
   timestamp,
   type,
@@ -19,10 +20,8 @@ import {
 import type { Dialect } from './values.ts';
 
 /** One way to call a function. With `method`, the first parameter stands before the dot. */
-export interface Overload {
+export interface Overload extends Signature {
   readonly method: boolean;
-  readonly parameters: readonly CelType[];
-  readonly result: CelType;
 }
 
 const named: Readonly<Record<string, CelType>> = {
@@ -166,13 +165,15 @@ function distinct(list: readonly Overload[]): readonly Overload[] {
   return [...new Map(list.map((one) => [JSON.stringify([one.method, one.parameters]), one])).values()];
 }
 
-function overloadOf(text: string, dialect: Dialect): Overload {
+/** `(string, int) bool`, a method with a dot before it, as the dialect has its types. */
+export function overloadOf(text: string, dialect: Dialect): Overload {
   const method = text.startsWith('.');
   const reader = { text, at: method ? 2 : 1 };
   const parameters: CelType[] = [];
   while (text[reader.at] !== ')') parameters.push(inDialect(readType(reader), dialect));
   reader.at += 2;
-  return { method, parameters, result: inDialect(readType(reader), dialect) };
+  const result = inDialect(readType(reader), dialect);
+  return { method, parameters, result, generic: /\b[A-Z]\b/.test(text) };
 }
 
 function readType(reader: { readonly text: string; at: number }): CelType {

@@ -1,4 +1,5 @@
 import { type CelError, Duration, failed, int64, Timestamp } from './values.ts';
+import { localMs } from './zone.ts';
 
 const second = 1_000_000_000n;
 const first = -62_135_596_800n * second;
@@ -136,50 +137,5 @@ function durationField(name: string, nanos: bigint): number | undefined {
       return Number((nanos / 1_000_000n) % 1000n);
     default:
       return undefined;
-  }
-}
-
-const offsets = /^([+-]?)(\d\d):(\d\d)$/;
-/** Making one costs as much as a thousand rules: the zones in use are kept, and a flood of names forgets them. */
-const zones = new Map<string, Intl.DateTimeFormat | undefined>();
-const zonesMax = 100;
-
-function localMs(ms: number, zone: string): number | undefined {
-  const fixed = offsets.exec(zone);
-  if (fixed !== null) return ms + (fixed[1] === '-' ? -1 : 1) * (Number(fixed[2]) * 60 + Number(fixed[3])) * 60_000;
-  const clock = zoneOf(zone);
-  if (clock === undefined) return undefined;
-  const parts: Record<string, number> = {};
-  for (const { type, value } of clock.formatToParts(ms)) parts[type] = Number(value);
-  const { year = 1970, month = 1, day = 1, hour = 0, minute = 0, second: seconds = 0 } = parts;
-  const date = new Date(0);
-  date.setUTCFullYear(year, month - 1, day);
-  return date.setUTCHours(hour, minute, seconds, ((ms % 1000) + 1000) % 1000);
-}
-
-function zoneOf(zone: string): Intl.DateTimeFormat | undefined {
-  if (zones.has(zone)) return zones.get(zone);
-  if (zones.size >= zonesMax) zones.clear();
-  const clock = madeZone(zone);
-  if (zone.length <= 60) zones.set(zone, clock);
-  return clock;
-}
-
-function madeZone(zone: string): Intl.DateTimeFormat | undefined {
-  const numeric = 'numeric';
-  try {
-    return new Intl.DateTimeFormat('en-US', {
-      timeZone: zone,
-      hourCycle: 'h23',
-      calendar: 'iso8601',
-      year: numeric,
-      month: numeric,
-      day: numeric,
-      hour: numeric,
-      minute: numeric,
-      second: numeric,
-    });
-  } catch {
-    return undefined;
   }
 }

@@ -98,17 +98,27 @@ export function typeWords(given: CelType): string {
   return words[given.kind] ?? 'of any type';
 }
 
+/** What a function takes and gives. */
+export interface Signature {
+  readonly parameters: readonly CelType[];
+  readonly result: CelType;
+  /** False where no type parameter is in it. */
+  readonly generic?: boolean;
+}
+
 /** What type parameters stand for, and whether types fit each other. One for each expression. */
 export class Unifier {
-  bindings = new Map<string, CelType>();
+  readonly bindings = new Map<string, CelType>();
+  readonly #trail: [name: string, before: CelType | undefined][] = [];
   count = 0;
 
   fresh(): CelType {
     return { kind: 'parameter', name: `%${this.count++}` };
   }
 
-  /** A signature's types with parameters of their own. */
-  instance(types: readonly CelType[]): readonly CelType[] {
+  /** A signature with parameters of its own. */
+  instance<S extends Signature>(signature: S): Signature {
+    if (signature.generic === false) return signature;
     const own = new Map<string, CelType>();
     const copy = (one: CelType): CelType => {
       if (one.kind !== 'parameter') return 'of' in one ? withParts(one, one.of.map(copy)) : one;
@@ -116,7 +126,7 @@ export class Unifier {
       own.set(one.name, known);
       return known;
     };
-    return types.map(copy);
+    return { result: copy(signature.result), parameters: signature.parameters.map(copy) };
   }
 
   /** Parameters put in; those that stand for nothing are dyn at the end. */
@@ -136,10 +146,19 @@ export class Unifier {
   /** Whether values of these types may stand for those; what parameters stand for is kept only where they all may. */
   fits(from: readonly CelType[], to: readonly CelType[]): boolean {
     if (from.length !== to.length) return false;
-    const before = new Map(this.bindings);
+    const start = this.#trail.length;
     if (from.every((one, i) => this.#fit(one, to[i] ?? dyn))) return true;
-    this.bindings = before;
+    for (const [name, before] of this.#trail.splice(start).reverse()) {
+      if (before === undefined) this.bindings.delete(name);
+      else this.bindings.set(name, before);
+    }
     return false;
+  }
+
+  // What a parameter stood for before is kept, for the case that types do not fit after all.
+  #bind(name: string, type: CelType): void {
+    this.#trail.push([name, this.bindings.get(name)]);
+    this.bindings.set(name, type);
   }
 
   #fit(from: CelType, to: CelType): boolean {
@@ -149,7 +168,7 @@ export class Unifier {
       // The more general of both is what both stand for from now on.
       const [open, bound] = b.kind === 'parameter' ? [b, a] : [a as CelType & { kind: 'parameter' }, b];
       if (this.#holds(bound, open.name)) return false;
-      this.bindings.set(open.name, bound);
+      this.#bind(open.name, bound);
       return true;
     }
     if (a.kind === 'dyn' || b.kind === 'dyn') {
@@ -171,7 +190,7 @@ export class Unifier {
     let { name } = to;
     for (let next = this.bindings.get(name); next?.kind === 'parameter'; next = this.bindings.get(name))
       name = next.name;
-    this.bindings.set(name, a);
+    this.#bind(name, a);
   }
 
   #moreGeneral(a: CelType, b: CelType): boolean {

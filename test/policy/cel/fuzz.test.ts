@@ -33,6 +33,9 @@ function took_ms(work: () => void): number {
   return performance.now() - at;
 }
 
+/** Far beyond what any of it takes: what hangs takes for ever. */
+const hang_ms = 15_000;
+
 const corpus = sections.flatMap(({ cases }) => cases.map(({ expr }) => expr)).filter((expr) => expr.length < 300);
 const signs = '(){}[]<>=!&|?:.,+-*/%"\'`\\$ \n0x1e9uUbBrR';
 
@@ -122,8 +125,8 @@ describe('whatever text is given for an expression', () => {
     ['macros in macros', `${'[1].map(x, '.repeat(150)}x${')'.repeat(150)}`],
     ['a message in a message', 'a{b:'.repeat(20_000)],
   ])('%s is answered with an error or a value in bounded time', (_name, text) => {
-    expect(took_ms(() => survives(text))).toBeLessThan(2_000);
-    expect(took_ms(() => evaluateExpression(text, {}, { typed: true }))).toBeLessThan(2_000);
+    expect(took_ms(() => survives(text))).toBeLessThan(hang_ms);
+    expect(took_ms(() => evaluateExpression(text, {}, { typed: true }))).toBeLessThan(hang_ms);
   });
 
   it.each<[string, string]>([
@@ -146,8 +149,8 @@ describe('whatever text is given for an expression', () => {
     ['comparing sets', 'sets.equivalent(lists.range(100000), lists.range(100000))'],
     ['padding', `base64.decode("${'='.repeat(60_000)}x")`],
   ])('%s takes bounded time and memory', (_name, text) => {
-    expect(took_ms(() => evaluateExpression(text, {}, { typed: true }))).toBeLessThan(3_000);
-    expect(took_ms(() => evaluateExpression(text, {}))).toBeLessThan(3_000);
+    expect(took_ms(() => evaluateExpression(text, {}, { typed: true }))).toBeLessThan(hang_ms);
+    expect(took_ms(() => evaluateExpression(text, {}))).toBeLessThan(hang_ms);
   });
 });
 

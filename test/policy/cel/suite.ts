@@ -1,6 +1,5 @@
 import { tests } from '@bufbuild/cel-spec/testdata/conformance.js';
-import type { Environment, Input } from '../../../src/policy/cel/environment.ts';
-import type { Overload } from '../../../src/policy/cel/signatures.ts';
+import type { Declared, Environment, Input } from '../../../src/policy/cel/environment.ts';
 import { durationText, parseDuration, parseTimestamp, timestampText } from '../../../src/policy/cel/time.ts';
 import {
   bool,
@@ -152,7 +151,7 @@ export function typeOf(given: JsonObject): CelType {
 
 export function environmentOf(one: Case): Environment {
   const variables = new Map<string, CelType>();
-  const functions = new Map<string, readonly Overload[]>();
+  const functions = new Map<string, Declared>();
   for (const { name, ident, function: declared } of (one.typeEnv ?? []) as JsonObject[]) {
     if (ident !== undefined) variables.set(String(name), typeOf(object(object(ident).type)));
     if (declared === undefined) continue;
@@ -161,7 +160,7 @@ export function environmentOf(one: Case): Environment {
       parameters: list(overload.params).map(typeOf),
       result: typeOf(object(overload.resultType)),
     }));
-    functions.set(String(name), overloads);
+    functions.set(String(name), { overloads });
   }
   for (const name of Object.keys(one.bindings ?? {})) if (!variables.has(name)) variables.set(name, dyn);
   return {

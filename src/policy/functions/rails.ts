@@ -1,0 +1,82 @@
+import { expression, type PolicyFunction } from './function.ts';
+
+const pii = {
+  rails: {
+    pii: { found: true, types: ['card'], count: 2, score: 1 },
+    injection: { found: true, score: 0.9 },
+    secrets: { found: true, types: ['github-token'] },
+  },
+};
+
+export const railFunctions: readonly PolicyFunction[] = [
+  {
+    name: 'containsPII',
+    family: 'content',
+    signatures: ['() bool', '(list(string)) bool'],
+    gives: 'whether personal data was found, of any type or of these',
+    cost: 1,
+    aliases: ['ContainsPII', 'DetectPII', 'HasPII', 'containsPii'],
+    example: ['containsPII(["card", "iban"])', true, pii],
+    is: expression(['rails.pii.found'], ['types', 'rails.pii.types.exists(type_, type_ in types)']),
+  },
+  {
+    name: 'piiTypes',
+    family: 'content',
+    signatures: ['() list(string)'],
+    gives: 'the types of personal data that were found',
+    cost: 1,
+    aliases: ['PIITypes', 'GetPIITypes', 'DetectPIITypes'],
+    example: ['piiTypes()', ['card'], pii],
+    is: expression(['rails.pii.types']),
+  },
+  {
+    name: 'piiCount',
+    family: 'content',
+    signatures: ['() double'],
+    gives: 'how many pieces of personal data were found',
+    cost: 1,
+    aliases: ['PIICount', 'CountPII'],
+    example: ['piiCount()', 2, pii],
+    is: expression(['rails.pii.count']),
+  },
+  {
+    name: 'containsPromptInjection',
+    family: 'content',
+    signatures: ['() bool'],
+    gives: 'whether the prompt tries to override its instructions',
+    cost: 1,
+    aliases: ['ContainsPromptInjection', 'DetectPromptInjection', 'DetectInjection'],
+    example: ['containsPromptInjection()', true, pii],
+    is: expression(['rails.injection.found']),
+  },
+  {
+    name: 'injectionScore',
+    family: 'content',
+    signatures: ['() double'],
+    gives: 'how much it looks like that, 0 to 1',
+    cost: 1,
+    aliases: ['InjectionScore', 'GetInjectionScore', 'PromptInjectionScore'],
+    example: ['injectionScore() > 0.8', true, pii],
+    is: expression(['rails.injection.score']),
+  },
+  {
+    name: 'containsSecret',
+    family: 'content',
+    signatures: ['() bool'],
+    gives: 'whether keys or passwords were found',
+    cost: 1,
+    aliases: ['ContainsSecret', 'ContainsSecrets', 'DetectSecrets', 'HasSecrets'],
+    example: ['containsSecret()', true, pii],
+    is: expression(['rails.secrets.found']),
+  },
+  {
+    name: 'secretTypes',
+    family: 'content',
+    signatures: ['() list(string)'],
+    gives: 'what kinds of them',
+    cost: 1,
+    aliases: ['SecretTypes', 'GetSecretTypes'],
+    example: ['secretTypes()', ['github-token'], pii],
+    is: expression(['rails.secrets.types']),
+  },
+];
