@@ -1,7 +1,7 @@
 export { type Log, type LogFields, type LogOptions, openLog } from './log.ts';
+export type { AuditMeasured } from './metrics/audit-measured.ts';
 export { type Figures, grownOf } from './metrics/figures.ts';
 export {
-  type AuditMeasured,
   type BudgetMeasured,
   type ExchangeMeasured,
   type Metrics,

@@ -2,6 +2,7 @@ import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Usage } from '../../exchange/index.ts';
 import type { ScopeKind } from '../../stores/index.ts';
+import type { AuditMeasured } from './audit-measured.ts';
 import { type Families, families } from './families.ts';
 import { type Figures, textOf } from './figures.ts';
 import { LabelCap } from './label-cap.ts';
@@ -39,18 +40,6 @@ export interface BudgetMeasured {
   readonly limit_nusd: number;
   readonly spent_nusd: number;
   readonly held_nusd: number;
-}
-
-/** What the trail tells; the shape of `Trail.state()`. */
-export interface AuditMeasured {
-  readonly spooled: number;
-  readonly delivered: Readonly<Record<string, number>>;
-  readonly failed: Readonly<Record<string, number>>;
-  /** Records each sink would not take. */
-  readonly aside: Readonly<Record<string, number>>;
-  /** Records the slowest sink has not taken yet. */
-  readonly waiting: number;
-  readonly bytes: number;
 }
 
 /** Recorders of a process. Each call adds to numbers already found; text is made when `render` is asked. */
