@@ -1,9 +1,13 @@
-import type { Environment } from './cel/environment.ts';
+import type { Environment, Variable } from './cel/environment.ts';
 import { ExpressionError, prepare } from './cel/expression.ts';
+import { timestampOfMs } from './cel/time.ts';
 import { plainOf, type TypedJson, typedOf, valueOfTyped } from './cel/typed-json.ts';
 import { dyn } from './cel/types.ts';
+import { factOf } from './facts.ts';
 import { functionNames } from './functions/catalog.ts';
 import { computedFunctions, expandFunction } from './functions/expand.ts';
+import { reader } from './leaf.ts';
+import { timeOf } from './operators.ts';
 import { nearest } from './problem.ts';
 import { Unable } from './unable.ts';
 
@@ -42,6 +46,17 @@ export function evaluateExpression(
   }
 }
 
+// A policy's fact that was not given is missing, as it is to a rule; a time that was given as a text is a time.
+function factIn(values: ReadonlyMap<string, unknown>, name: string): Variable | undefined {
+  const fact = factOf(name);
+  const root = name.split('.')[0] ?? '';
+  if (fact === undefined || (values.has(root) && fact.type !== 'time')) return undefined;
+  const given = reader(fact)({ [root]: values.get(root) });
+  const time = fact.type === 'time' ? timeOf(given) : undefined;
+  const value = time === undefined ? given : timestampOfMs(time);
+  return { name, type: dyn, read: () => value };
+}
+
 function refused(message: string): Evaluated {
   return { error: { message } };
 }
@@ -51,7 +66,8 @@ function environment(values: ReadonlyMap<string, unknown>, typed: boolean): Envi
     dialect: typed ? 'standard' : 'policy',
     lenient: typed,
     ...(typed ? {} : { functions: computedFunctions, functionNames: functionNames(), expand: expandFunction }),
-    variable: (name) => (values.has(name) ? { name, type: dyn, read: () => values.get(name) } : undefined),
+    variable: (name) =>
+      values.has(name) ? { name, type: dyn, read: () => values.get(name) } : typed ? undefined : factIn(values, name),
     unknown: (name) => {
       const near = nearest(name, values.keys());
       return near === undefined ? {} : { suggestion: near };

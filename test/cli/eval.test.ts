@@ -34,6 +34,13 @@ describe('llm-policy eval', () => {
       out: '{"value":true}\n',
     });
     expect(await evaluated('"a" + "b"')).toMatchObject({ code: 0, out: 'ab\n' });
+    expect(await evaluated('-1 + x', '--context', context)).toMatchObject({ code: 0, out: '4\n' });
+  });
+
+  it('takes facts as rules do: those not given are missing, times are times, and functions name them', async () => {
+    const context = '{"usage": {"team": {"requests_per_hour": 5}}, "request": {"time": "2026-01-05T09:30:00Z"}}';
+    const asked = 'requestCount("team", "hour") > 3 && hourOfDay("UTC") == 9 && !containsPII() && team.tier != "free"';
+    expect(await evaluated(asked, '--context', context)).toMatchObject({ code: 0, out: 'true\n' });
   });
 
   it('exits with 1 and points at the character where there is no value', async () => {

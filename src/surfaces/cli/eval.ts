@@ -23,7 +23,7 @@ export const evalExpression: Command = {
 
   Exits with 1 when the expression has no value; with --lines, only when there is nothing to read.`,
   async run(context) {
-    const { values, positionals } = readArguments(context.args, options);
+    const { values, positionals } = readArguments(negativeLast(context.args), options);
     const typed = values.typed === true;
     if (values.lines === true) {
       if (positionals.length > 0 || values.context !== undefined)
@@ -36,6 +36,12 @@ export const evalExpression: Command = {
     return tell(context, evaluateExpression(expression, bindings, { typed }), typed);
   },
 };
+
+// An expression may start with a sign, and is no option then.
+function negativeLast(args: readonly string[]): readonly string[] {
+  const at = args.includes('--') ? -1 : args.findIndex((arg) => /^-[\d.(\s]/.test(arg));
+  return at < 0 ? args : [...args.slice(0, at), ...args.slice(at + 1), '--', args[at] ?? ''];
+}
 
 function tell({ out, json }: CommandContext, evaluated: Evaluated, typed: boolean): number {
   if ('error' in evaluated) {
