@@ -26,7 +26,7 @@ export function labelsOf(text: string | undefined): Labels | undefined {
 
 /** Those of a hold and those of its settlement, which win. */
 export function joined(of: Labels | undefined, over: Labels | undefined): Labels | undefined {
-  if (over === undefined) return of;
+  if (over === undefined || over === of) return of;
   return of === undefined ? over : { ...of, ...over };
 }
 

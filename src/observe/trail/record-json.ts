@@ -7,11 +7,30 @@ export type OpenRecord = Omit<AuditRecord, 'content'>;
 /** The JSON of a value. */
 type Writer<T> = (value: T) => string;
 
+/** A text that comes again with most records (a model, a route). */
+const word: Writer<string> = (value) => JSON.stringify(value);
+
 /** Texts kept of each field that has few. */
 const words_max = 1024;
 
-/** A text that comes again with most records (a model, a route). */
-const word: Writer<string> = (value) => JSON.stringify(value);
+/** Words with what stands before them, each made once. */
+class Pieces {
+  readonly #opening: string;
+  readonly #known = new Map<unknown, string>();
+
+  constructor(opening: string) {
+    this.#opening = opening;
+  }
+
+  of(value: string): string {
+    let piece = this.#known.get(value);
+    if (piece !== undefined) return piece;
+    piece = this.#opening + word(value);
+    if (this.#known.size >= words_max) this.#known.clear();
+    this.#known.set(value, piece);
+    return piece;
+  }
+}
 
 /** Spelled in JSON as they are. */
 const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
@@ -21,6 +40,14 @@ const text: Writer<string> = (value) => (plain.test(value) ? `"${value}"` : JSON
 const any: Writer<unknown> = (value) => JSON.stringify(value) ?? 'null';
 const flag: Writer<boolean> = String;
 const number: Writer<number> = (value) => (Number.isFinite(value) ? String(value) : 'null');
+
+/** Milliseconds, to the microsecond: a duration's further digits tell nothing and are dear to spell. */
+const duration: Writer<number> = (value) => {
+  if (!(value >= 0 && value < 1e9)) return number(value);
+  const us = Math.round(value * 1000);
+  const rest = us % 1000;
+  return rest === 0 ? `${us / 1000}` : `${(us - rest) / 1000}.${String(1000 + rest).slice(1)}`;
+};
 
 function list<T>(values: readonly T[], write: (value: T) => string): string {
   let json = '';
@@ -40,29 +67,19 @@ type Writers<T> = { readonly [Field in keyof T]-?: Writer<Exclude<T[Field], unde
  * more than making them. So a word is kept with its name before it.
  */
 function object<T extends object>(writers: Writers<T>): Writer<T> {
-  const fields = (Object.keys(writers) as (keyof T & string)[]).map((name) => ({
-    name,
-    first: `{"${name}":`,
-    next: `,"${name}":`,
-    write: writers[name] as Writer<unknown>,
-    kept: (writers[name] as unknown) === word ? new Map<unknown, string>() : undefined,
-  }));
+  const fields = (Object.keys(writers) as (keyof T & string)[]).map((name) => {
+    const openings = [`{"${name}":`, `,"${name}":`] as const;
+    const write = writers[name] as Writer<unknown>;
+    const words = write === (word as unknown) ? openings.map((opening) => new Pieces(opening)) : undefined;
+    return { name, openings, write, words };
+  });
   return (value) => {
     let json = '';
-    for (const { name, first, next, write, kept } of fields) {
+    for (const { name, openings, write, words } of fields) {
       const field = value[name];
       if (field === undefined) continue;
-      const opening = json === '' ? first : next;
-      if (kept === undefined || json === '') json += opening + write(field);
-      else {
-        let piece = kept.get(field);
-        if (piece === undefined) {
-          piece = opening + write(field);
-          if (kept.size >= words_max) kept.clear();
-          kept.set(field, piece);
-        }
-        json += piece;
-      }
+      const place = json === '' ? 0 : 1;
+      json += words?.[place]?.of(field as string) ?? openings[place] + write(field);
     }
     return json === '' ? '{}' : `${json}}`;
   };
@@ -81,7 +98,7 @@ const attempt = object<RecordAttempt>({
   model: word,
   status: number,
   failure: word,
-  ms: number,
+  ms: duration,
   cost_nusd: number,
 });
 
@@ -102,7 +119,12 @@ const usage = object<Usage>({
   serviceTier: word,
 });
 
-const timings = object<RecordTimings>({ total: number, upstream: number, first_token: number, overhead: number });
+const timings = object<RecordTimings>({
+  total: duration,
+  upstream: duration,
+  first_token: duration,
+  overhead: duration,
+});
 
 const kept = new WeakMap<DecisionSummary, string>();
 
@@ -167,7 +189,7 @@ export const intentJson: (open: Intent) => string = object<Intent>({
   passed: any,
 });
 
-/** The JSON of a record's open part, as `JSON.stringify` would spell it. */
+/** The JSON of a record's open part: what `JSON.stringify` would say, durations to the microsecond. */
 export const recordJson: (open: OpenRecord) => string = object<OpenRecord>({
   ...intent,
   attempts: (attempts) => list(attempts, attempt),
