@@ -108,8 +108,8 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
   /** Providers of configurations that are no longer in force, until the last exchange that pinned them must be over. */
   const retired = new Set<Pinned>();
   const retire = async (old: Pinned): Promise<void> => {
-    retired.delete(old);
-    await closeProviders(old);
+    // Closing the gateway retires what a timer still waits for.
+    if (retired.delete(old)) await closeProviders(old);
   };
   const putInForce = (next: Settings, made: Pinned): void => {
     const old = pinned;
