@@ -53,7 +53,7 @@ function limitsOf({ server, routing, state }: Settings): WalkLimits {
     retry: routing,
     stream_hold_tokens: state.stream_hold_tokens,
     lease_ms: state.lease_ms,
-    on_loss: state.on_loss === 'open' ? 'open' : 'closed',
+    on_loss: state.on_loss,
   };
 }
 

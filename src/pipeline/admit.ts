@@ -6,6 +6,7 @@ import {
   HoldGone,
   LedgerUnavailable,
   type OnLoss,
+  onLossOf,
   type RateState,
   type Reserved,
 } from '../stores/index.ts';
@@ -19,7 +20,7 @@ import type { Identified } from './identify.ts';
 import { answering, labelsOf } from './labels.ts';
 import type { Lease } from './lease.ts';
 import { Refused } from './refusal.ts';
-import type { Walk, WalkLimits } from './walk.ts';
+import type { Walk } from './walk.ts';
 
 /** Money and rate held for this exchange. */
 export interface Hold {
@@ -184,9 +185,7 @@ function turnOf({ caller: { team, user, key } }: Identified['identity']): string
   return user === undefined ? `key ${key.id}` : `user ${team.id} ${user.id}`;
 }
 
-/** Whether calls go on while the ledger is lost: every limit of the call must say so. */
-export function openOnLoss({ budgets, rates }: CallLimits, otherwise: WalkLimits['on_loss']): boolean {
-  const says = (limit: { readonly onLoss?: OnLoss }): boolean => (limit.onLoss ?? otherwise) === 'open';
-  if (budgets.length + rates.length === 0) return otherwise === 'open';
-  return budgets.every(says) && rates.every(says);
+/** Whether calls go on, with nothing held, while the ledger is lost. */
+export function openOnLoss({ budgets, rates }: CallLimits, otherwise: OnLoss): boolean {
+  return onLossOf(budgets, rates, otherwise) === 'open';
 }

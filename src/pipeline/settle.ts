@@ -111,8 +111,9 @@ export interface Held extends Identified {
 }
 
 /**
- * Hold to cost, once, whatever happened. Never throws: a lost ledger keeps the settlement in its own journal and sends
- * it when it is back. A call that reached nobody gives its hold back. `by` is who answered, where somebody did.
+ * Hold to cost, once, whatever happened. Resolves when the settlement is written down where a crash leaves it; nobody
+ * waits for the store to hear it. Never throws: what a lost ledger did not hear is sent when it is back. A call that
+ * reached nobody gives its hold back. `by` is who answered, where somebody did.
  */
 export async function settle(
   walk: Walk,
@@ -126,7 +127,7 @@ export async function settle(
   try {
     if (!reached) await walk.ledger.release(held.id, organization);
     else {
-      await walk.ledger.settle({
+      await walk.ledger.post({
         id: held.id,
         organization,
         amount: { nusd: cost.nusd, tokens: cost.tokens, input: inputTokens(cost) },

@@ -3,7 +3,7 @@ import type { Format } from '../exchange/index.ts';
 import type { Log, Metrics, Trail } from '../observe/index.ts';
 import type { Program } from '../policy/index.ts';
 import type { Catalog, Health, RetryPolicy, TokenCounter } from '../providers/index.ts';
-import type { Ledger } from '../stores/index.ts';
+import type { Ledger, OnLoss } from '../stores/index.ts';
 import type { BudgetAlerts } from './budget-alerts.ts';
 import type { Matchers } from './matchers.ts';
 import type { ObservedOutputs } from './observed-output.ts';
@@ -26,7 +26,7 @@ export interface WalkLimits {
   /** Bytes of a plain reply the gateway is ready to hold. */
   readonly reply_bytes_max: number;
   /** What a limit that does not say means when the ledger is lost. */
-  readonly on_loss: 'closed' | 'open';
+  readonly on_loss: OnLoss;
 }
 
 /** What an exchange pins at `identify` and keeps to its end, whatever is reloaded meanwhile. */
