@@ -1,9 +1,8 @@
 import { type FSWatcher, mkdirSync, readFileSync, statSync, watch } from 'node:fs';
 import { dirname } from 'node:path';
-import { withFileLock } from './file-lock.ts';
+import { withFileLock, writePrivateFile } from '../stores/index.ts';
 import { isWholeKeyedHash } from './key.ts';
 import { type KeyStore, KeyStoreError, type StoredKey } from './key-store.ts';
-import { writePrivateFile } from './secret-file.ts';
 
 export interface KeyStoreOptions {
   /** How often the file is looked at where the system's own notice fails; 0 for never (one-off commands). */

@@ -1,49 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Secret } from '../exchange/index.ts';
-
-/**
- * Writes a file that only its owner may read, whole or not at all: beside it first, synced, then put in its place.
- * With `exclusive` a file that is there stays, and the call throws `EEXIST`.
- */
-export function writePrivateFile(path: string, text: string, { exclusive = false } = {}): void {
-  const beside = `${path}.${process.pid}.${randomBytes(6).toString('hex')}`;
-  const file = openSync(beside, 'wx', 0o600);
-  try {
-    try {
-      writeSync(file, text);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    if (exclusive) linkSync(beside, path);
-    else renameSync(beside, path);
-  } finally {
-    if (exclusive) unlinkSync(beside);
-  }
-  syncDirectory(dirname(path));
-}
-
-/** Makes a name that was just put into a directory survive a power cut. */
-function syncDirectory(directory: string): void {
-  const handle = openSync(directory, 'r');
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
-}
+import { writePrivateFile } from '../stores/index.ts';
 
 /**
  * The secret kept in a file, made by `make` when there is none yet. Of several processes that start at once all get the

@@ -1,8 +1,10 @@
 export type { EmbeddedLedger, EmbeddedLedgerOptions } from './embedded/index.ts';
 export { openEmbeddedLedger } from './embedded/index.ts';
+export { withFileLock } from './file-lock.ts';
 export type { LeasedLedger, LeasedLedgerOptions } from './leased/index.ts';
 export type * from './ledger.ts';
 export { HoldGone, LedgerUnavailable } from './ledger.ts';
+export { writePrivateFile } from './private-file.ts';
 export type { Job, JobQueue, QueueOptions } from './queue.ts';
 export { JobFailed, QueueUnavailable } from './queue.ts';
 export type { BullQueueOptions } from './queue-bullmq.ts';
