@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { fakeOpenai } from '../support/gateway.ts';
-import { type AskedBody, eventually, hi, type MoneyHouse, startMoney } from '../support/money.ts';
+import { fakeAnthropic, fakeOpenai, prices } from '../support/gateway.ts';
+import { type AskedBody, costOf, eventually, heldBy, hi, type MoneyHouse, startMoney } from '../support/money.ts';
 
 const plain: AskedBody = { model: 'gpt-4o', max_tokens: 50, messages: hi };
 const stream: AskedBody = { ...plain, stream: true };
@@ -104,4 +104,66 @@ describe('a client that leaves while the ledger is asked', () => {
       await house.close();
     }
   }, 30_000);
+});
+
+describe('what a provider reads or runs by itself', () => {
+  const claude: AskedBody = { model: 'claude-sonnet-4-5', max_tokens: 50, messages: hi };
+  const search = { type: 'web_search_20250305', name: 'web_search' };
+  const context = prices.context_tokens;
+  let house: MoneyHouse;
+  beforeAll(async () => {
+    house = await startMoney({
+      store: 'embedded',
+      teams: { research: enough, poor: { budgets: [{ window: 'total', limit_usd: 0.01 }] } },
+      providers: (baseUrl) => ({
+        'fake-openai': fakeOpenai(baseUrl),
+        'fake-anthropic': {
+          ...fakeAnthropic(baseUrl),
+          models: { 'claude-sonnet-4-5': { ...prices, tool_call_usd: { web_search: 0.01 } } },
+        },
+      }),
+    });
+  });
+  afterAll(() => house.close());
+
+  async function heldFor(body: AskedBody): Promise<number> {
+    let held = -1;
+    house.says(async () => {
+      held = (await house.budget('research')).held;
+      return {};
+    });
+    const answer = await house.ask('research', body);
+    expect([answer.status, answer.text]).toEqual([200, expect.anything()]);
+    return held;
+  }
+
+  const cent = 10_000_000;
+  test.each([
+    [{ ...search, max_uses: 3 }, 3 * cent],
+    [{ ...search, max_uses: 0 }, 0],
+    [search, 10 * cent],
+  ])('is held for: the fees of a tool it runs, %j', async (tool, fees) => {
+    expect(await heldFor({ ...claude, tools: [tool] })).toBe(costOf({ input: context, output: 50 }) + fees);
+    const requests = house.provider.requests.length;
+    expect((await house.ask('poor', { ...claude, tools: [tool] })).status).toBe(429);
+    expect(house.provider.requests).toHaveLength(requests);
+  });
+
+  const bash = { type: 'bash_20250124', name: 'bash' };
+  test('a tool that the client runs has no fee, and adds what is told of it', async () => {
+    const body = { ...claude, tools: [bash] };
+    expect(await heldFor(body)).toBe(costOf({ input: heldBy(body).input + 512, output: 50 }));
+  });
+
+  const source = { type: 'url', url: 'https://example.com/long.pdf' };
+  const of = (model: string, part: object): AskedBody => {
+    return { model, max_tokens: 50, messages: [{ role: 'user', content: [part] }] };
+  };
+  test.each([
+    of('claude-sonnet-4-5', { type: 'document', source }),
+    of('claude-sonnet-4-5', { type: 'tool_result', tool_use_id: 't', content: [{ type: 'document', source }] }),
+    of('gpt-4o', { type: 'file', file: { file_id: 'file-1' } }),
+  ])('is held for: a document whose text does not stand in the request, %j', async (body) => {
+    expect(await heldFor(body)).toBe(costOf({ input: context, output: 50 }));
+  });
 });
