@@ -23,6 +23,13 @@ export interface RequestView {
   readonly usageAsked: boolean;
   /** Whether input may be written to the provider's cache, which can be dearer than not caching it. */
   readonly cacheWrites: boolean;
+  /**
+   * Whether the provider may read what does not stand in the body as text: files by their id or address, pages of a
+   * document, results of tools it runs itself. Then only the model's context bounds the input.
+   */
+  readonly readsElsewhere: boolean;
+  /** Tools the provider runs and may bill by the call, and the most calls of each. */
+  readonly hostedCalls?: Readonly<Record<string, number>>;
   /** The service tier the client asked for, in the format's own word: prices may depend on it. */
   readonly serviceTier?: string;
   /** The caller's own words, unverified: `user` and `metadata` of the body. */

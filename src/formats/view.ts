@@ -21,6 +21,8 @@ interface Facts {
   readonly hasImages: boolean;
   readonly usageAsked: boolean;
   readonly cacheWrites: boolean;
+  readonly readsElsewhere: boolean;
+  readonly hostedCalls: Readonly<Record<string, number>> | undefined;
   readonly serviceTier: string | undefined;
   readonly user: string | undefined;
   readonly metadata: JsonObject | undefined;
@@ -44,6 +46,8 @@ export class View implements RequestView {
   readonly hasImages: boolean;
   readonly usageAsked: boolean;
   readonly cacheWrites: boolean;
+  readonly readsElsewhere: boolean;
+  declare readonly hostedCalls?: Readonly<Record<string, number>>;
   declare readonly serviceTier?: string;
   declare readonly maxOutputTokens?: number;
   declare readonly temperature?: number;
@@ -63,6 +67,8 @@ export class View implements RequestView {
     this.hasImages = facts.hasImages;
     this.usageAsked = facts.usageAsked;
     this.cacheWrites = facts.cacheWrites;
+    this.readsElsewhere = facts.readsElsewhere;
+    if (facts.hostedCalls !== undefined) this.hostedCalls = facts.hostedCalls;
     if (facts.serviceTier !== undefined) this.serviceTier = facts.serviceTier;
     if (facts.maxOutputTokens !== undefined) this.maxOutputTokens = facts.maxOutputTokens;
     if (facts.temperature !== undefined) this.temperature = facts.temperature;

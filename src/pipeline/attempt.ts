@@ -88,6 +88,8 @@ export async function attempt(walk: Walk, admitted: Admitted, attempts: Attempts
     }
     attempts.candidate = candidate;
     for (let retry = 0; ; retry += 1) {
+      // Called off while the ledger was asked: nothing is sent, so nothing is paid for.
+      if (admitted.abort.reason !== undefined) throw admitted.abort.reason;
       const answer = await once(walk, admitted, attempts, candidate, lease);
       if (!(answer instanceof Failure)) return answer;
       last = answer;

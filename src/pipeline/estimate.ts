@@ -3,6 +3,8 @@ import { type Candidate, type ImageRule, imageTokens, imageTokensMax } from '../
 
 /** What providers add for tools besides their text: Anthropic's tool prompt is 313 to 346 tokens, OpenAI's less. */
 const toolPromptTokensMax = 512;
+/** Input that may be read from elsewhere, where nobody told how long the model's context is. */
+const elsewhereTokensMax = 1_000_000;
 /** What providers add for a chat besides its text (role marks, the start of the answer). */
 const chatTokensMax = 16;
 
@@ -21,7 +23,8 @@ export function inputTokensMax(view: RequestView, candidate: Candidate): number 
 export function inputBound(view: RequestView, candidate: Candidate, text: number): number {
   const media = mediaOf(view, candidate.imageTokens);
   const tools = view.toolNames.length > 0 ? toolPromptTokensMax : 0;
-  const bound = Math.max(0, text - media.bytes) + media.tokens + tools + chatTokensMax;
+  const elsewhere = view.readsElsewhere ? elsewhereTokensMax : 0;
+  const bound = Math.max(0, text - media.bytes) + media.tokens + tools + chatTokensMax + elsewhere;
   return candidate.contextTokens === undefined ? bound : Math.min(bound, candidate.contextTokens);
 }
 

@@ -5,6 +5,7 @@ import { type Amount, HoldGone, type Reserved } from '../stores/index.ts';
 import type { Hold } from './admit.ts';
 import { modelLimits } from './call-limits.ts';
 import type { Identified } from './identify.ts';
+import { added } from './settle.ts';
 import type { Walk } from './walk.ts';
 
 const noLimits: Limits = { budgets: [], rates: [] };
@@ -60,7 +61,7 @@ export class Lease {
   /** A try that may be billed: from the next `hold` on it is held for as well. */
   owe({ nusd, tokens, input = 0 }: Amount): void {
     const owed = this.#owed;
-    this.#owed = { nusd: owed.nusd + nusd, tokens: owed.tokens + tokens, input: (owed.input ?? 0) + input };
+    this.#owed = sumOf(owed, { nusd, tokens, input });
   }
 
   /**
@@ -118,5 +119,5 @@ export class Lease {
 }
 
 function sumOf(a: Amount, b: Amount): Amount {
-  return { nusd: a.nusd + b.nusd, tokens: a.tokens + b.tokens, input: (a.input ?? 0) + (b.input ?? 0) };
+  return { nusd: added(a.nusd, b.nusd), tokens: added(a.tokens, b.tokens), input: added(a.input ?? 0, b.input ?? 0) };
 }

@@ -11,7 +11,7 @@ import type { PassVerdict } from './pass-judge.ts';
 import type { PassTarget } from './pass-route.ts';
 import type { UsageTap } from './pass-usage.ts';
 import { callerOf, factsRead, summary, tagged } from './record.ts';
-import type { Cost } from './settle.ts';
+import { type Cost, wholeTokens } from './settle.ts';
 import type { Walk } from './walk.ts';
 
 /** A call that may go through: its hold is there. */
@@ -91,7 +91,7 @@ export function passCost({ admitted, call }: PassProgress): { cost: Cost; candid
     cost: {
       nusd: measured ? priced : Math.max(admitted.hold.amount.nusd, priced ?? 0),
       usage: usage ?? {},
-      tokens: (usage?.input ?? 0) + (usage?.output ?? 0),
+      tokens: wholeTokens(usage ?? {}),
       estimated: !measured,
     },
   };

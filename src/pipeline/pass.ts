@@ -41,6 +41,8 @@ export class Pass {
     const { provider, target, method, abort, pinned, arrival } = this.#admitted;
     const { limits } = pinned;
     const { call } = this.#progress;
+    // Called off while the ledger was asked: nothing is sent, so nothing is paid for.
+    if (abort.reason !== undefined) return this.#end.refusal(abort.reason);
     if (source !== undefined) call.request = new RequestBody(source, limits.body_bytes_max, abort);
     call.sentAt = this.#walk.monotonic();
     try {

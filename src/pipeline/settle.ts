@@ -46,8 +46,8 @@ export async function finalCost(
   if (unanswered.length === 0) return last ?? nothing;
   const costs = last === undefined ? unanswered : [last, ...unanswered];
   return {
-    nusd: costs.reduce((sum, { nusd }) => sum + nusd, 0),
-    tokens: costs.reduce((sum, { tokens }) => sum + tokens, 0),
+    nusd: costs.reduce((sum, { nusd }) => added(sum, nusd), 0),
+    tokens: costs.reduce((sum, { tokens }) => added(sum, tokens), 0),
     // What the caller's reply took; what was paid for without one stands with its attempt.
     usage: last?.usage ?? unanswered.at(-1)?.usage ?? {},
     estimated: true,
@@ -99,8 +99,13 @@ function costed(admitted: Admitted, candidate: Candidate | undefined, usage: Usa
   return { nusd, usage, tokens: wholeTokens(usage), estimated };
 }
 
+/** Sums stay where they are exact: a bill beyond that must not make a settlement fail. */
+export function added(one: number, other: number): number {
+  return Math.min(one + other, Number.MAX_SAFE_INTEGER);
+}
+
 /** Tokens as the ledger counts them. A provider that tells fractions must not make a settlement fail. */
-function wholeTokens({ input = 0, output = 0 }: Usage): number {
+export function wholeTokens({ input = 0, output = 0 }: Usage): number {
   const sum = Math.ceil(Math.max(0, input)) + Math.ceil(Math.max(0, output));
   return Math.min(sum, Number.MAX_SAFE_INTEGER);
 }

@@ -131,7 +131,15 @@ function providerModel(provider: ProviderSettings, name: string, settings: Model
   };
 }
 
-function quirksOf({ quirks }: ProviderSettings): Quirks {
+/** What bounds a reply, in all formats: a call holds what it may cost under these. */
+const boundFields: readonly string[] = ['max_tokens', 'max_completion_tokens', 'max_output_tokens'];
+
+function quirksOf({ id, quirks }: ProviderSettings): Quirks {
+  for (const [index, field] of quirks.drop_fields.entries()) {
+    if (!boundFields.includes(field)) continue;
+    const message = `Without ${field} nothing bounds what a reply costs. A provider that calls it otherwise needs rename_fields.`;
+    throw new ProviderSettingsError(id, ['quirks', 'drop_fields', index], message);
+  }
   return {
     dropFields: quirks.drop_fields,
     renameFields: quirks.rename_fields,

@@ -52,6 +52,23 @@ describe('what a call costs is read off its reply where that can be done', () =>
     });
   });
 
+  test.each([
+    [{ prompt_tokens: 10.5, completion_tokens: 3.25 }, costOf({ input: 11, output: 4 })],
+    [{ prompt_tokens: 1e300, completion_tokens: 3 }, Number.MAX_SAFE_INTEGER],
+  ])('odd numbers are settled all the same: %j', async (odd, cost) => {
+    const odds = await startPassing({ entries: [{}] });
+    onTestFinished(() => odds.close());
+    odds.api.answer = (response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ id: 'x', model: 'gpt-4o', choices: [], usage: odd }));
+    };
+    const headers = { 'x-request-id': 'odd' };
+    await (await odds.pass('/chat/completions', { method: 'POST', body: '{}', headers })).text();
+    expect((await odds.asker.record('odd')).cost_nusd).toBe(cost);
+    expect(await standing(odds)).toMatchObject({ held: 0 });
+    expect((await standing(odds)).spent).toBeGreaterThanOrEqual(cost - 1);
+  });
+
   test('a stream, by its last frames', async () => {
     expect(await settled('/chat/completions', chunks('gpt-4o'), 'text/event-stream')).toMatchObject({
       cost_nusd: costOf(told),

@@ -29,6 +29,9 @@ describe('settings of a provider', () => {
     expect(() => build({ health: { path: '/models' } })).toThrow(/not supported yet/);
     expect(() => build({ api_version: '2024-10-21' })).toThrow(/Only azure-openai/);
     expect(() => build({ format: 'demo' })).toThrow(/no base_url/);
+    expect(() => build({ quirks: { drop_fields: ['user', 'max_tokens'] } })).toThrow(
+      /nothing bounds what a reply costs/,
+    );
   });
 
   test.each([

@@ -37,6 +37,7 @@ export function read(bytes: Buffer): RequestView {
   checkStops(body.stop_sequences);
   const metadata = body.metadata ?? undefined;
   if (metadata !== undefined && !isObject(metadata)) refuse('metadata', 'an object');
+  const hosted = hostedCallsOf(tools);
   const user = metadata === undefined ? undefined : optionalString(metadata, 'user_id', 'metadata.user_id');
   return new View(
     {
@@ -52,6 +53,9 @@ export function read(bytes: Buffer): RequestView {
       usageAsked: true,
       // Nothing is cached there unless the client marks it.
       cacheWrites: bytes.includes(cacheMark),
+      readsElsewhere:
+        hosted !== undefined || hasServers(body) || messages.some(({ content }) => readsElsewhere(content)),
+      hostedCalls: hosted,
       serviceTier: typeof body.service_tier === 'string' ? body.service_tier : undefined,
       user,
       metadata,
@@ -83,6 +87,36 @@ function checkStops(stops: unknown): void {
 function hasImage(content: unknown): boolean {
   if (!Array.isArray(content)) return false;
   return content.some((block) => isObject(block) && (block.type === 'image' || hasImage(block.content)));
+}
+
+/** Documents whose pages are read, and files: what of them is read may be more than what stands here. */
+function readsElsewhere(content: unknown): boolean {
+  if (!Array.isArray(content)) return false;
+  return content.some((block) => {
+    if (!isObject(block)) return false;
+    if (block.type === 'document') return !isObject(block.source) || block.source.type !== 'text';
+    return block.type === 'container_upload' || readsElsewhere(block.content);
+  });
+}
+
+function hasServers({ mcp_servers }: JsonObject): boolean {
+  return Array.isArray(mcp_servers) && mcp_servers.length > 0;
+}
+
+/** Tools that have a type of their own and are run by the client all the same. */
+const clientTools = /^(?:custom$|bash_|text_editor_|computer_|memory_)/;
+/** Calls of a hosted tool in one exchange, where the client set no limit: so often the API goes on by itself. */
+const hostedCallsMax = 10;
+
+/** The tools that the API runs itself, by name, with the most calls of each. */
+function hostedCallsOf(tools: readonly JsonObject[]): Readonly<Record<string, number>> | undefined {
+  let calls: Record<string, number> | undefined;
+  for (const { type, name, max_uses } of tools) {
+    if (typeof type !== 'string' || typeof name !== 'string' || clientTools.test(type)) continue;
+    const most = Number.isSafeInteger(max_uses) && Number(max_uses) >= 0 ? Number(max_uses) : hostedCallsMax;
+    calls = { ...calls, [name]: most };
+  }
+  return calls;
 }
 
 /** Settings that are numbers, names or ids: nothing to read in them. */

@@ -54,6 +54,8 @@ export function read(bytes: Buffer): RequestView {
       usageAsked: stream && options.include_usage === true,
       // Providers of this format cache by themselves.
       cacheWrites: true,
+      readsElsewhere: messages.some(readsElsewhere),
+      hostedCalls: undefined,
       serviceTier: typeof body.service_tier === 'string' ? body.service_tier : undefined,
       user,
       metadata,
@@ -109,6 +111,14 @@ function nameOf(tool: unknown): string[] {
 function hasImage(message: JsonObject): boolean {
   const { content } = message;
   return Array.isArray(content) && content.some((part: JsonObject) => part.type === 'image_url');
+}
+
+/** Parts that are text, or whose bytes are more than their tokens. */
+const bodily = new Set(['text', 'refusal', 'image_url', 'input_audio']);
+
+/** A file, or a kind of part nobody knows: what of it is read may be more than what stands here. */
+function readsElsewhere({ content }: JsonObject): boolean {
+  return Array.isArray(content) && content.some((part: JsonObject) => !bodily.has(String(part.type)));
 }
 
 const roles: Readonly<Record<string, Role>> = {

@@ -117,10 +117,12 @@ export class Books {
 
   /** Lets go of slices of windows that are over and of which nothing is left. */
   prune(now_ms: number): void {
+    let wanted: Set<Slice> | undefined;
     for (const slice of this.slices.values()) {
       if (slice.end_ms === 0 || now_ms < slice.end_ms || slice.free + slice.held > 0 || slice.dirty) continue;
-      for (const hold of this.holds.values()) if (hold.slices.includes(slice)) return;
-      this.slices.delete(slice.key);
+      // An estimate is remembered for days: it keeps its own slices, and no others.
+      wanted ??= new Set([...this.holds.values()].flatMap(({ slices }) => slices));
+      if (!wanted.has(slice)) this.slices.delete(slice.key);
     }
   }
 }

@@ -37,6 +37,8 @@ export interface Parts {
 }
 
 const beat_ms = 1_000;
+/** Slices of a window that ended so long ago are let go. */
+const pruned_ms = 60_000;
 
 /** Calls are held against slices taken out of the shared ledger; what became of them is reported afterwards. */
 export class LeasedLedger extends Passing implements Ledger {
@@ -260,6 +262,8 @@ export class LeasedLedger extends Passing implements Ledger {
 
   #expire(): number {
     const { reaped, next_ms } = expire(this.#office, this.#parts.all.values(), Date.now());
+    // Shares are seen without a trade: nobody else lets go of theirs. A trade that is under way may still be granted some.
+    for (const books of this.#parts.all.values()) books.prune(this.#office.now() - pruned_ms);
     this.#nextExpiry_ms = next_ms;
     return reaped;
   }

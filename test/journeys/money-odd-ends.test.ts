@@ -1,0 +1,169 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { fakeAnthropic, fakeOpenai, prices } from '../support/gateway.ts';
+import { type AskedBody, costOf, eventually, heldBy, hi, type MoneyHouse, startMoney } from '../support/money.ts';
+
+const plain: AskedBody = { model: 'gpt-4o', max_tokens: 50, messages: hi };
+const stream: AskedBody = { ...plain, stream: true };
+const enough = { budgets: [{ window: 'total', limit_usd: 1 }] };
+
+describe('an exchange that ends in an odd way', () => {
+  let house: MoneyHouse;
+  let count = 0;
+  beforeAll(async () => {
+    house = await startMoney({
+      store: 'embedded',
+      teams: { research: enough, twice: enough, absurd: { budgets: [{ window: 'total', limit_usd: 1000 }] } },
+      providers: (baseUrl) => ({
+        'fake-openai': fakeOpenai(baseUrl),
+      }),
+      config: {
+        routing: { retries: 1, first_token_timeout_ms: 400, timeout_ms: 10_000, circuit: { failures: 1000 } },
+      },
+    });
+  });
+  afterAll(() => house.close());
+
+  const named = () => {
+    count += 1;
+    return `odd-${count}`;
+  };
+
+  test('a try that fell silent and the next one, whose client left, are both paid for', async () => {
+    house.says(() => (house.provider.requests.length === 1 ? { stall: 'first_frame' } : { stall: 'middle' }));
+    const requestId = named();
+    const leaving = new AbortController();
+    const asked = house.send('twice', stream, { headers: { 'x-request-id': requestId }, signal: leaving.signal });
+    asked.catch(() => {});
+    await eventually('there was a second try', () => house.provider.requests.length === 2);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    leaving.abort();
+    const record = await house.record(requestId);
+    const [first, ...rest] = record.attempts ?? [];
+    expect(rest).toHaveLength(1);
+    expect(record.cost_nusd).toBeGreaterThanOrEqual(2 * Number(first?.cost_nusd));
+    expect((await house.atRest('twice')).spent).toBe(record.cost_nusd);
+  });
+
+  test('a plain one as well', async () => {
+    const half = JSON.stringify({ id: 'x', object: 'chat.completion' }).slice(0, -1);
+    const before = (await house.budget('twice')).spent;
+    house.says(() =>
+      house.provider.requests.length === 1
+        ? { die: 'first_frame' }
+        : { raw: { contentType: 'application/json', chunks: [half, half] }, pace_ms: 60_000 },
+    );
+    const requestId = named();
+    const leaving = new AbortController();
+    const asked = house.send('twice', plain, { headers: { 'x-request-id': requestId }, signal: leaving.signal });
+    asked.catch(() => {});
+    await eventually('there was a second try', () => house.provider.requests.length === 2);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    leaving.abort();
+    const record = await house.record(requestId);
+    const [first, ...rest] = record.attempts ?? [];
+    expect(rest).toHaveLength(1);
+    expect(record.cost_nusd).toBeGreaterThanOrEqual(2 * Number(first?.cost_nusd));
+    expect((await house.atRest('twice')).spent - before).toBe(record.cost_nusd);
+  });
+
+  test('a bill beyond all numbers beside a silent try is settled, and nothing stays held', async () => {
+    house.says(() =>
+      house.provider.requests.length === 1 ? { stall: 'first_frame' } : { usage: { input: 1e300, output: 1e300 } },
+    );
+    await house.ask('absurd', stream, { headers: { 'x-request-id': named() } });
+    expect((await house.atRest('absurd', 3000)).spent).toBeGreaterThan(1e15);
+    expect((await house.ask('absurd', plain)).status).toBe(429);
+  });
+});
+
+describe('a client that leaves while the ledger is asked', () => {
+  test('pays nothing: no provider heard of its call', async () => {
+    const house = await startMoney({
+      store: 'redis',
+      teams: { research: enough },
+      state: { deadline_ms: 5000 },
+    });
+    try {
+      house.says({});
+      expect((await house.ask('research', plain)).status).toBe(200);
+      const { spent } = await house.atRest('research');
+      house.redis?.freeze();
+      const leaving = new AbortController();
+      const asked = house.send('research', plain, { headers: { 'x-request-id': 'left' }, signal: leaving.signal });
+      asked.catch(() => {});
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      leaving.abort();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      house.redis?.thaw();
+      const record = await house.record('left');
+      expect(house.provider.requests).toHaveLength(1);
+      expect(record).toMatchObject({ ending: 'aborted', cost_nusd: 0 });
+      expect(await house.atRest('research')).toMatchObject({ spent, held: 0 });
+    } finally {
+      house.redis?.thaw();
+      await house.close();
+    }
+  }, 30_000);
+});
+
+describe('what a provider reads or runs by itself', () => {
+  const claude: AskedBody = { model: 'claude-sonnet-4-5', max_tokens: 50, messages: hi };
+  const search = { type: 'web_search_20250305', name: 'web_search' };
+  const context = prices.context_tokens;
+  let house: MoneyHouse;
+  beforeAll(async () => {
+    house = await startMoney({
+      store: 'embedded',
+      teams: { research: enough, poor: { budgets: [{ window: 'total', limit_usd: 0.01 }] } },
+      providers: (baseUrl) => ({
+        'fake-openai': fakeOpenai(baseUrl),
+        'fake-anthropic': {
+          ...fakeAnthropic(baseUrl),
+          models: { 'claude-sonnet-4-5': { ...prices, tool_call_usd: { web_search: 0.01 } } },
+        },
+      }),
+    });
+  });
+  afterAll(() => house.close());
+
+  async function heldFor(body: AskedBody): Promise<number> {
+    let held = -1;
+    house.says(async () => {
+      held = (await house.budget('research')).held;
+      return {};
+    });
+    const answer = await house.ask('research', body);
+    expect([answer.status, answer.text]).toEqual([200, expect.anything()]);
+    return held;
+  }
+
+  const cent = 10_000_000;
+  test.each([
+    [{ ...search, max_uses: 3 }, 3 * cent],
+    [{ ...search, max_uses: 0 }, 0],
+    [search, 10 * cent],
+  ])('is held for: the fees of a tool it runs, %j', async (tool, fees) => {
+    expect(await heldFor({ ...claude, tools: [tool] })).toBe(costOf({ input: context, output: 50 }) + fees);
+    const requests = house.provider.requests.length;
+    expect((await house.ask('poor', { ...claude, tools: [tool] })).status).toBe(429);
+    expect(house.provider.requests).toHaveLength(requests);
+  });
+
+  const bash = { type: 'bash_20250124', name: 'bash' };
+  test('a tool that the client runs has no fee, and adds what is told of it', async () => {
+    const body = { ...claude, tools: [bash] };
+    expect(await heldFor(body)).toBe(costOf({ input: heldBy(body).input + 512, output: 50 }));
+  });
+
+  const source = { type: 'url', url: 'https://example.com/long.pdf' };
+  const of = (model: string, part: object): AskedBody => {
+    return { model, max_tokens: 50, messages: [{ role: 'user', content: [part] }] };
+  };
+  test.each([
+    of('claude-sonnet-4-5', { type: 'document', source }),
+    of('claude-sonnet-4-5', { type: 'tool_result', tool_use_id: 't', content: [{ type: 'document', source }] }),
+    of('gpt-4o', { type: 'file', file: { file_id: 'file-1' } }),
+  ])('is held for: a document whose text does not stand in the request, %j', async (body) => {
+    expect(await heldFor(body)).toBe(costOf({ input: context, output: 50 }));
+  });
+});
