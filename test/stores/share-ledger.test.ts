@@ -90,6 +90,39 @@ describe('while Redis is lost, limits that say local_share', () => {
     expect((await settle(ledger, held[0]!, 60)).outcome).toBe('repeated');
   });
 
+  test('let a hold of a running call grow as far as the share goes, and renew it', async () => {
+    const ledger = await process();
+    await reserve(ledger, 'seen', 0);
+    server.freeze();
+    const grow = (nusd: number, limits: { budgets?: Budget[]; rates?: Rate[] } = {}, lease_ms = 60_000) =>
+      ledger.amend({
+        id: 'stream',
+        organization: 'acme',
+        amount: { nusd, tokens: nusd },
+        lease_ms,
+        budgets: [],
+        rates: [],
+        ...limits,
+      });
+    expect((await reserve(ledger, 'stream', 100)).outcome).toBe('held');
+    expect((await grow(100)).outcome).toBe('held');
+    expect((await grow(600)).outcome).toBe('held');
+    expect((await reserve(ledger, 'beside', 101)).outcome).toBe('refused');
+    expect(refusalOf(await grow(701))).toMatchObject({ kind: 'budget', budget: shared, asked: 101 });
+    // The old hold stands: what is left beside it is what was.
+    expect((await reserve(ledger, 'beside', 100)).outcome).toBe('held');
+    // A model that joins brings its limits: one that is closed ends it, one that is open holds nothing.
+    const joins = (onLoss: OnLoss) => [budget({ scope: { kind: 'model', id: 'other' }, window: 'total', onLoss })];
+    await expect(grow(600, { budgets: joins('closed') })).rejects.toThrow(LedgerUnavailable);
+    expect((await grow(600, { budgets: joins('open') })).outcome).toBe('held');
+    await ledger.post({ id: 'stream', organization: 'acme', amount: { nusd: 450, tokens: 450 }, estimated: false });
+    await back(ledger);
+    await ledger.release('beside', 'acme');
+    await expect.poll(() => spentOf(ledger), { timeout: 10_000 }).toEqual({ spent: 450, held: 0 });
+    await ledger.release('seen', 'acme');
+    expect(await ledger.reconcile('acme', { repair: false })).toEqual([]);
+  });
+
   test('admit a part of it where other processes live, each its own', async () => {
     const [one, other] = [await process(), await process()];
     await sleep(beat_ms + 200);

@@ -14,6 +14,7 @@ import type {
 import { HoldGone, LedgerUnavailable } from '../ledger.ts';
 import type { RedisLedger } from '../redis/index.ts';
 import { onLossOf } from '../share/on-loss.ts';
+import { sharedLimits, sharedNeeds } from '../share/shared-limits.ts';
 import { Shares } from '../share/shares.ts';
 import { checkAmendment, checkId, checkLimits, checkReserve, checkSettlement } from '../validate.ts';
 import { type Account, budgetsOf, held, heldBy, openHolds, standing } from './account.ts';
@@ -113,11 +114,7 @@ export class LeasedLedger extends Passing implements Ledger {
   async reserveShare(request: ReserveRequest): Promise<Reserved> {
     this.#mustWrite();
     const { books } = this.#account(request.organization);
-    const fallback = this.#parts.onLoss();
-    const shared = ({ onLoss = fallback }: Budget | Rate) => onLoss === 'local_share';
-    // What only counts is counted.
-    const budgets = request.budgets.filter((budget) => !budget.hard || shared(budget));
-    const rates = request.rates.filter(shared);
+    const { budgets, rates } = sharedLimits(request, this.#parts.onLoss());
     const needs = needsOf(books, { amount: request.amount, budgets, rates, hold: undefined }, this.#office.now());
     const refusal = this.#shares.take(this.#office, books, needs);
     if (refusal !== undefined) return { outcome: 'refused', refusal };
@@ -161,7 +158,14 @@ export class LeasedLedger extends Passing implements Ledger {
       widen(office, books, hold, needs, amount, this.#expiry(amendment.lease_ms));
       return office.journal.commit(heldBy(needs));
     };
-    return obtain(office, account, wanting, more, (error) => Promise.reject(error));
+    // Where its limits admit a share, a hold is renewed and grows within it.
+    const lost = (error: Error): Promise<Reserved> => {
+      const shared = sharedNeeds(books, wanting, this.#parts.onLoss(), office.now());
+      if (!(error instanceof LedgerUnavailable) || shared === undefined) throw error;
+      const refusal = this.#shares.take(office, books, shared);
+      return refusal === undefined ? more(shared) : Promise.resolve({ outcome: 'refused', refusal });
+    };
+    return obtain(office, account, wanting, more, lost);
   }
 
   settle(settlement: Settlement): Promise<Settled> {
