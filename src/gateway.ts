@@ -159,13 +159,14 @@ async function assemble(
 /** What the admin listener is told of a gateway that serves in this process. */
 function partsOf(serving: Serving, left: LeftSlots) {
   const since = new Date().toISOString();
-  const { walk, keys, serverSecret, ledger, trail } = serving;
+  const { walk, keys, serverSecret, ledger, trail, point } = serving;
   return {
     log: walk.log,
     pinned: () => serving.pinned,
     keys,
     serverSecret,
     ledger,
+    point,
     record: (record: Parameters<typeof trail.end>[0]) => trail.end(record),
     recent: (filter: Parameters<typeof trail.recent>[0]) => trail.recent(filter),
     settings: () => serving.settings,

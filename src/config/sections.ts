@@ -131,6 +131,12 @@ export const policiesSchema = Type.Object(
       description: 'Files below path without their ending; * within a folder, ** across folders',
     }),
     default: Type.Enum(['allow', 'deny'], { default: 'allow', description: 'When no rule matched' }),
+    evaluations_per_minute: Type.Integer({
+      minimum: 1,
+      maximum: 1_000_000_000,
+      default: 600_000,
+      description: 'Of one key at the decision point, in each process; calls of the gateway are not counted',
+    }),
     bundle: Type.Optional(Type.Object({ url: Type.String(), public_key: Type.String() }, closed)),
   },
   section,

@@ -24,6 +24,7 @@ import {
 } from '../observe/index.ts';
 import type { Pinned } from '../pipeline/index.ts';
 import { type Ledger, LedgerUnavailable } from '../stores/index.ts';
+import type { DecisionPoint } from '../surfaces/decision/point.ts';
 import { type AdminPorts, isOneOf, type KeyView } from '../surfaces/http/admin.ts';
 import { BudgetChanges } from './budget-changes.ts';
 import { forecastReport, listBudgets, spendingReport } from './budget-reports.ts';
@@ -48,6 +49,7 @@ export interface AdminParts {
   settings(): Settings;
   /** Reads the configuration again; where that is refused, why. */
   reload: AdminPorts['reload'];
+  readonly point: DecisionPoint;
   /** Whether calls are taken, and how the trail and the workers are. */
   health: AdminPorts['health'];
   workers: AdminPorts['workers'];
@@ -137,6 +139,7 @@ export function adminPorts(parts: AdminParts): AdminPorts {
     retryAside: () => parts.retryAside(),
     config: () => printable(settings()),
     policies: () => ({ program: pinned().program.id, policies: pinned().program.policies }),
+    point: parts.point,
     models: () => ({ models: pinned().catalog.list() }),
     health: () => parts.health(),
     workers: () => parts.workers(),

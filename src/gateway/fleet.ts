@@ -3,15 +3,17 @@ import { fileURLToPath } from 'node:url';
 import { ensureServerSecret, openKeyStore } from '../callers/index.ts';
 import { type Problem, problemText, type Settings, watchConfig } from '../config.ts';
 import { adminKeysOf, type GatewayOptions, type RunningGateway, tellRefusal } from '../gateway.ts';
-import { openLog, openMetrics } from '../observe/index.ts';
+import { type AuditRecord, openLog, openMetrics, type QueryFilter } from '../observe/index.ts';
 import { buildAdminListener } from '../surfaces/http/admin.ts';
 import { buildMetricsListener } from '../surfaces/http/metrics.ts';
 import { adminPorts } from './admin-ports.ts';
+import { decisionPoint } from './decision-point.ts';
 import { watchLedger } from './ledger-figures.ts';
 import { nothingMeasured, openLeftSlots, together } from './left-slots.ts';
 import { listen } from './listening.ts';
+import { openPolicies } from './managed-policies.ts';
 import { openAudit, openLedger } from './open-stores.ts';
-import { closeProviders, firstModel, pin } from './pin.ts';
+import { closeProviders, filePolicies, firstModel, pin, repinned } from './pin.ts';
 import { mustRestart } from './restart-needed.ts';
 import { ownerName } from './serving.ts';
 import { workerCount } from './slots.ts';
@@ -60,7 +62,9 @@ async function assemble(
     onProblem: (error) => log.warn('key store cannot be read', { error }),
   });
   opened.push(() => keys.close());
-  let pinned = pin(first, keys, serverSecret);
+  const policies = openPolicies(first, log);
+  opened.push(() => policies.close());
+  let pinned = pin(first, keys, serverSecret, policies.program());
   opened.push(() => closeProviders(pinned));
   // Read here, spent by the workers: what they have yet to tell it lies in their own places.
   const ledger = await openLedger(first, ownerName(0), log, { reader: true });
@@ -89,7 +93,8 @@ async function assemble(
   let refusals: readonly string[] = [];
   const apply = async (next: Settings): Promise<void> => {
     mustRestart(settings, next, adminListens);
-    const made = pin(next, keys, serverSecret);
+    const files = policies.rebase(filePolicies(next));
+    const made = pin(next, keys, serverSecret, files.program);
     try {
       await pool.swap(next);
     } catch (thrown) {
@@ -100,10 +105,14 @@ async function assemble(
     pinned = made;
     settings = next;
     refusals = [];
+    files.commit();
     log.level(next.telemetry.log_level);
     log.info('configuration in force', { program: made.program.id });
     await closeProviders(old);
   };
+  policies.subscribe(({ program: id }) => {
+    if (id !== pinned.program.id) pinned = repinned(pinned, policies.program());
+  });
   const refuse = (problems: readonly Problem[]): void => {
     refusals = problems.map(problemText);
     tellRefusal(log, problems);
@@ -119,6 +128,9 @@ async function assemble(
   process.on('SIGUSR2', restartSoon);
   opened.push(() => process.off('SIGUSR2', restartSoon));
 
+  const record = (one: AuditRecord) => trail.end(one);
+  const recent = async (filter: QueryFilter) =>
+    [...trail.recent(filter), ...(await pool.recent(filter))].slice(0, filter.limit);
   const admin = adminListens
     ? buildAdminListener(
         adminPorts({
@@ -129,8 +141,13 @@ async function assemble(
           adminKeys: () => adminKeysOf(settings, options),
           ledger,
           reconciled: (organization, differences) => figures.reconciled(organization, differences),
-          record: (record) => trail.end(record),
-          recent: async (filter) => [...trail.recent(filter), ...(await pool.recent(filter))].slice(0, filter.limit),
+          record,
+          recent,
+          point: decisionPoint({
+            ...{ policies, metrics, record, recent },
+            pinned: () => pinned,
+            settings: () => settings,
+          }),
           settings: () => settings,
           async reload() {
             const outcome = await watching?.reload();
@@ -178,6 +195,7 @@ async function assemble(
     async close() {
       process.off('SIGUSR2', restartSoon);
       figures.close();
+      policies.close();
       await watching?.close();
       await pool.close(settings.server.shutdown_grace_ms);
       await left.close();

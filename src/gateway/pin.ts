@@ -3,12 +3,12 @@ import { buildDirectory, type KeyStore } from '../callers/index.ts';
 import type { Settings } from '../config.ts';
 import type { Secret } from '../exchange/index.ts';
 import { Matchers, type Pinned, passEntries, type WalkLimits } from '../pipeline/index.ts';
-import { compile, type Policy, PolicyError, type PolicyProblem, parsePolicies } from '../policy/index.ts';
+import { type Policy, PolicyError, type PolicyProblem, type Program, parsePolicies } from '../policy/index.ts';
 import { buildCatalog, buildProvider, circuitBreaker, type Provider } from '../providers/index.ts';
+import type { Base } from '../registry/index.ts';
 
 /** Settings to what an exchange pins. Throws with `problems` what only shows when parts are put together. */
-export function pin(settings: Settings, keys: KeyStore, serverSecret: Secret): Pinned {
-  const program = compile(policiesOf(settings), { default: settings.policies.default });
+export function pin(settings: Settings, keys: KeyStore, serverSecret: Secret, program: Program): Pinned {
   const providers: Provider[] = [];
   for (const one of settings.providers) {
     const provider = buildProvider(one, {});
@@ -25,6 +25,16 @@ export function pin(settings: Settings, keys: KeyStore, serverSecret: Secret): P
     limits: limitsOf(settings),
     passthrough: passEntries(settings.passthrough),
   };
+}
+
+/** The same with another program: providers, keys and what is known of their health go on. */
+export function repinned(pinned: Pinned, program: Program): Pinned {
+  return { ...pinned, program, matchers: new Matchers() };
+}
+
+/** The policies of the settings' files. Throws `PolicyError` with every problem. */
+export function filePolicies(settings: Settings): Base {
+  return { policies: policiesOf(settings), default: settings.policies.default };
 }
 
 function policiesOf(settings: Settings): readonly Policy[] {

@@ -7,11 +7,15 @@ import type { Secret } from '../exchange/index.ts';
 import type { Log, Metrics, Trail } from '../observe/index.ts';
 import { BudgetAlerts, ObservedOutputs, type Pinned, Waiting, type Walk } from '../pipeline/index.ts';
 import { openTokenCounter } from '../providers/index.ts';
+import type { PolicySet } from '../registry/index.ts';
 import type { Ledger } from '../stores/index.ts';
+import type { DecisionPoint } from '../surfaces/decision/point.ts';
 import { buildDataListener, type DataListener } from '../surfaces/http/data.ts';
+import { decisionPoint } from './decision-point.ts';
 import { closeWithin } from './listening.ts';
+import { openPolicies } from './managed-policies.ts';
 import { openAudit, openLedger } from './open-stores.ts';
-import { closeProviders, pin } from './pin.ts';
+import { closeProviders, filePolicies, pin, repinned } from './pin.ts';
 import { mustRestart } from './restart-needed.ts';
 
 export interface ServingOptions {
@@ -39,6 +43,8 @@ export interface Serving {
   readonly serverSecret: Secret;
   readonly ledger: Ledger;
   readonly trail: Trail;
+  readonly policies: PolicySet;
+  readonly point: DecisionPoint;
   /** Those in force. */
   readonly settings: Settings;
   readonly pinned: Pinned;
@@ -64,7 +70,9 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
     onProblem: (error) => log.warn('key store cannot be read', { error }),
   });
   opened(() => keys.close());
-  let pinned = pin(settings, keys, serverSecret);
+  const policies = openPolicies(settings, log);
+  opened(() => policies.close());
+  let pinned = pin(settings, keys, serverSecret, policies.program());
   opened(() => closeProviders(pinned));
   const ledger = await openLedger(settings, owner, log, { slot, onLoss: () => settings.state.on_loss });
   opened(() => ledger.close());
@@ -95,8 +103,17 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
     random: Math.random,
     owner,
   };
+  const point = decisionPoint({
+    policies,
+    metrics,
+    pinned: () => pinned,
+    settings: () => settings,
+    record: (record) => trail.end(record),
+    recent: (filter) => trail.recent(filter),
+  });
   const data = buildDataListener({
     walk,
+    point,
     body_bytes_max: settings.server.body_bytes_max,
     in_flight_bytes_max: settings.server.in_flight_bytes_max,
     trustedProxies: settings.server.trusted_proxies,
@@ -104,6 +121,13 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
   });
   opened(() => data.app.close());
   metrics.program(pinned.program.id);
+  policies.subscribe(({ program }) => {
+    // A change of the configuration brings its own program.
+    if (program === pinned.program.id) return;
+    pinned = repinned(pinned, policies.program());
+    metrics.program(program);
+    log.info('managed policies in force', { program });
+  });
 
   /** Providers of configurations that are no longer in force, until the last exchange that pinned them must be over. */
   const retired = new Set<Pinned>();
@@ -128,6 +152,8 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
     serverSecret,
     ledger,
     trail,
+    policies,
+    point,
     get settings() {
       return settings;
     },
@@ -136,8 +162,13 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
     },
     prepare(next) {
       mustRestart(settings, next, options.adminListens);
-      const made = pin(next, keys, serverSecret);
-      return { commit: () => putInForce(next, made), discard: () => void closeProviders(made) };
+      const files = policies.rebase(filePolicies(next));
+      const made = pin(next, keys, serverSecret, files.program);
+      const commit = (): void => {
+        putInForce(next, made);
+        files.commit();
+      };
+      return { commit, discard: () => void closeProviders(made) };
     },
     readiness,
     refreshCircuits() {
@@ -149,6 +180,7 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
     },
     async close(grace_ms) {
       leaving = true;
+      policies.close();
       walk.waiting.close();
       await closeWithin(data, grace_ms);
       await trail.close();

@@ -29,7 +29,7 @@ const person = '[person]';
 
 /** A user's scope names a person. The name goes where names are sealed. */
 function ofScope(
-  organization: string,
+  organization: string | undefined,
   kind: string,
   id: string,
 ): { readonly caller: RecordCaller; readonly id: string } {
@@ -63,7 +63,8 @@ export function alertRecord(noticed: {
 export function changeRecord(made: {
   readonly exchange: string;
   readonly time_ms: number;
-  readonly organization: string;
+  /** Left out where it is of the whole gateway. */
+  readonly organization?: string | undefined;
   readonly route: string;
   readonly change: RecordChange;
   readonly scope?: { readonly kind: string; readonly id: string };

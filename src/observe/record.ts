@@ -154,7 +154,10 @@ export interface RecordChange {
     | 'budget.override'
     | 'budget.override.clear'
     | 'budget.reset'
-    | 'budget.repair';
+    | 'budget.repair'
+    | 'policy.publish'
+    | 'policy.rollback'
+    | 'policy.unload';
   /** Who: which admin key, by its keyed hash's first letters; never the key. */
   readonly by: string;
   readonly target: string;

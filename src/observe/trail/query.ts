@@ -11,6 +11,7 @@ import { SubjectReader } from './subjects.ts';
 export interface QueryFilter {
   readonly since?: number | undefined;
   readonly until?: number | undefined;
+  readonly organization?: string | undefined;
   readonly team?: string | undefined;
   readonly user?: string | undefined;
   /** A decision (`deny`), an ending (`denied`, `lost`), or what is of no exchange (`admin`, `alert`). */
@@ -35,6 +36,7 @@ export interface QueriedRecord {
 export function fits(record: AuditRecord, filter: QueryFilter): boolean {
   if (filter.since !== undefined && record.time_ms < filter.since) return false;
   if (filter.until !== undefined && record.time_ms >= filter.until) return false;
+  if (filter.organization !== undefined && record.caller.organization !== filter.organization) return false;
   if (filter.team !== undefined && record.caller.team !== filter.team) return false;
   if (filter.exchange !== undefined && record.exchange !== filter.exchange) return false;
   if (filter.model !== undefined && record.model_asked !== filter.model && record.model_used !== filter.model)

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Failure, type Secret } from '../../exchange/index.ts';
 import { openaiChat } from '../../formats/index.ts';
 import type { AuditRecord, QueryFilter } from '../../observe/index.ts';
+import type { DecisionPoint } from '../decision/point.ts';
 import { type BudgetPorts, budgetRoutes } from './admin-budgets.ts';
 import {
   type Field,
@@ -15,6 +16,7 @@ import {
   refused,
   timeForm,
 } from './admin-input.ts';
+import { decisionAdminRoutes } from './decisions.ts';
 import { listenerFailure, notServed, rendered, requestIdOf } from './failures.ts';
 import { buildListener } from './listener.ts';
 
@@ -40,6 +42,8 @@ export interface AdminPorts extends BudgetPorts {
   /** The configuration in force, secrets hidden. */
   config(): unknown;
   policies(): unknown;
+  /** Published policies, and what was decided of late. */
+  readonly point: DecisionPoint;
   models(): unknown;
   health(): Promise<unknown>;
   workers(): readonly WorkerView[];
@@ -89,6 +93,8 @@ export function buildAdminListener(ports: AdminPorts): FastifyInstance {
     if (request.routeOptions.config.judgement === 'open') return;
     const credential = bearer(request);
     if (credential === '' || !ports.isAdmin(credential)) {
+      // What a scope opens is asked by the route itself: there it is known who the caller is.
+      if (request.routeOptions.config.scope !== undefined) return;
       throw new Failure('invalid_api_key', 'This listener needs an admin key.');
     }
   });
@@ -112,6 +118,9 @@ export function buildAdminListener(ports: AdminPorts): FastifyInstance {
   keyRoutes(app, ports);
   budgetRoutes(app, ports, (request) => whoAsks(ports, request));
   recordRoutes(app, ports);
+  decisionAdminRoutes(app, ports.point, (request) =>
+    ports.isAdmin(bearer(request)) ? whoAsks(ports, request) : undefined,
+  );
   return app;
 }
 

@@ -2,7 +2,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { asFailure, type Failure, type Format } from '../../exchange/index.ts';
 import { anthropicMessages, openaiChat } from '../../formats/index.ts';
 import { type Arrival, clientGone, handle, ownModels, ownUsage, refuse, type Walk } from '../../pipeline/index.ts';
-import { evaluateRoutes } from './evaluate.ts';
+import type { DecisionPoint } from '../decision/point.ts';
+import { evaluateStreams } from '../websocket/evaluate-stream.ts';
+import { decisionRoutes } from './decisions.ts';
 import { listenerFailure, notServed, rendered, requestIdOf } from './failures.ts';
 import { type JudgedRoute, routesOf } from './judgement.ts';
 import { buildListener } from './listener.ts';
@@ -11,6 +13,7 @@ import { passthroughRoutes } from './passthrough.ts';
 
 export interface DataListenerOptions {
   readonly walk: Walk;
+  readonly point: DecisionPoint;
   readonly body_bytes_max: number;
   /** Bytes of request bodies under way at once, over all connections. */
   readonly in_flight_bytes_max: number;
@@ -36,7 +39,7 @@ export interface DataListener {
 
 /** Builds the data listener: the only one that reaches providers, and only through the walk. */
 export function buildDataListener(options: DataListenerOptions): DataListener {
-  const { walk } = options;
+  const { walk, point } = options;
   const exchanges = new Exchanges(walk);
   const app = buildListener({
     ...options,
@@ -69,7 +72,8 @@ export function buildDataListener(options: DataListenerOptions): DataListener {
   app.get('/v1/usage', { config: { judgement: 'caller' } }, (request, reply) =>
     answer(reply, request, () => ownUsage(walk, request.raw.headers)),
   );
-  evaluateRoutes(app, walk, answer);
+  decisionRoutes(app, point, answer);
+  evaluateStreams(app, point, options);
   app.get('/health', { config: { judgement: 'open' } }, (_request, reply) => reply.send({ status: 'ok' }));
   app.get('/ready', { config: { judgement: 'open' } }, (_request, reply) => {
     const state = options.ready();
@@ -158,5 +162,3 @@ function formatOf({ raw }: FastifyRequest): Format {
   const anthropic = raw.headers['anthropic-version'] !== undefined || raw.url?.startsWith('/v1/messages') === true;
   return anthropic ? anthropicMessages : openaiChat;
 }
-
-export type Answer = typeof answer;

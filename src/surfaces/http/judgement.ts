@@ -9,6 +9,8 @@ export type Judgement = 'walk' | 'caller' | 'admin' | 'open';
 declare module 'fastify' {
   interface FastifyContextConfig {
     judgement?: Judgement;
+    /** A caller's key with this scope opens an `admin` route as well. */
+    scope?: string;
   }
 }
 

@@ -1,0 +1,43 @@
+import type { Caller } from '../../exchange/index.ts';
+import type { AuditRecord, QueryFilter, RecordChange } from '../../observe/index.ts';
+import type { Clock } from '../../policy/index.ts';
+import type { PolicySet } from '../../registry/index.ts';
+import type { Answering } from './answers.ts';
+import type { Door } from './door.ts';
+import type { RecentEvaluations } from './lately.ts';
+
+/** The decision point of a process: what every surface of it is handed. */
+export interface DecisionPoint {
+  readonly policies: PolicySet;
+  readonly door: Door;
+  readonly clock: Clock;
+  /** Keyed hash for prompts in the recorded facts. */
+  readonly hashText?: (text: string) => string;
+  readonly recent: RecentEvaluations;
+  /** Told of each answer, for metrics; seconds. */
+  evaluated(decision: string, seconds: number): void;
+  /** Records of calls of late, newest first; none where nothing but evaluations is done. */
+  records(filter: Omit<QueryFilter, 'user'>): Promise<readonly AuditRecord[]>;
+  /** Writes down a change of policies. `route` is a pattern. */
+  changed(route: string, change: RecordChange): Promise<void>;
+}
+
+/** Who asks. An administrator is of no organization, and sees those of all. */
+export interface Asker {
+  /** What the trail calls whoever changes something. */
+  readonly by: string;
+  readonly caller?: Caller;
+}
+
+/** What questions of this caller are answered from: the program in force now. */
+export function answeringTo(point: DecisionPoint, caller: Caller): Answering {
+  return {
+    program: point.policies.program(),
+    clock: point.clock,
+    hashText: point.hashText,
+    answered(response) {
+      point.evaluated(response.decision.decision, response.evaluationTimeMs / 1000);
+      point.recent.add(caller, response);
+    },
+  };
+}
