@@ -18,6 +18,7 @@ COPY package.json LICENSE ./
 COPY config ./config
 COPY providers ./providers
 COPY policies ./policies
+COPY proto ./proto
 USER node
 VOLUME /app/data
 EXPOSE 8080 9090

@@ -1,6 +1,7 @@
 import { type LoadedConfig, type Problem, problemText, type Settings, watchConfig } from './config.ts';
 import { Failure, type Secret } from './exchange/index.ts';
 import { adminPorts } from './gateway/admin-ports.ts';
+import { openGrpc } from './gateway/grpc.ts';
 import { watchLedger } from './gateway/ledger-figures.ts';
 import { type LeftSlots, openLeftSlots } from './gateway/left-slots.ts';
 import { listen } from './gateway/listening.ts';
@@ -24,8 +25,13 @@ export interface GatewayOptions {
 
 /** A gateway that serves, in this process or in workers of it. */
 export interface RunningGateway {
-  /** `http://host:port` of each listener that is on. */
-  readonly addresses: { readonly data: string; readonly admin: string | undefined; readonly metrics: string };
+  /** `http://host:port` of each listener that is on; `host:port` of gRPC. */
+  readonly addresses: {
+    readonly data: string;
+    readonly admin: string | undefined;
+    readonly metrics: string;
+    readonly grpc: string | undefined;
+  };
   readonly settings: Settings;
   /** How many policies are in force, and the id of their program. */
   readonly policies: number;
@@ -77,11 +83,11 @@ async function assemble(
   opened.push(() => left.close());
   const organizations = () => serving.settings.organizations.map(({ id }) => id);
   const figures = watchLedger(metrics, () => left.with(trail.state()), ledger, organizations);
-  const metricsListener = buildMetricsListener(metrics, async () => {
+  const refresh = async (): Promise<undefined> => {
     serving.refreshCircuits();
     await figures.refresh();
-    return undefined;
-  });
+  };
+  const metricsListener = buildMetricsListener(metrics, refresh);
   opened.push(() => figures.close());
   metrics.readWorkers(() => 1);
   opened.push(() => metricsListener.close());
@@ -120,7 +126,18 @@ async function assemble(
     : undefined;
   if (admin !== undefined) opened.push(() => admin.close());
 
+  const grpc = await openGrpc({
+    settings: first,
+    pinned: () => serving.pinned,
+    metrics,
+    render: async () => metrics.render(await refresh()),
+    ready: () => serving.readiness().ready,
+    log,
+  });
+  opened.push(() => grpc?.close(0));
+
   const addresses = {
+    grpc: grpc?.address,
     data: await listen(serving.data.app, { ...first.server, section: 'server' }),
     metrics: await listen(metricsListener, { ...first.metrics, section: 'metrics' }),
     admin: admin === undefined ? undefined : await listen(admin, { ...first.admin, section: 'admin' }),
@@ -148,7 +165,8 @@ async function assemble(
       serving.leaving();
       figures.close();
       await watching?.close();
-      await serving.close(serving.settings.server.shutdown_grace_ms);
+      const { shutdown_grace_ms } = serving.settings.server;
+      await Promise.all([serving.close(shutdown_grace_ms), grpc?.close(shutdown_grace_ms)]);
       await left.close();
       await Promise.all([metricsListener.close(), admin?.close()]);
       metrics.close();

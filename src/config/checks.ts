@@ -39,10 +39,15 @@ export function checkDocument(document: GatewayDocument): readonly Finding[] {
 }
 
 /** Two listeners on one address: the second could not start. Port 0 asks the system for a free one. */
-function samePorts({ server, admin, metrics }: GatewayDocument): readonly Finding[] {
+function samePorts({ server, admin, metrics, grpc }: GatewayDocument): readonly Finding[] {
   const findings: Finding[] = [];
   const taken = new Map<string, string>();
-  for (const [name, { host, port }] of Object.entries({ server, admin, metrics })) {
+  for (const [name, { host, port }] of Object.entries({
+    server,
+    admin,
+    metrics,
+    ...(grpc === undefined ? {} : { grpc }),
+  })) {
     const other = taken.get(`${host} ${port}`);
     if (other !== undefined && port !== 0) {
       findings.push({

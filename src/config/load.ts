@@ -89,7 +89,7 @@ async function read(path: string, reading: Reading): Promise<Outcome> {
 /** A finding at a value that came from the environment is the environment's. */
 function place(finding: Finding, source: Source, overrides: ReturnType<typeof environmentOverrides>): Problem {
   const key = finding.path.join('.');
-  const from = overrides.find(({ path }) => key === path.join('.') || (path[0] === key && key === 'grpc'));
+  const from = overrides.find(({ path }) => key === path.join('.'));
   if (from === undefined) return source.problem(finding.path, finding.message, finding.at);
   return { file: 'environment', key, message: `${from.name}: ${finding.message}` };
 }

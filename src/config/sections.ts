@@ -57,7 +57,13 @@ export const metricsSchema = Type.Object(
   { ...section, description: 'Prometheus listener' },
 );
 
-export const grpcSchema = Type.Object({ host, port: port(50051) }, { ...closed, description: 'Not served yet' });
+export const grpcSchema = Type.Object(
+  { host, port: port(50051) },
+  {
+    ...closed,
+    description: 'The decision point over gRPC; off unless it is here',
+  },
+);
 
 const secret = Type.Unsafe<Secret>({ type: 'string', format: 'secret' });
 const redisNodes = Type.Array(

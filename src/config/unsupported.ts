@@ -14,7 +14,6 @@ export const unsupported: readonly {
     instead: 'TLS; put a proxy that ends it in front',
   },
   { path: ['admin', 'oidc'], asked: (d) => d.admin.oidc !== undefined, instead: 'OIDC for admins; use admin.keys' },
-  { path: ['grpc'], asked: (d) => d.grpc !== undefined, instead: 'the gRPC listener; leave grpc out' },
   { path: ['database', 'url'], asked: (d) => d.database.url !== undefined, instead: 'a database; leave it out' },
   {
     path: ['policies', 'source'],

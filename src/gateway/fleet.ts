@@ -8,6 +8,7 @@ import { buildAdminListener } from '../surfaces/http/admin.ts';
 import { buildMetricsListener } from '../surfaces/http/metrics.ts';
 import { adminPorts } from './admin-ports.ts';
 import { decisionPoint } from './decision-point.ts';
+import { openGrpc } from './grpc.ts';
 import { watchLedger } from './ledger-figures.ts';
 import { nothingMeasured, openLeftSlots, together } from './left-slots.ts';
 import { listen } from './listening.ts';
@@ -83,10 +84,11 @@ async function assemble(
   const figures = watchLedger(metrics, () => left.with(trail.state()), ledger, organizations);
   opened.push(() => figures.close());
   metrics.readWorkers(() => pool.ready);
-  const metricsListener = buildMetricsListener(metrics, async () => {
+  const refresh = async () => {
     await figures.refresh();
     return await pool.figures();
-  });
+  };
+  const metricsListener = buildMetricsListener(metrics, refresh);
   opened.push(() => metricsListener.close());
 
   /** Why the last change was refused, while it is. */
@@ -167,8 +169,20 @@ async function assemble(
     : undefined;
   if (admin !== undefined) opened.push(() => admin.close());
 
+  // Deciding needs no provider, no ledger and no worker: it is answered here.
+  const grpc = await openGrpc({
+    settings: first,
+    pinned: () => pinned,
+    metrics,
+    render: async () => metrics.render(await refresh()),
+    ready: () => pool.ready > 0,
+    log,
+  });
+  opened.push(() => grpc?.close(0));
+
   const addresses = {
     data,
+    grpc: grpc?.address,
     metrics: await listen(metricsListener, { ...first.metrics, section: 'metrics' }),
     admin: admin === undefined ? undefined : await listen(admin, { ...first.admin, section: 'admin' }),
   };
@@ -197,7 +211,8 @@ async function assemble(
       figures.close();
       policies.close();
       await watching?.close();
-      await pool.close(settings.server.shutdown_grace_ms);
+      const { shutdown_grace_ms } = settings.server;
+      await Promise.all([pool.close(shutdown_grace_ms), grpc?.close(shutdown_grace_ms)]);
       await left.close();
       await Promise.all([metricsListener.close(), admin?.close()]);
       await trail.close();

@@ -10,17 +10,25 @@ export interface ListenAt {
   readonly section: 'server' | 'admin' | 'metrics';
 }
 
-const variables = { server: 'PORT', admin: 'ADMIN_PORT', metrics: 'METRICS_PORT' } as const;
+const variables = { server: 'PORT', admin: 'ADMIN_PORT', metrics: 'METRICS_PORT', grpc: 'GRPC_PORT' } as const;
 
 /** Listens, and gives back `http://host:port`. Rejects with what to do where the address cannot be had. */
 export async function listen(app: FastifyInstance, { host, port, section }: ListenAt): Promise<string> {
-  await app.listen({ host, port }).catch((error: NodeJS.ErrnoException) => {
-    const why = reasons[error.code ?? '']?.(`${host}:${port}`) ?? error.message;
-    throw new Error(`${why}; set ${section}.host and ${section}.port (or ${variables[section]})`, { cause: error });
-  });
+  await app.listen({ host, port }).catch((error: Error) => unlistened(error, { host, port }, section));
   const address = app.server.address();
   if (address === null || typeof address === 'string') throw new Error('the listener has no address');
   return `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
+}
+
+/** Throws why an address cannot be listened at, and what to change. A library may tell the system's reason in words alone. */
+export function unlistened(
+  error: NodeJS.ErrnoException,
+  { host, port }: { readonly host: string; readonly port: number },
+  section: keyof typeof variables,
+): never {
+  const code = error.code ?? Object.keys(reasons).find((one) => error.message.includes(one)) ?? '';
+  const why = reasons[code]?.(`${host}:${port}`) ?? error.message;
+  throw new Error(`${why}; set ${section}.host and ${section}.port (or ${variables[section]})`, { cause: error });
 }
 
 const reasons: Readonly<Record<string, (address: string) => string>> = {

@@ -6,6 +6,7 @@ const fixed = {
   server: ['reply_bytes_max', 'shutdown_grace_ms'],
   admin: ['keys'],
   metrics: [],
+  grpc: [],
   state: ['on_loss', 'lease_ms', 'stream_hold_tokens'],
   audit: [],
   telemetry: ['log_level'],

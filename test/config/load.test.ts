@@ -86,7 +86,6 @@ describe('a configuration', () => {
     const asked: [string, string][] = [
       ['server: { tls: { cert_file: a, key_file: b } }', '1:11'],
       ['admin: { oidc: { issuer: a, audience: b } }', '1:10'],
-      ['grpc: {}', '1:1'],
       ['database: { url: "postgres://localhost/x" }', '1:13'],
       ['policies: { source: registry }', '1:13'],
       ['cache: { enabled: true }', '1:10'],
@@ -119,19 +118,24 @@ describe('a configuration', () => {
       LOG_LEVEL: 'debug',
       WORKERS: '1',
       REDIS_URL: 'redis://:hunter2@localhost:6379',
+      GRPC_PORT: '50052',
     });
+    expect(settings?.grpc).toEqual({ host: '127.0.0.1', port: 50052 });
     expect(settings?.server).toMatchObject({ port: 2000, host: '::1' });
     expect(settings?.metrics.port).toBe(0);
     expect(settings?.telemetry.log_level).toBe('debug');
     expect(settings?.state.driver).toBe('redis');
     expect(settings?.state.url?.reveal()).toBe('redis://:hunter2@localhost:6379');
-    const wrong = await place.load({ PORT: 'many', WORKERS: '4', GRPC_PORT: '50051', DATABASE_URL: 'postgres://x' });
+    const wrong = await place.load({ PORT: 'many', WORKERS: '4', DATABASE_URL: 'postgres://x' });
     expect(wrong.problems).toEqual([
       { file: 'environment', key: 'server.port', message: 'PORT: must be a whole number' },
     ]);
-    const unbuilt = await place.load({ GRPC_PORT: '50051', DATABASE_URL: 'postgres://x' });
+    const taken = await place.load({ PORT: '2000', HOST: '127.0.0.1', GRPC_PORT: '2000' });
+    expect(taken.problems.map(({ message }) => message)).toEqual([
+      "GRPC_PORT: the listener 'server' is at 127.0.0.1:2000 already",
+    ]);
+    const unbuilt = await place.load({ DATABASE_URL: 'postgres://x' });
     expect(unbuilt.problems.map(({ message }) => message)).toEqual([
-      'GRPC_PORT: not supported yet: the gRPC listener; leave grpc out',
       'DATABASE_URL: not supported yet: a database; leave it out',
     ]);
   });

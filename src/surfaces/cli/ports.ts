@@ -172,7 +172,12 @@ export interface Check {
 /** A gateway that serves, and what to tell whoever started it. */
 export interface RunningGateway {
   readonly version: string;
-  readonly addresses: { readonly data: string; readonly admin: string | undefined; readonly metrics: string };
+  readonly addresses: {
+    readonly data: string;
+    readonly admin: string | undefined;
+    readonly metrics: string;
+    readonly grpc: string | undefined;
+  };
   /** Processes that answer calls. */
   readonly workers: number;
   readonly providers: readonly string[];

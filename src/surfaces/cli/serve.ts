@@ -35,7 +35,7 @@ LLM Policy Engine ${gateway.version}
 
   base URL   ${addresses.data}/v1
   admin      ${addresses.admin ?? 'off: no admin key'}${gateway.adminKeyFile === undefined ? '' : `   key in ${gateway.adminKeyFile}`}
-  metrics    ${addresses.metrics}/metrics
+  metrics    ${addresses.metrics}/metrics${addresses.grpc === undefined ? '' : `\n  grpc       ${addresses.grpc}`}
   workers    ${gateway.workers}
   providers  ${gateway.providers.join(', ')}${hint}
   policies   ${gateway.policies} in force`);
