@@ -12,6 +12,7 @@ import { evalExpression } from './surfaces/cli/eval.ts';
 import { evaluate, explain } from './surfaces/cli/evaluate.ts';
 import { fmt } from './surfaces/cli/fmt.ts';
 import { keys } from './surfaces/cli/keys.ts';
+import { lint } from './surfaces/cli/lint.ts';
 import { outputTo } from './surfaces/cli/output.ts';
 import { runCommandLine } from './surfaces/cli/run.ts';
 import { serve } from './surfaces/cli/serve.ts';
@@ -28,7 +29,7 @@ const commands: readonly Command[] = [
   validate,
   test,
   fmt,
-  unbuilt('lint', 'Find what is doubtful in policies'),
+  lint,
   unbuilt('simulate', 'Replay records through other policies'),
   unbuilt('bench', 'Measure policies'),
   unbuilt('bundle', 'Build, sign, verify and inspect bundles'),

@@ -1,3 +1,4 @@
+export { Coverage, type CoverageReport, type CoveredLeaf, type CoveredRule } from './coverage.ts';
 export { decide } from './decide.ts';
 export type { Decision, Doubt, Modifications, Obligation, Redaction, Shadowed } from './decision.ts';
 export { type Evaluated, evaluateExpression } from './eval.ts';
@@ -12,6 +13,8 @@ export {
   PolicyEngine,
   PolicyParser,
 } from './library.ts';
+export { type Finding, type FindingCode, type LintReport, type Severity, severities } from './lint/finding.ts';
+export { type LintInput, lint } from './lint/lint.ts';
 export type { Needs } from './needs.ts';
 export { checkPolicy, parsePolicies } from './parse.ts';
 export { type PatternRef, patternsOf } from './pattern.ts';
@@ -30,7 +33,12 @@ export type {
   Status,
   StreamMode,
 } from './policy.ts';
-export { type PolicyTestReport, type PolicyTestResult, runPolicyTests } from './policy-tests.ts';
+export {
+  type PolicyTestOptions,
+  type PolicyTestReport,
+  type PolicyTestResult,
+  runPolicyTests,
+} from './policy-tests.ts';
 export { PolicyError, type PolicyProblem, problemText } from './problem.ts';
 export { type CompileOptions, compile, type PolicySummary, type Program } from './program.ts';
 export { canonicalFacts, recordFacts, withFact } from './record-facts.ts';

@@ -8,6 +8,7 @@ import { evalExpression } from '../../src/surfaces/cli/eval.ts';
 import { evaluate, explain } from '../../src/surfaces/cli/evaluate.ts';
 import { fmt } from '../../src/surfaces/cli/fmt.ts';
 import { keys } from '../../src/surfaces/cli/keys.ts';
+import { lint } from '../../src/surfaces/cli/lint.ts';
 import { outputTo } from '../../src/surfaces/cli/output.ts';
 import { runCommandLine } from '../../src/surfaces/cli/run.ts';
 import { serve } from '../../src/surfaces/cli/serve.ts';
@@ -28,7 +29,8 @@ const commands: readonly Command[] = [
   evalExpression,
   test,
   fmt,
-  unbuilt('lint', 'Lint'),
+  lint,
+  unbuilt('bundle', 'Bundle'),
 ];
 
 export interface Ran {
