@@ -9,13 +9,15 @@ import type { Command } from './surfaces/cli/command.ts';
 import { config } from './surfaces/cli/config.ts';
 import { doctor } from './surfaces/cli/doctor.ts';
 import { evalExpression } from './surfaces/cli/eval.ts';
-import { evaluate, explain } from './surfaces/cli/evaluate.ts';
+import { evaluate } from './surfaces/cli/evaluate.ts';
+import { explain } from './surfaces/cli/explain.ts';
 import { fmt } from './surfaces/cli/fmt.ts';
 import { keys } from './surfaces/cli/keys.ts';
 import { lint } from './surfaces/cli/lint.ts';
 import { outputTo } from './surfaces/cli/output.ts';
 import { runCommandLine } from './surfaces/cli/run.ts';
 import { serve } from './surfaces/cli/serve.ts';
+import { simulate } from './surfaces/cli/simulate.ts';
 import { test } from './surfaces/cli/test.ts';
 import { unbuilt } from './surfaces/cli/unbuilt.ts';
 import { validate } from './surfaces/cli/validate.ts';
@@ -30,7 +32,7 @@ const commands: readonly Command[] = [
   test,
   fmt,
   lint,
-  unbuilt('simulate', 'Replay records through other policies'),
+  simulate,
   unbuilt('bench', 'Measure policies'),
   unbuilt('bundle', 'Build, sign, verify and inspect bundles'),
   unbuilt('policies', 'Manage the policies of a registry'),

@@ -5,13 +5,15 @@ import type { Command } from '../../src/surfaces/cli/command.ts';
 import { config } from '../../src/surfaces/cli/config.ts';
 import { doctor } from '../../src/surfaces/cli/doctor.ts';
 import { evalExpression } from '../../src/surfaces/cli/eval.ts';
-import { evaluate, explain } from '../../src/surfaces/cli/evaluate.ts';
+import { evaluate } from '../../src/surfaces/cli/evaluate.ts';
+import { explain } from '../../src/surfaces/cli/explain.ts';
 import { fmt } from '../../src/surfaces/cli/fmt.ts';
 import { keys } from '../../src/surfaces/cli/keys.ts';
 import { lint } from '../../src/surfaces/cli/lint.ts';
 import { outputTo } from '../../src/surfaces/cli/output.ts';
 import { runCommandLine } from '../../src/surfaces/cli/run.ts';
 import { serve } from '../../src/surfaces/cli/serve.ts';
+import { simulate } from '../../src/surfaces/cli/simulate.ts';
 import { test } from '../../src/surfaces/cli/test.ts';
 import { unbuilt } from '../../src/surfaces/cli/unbuilt.ts';
 import { validate } from '../../src/surfaces/cli/validate.ts';
@@ -30,6 +32,7 @@ const commands: readonly Command[] = [
   test,
   fmt,
   lint,
+  simulate,
   unbuilt('bundle', 'Bundle'),
 ];
 
