@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { portsOf } from './cli/ports.ts';
 import { audit } from './surfaces/cli/audit.ts';
+import { bench } from './surfaces/cli/bench.ts';
 import { budgets } from './surfaces/cli/budgets.ts';
 import type { Command } from './surfaces/cli/command.ts';
 import { config } from './surfaces/cli/config.ts';
@@ -33,7 +34,7 @@ const commands: readonly Command[] = [
   fmt,
   lint,
   simulate,
-  unbuilt('bench', 'Measure policies'),
+  bench,
   unbuilt('bundle', 'Build, sign, verify and inspect bundles'),
   unbuilt('policies', 'Manage the policies of a registry'),
   keys,

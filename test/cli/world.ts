@@ -1,5 +1,6 @@
 import { portsOf } from '../../src/cli/ports.ts';
 import { audit } from '../../src/surfaces/cli/audit.ts';
+import { bench } from '../../src/surfaces/cli/bench.ts';
 import { budgets } from '../../src/surfaces/cli/budgets.ts';
 import type { Command } from '../../src/surfaces/cli/command.ts';
 import { config } from '../../src/surfaces/cli/config.ts';
@@ -33,6 +34,7 @@ const commands: readonly Command[] = [
   fmt,
   lint,
   simulate,
+  bench,
   unbuilt('bundle', 'Bundle'),
 ];
 
