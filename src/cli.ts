@@ -4,17 +4,21 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { portsOf } from './cli/ports.ts';
 import { audit } from './surfaces/cli/audit.ts';
+import { bench } from './surfaces/cli/bench.ts';
 import { budgets } from './surfaces/cli/budgets.ts';
 import type { Command } from './surfaces/cli/command.ts';
 import { config } from './surfaces/cli/config.ts';
 import { doctor } from './surfaces/cli/doctor.ts';
 import { evalExpression } from './surfaces/cli/eval.ts';
-import { evaluate, explain } from './surfaces/cli/evaluate.ts';
+import { evaluate } from './surfaces/cli/evaluate.ts';
+import { explain } from './surfaces/cli/explain.ts';
 import { fmt } from './surfaces/cli/fmt.ts';
 import { keys } from './surfaces/cli/keys.ts';
+import { lint } from './surfaces/cli/lint.ts';
 import { outputTo } from './surfaces/cli/output.ts';
 import { runCommandLine } from './surfaces/cli/run.ts';
 import { serve } from './surfaces/cli/serve.ts';
+import { simulate } from './surfaces/cli/simulate.ts';
 import { test } from './surfaces/cli/test.ts';
 import { unbuilt } from './surfaces/cli/unbuilt.ts';
 import { validate } from './surfaces/cli/validate.ts';
@@ -28,9 +32,9 @@ const commands: readonly Command[] = [
   validate,
   test,
   fmt,
-  unbuilt('lint', 'Find what is doubtful in policies'),
-  unbuilt('simulate', 'Replay records through other policies'),
-  unbuilt('bench', 'Measure policies'),
+  lint,
+  simulate,
+  bench,
   unbuilt('bundle', 'Build, sign, verify and inspect bundles'),
   unbuilt('policies', 'Manage the policies of a registry'),
   keys,

@@ -7,6 +7,7 @@ import { adminClient } from './admin-client.ts';
 import { budgetPort } from './budget-port.ts';
 import { configLocation } from './config-file.ts';
 import { diagnose } from './diagnose.ts';
+import { inForce } from './in-force.ts';
 import { keyPort } from './key-port.ts';
 import { serveGateway } from './serve-port.ts';
 
@@ -33,6 +34,7 @@ export function portsOf(cwd: string, env: Readonly<Record<string, string | undef
       if (answer !== undefined) return answer.taken;
       throw new CannotRun(`no gateway answers at ${client.address}: only one that runs can try them again`);
     },
+    inForce: async (file) => inForce(await settled(file)),
     diagnose: (file) => diagnose(configLocation(file, cwd, env), policyProblems),
     keys: async (file) => keyPort(await settled(file)),
   };

@@ -51,7 +51,7 @@ export function decide(
     const [first] = candidates;
     if (first === undefined) throw new Failure('internal_error', 'No candidate is left to decide for.');
     const verdict = judge(walk, inspected, first);
-    if (!verdict.decision.allowed) throw denial(verdict.decision);
+    if (!verdict.decision.allowed) throw denial(verdict.decision, verdict.facts);
     const model = verdict.decision.modifications.substituteModel;
     if (model === undefined || seen.has(model) || model === first.model || substitutions.length >= substitutionsMax) {
       return enrich(inspected, { candidates, verdict, substitutions });
@@ -99,18 +99,20 @@ export function figuresFor(
   return { candidate, output, cost_usd: cost === undefined ? undefined : cost / 1e9 };
 }
 
-/** A deny, with the decision that says it. */
+/** A deny, with the decision that says it and the facts it was made on. */
 export class Denial extends Failure {
   readonly decision: Decision;
+  readonly facts: FactTree | undefined;
 
-  constructor(code: FailureCode, message: string, detail: FailureDetail, decision: Decision) {
+  constructor(code: FailureCode, message: string, detail: FailureDetail, decision: Decision, facts?: FactTree) {
     super(code, message, detail);
     this.decision = decision;
+    this.facts = facts;
   }
 }
 
 /** A deny as a failure: the rule's reason, status and code where it gave them. */
-export function denial(decision: Decision): Denial {
+export function denial(decision: Decision, facts?: FactTree): Denial {
   const table: FailureCode = decision.blockedByRail ? 'content_blocked' : 'policy_denied';
   const code = decision.code !== undefined && decision.code in failures ? (decision.code as FailureCode) : table;
   const rule = decision.determining[0];
@@ -122,5 +124,5 @@ export function denial(decision: Decision): Denial {
       ...(decision.code !== undefined && !(decision.code in failures) ? { rule_code: decision.code } : {}),
     },
   };
-  return new Denial(code, decision.reason || 'A policy denied this call.', detail, decision);
+  return new Denial(code, decision.reason || 'A policy denied this call.', detail, decision, facts);
 }

@@ -123,7 +123,10 @@ function failed(walk: Walk, progress: Progress, thrown: unknown): Walked {
   if (failure === clientGone) {
     return { ending: 'aborted', failure: undefined, tail: Buffer.alloc(0), status: 499, headers: {}, headSent: false };
   }
-  if (failure instanceof Denial) progress.denied = failure.decision;
+  if (failure instanceof Denial) {
+    progress.denied = failure.decision;
+    progress.deniedOn = failure.facts;
+  }
   if (failure.code === 'internal_error')
     walk.log.error('an exchange failed inside', { exchange: accepted.id, error: failure.detail.cause });
   const body = accepted.arrival.format.failureBody(failure, accepted.requestId);

@@ -1,6 +1,6 @@
 import type { Failure } from '../exchange/index.ts';
 import type { AuditRecord, DecisionSummary, Ending, Intent, RecordCaller, RecordRail } from '../observe/index.ts';
-import { type Decision, Unable } from '../policy/index.ts';
+import { type Decision, type FactTree, Unable } from '../policy/index.ts';
 import type { Candidate } from '../providers/index.ts';
 import type { Amount } from '../stores/index.ts';
 import type { Accepted } from './accept.ts';
@@ -31,6 +31,8 @@ export interface Progress {
   cost?: Cost;
   /** The decision that denied, where one did. */
   denied?: Decision;
+  /** The facts it was made on. */
+  deniedOn?: FactTree | undefined;
   /** What the rules on `settle` say of an exchange that is over. */
   settled?: Decision;
 }
@@ -66,6 +68,7 @@ export function recordOf(walk: Walk, progress: Progress, ending: Ending, failure
   const candidate = attempts?.candidate;
   const total = walk.monotonic() - accepted.started;
   const request = progress.denied ?? verdict?.decision;
+  const facts = progress.deniedOn ?? verdict?.facts;
   return {
     exchange: accepted.id,
     request_id: accepted.requestId,
@@ -86,7 +89,7 @@ export function recordOf(walk: Walk, progress: Progress, ending: Ending, failure
     scanned_in_bytes: inspected?.scanned ?? 0,
     scanned_out_bytes: guarded?.scanned ?? 0,
     rails: railsOf(inspected, guarded),
-    facts: verdict === undefined || inspected === undefined ? {} : factsRead(verdict.facts, inspected.wanted),
+    facts: facts === undefined || inspected === undefined ? {} : factsRead(facts, inspected.wanted),
     decision: {
       request: request && withSubstitutions(summary(request), progress.decided),
       response: guarded?.decision && summary(guarded.decision),

@@ -1,5 +1,7 @@
+export { Coverage, type CoverageReport, type CoveredLeaf, type CoveredRule } from './coverage.ts';
 export { decide } from './decide.ts';
 export type { Decision, Doubt, Modifications, Obligation, Redaction, Shadowed } from './decision.ts';
+export { type DecisionInWords, inWords, type ToldRule } from './decision-words.ts';
 export { type Evaluated, evaluateExpression } from './eval.ts';
 export { type Clock, type EvaluateResponse, evaluateContext } from './evaluate.ts';
 export { type ExplainedNode, type ExplainedRule, type Explanation, explain } from './explain.ts';
@@ -12,6 +14,9 @@ export {
   PolicyEngine,
   PolicyParser,
 } from './library.ts';
+export { type Finding, type FindingCode, type LintReport, type Severity, severities } from './lint/finding.ts';
+export { type LintInput, lint } from './lint/lint.ts';
+export { type Measured, measured } from './measured.ts';
 export type { Needs } from './needs.ts';
 export { checkPolicy, parsePolicies } from './parse.ts';
 export { type PatternRef, patternsOf } from './pattern.ts';
@@ -30,12 +35,19 @@ export type {
   Status,
   StreamMode,
 } from './policy.ts';
-export { type PolicyTestReport, type PolicyTestResult, runPolicyTests } from './policy-tests.ts';
+export {
+  type PolicyTestOptions,
+  type PolicyTestReport,
+  type PolicyTestResult,
+  runPolicyTests,
+} from './policy-tests.ts';
 export { PolicyError, type PolicyProblem, problemText } from './problem.ts';
 export { type CompileOptions, compile, type PolicySummary, type Program } from './program.ts';
 export { canonicalFacts, recordFacts, withFact } from './record-facts.ts';
+export { type Recorded, type RecordedDecision, type RecordedExchange, recordedBy } from './replay.ts';
 export { policySchema } from './schema.ts';
 export { selectPolicies } from './select.ts';
+export { type OutcomeChange, replayed, type SimulateOptions, type SimulationReport, simulate } from './simulate.ts';
 export { type FactTree, Unable } from './unable.ts';
 export { withoutChanges } from './unchanged.ts';
 export { yamlTooDeep } from './yaml-depth.ts';

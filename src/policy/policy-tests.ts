@@ -48,6 +48,14 @@ interface Setup {
   readonly fixtures: JsonObject;
   readonly strict: boolean;
   readonly now: Json | undefined;
+  readonly observe: PolicyTestOptions['observe'];
+}
+
+export interface PolicyTestOptions {
+  /** As messages name it. */
+  readonly file?: string;
+  /** Told of each decision before it is made. */
+  readonly observe?: ((program: Program, phase: Phase, facts: FactTree) => void) | undefined;
 }
 
 /**
@@ -59,7 +67,7 @@ interface Setup {
 export function runPolicyTests(
   text: string,
   loadPolicy: (reference: string) => readonly Policy[],
-  options: { readonly file?: string } = {},
+  options: PolicyTestOptions = {},
 ): PolicyTestReport {
   const file = options.file ?? 'policytest';
   const { documents, problems } = readDocuments(text, file);
@@ -92,6 +100,7 @@ export function runPolicyTests(
     fixtures,
     strict: settings.strict !== false,
     now: settings.now,
+    observe: options.observe,
   };
   const results = tests.flatMap((test: Json, i) => runTest(test, ['tests', i], setup));
   stop(reader.problems);
@@ -177,9 +186,10 @@ function check(
   facts: FactTree,
   expected: JsonObject,
   path: Path,
-  { reader, program }: Setup,
+  { reader, program, observe }: Setup,
 ): PolicyTestResult {
   if (expected.decision !== undefined) reader.oneOf(expected.decision, [...path, 'decision'], effects);
+  observe?.(program, on, facts);
   const decision = decide(program, on, facts);
   const failures: string[] = [];
   const same = (what: string, wanted: Json | undefined, came: unknown) => {

@@ -173,7 +173,8 @@ function conflicts(rules: readonly CompiledRule[]): readonly PolicyProblem[] {
   return problems;
 }
 
-function wishesOf(rule: CompiledRule): readonly (readonly [target: string, value: string])[] {
+/** What a rule wants of what only one value can be had of: the target, and the value. */
+export function wishesOf(rule: CompiledRule): readonly (readonly [target: string, value: string])[] {
   return rule.obligations.flatMap((obligation): (readonly [string, string])[] => {
     switch (obligation.type) {
       case 'substitute_model':

@@ -54,7 +54,7 @@ describe('the command line', () => {
   });
 
   it('exits with 3 for what it cannot do, or not yet', async () => {
-    expect(await here('lint')).toMatchObject({ code: 3, err: "llm-policy: 'lint' is not supported yet\n" });
+    expect(await here('bundle')).toMatchObject({ code: 3, err: "llm-policy: 'bundle' is not supported yet\n" });
     expect(await here('validate', 'absent.yaml')).toMatchObject({
       code: 3,
       err: 'llm-policy: absent.yaml does not exist\n',
@@ -64,8 +64,8 @@ describe('the command line', () => {
   });
 
   it('tells programs of trouble in JSON', async () => {
-    const { code, out, err } = await here('--json', 'lint');
-    expect(JSON.parse(out)).toEqual({ error: { message: "'lint' is not supported yet", kind: 'failed' } });
+    const { code, out, err } = await here('--json', 'bundle');
+    expect(JSON.parse(out)).toEqual({ error: { message: "'bundle' is not supported yet", kind: 'failed' } });
     expect([code, err]).toEqual([3, '']);
   });
 

@@ -73,7 +73,10 @@ describe('evaluate', () => {
   it('can explain itself', async () => {
     const { code, out } = await cli('explain', 'p/cap.yaml', '--context', cost(2));
     expect(code).toBe(1);
-    expect(out).toMatch(/^deny \(not allowed\): Too dear\n\+ cap\/dear -> deny\n/);
+    expect(out).toMatch(
+      /^Denied by cap\/dear \(version 1\.0\.0\), because llm\.estimatedCost is over 1 \(it is 2\)\.\n/,
+    );
+    expect(out).toMatch(/\nThe caller is told: Too dear\n\ndeny \(not allowed\): Too dear\n\+ cap\/dear -> deny\n/);
     expect(out).toContain('llm.estimatedCost');
     expect(out).not.toContain('{');
     const json = JSON.parse((await cli('explain', 'p/cap.yaml', '--context', cost(2), '--json')).out);

@@ -1,16 +1,20 @@
 import { portsOf } from '../../src/cli/ports.ts';
 import { audit } from '../../src/surfaces/cli/audit.ts';
+import { bench } from '../../src/surfaces/cli/bench.ts';
 import { budgets } from '../../src/surfaces/cli/budgets.ts';
 import type { Command } from '../../src/surfaces/cli/command.ts';
 import { config } from '../../src/surfaces/cli/config.ts';
 import { doctor } from '../../src/surfaces/cli/doctor.ts';
 import { evalExpression } from '../../src/surfaces/cli/eval.ts';
-import { evaluate, explain } from '../../src/surfaces/cli/evaluate.ts';
+import { evaluate } from '../../src/surfaces/cli/evaluate.ts';
+import { explain } from '../../src/surfaces/cli/explain.ts';
 import { fmt } from '../../src/surfaces/cli/fmt.ts';
 import { keys } from '../../src/surfaces/cli/keys.ts';
+import { lint } from '../../src/surfaces/cli/lint.ts';
 import { outputTo } from '../../src/surfaces/cli/output.ts';
 import { runCommandLine } from '../../src/surfaces/cli/run.ts';
 import { serve } from '../../src/surfaces/cli/serve.ts';
+import { simulate } from '../../src/surfaces/cli/simulate.ts';
 import { test } from '../../src/surfaces/cli/test.ts';
 import { unbuilt } from '../../src/surfaces/cli/unbuilt.ts';
 import { validate } from '../../src/surfaces/cli/validate.ts';
@@ -28,7 +32,10 @@ const commands: readonly Command[] = [
   evalExpression,
   test,
   fmt,
-  unbuilt('lint', 'Lint'),
+  lint,
+  simulate,
+  bench,
+  unbuilt('bundle', 'Bundle'),
 ];
 
 export interface Ran {

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import {
   eraseUser,
   listAside,
@@ -10,6 +10,7 @@ import {
 } from '../../observe/index.ts';
 import { readArguments } from './arguments.ts';
 import { showAside } from './audit-aside.ts';
+import { mustExist, placesOf } from './audit-places.ts';
 import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
 import { moment } from './moment.ts';
 import { nearestWord } from './nearest-word.ts';
@@ -76,35 +77,6 @@ const decisions = [
   ...['complete', 'denied', 'failed', 'aborted', 'cut', 'ended_by_rail', 'ended_by_ceiling', 'lost'],
   ...['admin', 'alert'],
 ];
-
-interface Places {
-  readonly path: string;
-  readonly data: string;
-}
-
-interface PrintedSettings {
-  readonly state?: { readonly path?: string };
-  readonly audit?: { readonly sinks?: readonly { readonly type?: string; readonly path?: string }[] };
-}
-
-/** Where the trail and its data lie: as told, or as the configuration says. */
-async function placesOf(context: CommandContext, path: string | undefined, data: string | undefined): Promise<Places> {
-  const from = (place: string): string => resolve(context.cwd, place);
-  if (path !== undefined && data !== undefined) return { path: from(path), data: from(data) };
-  const { problems, printable } = await context.ports.loadSettings(context.config);
-  if (problems.length > 0) throw new CannotRun("the configuration has problems; 'llm-policy config check' tells them");
-  const { state, audit: settings } = printable as PrintedSettings;
-  const state_path = state?.path ?? './data';
-  const sink = settings?.sinks?.find((one) => one.type === 'file');
-  return {
-    path: from(path ?? sink?.path ?? join(state_path, 'audit')),
-    data: from(data ?? join(state_path, 'spool')),
-  };
-}
-
-function mustExist(path: string, what: string): void {
-  if (statSync(path, { throwIfNoEntry: false }) === undefined) throw new CannotRun(`there is no ${what} at ${path}`);
-}
 
 async function* found(
   context: CommandContext,

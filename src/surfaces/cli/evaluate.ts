@@ -1,13 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import {
-  canonicalFacts,
-  compile,
-  explain as explainFacts,
-  type FactTree,
-  type Policy,
-  PolicyEngine,
-} from '../../policy/index.ts';
+import { type FactTree, type Policy, PolicyEngine } from '../../policy/index.ts';
 import { type Arguments, readArguments } from './arguments.ts';
 import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
 import { parseTexts, problemsOf, readPolicyTexts, tellProblems } from './policy-files.ts';
@@ -17,7 +10,7 @@ const options = {
   default: { type: 'string' },
 } as const;
 
-const usageOf = (name: string) => `  llm-policy ${name} FILE|DIRECTORY... --context JSON [--default allow|deny]
+const usage = `  llm-policy evaluate FILE|DIRECTORY... --context JSON [--default allow|deny]
 
   --context   the facts of a request: JSON, @FILE, or - for standard input
   --default   what holds where no rule matched (default deny)
@@ -27,15 +20,8 @@ const usageOf = (name: string) => `  llm-policy ${name} FILE|DIRECTORY... --cont
 export const evaluate: Command = {
   name: 'evaluate',
   summary: 'Decide on a request by policies',
-  usage: usageOf('evaluate'),
-  run: (context) => withPolicies(context, 'evaluate', decided),
-};
-
-export const explain: Command = {
-  name: 'explain',
-  summary: 'Decide on a request and say why: each rule, each condition',
-  usage: usageOf('explain'),
-  run: (context) => withPolicies(context, 'explain', explained),
+  usage,
+  run: withPolicies,
 };
 
 interface Asked {
@@ -44,21 +30,17 @@ interface Asked {
   readonly fallback: 'allow' | 'deny';
 }
 
-async function withPolicies(
-  context: CommandContext,
-  name: string,
-  answer: (context: CommandContext, asked: Asked) => Promise<number>,
-): Promise<number> {
+async function withPolicies(context: CommandContext): Promise<number> {
   const { values, positionals }: Arguments<typeof options> = readArguments(context.args, options);
-  if (positionals.length === 0) throw new UsageError(`'${name}' needs a file or a directory`);
-  if (values.context === undefined) throw new UsageError(`'${name}' needs --context`);
+  if (positionals.length === 0) throw new UsageError("'evaluate' needs a file or a directory");
+  if (values.context === undefined) throw new UsageError("'evaluate' needs --context");
   const fallback = values.default ?? 'deny';
   if (fallback !== 'allow' && fallback !== 'deny') throw new UsageError('--default is allow or deny');
   const facts = await contextOf(values.context, context, 'facts');
   const { policies, problems } = parseTexts(await readPolicyTexts(positionals, context.cwd));
   if (problems.length > 0) return tellProblems(context, problems);
   try {
-    return await answer(context, { policies, facts, fallback });
+    return await decided(context, { policies, facts, fallback });
   } catch (error) {
     return tellProblems(context, problemsOf(error));
   }
@@ -78,13 +60,6 @@ async function decided({ out, json }: CommandContext, { policies, facts, fallbac
     }
   }
   return decision.allowed ? exit.fine : exit.found;
-}
-
-async function explained({ out, json }: CommandContext, { policies, facts, fallback }: Asked): Promise<number> {
-  const explanation = explainFacts(compile(policies, { default: fallback }), 'request', canonicalFacts(facts));
-  if (json) out.json(explanation);
-  else out.print(explanation.text);
-  return explanation.decision.allowed ? exit.fine : exit.found;
 }
 
 /** What `--context` gives: JSON, `@FILE`, or `-` for standard input. @throws UsageError where it is no JSON object */

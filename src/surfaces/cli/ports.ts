@@ -199,6 +199,14 @@ export interface RunningGateway {
 export const schemaNames = ['gateway', 'provider', 'policy'] as const;
 export type SchemaName = (typeof schemaNames)[number];
 
+/** What the configuration puts in force, for commands that decide again. */
+export interface InForce {
+  readonly policies: readonly { readonly file: string; readonly text: string }[];
+  readonly default: 'allow' | 'deny';
+  /** Nano-dollars of a usage with a model, at the prices of a moment (Unix ms); undefined where they are not known. */
+  costWith(model: string, usage: unknown, at_ms: number): number | undefined;
+}
+
 /** What the entrance hands to commands. A surface knows no configuration, no store and no gateway itself. */
 export interface Ports {
   /** Reads and validates everything; `file` undefined for the default one. */
@@ -211,6 +219,8 @@ export interface Ports {
   budgets(file: string | undefined): Promise<BudgetPort>;
   /** Has the running gateway try audit records that were set aside; how many were taken. Rejects where none runs. */
   retryAside(file: string | undefined): Promise<number>;
+  /** Policies and prices of the configuration. Rejects with `CannotRun` when the configuration has problems. */
+  inForce(file: string | undefined): Promise<InForce>;
   /** Everything a gateway stands on, looked at. */
   diagnose(file: string | undefined): Promise<readonly Check[]>;
   /** The keys of the configured data directory. Rejects with `CannotRun` when the configuration has problems. */

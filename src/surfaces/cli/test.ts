@@ -1,99 +1,158 @@
-import { readFileSync } from 'node:fs';
-import { dirname, relative, resolve } from 'node:path';
-import { type Policy, PolicyError, type PolicyTestReport, parsePolicies, runPolicyTests } from '../../policy/index.ts';
+import { watch } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { Coverage, type CoverageReport, decide } from '../../policy/index.ts';
 import { readArguments } from './arguments.ts';
-import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
-import { isTestFile, type PolicyText, problemsOf, readPolicyTexts } from './policy-files.ts';
+import { type Command, type CommandContext, exit, UsageError } from './command.ts';
+import { isTestFile, readPolicyTexts } from './policy-files.ts';
+import { timed } from './stopwatch.ts';
+import { type RanFile, runTestFile } from './test-files.ts';
+import { good, jsonReport, junitReport, prettyReport, tapReport } from './test-report.ts';
+
+const formats = ['pretty', 'json', 'junit', 'tap'] as const;
+
+interface Wish {
+  readonly names: readonly string[];
+  readonly format: (typeof formats)[number];
+  /** Least percent; undefined where nobody asked. */
+  readonly coverage: number | undefined;
+  readonly bench: boolean;
+}
 
 export const test: Command = {
   name: 'test',
   summary: 'Run the tests of policies',
-  usage: `  llm-policy test [FILE|DIRECTORY...] [--format pretty|json]
+  usage: `  llm-policy test [FILE|DIRECTORY...] [--format pretty|json|junit|tap] [--coverage[=MIN]] [--bench] [--watch]
 
   Runs every *.policytest.yaml that is named or lies below a named directory (default: policies).
+
+  --coverage  which comparisons were seen true and which false; with MIN (percent) less is a failure
+  --bench     how long each tested decision takes
+  --watch     run again whenever a file changes, until it is interrupted
+
   Exits with 1 when a test fails.`,
   async run(context) {
-    const { values, positionals } = readArguments(context.args, {
-      format: { type: 'string' },
-      coverage: { type: 'string' },
-      bench: { type: 'boolean' },
-    } as const);
-    for (const name of ['coverage', 'bench'] as const) {
-      if (values[name] !== undefined) throw new CannotRun(`'test --${name}' is not supported yet`);
-    }
-    const json = context.json || values.format === 'json';
-    checkFormat(values.format);
-    const files = await readPolicyTexts(positionals.length > 0 ? positionals : ['policies'], context.cwd, isTestFile);
-    const reports = files.map((file) => ({ file: file.file, ...ran(file, context.cwd) }));
-    if (json) context.out.json(summary(reports));
-    else pretty(context, reports);
-    return reports.every(good) ? exit.fine : exit.found;
+    const { values, positionals } = readArguments(
+      context.args.map((arg) => (arg === '--coverage' ? '--coverage=' : arg)),
+      {
+        format: { type: 'string' },
+        coverage: { type: 'string' },
+        bench: { type: 'boolean' },
+        watch: { type: 'boolean' },
+      } as const,
+    );
+    const format = formats.find((one) => one === (values.format ?? (context.json ? 'json' : 'pretty')));
+    if (format === undefined) throw new UsageError(`--format is ${formats.join(', ')}`);
+    const names = positionals.length > 0 ? positionals : ['policies'];
+    const wish: Wish = { names, format, coverage: least(values.coverage), bench: values.bench === true };
+    const { code, files } = await ranAll(context, wish);
+    return values.watch === true ? await watching(context, wish, files) : code;
   },
 };
 
-interface Ran {
-  readonly file: string;
-  readonly report?: PolicyTestReport;
-  /** Why the file could not be run. */
-  readonly problem?: string;
+function least(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const percent = Number(text.replace(/%$/, ''));
+  if (!(percent >= 0 && percent <= 100)) throw new UsageError('--coverage takes a percent from 0 to 100');
+  return percent;
 }
 
-function checkFormat(format: string | undefined): void {
-  if (format === undefined || format === 'pretty' || format === 'json') return;
-  if (format === 'junit' || format === 'tap') throw new CannotRun(`the format '${format}' is not supported yet`);
-  throw new UsageError('--format is pretty or json');
+async function ranAll(context: CommandContext, wish: Wish) {
+  const texts = await readPolicyTexts(wish.names, context.cwd, isTestFile);
+  const coverage = new Coverage();
+  const decisions: { readonly file: string; readonly decide: () => unknown }[] = [];
+  const files = texts.map((text) =>
+    runTestFile(text, context.cwd, (program, phase, facts) => {
+      coverage.see(program, phase, facts);
+      if (wish.bench) decisions.push({ file: text.file, decide: () => decide(program, phase, facts) });
+    }),
+  );
+  const seen = wish.coverage === undefined ? undefined : coverage.report();
+  const enough = seen === undefined || seen.percent >= (wish.coverage ?? 0);
+  tell(context, wish, files, seen, enough, decisions);
+  return { code: files.every(good) && enough ? exit.fine : exit.found, files };
 }
 
-function ran({ path, file, text }: PolicyText, cwd: string): Omit<Ran, 'file'> {
-  const load = (reference: string): readonly Policy[] => {
-    const policy = resolve(dirname(path), reference);
-    return parsePolicies(policyText(policy, reference), { file: relative(cwd, policy) });
+function tell(
+  { out }: CommandContext,
+  { format, coverage }: Wish,
+  files: readonly RanFile[],
+  seen: CoverageReport | undefined,
+  enough: boolean,
+  decisions: readonly { readonly file: string; readonly decide: () => unknown }[],
+): void {
+  const timings = timingsOf(files, decisions);
+  if (format === 'json') {
+    const report = jsonReport(files);
+    out.json({
+      ...report,
+      ok: report.ok && enough,
+      ...(seen === undefined ? {} : { coverage: seen }),
+      ...(timings.length === 0 ? {} : { bench: timings }),
+    });
+    return;
+  }
+  if (format !== 'pretty') {
+    out.print(format === 'tap' ? tapReport(files) : junitReport(files));
+    return;
+  }
+  out.print(prettyReport(files));
+  if (timings.length > 0)
+    out.table(
+      ['test', 'us', 'per second'],
+      timings.map(({ file, test: name, us, per_second }) => [`${file}: ${name}`, us.toFixed(3), String(per_second)]),
+    );
+  if (seen === undefined) return;
+  tellCoverage(out, seen);
+  if (!enough) out.print(`Less than the ${coverage} % that were asked for.`);
+}
+
+function tellCoverage(out: CommandContext['out'], { rules, percent, seen, total }: CoverageReport): void {
+  const gaps = rules.flatMap(({ rule, leaves, evaluated, matched }) => {
+    if (leaves.length === 0 && evaluated === 0) return [[rule, 'it was never looked at', '']];
+    const open = leaves.filter((leaf) => !leaf.seen_true || !leaf.seen_false);
+    return open.map((leaf) => [
+      rule,
+      leaf.text,
+      leaf.seen_true ? 'never false' : leaf.seen_false ? 'never true' : matched === 0 ? 'never seen' : 'never told',
+    ]);
+  });
+  if (gaps.length > 0) out.table(['rule', 'comparison', 'in no test'], gaps);
+  out.print(`Coverage: ${percent.toFixed(1)} % (${seen} of ${total} outcomes, in ${rules.length} rules).`);
+}
+
+/** Each decision of the tests that were run, in their order. */
+function timingsOf(
+  files: readonly RanFile[],
+  decisions: readonly { readonly file: string; readonly decide: () => unknown }[],
+) {
+  if (decisions.length === 0) return [];
+  const names = files.flatMap(({ report }) => (report?.results ?? []).map(({ name }) => name));
+  const each_ms = Math.max(5, Math.min(100, 5_000 / decisions.length));
+  return decisions.map(({ file, decide: once }, i) => {
+    const { us_per_call, per_second } = timed(once, each_ms);
+    return { file, test: names[i] ?? String(i + 1), us: us_per_call, per_second: Math.round(per_second) };
+  });
+}
+
+/** Files that are saved in pieces come as one change. */
+const settle_ms = 100;
+
+async function watching(context: CommandContext, wish: Wish, files: readonly RanFile[]): Promise<never> {
+  const named = wish.names.map((name) => resolve(context.cwd, name));
+  const places = new Set(named);
+  for (const { policies } of files) for (const policy of policies) places.add(dirname(policy));
+  let timer: NodeJS.Timeout | undefined;
+  let running = Promise.resolve();
+  const again = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      running = running.then(async () => {
+        if (wish.format === 'pretty') context.out.print(`\n${new Date().toISOString().slice(11, 19)} changed`);
+        await ranAll(context, wish).catch((error: unknown) => context.out.error(String(error)));
+      });
+    }, settle_ms);
   };
-  try {
-    return { report: runPolicyTests(text, load, { file }) };
-  } catch (error) {
-    return { problem: new PolicyError(problemsOf(error)).message };
-  }
-}
-
-function policyText(path: string, reference: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    throw new CannotRun(`the policy ${reference} of a test cannot be read`);
-  }
-}
-
-const good = ({ report }: Ran): boolean => report !== undefined && report.failed === 0;
-
-function summary(reports: readonly Ran[]) {
-  return {
-    ok: reports.every(good),
-    passed: reports.reduce((sum, { report }) => sum + (report?.passed ?? 0), 0),
-    failed: reports.reduce((sum, { report }) => sum + (report?.failed ?? 1), 0),
-    files: reports.map(({ file, report, problem }) => ({
-      file,
-      ...(problem === undefined ? {} : { problem }),
-      tests: (report?.results ?? []).map(({ name, passed, failures }) => ({ name, passed, failures })),
-    })),
-  };
-}
-
-function pretty({ out }: CommandContext, reports: readonly Ran[]): void {
-  for (const { file, report, problem } of reports) {
-    const failed = report?.results.filter(({ passed }) => !passed) ?? [];
-    if (problem === undefined && failed.length === 0) continue;
-    out.print(file);
-    if (problem !== undefined) out.print(indented(problem));
-    for (const { name, failures } of failed) out.print(`  ${name}\n${indented(failures.join('\n'), '    ')}`);
-  }
-  const { passed, failed, files } = summary(reports);
-  out.print(`${passed} passed, ${failed} failed, in ${files.length} ${files.length === 1 ? 'file' : 'files'}`);
-}
-
-function indented(text: string, by = '  '): string {
-  return text
-    .split('\n')
-    .map((line) => by + line)
-    .join('\n');
+  for (const place of places) watch(place, { recursive: named.includes(place) }, again);
+  if (wish.format === 'pretty') context.out.print('Watching; interrupt to end.');
+  return await new Promise<never>(() => undefined);
 }

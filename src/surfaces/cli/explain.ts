@@ -1,0 +1,135 @@
+import {
+  canonicalFacts,
+  compile,
+  type DecisionInWords,
+  explain as explainFacts,
+  type FactTree,
+  inWords,
+  type Policy,
+  recordedBy,
+  replayed,
+} from '../../policy/index.ts';
+import { readArguments } from './arguments.ts';
+import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
+import { contextOf } from './evaluate.ts';
+import { parseTexts, problemsOf, readPolicyTexts, tellProblems } from './policy-files.ts';
+import { recordedExchanges } from './recorded.ts';
+import { programInForce } from './simulate.ts';
+
+const options = {
+  context: { type: 'string' },
+  default: { type: 'string' },
+  record: { type: 'string' },
+  records: { type: 'string' },
+  data: { type: 'string' },
+} as const;
+
+export const explain: Command = {
+  name: 'explain',
+  summary: 'Say why a request is decided as it is: which rule, which comparison, which value',
+  usage: `  llm-policy explain FILE|DIRECTORY... --context JSON [--default allow|deny]
+  llm-policy explain --record EXCHANGE [--records FILE|DIRECTORY] [FILE|DIRECTORY...]
+
+  --context   the facts of a request: JSON, @FILE, or - for standard input
+  --record    the id of a recorded call, decided again on the facts of its time; without policies by those in force
+  --records   a trail, a file of one, or what 'audit export' printed (default: the configured trail)
+  --data      where the trail's keys lie (default: as configured)
+  --default   what holds where no rule matched (default: deny; for a record as the configuration says)
+
+  Exits with 1 when the request is denied.`,
+  async run(context) {
+    const { values, positionals } = readArguments(context.args, options);
+    const fallback = values.default;
+    if (fallback !== undefined && fallback !== 'allow' && fallback !== 'deny')
+      throw new UsageError('--default is allow or deny');
+    if ((values.context === undefined) === (values.record === undefined))
+      throw new UsageError("'explain' needs --context or --record");
+    if (values.context !== undefined && positionals.length === 0)
+      throw new UsageError("'explain' needs a file or a directory");
+    const texts = positionals.length === 0 ? undefined : await readPolicyTexts(positionals, context.cwd);
+    const { policies, problems } = texts === undefined ? { policies: undefined, problems: [] } : parseTexts(texts);
+    if (problems.length > 0) return tellProblems(context, problems);
+    try {
+      if (values.record !== undefined) return await ofRecord(context, values.record, policies, fallback, values);
+      const facts = canonicalFacts(await contextOf(values.context ?? '{}', context, 'facts'));
+      return ofFacts(context, policies ?? [], facts, fallback ?? 'deny');
+    } catch (error) {
+      return tellProblems(context, problemsOf(error));
+    }
+  },
+};
+
+function ofFacts(
+  { out, json }: CommandContext,
+  policies: readonly Policy[],
+  facts: FactTree,
+  fallback: 'allow' | 'deny',
+) {
+  const program = compile(policies, { default: fallback });
+  const explanation = explainFacts(program, 'request', facts);
+  const words = inWords(program, 'request', facts);
+  if (json) out.json({ ...explanation, sentences: words.sentences });
+  else {
+    tellWords(out, words);
+    out.print(`\n${explanation.text}`);
+  }
+  return explanation.decision.allowed ? exit.fine : exit.found;
+}
+
+async function ofRecord(
+  context: CommandContext,
+  exchange: string,
+  policies: readonly Policy[] | undefined,
+  fallback: 'allow' | 'deny' | undefined,
+  { records: path, data }: { readonly records?: string | undefined; readonly data?: string | undefined },
+): Promise<number> {
+  const found = await recordedExchanges(context, { path, data, exchange, limit: 1 });
+  const [record] = found;
+  if (record === undefined) throw new CannotRun(`no record of the exchange ${exchange} was found`);
+  const then = record.decision.request;
+  if (then === undefined) throw new CannotRun(`the exchange ${exchange} ended before it was decided on`);
+  const inForce = await context.ports.inForce(context.config).catch((error: unknown) => {
+    if (policies !== undefined && error instanceof CannotRun) return undefined;
+    throw error;
+  });
+  const running = programInForce(inForce);
+  const program =
+    policies === undefined ? running[0] : compile(policies, { default: fallback ?? inForce?.default ?? 'allow' });
+  if (program === undefined) throw new CannotRun('no policies are in force; name some');
+  const { facts, hinges } = replayed(program, record, recordedBy([record], [program, ...running]));
+  const words = inWords(program, 'request', facts);
+  const explanation = explainFacts(program, 'request', facts);
+  const same = record.program === program.id;
+  if (context.json) {
+    context.out.json({
+      exchange,
+      time: new Date(record.time_ms).toISOString(),
+      recorded: then,
+      program: record.program,
+      same_program: same,
+      unrecorded: hinges,
+      sentences: words.sentences,
+      ...explanation,
+    });
+  } else {
+    const { out } = context;
+    const by = then.rules.length === 0 ? 'no rule matched' : `matched: ${then.rules.join(', ')}`;
+    out.item('', `${exchange} of ${new Date(record.time_ms).toISOString()} was recorded as ${then.decision} (${by}).`);
+    out.item('', `Decided again by ${same ? 'the same policies' : 'other policies than then'}:`);
+    tellWords(out, words);
+    if (hinges.length > 0) out.item('', `It hinges on what was not recorded: ${hinges.join(', ')}.`);
+    out.print(`\n${explanation.text}`);
+  }
+  return explanation.decision.allowed ? exit.fine : exit.found;
+}
+
+function tellWords(out: CommandContext['out'], { sentences, rules }: DecisionInWords): void {
+  for (const sentence of sentences) out.item('', sentence);
+  const others = rules.filter(({ outcome }) => outcome === 'did not match');
+  for (const { rule, because } of others.slice(0, othersMax))
+    out.item('', `${rule} did not match, because ${because}.`);
+  if (others.length > othersMax) out.print(`${others.length - othersMax} more rules did not match.`);
+}
+
+/** Rules that did not match and are told in words; below, each of them is listed. */
+const othersMax = 5;
