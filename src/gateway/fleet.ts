@@ -4,6 +4,7 @@ import { ensureServerSecret, openKeyStore } from '../callers/index.ts';
 import { type Problem, problemText, type Settings, watchConfig } from '../config.ts';
 import { adminKeysOf, type GatewayOptions, type RunningGateway, tellRefusal } from '../gateway.ts';
 import { openLog, openMetrics } from '../observe/index.ts';
+import { PolicyTexts } from '../policy/index.ts';
 import { buildAdminListener } from '../surfaces/http/admin.ts';
 import { buildMetricsListener } from '../surfaces/http/metrics.ts';
 import { adminPorts } from './admin-ports.ts';
@@ -60,7 +61,8 @@ async function assemble(
     onProblem: (error) => log.warn('key store cannot be read', { error }),
   });
   opened.push(() => keys.close());
-  let pinned = pin(first, keys, serverSecret);
+  const texts = new PolicyTexts();
+  let pinned = pin(first, keys, serverSecret, texts);
   opened.push(() => closeProviders(pinned));
   // Read here, spent by the workers: what they have yet to tell it lies in their own places.
   const ledger = await openLedger(first, ownerName(0), log, { reader: true });
@@ -89,7 +91,7 @@ async function assemble(
   let refusals: readonly string[] = [];
   const apply = async (next: Settings): Promise<void> => {
     mustRestart(settings, next, adminListens);
-    const made = pin(next, keys, serverSecret);
+    const made = pin(next, keys, serverSecret, texts);
     try {
       await pool.swap(next);
     } catch (thrown) {

@@ -3,12 +3,20 @@ import { buildDirectory, type KeyStore } from '../callers/index.ts';
 import type { Settings } from '../config.ts';
 import type { Secret } from '../exchange/index.ts';
 import { Matchers, type Pinned, passEntries, type WalkLimits } from '../pipeline/index.ts';
-import { compile, type Policy, PolicyError, type PolicyProblem, parsePolicies } from '../policy/index.ts';
+import { PolicyTexts } from '../policy/index.ts';
 import { buildCatalog, buildProvider, circuitBreaker, type Provider } from '../providers/index.ts';
 
-/** Settings to what an exchange pins. Throws with `problems` what only shows when parts are put together. */
-export function pin(settings: Settings, keys: KeyStore, serverSecret: Secret): Pinned {
-  const program = compile(policiesOf(settings), { default: settings.policies.default });
+/**
+ * Settings to what an exchange pins. Throws with `problems` what only shows when parts are put together. `texts` keeps the
+ * policies from one time to the next.
+ */
+export function pin(
+  settings: Settings,
+  keys: KeyStore,
+  serverSecret: Secret,
+  texts: PolicyTexts = new PolicyTexts(),
+): Pinned {
+  const program = texts.program(settings.policyFiles, { default: settings.policies.default });
   const providers: Provider[] = [];
   for (const one of settings.providers) {
     const provider = buildProvider(one, {});
@@ -25,21 +33,6 @@ export function pin(settings: Settings, keys: KeyStore, serverSecret: Secret): P
     limits: limitsOf(settings),
     passthrough: passEntries(settings.passthrough),
   };
-}
-
-function policiesOf(settings: Settings): readonly Policy[] {
-  const policies: Policy[] = [];
-  const problems: PolicyProblem[] = [];
-  for (const { path, text } of settings.policyFiles) {
-    try {
-      policies.push(...parsePolicies(text, { file: path }));
-    } catch (thrown) {
-      if (!(thrown instanceof PolicyError)) throw thrown;
-      problems.push(...thrown.problems);
-    }
-  }
-  if (problems.length > 0) throw new PolicyError(problems);
-  return policies;
 }
 
 function limitsOf({ server, routing, state }: Settings): WalkLimits {

@@ -6,6 +6,7 @@ import type { Settings } from '../config.ts';
 import type { Secret } from '../exchange/index.ts';
 import type { Log, Metrics, Trail } from '../observe/index.ts';
 import { BudgetAlerts, ObservedOutputs, type Pinned, Waiting, type Walk } from '../pipeline/index.ts';
+import { PolicyTexts } from '../policy/index.ts';
 import { openTokenCounter } from '../providers/index.ts';
 import type { Ledger } from '../stores/index.ts';
 import { buildDataListener, type DataListener } from '../surfaces/http/data.ts';
@@ -64,7 +65,8 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
     onProblem: (error) => log.warn('key store cannot be read', { error }),
   });
   opened(() => keys.close());
-  let pinned = pin(settings, keys, serverSecret);
+  const texts = new PolicyTexts();
+  let pinned = pin(settings, keys, serverSecret, texts);
   opened(() => closeProviders(pinned));
   const ledger = await openLedger(settings, owner, log, { slot, onLoss: () => settings.state.on_loss });
   opened(() => ledger.close());
@@ -136,7 +138,7 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
     },
     prepare(next) {
       mustRestart(settings, next, options.adminListens);
-      const made = pin(next, keys, serverSecret);
+      const made = pin(next, keys, serverSecret, texts);
       return { commit: () => putInForce(next, made), discard: () => void closeProviders(made) };
     },
     readiness,

@@ -31,6 +31,7 @@ export type {
   StreamMode,
 } from './policy.ts';
 export { type PolicyTestReport, type PolicyTestResult, runPolicyTests } from './policy-tests.ts';
+export { type PolicyText, PolicyTexts } from './policy-texts.ts';
 export { PolicyError, type PolicyProblem, problemText } from './problem.ts';
 export { type CompileOptions, compile, type PolicySummary, type Program } from './program.ts';
 export { canonicalFacts, recordFacts, withFact } from './record-facts.ts';

@@ -11,7 +11,7 @@ export interface PhaseTable {
   /** The position in `rules` of each slot's rule. */
   readonly ranks: Int32Array;
   /** The slot of each rule, by its position in `rules`. */
-  readonly places: Int32Array;
+  readonly places: readonly number[];
   readonly index: RuleIndex;
   readonly tally: Tally;
   readonly needs: Needs;
@@ -22,13 +22,12 @@ export interface PhaseTable {
 }
 
 export function emptyTable(unmatched: Decision): PhaseTable {
-  const none = new Int32Array(0);
   const tally: Tally = new Map();
   return {
     rules: [],
     slots: [],
-    ranks: none,
-    places: none,
+    ranks: new Int32Array(0),
+    places: [],
     index: emptyIndex,
     tally,
     needs: needsOf(tally),
@@ -50,28 +49,24 @@ export function changeTable(table: PhaseTable, changes: readonly TableChange[]):
   const slots = [...table.slots];
   const gone: number[] = [];
   const come: number[] = [];
-  const rules: CompiledRule[] = [];
-  const places: number[] = [];
+  const rules: (readonly CompiledRule[])[] = [];
+  const places: (readonly number[])[] = [];
   let from = 0;
-  const keep = (until: number) => {
-    for (; from < until; from++) {
-      rules.push(table.rules[from] as CompiledRule);
-      places.push(table.places[from] as number);
-    }
-  };
   for (const { at, removed, added } of changes) {
-    keep(at);
-    for (; from < at + removed; from++) gone.push(table.places[from] as number);
-    for (const rule of added) {
-      come.push(slots.length);
-      rules.push(rule);
-      places.push(slots.length);
-      slots.push(rule);
-    }
+    const slot = slots.length;
+    const own = added.map((_, i) => slot + i);
+    rules.push(table.rules.slice(from, at), added);
+    places.push(table.places.slice(from, at), own);
+    for (let i = at; i < at + removed; i++) gone.push(table.places[i] as number);
+    come.push(...own);
+    for (const rule of added) slots.push(rule);
+    from = at + removed;
   }
-  keep(table.rules.length);
+  rules.push(table.rules.slice(from));
+  places.push(table.places.slice(from));
+  const order = joined(places);
   const ranks = new Int32Array(slots.length);
-  for (let rank = 0; rank < places.length; rank++) ranks[places[rank] as number] = rank;
+  for (let rank = 0; rank < order.length; rank++) ranks[order[rank] as number] = rank;
   const index = changeIndex(table.index, slots, gone, come);
   const lost = gone.map((slot) => slots[slot] as CompiledRule);
   for (const slot of gone) slots[slot] = undefined;
@@ -82,10 +77,10 @@ export function changeTable(table: PhaseTable, changes: readonly TableChange[]):
   );
   const needs = sameKeys(tally, table.tally) ? table.needs : needsOf(tally);
   return {
-    rules,
+    rules: joined(rules),
     slots,
     ranks,
-    places: Int32Array.from(places),
+    places: order,
     index,
     tally,
     needs,
@@ -98,4 +93,10 @@ function sameKeys(a: Tally, b: Tally): boolean {
   if (a.size !== b.size) return false;
   for (const key of a.keys()) if (!b.has(key)) return false;
   return true;
+}
+
+/** Lists as one list. Ten thousand members in a few pieces: `flat` looks at each, this copies the pieces. */
+export function joined<T>(pieces: readonly (readonly T[])[]): readonly T[] {
+  const empty: readonly T[] = [];
+  return empty.concat(...pieces);
 }

@@ -25,6 +25,8 @@ export interface FieldIndex {
   readonly read: Read;
   readonly type: FactType;
   readonly byValue: ReadonlyMap<unknown, Bucket>;
+  /** What became of some values since `byValue` was made; undefined where a value has no rules any more. */
+  readonly changed: ReadonlyMap<unknown, Bucket | undefined> | undefined;
   /** All rules under this field: where its value cannot be told, none of them is ruled out. */
   readonly all: Bucket;
 }
@@ -68,7 +70,10 @@ export function changeIndex(index: RuleIndex, rules: Rules, removed: Slots, adde
     const { fact, read } = best.leaf;
     let field = fields.get(fact.name);
     if (field === undefined) {
-      field = new FieldEdit({ name: fact.name, read, type: fact.type, byValue: new Map(), all: bucketless }, gone);
+      field = new FieldEdit(
+        { name: fact.name, read, type: fact.type, byValue: new Map(), changed: undefined, all: bucketless },
+        gone,
+      );
       fields.set(fact.name, field);
     }
     field.add(slot, best.values);
@@ -102,6 +107,25 @@ function crowdsOf(rules: Rules, added: Slots, fields: ReadonlyMap<string, FieldE
   };
 }
 
+/** Values laid over a field's index before it is made again. */
+const changed_max = 32;
+
+function laidOver(
+  byValue: FieldIndex['byValue'],
+  changed: ReadonlyMap<unknown, Bucket | undefined>,
+): FieldIndex['byValue'] {
+  const made = new Map(byValue);
+  for (const [value, bucket] of changed) {
+    if (bucket === undefined) made.delete(value);
+    else made.set(value, bucket);
+  }
+  return made;
+}
+
+function bucketAt({ byValue, changed }: FieldIndex, value: unknown): Bucket | undefined {
+  return changed?.has(value) === true ? changed.get(value) : byValue.get(value);
+}
+
 /** A field's index being changed. */
 class FieldEdit {
   readonly #field: FieldIndex;
@@ -115,7 +139,7 @@ class FieldEdit {
   }
 
   size(value: unknown): number {
-    return this.#field.byValue.get(value)?.slots.length ?? 0;
+    return bucketAt(this.#field, value)?.slots.length ?? 0;
   }
 
   remove(values: readonly unknown[]): void {
@@ -138,19 +162,20 @@ class FieldEdit {
         name,
       ),
     });
-    const byValue = new Map(this.#field.byValue);
-    for (const [value, slots] of this.#touched) {
-      if (slots.length === 0) byValue.delete(value);
-      else byValue.set(value, bucket(slots));
-    }
+    // Copying ten thousand entries for one of them takes longer than all the rest: changes are laid over until there are many.
+    const changed = new Map(this.#field.changed);
+    for (const [value, slots] of this.#touched) changed.set(value, slots.length === 0 ? undefined : bucket(slots));
     this.#all ??= this.#field.all.slots.filter((one) => !this.#gone.has(one));
-    return { name, read, type, byValue, all: { slots: this.#all, masks: undefined } };
+    const all: Bucket = { slots: this.#all, masks: undefined };
+    const { byValue } = this.#field;
+    if (changed.size <= changed_max && byValue.size > changed_max) return { name, read, type, byValue, changed, all };
+    return { name, read, type, byValue: laidOver(byValue, changed), changed: undefined, all };
   }
 
   #slots(value: unknown): number[] {
     let slots = this.#touched.get(value);
     if (slots === undefined) {
-      slots = (this.#field.byValue.get(value)?.slots ?? []).filter((slot) => !this.#gone.has(slot));
+      slots = (bucketAt(this.#field, value)?.slots ?? []).filter((slot) => !this.#gone.has(slot));
       this.#touched.set(value, slots);
     }
     return slots;
@@ -183,7 +208,7 @@ export function candidates(field: FieldIndex, facts: FactTree): Bucket | undefin
       ? value instanceof Unable || Array.isArray(value)
         ? field.all
         : undefined
-      : field.byValue.get(value);
+      : bucketAt(field, value);
   // A number that is none is an error in every rule that compares it.
-  return typeof value === field.type && !Number.isNaN(value) ? field.byValue.get(value) : field.all;
+  return typeof value === field.type && !Number.isNaN(value) ? bucketAt(field, value) : field.all;
 }

@@ -22,7 +22,7 @@ export interface Masks {
 }
 
 /** Fewer rules than this are sooner tested than told apart. */
-const crowd_min = 48;
+const crowd_min = 32;
 /** Fields and values of a group that are told apart. */
 const fields_max = 8;
 const values_max = 1024;
