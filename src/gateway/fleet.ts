@@ -4,6 +4,7 @@ import { ensureServerSecret, openKeyStore } from '../callers/index.ts';
 import { type Problem, problemText, type Settings, watchConfig } from '../config.ts';
 import { adminKeysOf, type GatewayOptions, type RunningGateway, tellRefusal } from '../gateway.ts';
 import { type AuditRecord, openLog, openMetrics, type QueryFilter } from '../observe/index.ts';
+import { PolicyTexts } from '../policy/index.ts';
 import { buildAdminListener } from '../surfaces/http/admin.ts';
 import { buildMetricsListener } from '../surfaces/http/metrics.ts';
 import { adminPorts } from './admin-ports.ts';
@@ -63,7 +64,8 @@ async function assemble(
     onProblem: (error) => log.warn('key store cannot be read', { error }),
   });
   opened.push(() => keys.close());
-  const policies = openPolicies(first, log);
+  const texts = new PolicyTexts();
+  const policies = openPolicies(first, texts, log);
   opened.push(() => policies.close());
   let pinned = pin(first, keys, serverSecret, policies.program());
   opened.push(() => closeProviders(pinned));
@@ -95,7 +97,7 @@ async function assemble(
   let refusals: readonly string[] = [];
   const apply = async (next: Settings): Promise<void> => {
     mustRestart(settings, next, adminListens);
-    const files = policies.rebase(filePolicies(next));
+    const files = policies.rebase(filePolicies(next, texts));
     const made = pin(next, keys, serverSecret, files.program);
     try {
       await pool.swap(next);

@@ -3,7 +3,7 @@ import { buildDirectory, type KeyStore } from '../callers/index.ts';
 import type { Settings } from '../config.ts';
 import type { Secret } from '../exchange/index.ts';
 import { Matchers, type Pinned, passEntries, type WalkLimits } from '../pipeline/index.ts';
-import { type Policy, PolicyError, type PolicyProblem, type Program, parsePolicies } from '../policy/index.ts';
+import type { PolicyTexts, Program } from '../policy/index.ts';
 import { buildCatalog, buildProvider, circuitBreaker, type Provider } from '../providers/index.ts';
 import type { Base } from '../registry/index.ts';
 
@@ -32,24 +32,12 @@ export function repinned(pinned: Pinned, program: Program): Pinned {
   return { ...pinned, program, matchers: new Matchers() };
 }
 
-/** The policies of the settings' files. Throws `PolicyError` with every problem. */
-export function filePolicies(settings: Settings): Base {
-  return { policies: policiesOf(settings), default: settings.policies.default };
-}
-
-function policiesOf(settings: Settings): readonly Policy[] {
-  const policies: Policy[] = [];
-  const problems: PolicyProblem[] = [];
-  for (const { path, text } of settings.policyFiles) {
-    try {
-      policies.push(...parsePolicies(text, { file: path }));
-    } catch (thrown) {
-      if (!(thrown instanceof PolicyError)) throw thrown;
-      problems.push(...thrown.problems);
-    }
-  }
-  if (problems.length > 0) throw new PolicyError(problems);
-  return policies;
+/**
+ * The policies of the settings' files; `texts` keeps those whose text does not change. Throws `PolicyError` with every
+ * problem.
+ */
+export function filePolicies(settings: Settings, texts: PolicyTexts): Base {
+  return { policies: texts.policies(settings.policyFiles), default: settings.policies.default };
 }
 
 function limitsOf({ server, routing, state }: Settings): WalkLimits {

@@ -6,6 +6,7 @@ import type { Settings } from '../config.ts';
 import type { Secret } from '../exchange/index.ts';
 import type { Log, Metrics, Trail } from '../observe/index.ts';
 import { BudgetAlerts, ObservedOutputs, type Pinned, Waiting, type Walk } from '../pipeline/index.ts';
+import { PolicyTexts } from '../policy/index.ts';
 import { openTokenCounter } from '../providers/index.ts';
 import type { PolicySet } from '../registry/index.ts';
 import type { Ledger } from '../stores/index.ts';
@@ -70,7 +71,8 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
     onProblem: (error) => log.warn('key store cannot be read', { error }),
   });
   opened(() => keys.close());
-  const policies = openPolicies(settings, log);
+  const texts = new PolicyTexts();
+  const policies = openPolicies(settings, texts, log);
   opened(() => policies.close());
   let pinned = pin(settings, keys, serverSecret, policies.program());
   opened(() => closeProviders(pinned));
@@ -162,7 +164,7 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
     },
     prepare(next) {
       mustRestart(settings, next, options.adminListens);
-      const files = policies.rebase(filePolicies(next));
+      const files = policies.rebase(filePolicies(next, texts));
       const made = pin(next, keys, serverSecret, files.program);
       const commit = (): void => {
         putInForce(next, made);

@@ -1,7 +1,8 @@
 import { policyHash } from './canonical.ts';
 import type { Obligation } from './decision.ts';
 import { factOf } from './facts.ts';
-import { type Read, reader } from './leaf.ts';
+import { fold } from './fold.ts';
+import { FALSE, type Read, reader, TRUE } from './leaf.ts';
 import { branch, type EndNode, leafNode, leavesOf, type Node } from './node.ts';
 import type { Action, AuditWish, Effect, Json, OnError, Phase, Policy, Rule, StreamMode } from './policy.ts';
 import { canonicalType, canonicalTypes } from './rails.ts';
@@ -23,6 +24,9 @@ export interface CompiledRule {
   readonly shadow: 'shadow' | 'dryrun' | undefined;
   /** The policy's guard and the rule's condition; undefined matches always. */
   readonly node: Node | undefined;
+  /** False where it can never match, whatever the facts. */
+  readonly live: boolean;
+  /** What `node` asks, with less work; undefined matches always. */
   readonly test: ((facts: FactTree) => 0 | 1 | 2) | undefined;
   readonly final: boolean;
   readonly onError: OnError;
@@ -78,16 +82,20 @@ function compileRule(policy: Policy, rule: Rule): CompiledRule {
   const own = nodeOf(rule, params);
   const conditions = [...guardOf(policy, params), ...(own === undefined ? [] : [own])];
   const node = conditions.length === 0 ? undefined : branch('and', conditions);
+  const folded = node === undefined ? TRUE : fold(node);
+  const asks = typeof folded === 'number' ? undefined : folded;
+  const phase = rule.on ?? 'request';
   const protects = effect === 'deny' || action.redact !== undefined || action.cap_max_tokens !== undefined;
   return {
     ref,
     policy,
     rule,
-    phase: rule.on ?? 'request',
+    phase,
     effect,
     shadow: policy.status === 'shadow' ? 'shadow' : dryrun ? 'dryrun' : undefined,
     node,
-    test: node?.test,
+    live: folded !== FALSE,
+    test: folded === FALSE ? () => FALSE : asks?.test,
     final: action.final === true,
     onError: policy.on_error ?? (protects ? 'deny' : 'skip'),
     reason: template(action.reason ?? rule.name ?? `${effect} by rule ${ref}`, params),
@@ -97,8 +105,9 @@ function compileRule(policy: Policy, rule: Rule): CompiledRule {
     readsRail: own !== undefined && readsRail(own),
     audit: rule.audit,
     tags: Object.freeze([...(rule.tags ?? [])]),
-    leaves: node === undefined ? [] : leavesOf(node),
-    keys: node === undefined ? [] : keysOf(node),
+    // What is searched for in a reply follows what was written.
+    leaves: asks === undefined ? [] : leavesOf(phase === 'request' ? asks : (node ?? asks)),
+    keys: asks === undefined ? [] : keysOf(asks),
     shape: node === undefined ? { kind: 'constant' } : shapeOf(node, rule.id),
     mode: modeOf(rule),
     refs: Object.freeze([ref]),

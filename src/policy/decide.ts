@@ -5,10 +5,12 @@ import { reader, TRUE, UNABLE } from './leaf.ts';
 import { type EndNode, type ExpressionNode, isExpression, undecidedLeaves } from './node.ts';
 import { merge, mergeAudit, unmodified } from './obligations.ts';
 import { typeName } from './operators.ts';
+import type { PhaseTable } from './phase-table.ts';
 import type { AuditWish, Effect, Phase } from './policy.ts';
-import { inside, type PhaseTable, type Program } from './program.ts';
+import { inside, type Program } from './program.ts';
 import { clip } from './reader.ts';
-import { candidates } from './rule-index.ts';
+import { candidates, type FieldIndex, type Slots } from './rule-index.ts';
+import { type Masks, remaining } from './rule-masks.ts';
 import { type FactTree, Unable } from './unable.ts';
 
 /**
@@ -21,11 +23,15 @@ export function decide(program: Program, phase: Phase, facts: FactTree): Decisio
   return combine(table, evaluate(table, facts), facts);
 }
 
-/** `decide` without the index: looks at every rule. The index must never change a decision, and this is what it is held to. */
+/** `decide` without index and folding: asks every rule as it is written. Neither may change a decision, and this is what they are held to. */
 export function decideNaive(program: Program, phase: Phase, facts: FactTree): Decision {
   const table = inside(program).tables[phase];
   const found: Found = { hits: [], doubts: [] };
-  for (let position = 0; position < table.rules.length; position++) look(table, position, facts, found);
+  for (const [position, { node }] of table.rules.entries()) {
+    const outcome = node === undefined ? TRUE : node.test(facts);
+    if (outcome === TRUE) found.hits.push(position);
+    else if (outcome === UNABLE) found.doubts.push(position);
+  }
   return combine(table, found, facts);
 }
 
@@ -39,25 +45,31 @@ function evaluate(table: PhaseTable, facts: FactTree): Found {
   const found: Found = { hits: [], doubts: [] };
   const { always, fields } = table.index;
   for (let i = 0; i < always.length; i++) look(table, always[i] as number, facts, found);
-  let sorted = true;
   for (let f = 0; f < fields.length; f++) {
-    const positions = candidates(fields[f] as (typeof fields)[number], facts);
-    if (positions === undefined) continue;
-    sorted = false;
-    for (let i = 0; i < positions.length; i++) look(table, positions[i] as number, facts, found);
+    const bucket = candidates(fields[f] as FieldIndex, facts);
+    if (bucket === undefined) continue;
+    const { slots, masks } = bucket;
+    if (masks !== undefined) lookAtRemaining(table, slots, masks, facts, found);
+    else for (let i = 0; i < slots.length; i++) look(table, slots[i] as number, facts, found);
   }
-  if (!sorted) {
-    if (found.hits.length > 1) found.hits.sort(ascending);
-    if (found.doubts.length > 1) found.doubts.sort(ascending);
-  }
+  if (found.hits.length > 1) found.hits.sort(ascending);
+  if (found.doubts.length > 1) found.doubts.sort(ascending);
   return found;
 }
 
-function look(table: PhaseTable, position: number, facts: FactTree, found: Found): void {
-  const { test } = table.rules[position] as CompiledRule;
+function lookAtRemaining(table: PhaseTable, slots: Slots, masks: Masks, facts: FactTree, found: Found): void {
+  const bits = remaining(masks, slots.length, facts);
+  for (let word = 0; word < masks.words; word++) {
+    for (let left = bits[word] as number; left !== 0; left &= left - 1)
+      look(table, slots[word * 32 + 31 - Math.clz32(left & -left)] as number, facts, found);
+  }
+}
+
+function look(table: PhaseTable, slot: number, facts: FactTree, found: Found): void {
+  const { test } = table.slots[slot] as CompiledRule;
   const outcome = test === undefined ? TRUE : test(facts);
-  if (outcome === TRUE) found.hits.push(position);
-  else if (outcome === UNABLE) found.doubts.push(position);
+  if (outcome === TRUE) found.hits.push(table.ranks[slot] as number);
+  else if (outcome === UNABLE) found.doubts.push(table.ranks[slot] as number);
 }
 
 function ascending(a: number, b: number): number {

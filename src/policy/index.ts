@@ -41,6 +41,7 @@ export {
   type PolicyTestResult,
   runPolicyTests,
 } from './policy-tests.ts';
+export { type PolicyText, PolicyTexts } from './policy-texts.ts';
 export { PolicyError, type PolicyProblem, problemText } from './problem.ts';
 export { type CompileOptions, compile, type PolicySummary, type Program } from './program.ts';
 export { canonicalFacts, recordFacts, withFact } from './record-facts.ts';

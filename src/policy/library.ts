@@ -48,6 +48,8 @@ export class PolicyEngine {
   readonly #options: EngineOptions;
   readonly #policies = new Map<string, Policy>();
   #program: Program | undefined;
+  /** The set as it was compiled last: what did not change is not compiled again. */
+  #previous: Program | undefined;
   #count = 0;
 
   constructor(clock: Clock, options: EngineOptions = {}) {
@@ -78,7 +80,8 @@ export class PolicyEngine {
 
   /** The compiled set. @throws PolicyError where obligations of two policies conflict. */
   get program(): Program {
-    this.#program ??= this.#compile([...this.#policies.values()]);
+    this.#program ??= this.#compile([...this.#policies.values()], this.#previous);
+    this.#previous = this.#program;
     return this.#program;
   }
 
@@ -102,7 +105,7 @@ export class PolicyEngine {
     return this.#compile(policies);
   }
 
-  #compile(policies: readonly Policy[]): Program {
-    return compile(policies, { default: this.#options.default ?? 'deny', emptyAllowed: true });
+  #compile(policies: readonly Policy[], previous?: Program): Program {
+    return compile(policies, { default: this.#options.default ?? 'deny', emptyAllowed: true, previous });
   }
 }

@@ -10,47 +10,77 @@ export interface Needs {
   readonly rails: ReadonlyMap<string, ReadonlySet<string> | 'all'>;
 }
 
-/** The needs of some rules: their conditions, the facts in their reasons, and the rails they redact. */
-export function needsOf(rules: readonly CompiledRule[]): Needs {
-  const facts = new Set<string>();
-  const rails = new Map<string, Set<string> | 'all'>();
-  const want = (rail: string, types: readonly string[] | 'all') => {
-    const known = rails.get(rail);
-    if (types === 'all') rails.set(rail, 'all');
-    else if (known === undefined) rails.set(rail, new Set(types));
-    else if (known !== 'all') for (const type of types) known.add(type);
-  };
-  const told: string[] = [];
-  for (const rule of rules) {
+/** How many rules want a thing: `fact <name>`, `rail <rail>` with all its types, `rail <rail> <type>`, `told <rail>`. */
+export type Tally = ReadonlyMap<string, number>;
+
+const wants = new WeakMap<CompiledRule, readonly string[]>();
+
+/** What a rule wants: for its comparisons, the facts in its reason, and the rails it redacts. */
+function wantsOf(rule: CompiledRule): readonly string[] {
+  const known = wants.get(rule);
+  if (known !== undefined) return known;
+  const found = new Set<string>();
+  if (rule.live) {
     for (const leaf of rule.leaves) {
       for (const { name } of factsRead(leaf)) {
-        facts.add(name);
+        found.add(`fact ${name}`);
         const rail = railOf(name);
-        if (rail !== undefined) want(rail, isExpression(leaf) ? 'all' : typesOf(leaf));
+        if (rail === undefined) continue;
+        for (const type of isExpression(leaf) ? [''] : typesOf(leaf)) found.add(`rail ${rail} ${type}`.trimEnd());
       }
     }
     for (const fact of rule.reason.facts) {
-      facts.add(fact);
-      told.push(fact);
+      found.add(`fact ${fact}`);
+      const rail = railOf(fact);
+      if (rail !== undefined) found.add(`told ${rail}`);
     }
     for (const obligation of rule.obligations) {
       if (obligation.type !== 'redact') continue;
-      for (const entry of obligation.rails) {
-        const [rail = '', type] = entry.split('/');
-        want(rail, type === undefined ? 'all' : [type]);
-      }
+      for (const entry of obligation.rails) found.add(`rail ${entry.replace('/', ' ')}`);
     }
   }
-  // A reason tells what was found; it does not widen the search.
-  for (const fact of told) {
-    const rail = railOf(fact);
-    if (rail !== undefined && !rails.has(rail)) want(rail, 'all');
-  }
-  return { facts, rails };
+  const list = [...found];
+  wants.set(rule, list);
+  return list;
 }
 
-function typesOf({ fact, operator, value }: LeafNode): readonly string[] | 'all' {
-  if (!fact.name.endsWith('.types') || operator === 'exists') return 'all';
+function typesOf({ fact, operator, value }: LeafNode): readonly string[] {
+  if (!fact.name.endsWith('.types') || operator === 'exists') return [''];
   if (typeof value === 'string') return [value];
-  return Array.isArray(value) ? value.map(String) : 'all';
+  return Array.isArray(value) ? value.map(String) : [''];
+}
+
+/** A tally with some rules taken out and some put in. */
+export function changeTally(tally: Tally, removed: readonly CompiledRule[], added: readonly CompiledRule[]): Tally {
+  const changed = new Map(tally);
+  for (const rule of added) for (const want of wantsOf(rule)) changed.set(want, (changed.get(want) ?? 0) + 1);
+  for (const rule of removed) {
+    for (const want of wantsOf(rule)) {
+      const left = (changed.get(want) ?? 0) - 1;
+      if (left > 0) changed.set(want, left);
+      else changed.delete(want);
+    }
+  }
+  return changed;
+}
+
+/** The needs of the rules a tally was made of. */
+export function needsOf(tally: Tally): Needs {
+  const facts = new Set<string>();
+  const rails = new Map<string, Set<string> | 'all'>();
+  for (const want of tally.keys()) {
+    const [kind, name = '', type] = want.split(' ');
+    if (kind === 'fact') facts.add(name);
+    if (kind !== 'rail') continue;
+    const known = rails.get(name);
+    if (type === undefined) rails.set(name, 'all');
+    else if (known === undefined) rails.set(name, new Set([type]));
+    else if (known !== 'all') known.add(type);
+  }
+  // A reason tells what was found; it does not widen the search.
+  for (const want of tally.keys()) {
+    const [kind, name = ''] = want.split(' ');
+    if (kind === 'told' && !rails.has(name)) rails.set(name, 'all');
+  }
+  return { facts, rails };
 }

@@ -1,4 +1,5 @@
 import { Composer, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type ParsedNode, Parser } from 'yaml';
+import { type PlainDocument, readPlainYaml } from './plain-yaml.ts';
 import type { Json } from './policy.ts';
 import { type PolicyProblem, wholeProblem } from './problem.ts';
 import { rawOffset } from './raw-offset.ts';
@@ -26,6 +27,11 @@ export const sourceLimits = {
   faults: 20,
 } as const;
 
+interface Documents {
+  readonly documents: readonly SourceDocument[];
+  readonly problems: readonly PolicyProblem[];
+}
+
 class Refused extends Error {
   readonly node: Node | undefined;
 
@@ -36,13 +42,29 @@ class Refused extends Error {
 }
 
 /** Reads YAML or JSON, one document or several. Problems of syntax are reported; the documents are then left out. */
-export function readDocuments(
-  text: string,
-  file: string,
-): { readonly documents: readonly SourceDocument[]; readonly problems: readonly PolicyProblem[] } {
+export function readDocuments(text: string, file: string): Documents {
   if (text.length > sourceLimits.characters) {
     return only(wholeProblem(file, `the file is longer than ${sourceLimits.characters} characters`));
   }
+  const plainly = readPlainYaml(text, { ...sourceLimits, depth: sourceLimits.depth / 2 });
+  return plainly === undefined ? compose(text, file) : { documents: placedLater(plainly, text, file), problems: [] };
+}
+
+/** Documents read plainly: places are looked for when the first of them is asked for, which is when something is wrong. */
+function placedLater(plainly: readonly PlainDocument[], text: string, file: string): readonly SourceDocument[] {
+  let composed: readonly SourceDocument[] | undefined;
+  return plainly.map(({ value, line, column }, at) => ({
+    value,
+    place(path, of, within) {
+      if (path.length === 0 && within === undefined) return { line, column };
+      composed ??= compose(text, file).documents;
+      return composed[at]?.place(path, of, within) ?? { line, column };
+    },
+  }));
+}
+
+/** All of the language, with the place of everything. */
+export function compose(text: string, file: string): Documents {
   const lines = new LineCounter();
   const at = (offset: number) => {
     const { line, col } = lines.linePos(offset);

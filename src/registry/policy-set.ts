@@ -81,8 +81,9 @@ export function openPolicySet({ shelf, base, clock, onProblem }: PolicySetOption
   };
   const managedOf = ({ policies }: Manifest): readonly Policy[] =>
     policies.filter(({ loaded }) => loaded).map(policyOf);
-  const compiled = (files: Base, manifest: Manifest): Program =>
-    compile([...files.policies, ...managedOf(manifest)], optionsOf(files));
+  /** What is in force already is not compiled again. */
+  const compiled = (files: Base, manifest: Manifest, previous?: Program): Program =>
+    compile([...files.policies, ...managedOf(manifest)], { ...optionsOf(files), previous });
 
   const first = shelf.read();
   let inForce: InForce = { base, manifest: first, program: compiled(base, first) };
@@ -102,7 +103,7 @@ export function openPolicySet({ shelf, base, clock, onProblem }: PolicySetOption
     try {
       const manifest = shelf.read();
       if (manifest.revision === inForce.manifest.revision) return;
-      install({ ...inForce, manifest, program: compiled(inForce.base, manifest) });
+      install({ ...inForce, manifest, program: compiled(inForce.base, manifest, inForce.program) });
     } catch (error) {
       onProblem?.(error as Error);
     }
@@ -112,7 +113,8 @@ export function openPolicySet({ shelf, base, clock, onProblem }: PolicySetOption
     let made: InForce | undefined;
     await shelf.edit((manifest) => {
       const next = edit(manifest);
-      if (next !== manifest) made = { ...inForce, manifest: next, program: compiled(inForce.base, next) };
+      if (next !== manifest)
+        made = { ...inForce, manifest: next, program: compiled(inForce.base, next, inForce.program) };
       return next;
     });
     if (made !== undefined && made.manifest.revision > inForce.manifest.revision) install(made);
@@ -168,7 +170,10 @@ export function openPolicySet({ shelf, base, clock, onProblem }: PolicySetOption
       const others = [...inForce.base.policies, ...managedOf(inForce.manifest)].filter(
         ({ metadata }) => !keys.has(keyOf(metadata)),
       );
-      return { policies, program: compile([...others, ...policies], optionsOf(inForce.base)) };
+      return {
+        policies,
+        program: compile([...others, ...policies], { ...optionsOf(inForce.base), previous: inForce.program }),
+      };
     },
     subscribe(listener) {
       listeners.add(listener);
@@ -176,7 +181,7 @@ export function openPolicySet({ shelf, base, clock, onProblem }: PolicySetOption
     },
     rebase(next) {
       const { manifest } = inForce;
-      const program = compiled(next, manifest);
+      const program = compiled(next, manifest, inForce.program);
       return {
         program,
         commit() {

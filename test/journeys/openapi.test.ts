@@ -182,7 +182,7 @@ describe('openapi.json', () => {
       }
     };
     const one = { context: {} };
-    const bodies = [
+    const bodies: unknown[] = [
       null,
       1,
       'x',

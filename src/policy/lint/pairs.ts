@@ -1,11 +1,12 @@
 import { type Goal, solve } from '../analysis/solve.ts';
 import { canonicalJson } from '../canonical.ts';
+import { wishesOf } from '../claims.ts';
 import type { CompiledRule } from '../compiled-rule.ts';
 import { decide } from '../decide.ts';
 import type { Decision } from '../decision.ts';
 import { factsRead } from '../node.ts';
 import type { Phase } from '../policy.ts';
-import { inside, type Program, wishesOf } from '../program.ts';
+import { inside, type Program } from '../program.ts';
 import type { FactTree } from '../unable.ts';
 import type { FindingCode } from './finding.ts';
 
