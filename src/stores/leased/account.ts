@@ -1,15 +1,23 @@
 import type { Budget, BudgetState, Rate, RateState, Reserved } from '../ledger.ts';
 import { amountOf } from '../rate-key.ts';
 import type { Need } from './admission.ts';
-import { type Books, budgetState, rateState } from './books.ts';
-import type { Desk } from './desk.ts';
-import type { Office } from './office.ts';
+import { Books, budgetState, rateState } from './books.ts';
+import { Desk } from './desk.ts';
+import { firstNumber, type Office } from './office.ts';
 import type { LocalHold } from './slices.ts';
 
 /** One organisation's books, and the desk that trades for them. */
 export interface Account {
   readonly books: Books;
   readonly desk: Desk;
+}
+
+/** An organisation's first account. It is named before anything is taken: after a crash its slices are looked for. */
+export function openAccount(office: Office, organization: string): Account {
+  const books = new Books(organization);
+  books.items = firstNumber(0);
+  office.notes.organization(books);
+  return { books, desk: new Desk(office, books) };
 }
 
 /** Figures this young are told without asking. */

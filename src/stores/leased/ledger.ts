@@ -17,14 +17,14 @@ import { onLossOf } from '../share/on-loss.ts';
 import { sharedLimits, sharedNeeds } from '../share/shared-limits.ts';
 import { Shares } from '../share/shares.ts';
 import { checkAmendment, checkId, checkLimits, checkReserve, checkSettlement } from '../validate.ts';
-import { type Account, budgetsOf, held, heldBy, openHolds, standing } from './account.ts';
+import { type Account, budgetsOf, held, heldBy, openAccount, openHolds, standing } from './account.ts';
 import { type Need, needsOf, type Wanting } from './admission.ts';
-import { Books } from './books.ts';
+import type { Books } from './books.ts';
 import { newHold, open, releaseHold, settleHold, widen } from './counter.ts';
 import { Desk } from './desk.ts';
 import { expire } from './expire.ts';
 import { obtain } from './obtain.ts';
-import { firstNumber, type Office } from './office.ts';
+import type { Office } from './office.ts';
 import { Passing } from './passing.ts';
 
 export interface Parts {
@@ -281,13 +281,9 @@ export class LeasedLedger extends Passing implements Ledger {
   #account(organization: string): Account {
     let account = this.#accounts.get(organization);
     if (account === undefined) {
-      const books = new Books(organization);
-      books.items = firstNumber(0);
-      account = { books, desk: new Desk(this.#office, books) };
+      account = openAccount(this.#office, organization);
       this.#accounts.set(organization, account);
-      this.#parts.all.set(organization, books);
-      // Named before anything is taken: after a crash its slices are looked for.
-      this.#office.notes.organization(books);
+      this.#parts.all.set(organization, account.books);
     }
     return account;
   }
