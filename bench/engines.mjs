@@ -1,8 +1,8 @@
 // The engines in process: policy decisions, the streaming matcher, the input rails. The ledger has its own program.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { compile, decide, parsePolicies } from '../dist/policy/index.js';
 import { compileMatcher, rails } from '../dist/rails/index.js';
+import { comparisonRows, loadRows, policyRows } from './policies.mjs';
 import { here, median } from './rig.mjs';
 
 /** Median of five runs of `work`, in seconds a run, after one that does not count. */
@@ -18,52 +18,8 @@ function timed(work) {
 }
 
 export async function engines() {
-  return [policyRows(), matcherRows(), ledgerRows()].filter((rows) => rows !== undefined);
-}
-
-const readme = `
-metadata: { id: free-tier-cost-cap, name: Free tier cost cap, version: 1.2.0, priority: 100 }
-params: { cap_usd: 1.0 }
-rules:
-  - id: deny-expensive
-    condition:
-      operator: and
-      conditions:
-        - { operator: gt, field: llm.estimatedCost, value: "\${params.cap_usd}" }
-        - { operator: eq, field: team.tier, value: free }
-    action: { decision: deny, reason: "Cost is over the free tier's limit" }
-`;
-
-const ruleOf = (index) => `metadata: { id: p${index}, name: P, version: 1.0.0 }
-rules:
-  - id: r
-    condition:
-      operator: and
-      conditions:
-        - { operator: eq, field: team.id, value: team-${index} }
-        - { operator: gt, field: llm.estimatedCost, value: 1 }
-    action: { decision: deny, reason: Too dear }
-`;
-
-function policyRows() {
-  const facts = {
-    llm: { model: 'gpt-4o', estimatedCost: 1.5, estimatedTokens: 300 },
-    team: { id: 'team-7', tier: 'free' },
-  };
-  const repeat = 200_000;
-  const rows = [['policy engine', 'us a decision']];
-  const measure = (name, program) => {
-    const seconds = timed(() => {
-      for (let index = 0; index < repeat; index += 1) decide(program, 'request', facts);
-    });
-    rows.push([name, ((seconds / repeat) * 1e6).toFixed(3)]);
-  };
-  measure("the README's policy, whole decision record", compile(parsePolicies(readme), { default: 'allow' }));
-  for (const count of [1000, 10_000]) {
-    const text = Array.from({ length: count }, (_, index) => ruleOf(index)).join('---\n');
-    measure(`${count} rules, indexed`, compile(parsePolicies(text), { default: 'allow' }));
-  }
-  return rows;
+  const policies = [await policyRows(), await loadRows(), await comparisonRows()];
+  return [...policies, matcherRows(), ledgerRows()].filter((rows) => rows !== undefined);
 }
 
 const prose =

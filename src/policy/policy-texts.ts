@@ -9,19 +9,17 @@ export interface PolicyText {
   readonly text: string;
 }
 
-interface ParsedText {
-  readonly text: string;
+interface Parsed extends PolicyText {
   readonly policies: readonly Policy[];
 }
-
-type Parsed = ReadonlyMap<string, ParsedText>;
 
 /**
  * Policies whose texts are read again as they change. A text that is the same as last time keeps its parsed policies, and a
  * set most of which is the same keeps most of its program: one changed policy of ten thousand costs milliseconds.
  */
 export class PolicyTexts {
-  #parsed: Parsed = new Map();
+  /** In the order they were given last. */
+  #parsed: readonly Parsed[] = [];
   #program: Program | undefined;
 
   /**
@@ -46,15 +44,22 @@ export class PolicyTexts {
     return policies;
   }
 
-  #read(texts: readonly PolicyText[]): { readonly parsed: Parsed; readonly policies: readonly Policy[] } {
-    const parsed = new Map<string, ParsedText>();
+  #read(texts: readonly PolicyText[]): { readonly parsed: readonly Parsed[]; readonly policies: readonly Policy[] } {
+    const last = this.#parsed;
+    let byPath: ReadonlyMap<string, Parsed> | undefined;
+    const parsed: Parsed[] = [];
     const problems: PolicyProblem[] = [];
     const policies: Policy[] = [];
     for (const { path, text } of texts) {
-      const last = this.#parsed.get(path);
+      // Nearly always in the place it had; after one that came or went it is looked for.
+      let known = last[parsed.length];
+      if (known?.path !== path) {
+        byPath ??= new Map(last.map((one) => [one.path, one]));
+        known = byPath.get(path);
+      }
       try {
-        const now = last?.text === text ? last : { text, policies: parsePolicies(text, { file: path }) };
-        parsed.set(path, now);
+        const now = known?.text === text ? known : { path, text, policies: parsePolicies(text, { file: path }) };
+        parsed.push(now);
         for (const policy of now.policies) policies.push(policy);
       } catch (thrown) {
         if (!(thrown instanceof PolicyError)) throw thrown;

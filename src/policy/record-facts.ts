@@ -1,5 +1,5 @@
 import { factAliases, factOf } from './facts.ts';
-import { reader } from './leaf.ts';
+import { type Read, reader } from './leaf.ts';
 import type { Phase } from './policy.ts';
 import type { Program } from './program.ts';
 import { type FactTree, Unable } from './unable.ts';
@@ -15,18 +15,38 @@ export function recordFacts(
   hashText?: (text: string) => string,
 ): Record<string, unknown> {
   const record: Record<string, unknown> = {};
-  for (const name of [...program.needs(phase).facts].sort()) {
-    const fact = factOf(name);
-    const value = fact === undefined ? undefined : reader(fact)(facts);
+  for (const { name, text, read } of readsOf(program.needs(phase).facts)) {
+    const value = read(facts);
     if (value === undefined || value === null) continue;
     if (value instanceof Unable) record[name] = `unable: ${value.reason}`;
-    else if (fact?.text !== true) record[name] = value;
+    else if (!text) record[name] = value;
     else {
-      const text = typeof value === 'string' ? value : JSON.stringify(value);
-      record[name] = hashText === undefined ? `(text of ${text.length} characters)` : hashText(text);
+      const whole = typeof value === 'string' ? value : JSON.stringify(value);
+      record[name] = hashText === undefined ? `(text of ${whole.length} characters)` : hashText(whole);
     }
   }
   return record;
+}
+
+interface FactRead {
+  readonly name: string;
+  readonly text: boolean;
+  readonly read: Read;
+}
+
+/** How the facts of a program are read, in order of their names: made once for each program. */
+const reads = new WeakMap<ReadonlySet<string>, readonly FactRead[]>();
+
+function readsOf(names: ReadonlySet<string>): readonly FactRead[] {
+  let list = reads.get(names);
+  if (list === undefined) {
+    list = [...names].sort().flatMap((name): readonly FactRead[] => {
+      const fact = factOf(name);
+      return fact === undefined ? [] : [{ name, text: fact.text, read: reader(fact) }];
+    });
+    reads.set(names, list);
+  }
+  return list;
 }
 
 /**

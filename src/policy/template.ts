@@ -47,6 +47,7 @@ const unprintable = /[\p{Cc}\p{Cf}\u2028\u2029]+/gu;
 /** A fact's value as it reads in a sentence: short, on one line. */
 export function printed(value: unknown): string {
   if (value === undefined || value === null) return '(unknown)';
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   const text =
     typeof value === 'string'
       ? value

@@ -24,7 +24,7 @@ import { newHold, open, releaseHold, settleHold, widen } from './counter.ts';
 import { Desk } from './desk.ts';
 import { expire } from './expire.ts';
 import { obtain } from './obtain.ts';
-import type { Office } from './office.ts';
+import { firstNumber, type Office } from './office.ts';
 import { Passing } from './passing.ts';
 
 export interface Parts {
