@@ -143,7 +143,7 @@ describe.each(stores)('kill -9 with calls under way, on the %s store', (store) =
     }
   });
 
-  test('nothing is held, no seat is taken, and what is spent is what the records say', async () => {
+  test('nothing is held, no seat is taken, and what is spent is what the records say (PITFALLS 9)', async () => {
     expect(budget.held).toBe(0);
     expect(await gateway.limits('research')).toMatchObject([{ unit: 'concurrent', used: 0 }]);
     expect(budget.spent).toBe(records.reduce((sum, { cost_nusd }) => sum + cost_nusd, 0));

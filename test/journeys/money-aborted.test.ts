@@ -34,7 +34,7 @@ describe.each(stores)('a client that leaves, on the %s store', (store) => {
     { when: 'while a plain reply is made', body: plain, says: { stall: 'head' }, reads: false },
     { when: 'while a plain reply is on its way', body: plain, says: { stall: 'first_frame' }, reads: false },
   ])(
-    '$when: called off at the provider within a second, paid for what was seen',
+    '$when: called off at the provider within a second, paid for what was seen, its seat free (PITFALLS 9, 10)',
     async ({ when, body, says, reads }) => {
       house.says(says);
       const before = (await house.atRest('research')).spent;

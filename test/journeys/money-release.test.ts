@@ -127,7 +127,7 @@ describe.each(stores)('on the %s store', (store) => {
     },
   );
 
-  test('a stream that breaks off is paid for as far as it came', async () => {
+  test('a stream that breaks off is paid for as far as it came (PITFALLS 11)', async () => {
     house.says({ deltas: Array.from({ length: 40 }, () => 'word '), die: 'middle' });
     const before = await counted();
     const answer = await house.ask('research', stream, { headers: { 'x-request-id': `${store}-cut` } });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { FakeReply } from '../support/fake-provider.ts';
 import type { FakeUsage } from '../support/fake-provider-wire.ts';
 import { fakeAnthropic, fakeOpenai, prices } from '../support/gateway.ts';
 import { type AskedBody, costOf, heldBy, hi, type MoneyHouse, startMoney, stores, usd } from '../support/money.ts';
@@ -35,6 +36,11 @@ describe.each(stores)('on the %s store', (store) => {
             'gpt-4o': prices,
             thinks: { ...prices, reasoning: true, reasoning_usd_per_mtok: 4 },
             unpriced: { output_tokens_max: 100 },
+            tiered: {
+              ...prices,
+              service_tiers: { priority: { input_usd_per_mtok: 4, output_usd_per_mtok: 8 } },
+              long_context: { above_tokens: 50, input_usd_per_mtok: 3, output_usd_per_mtok: 6 },
+            },
           },
         },
         'fake-anthropic': fakeAnthropic(baseUrl),
@@ -85,7 +91,42 @@ describe.each(stores)('on the %s store', (store) => {
     },
   );
 
-  test('usage that a stream tells twice, growing, is counted once', async () => {
+  test.each<{ what: string; tier?: string; says: FakeReply; cost: number }>([
+    {
+      what: 'asked for and answered',
+      tier: 'priority',
+      says: { usage: { input: 40, output: 50 }, serviceTier: 'priority' },
+      cost: 40 * 4000 + 50 * 8000,
+    },
+    {
+      what: 'asked for, and answered by the standard one',
+      tier: 'priority',
+      says: { usage: { input: 40, output: 50 } },
+      cost: 40 * 1000 + 50 * 2000,
+    },
+    {
+      what: 'of long contexts, reached',
+      says: { usage: { input: 60, output: 50 } },
+      cost: 60 * 3000 + 50 * 6000,
+    },
+    {
+      what: 'of long contexts, feared and not reached',
+      says: { usage: { input: 40, output: 50 } },
+      cost: 40 * 1000 + 50 * 2000,
+    },
+  ])('a tier $what is settled at its price, and was held for at the dearest it may be (PITFALLS 5)', async (row) => {
+    house.says(row.says);
+    const asked = { ...openai, model: 'tiered', ...(row.tier === undefined ? {} : { service_tier: row.tier }) };
+    const { cost, record } = await settled(asked);
+    expect(cost).toBe(row.cost);
+    expect(record.cost_estimated).toBe(false);
+    const { input, output } = heldBy(asked);
+    const [perInput, perOutput] = row.tier === undefined ? [3000, 6000] : [4000, 8000];
+    expect(record.held_nusd).toBe(input * perInput + output * perOutput);
+    expect(record.held_nusd).toBeGreaterThanOrEqual(cost);
+  });
+
+  test('usage that a stream tells twice, growing, is counted once (PITFALLS 12)', async () => {
     const event = (type: string, rest: object) => `event: ${type}\ndata: ${JSON.stringify({ type, ...rest })}\n\n`;
     const message = { id: 'msg_1', type: 'message', role: 'assistant', model: anthropic.model, content: [] };
     const start = { ...message, stop_reason: null, stop_sequence: null, usage: { input_tokens: 30, output_tokens: 4 } };
@@ -109,7 +150,7 @@ describe.each(stores)('on the %s store', (store) => {
     expect(record).toMatchObject({ usage: { input: 30, output: 11 }, cost_estimated: false });
   });
 
-  test.each(shapes)('a bill of zero stays zero, $shape', async ({ body }) => {
+  test.each(shapes)('a bill of zero stays zero, $shape (PITFALLS 11)', async ({ body }) => {
     house.says({ usage: { input: 0, output: 0 } });
     const { cost, record } = await settled(body);
     expect(cost).toBe(0);

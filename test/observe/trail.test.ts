@@ -211,11 +211,19 @@ test('kill -9 in the middle of delivery: the trail has each record exactly once,
   for (const run of runs) {
     const child = await runProgram(program, join(dir, 'out'), [dir, run]);
     const gone = new Promise((exit) => child.once('exit', exit));
-    await new Promise((ready) => child.stdout!.once('data', ready));
+    let said = '';
+    const says = (word: string) =>
+      new Promise<void>((resolve) => {
+        child.stdout!.on('data', (bytes) => {
+          said += bytes;
+          if (said.includes(word)) resolve();
+        });
+      });
     if (run === 'drain') {
       expect(await gone).toBe(0);
     } else {
-      await new Promise((later) => setTimeout(later, 120 + 37 * runs.indexOf(run)));
+      await says('under way');
+      await new Promise((later) => setTimeout(later, 37 * runs.indexOf(run)));
       await crash(child);
     }
   }
@@ -230,7 +238,7 @@ test('kill -9 in the middle of delivery: the trail has each record exactly once,
     expect(last).toBeGreaterThan(10);
     for (let round = 0; round < last; round++) expect(rounds.filter((one) => one === round)).toHaveLength(3);
   }
-});
+}, 120_000);
 
 describe('a verified trail', () => {
   test('an untouched one holds, up to its last record', async () => {
