@@ -16,7 +16,10 @@ const warm_up = Number(process.env.BENCH_WARM ?? 8000);
 const pieces = [
   ['garbage collection', /^\(garbage collector\)$/],
   ['idle', /^\(idle\)$/],
-  ['admit: ledger', /dist\/stores\/|dist\/pipeline\/(admit|fitted|waiting|budget-alerts|call-limits|lease|affordable|estimate)/],
+  [
+    'admit: ledger',
+    /dist\/stores\/|dist\/pipeline\/(admit|fitted|waiting|budget-alerts|call-limits|lease|affordable|estimate)/,
+  ],
   ['settle', /dist\/pipeline\/settle/],
   ['record and trail', /dist\/observe\/(trail|record)|dist\/pipeline\/record/],
   ['metrics', /dist\/observe\/metrics|handle\.js:measure/],
