@@ -1,6 +1,5 @@
 import { type EncodedRequest, Failure, type FailureCode } from '../exchange/index.ts';
 import {
-  type Abort,
   backoff_ms,
   type Candidate,
   fallsBack,
@@ -237,7 +236,12 @@ async function open(
   const streamed = admitted.view.stream && (reply.headers['content-type'] ?? '').includes('text/event-stream');
   const usageInjected = streamed && !admitted.view.usageAsked && quirks.streamUsage === 'ask';
   const source = new ReplySource(reply, format, streamed, usageInjected, limits.reply_bytes_max);
-  await firstFrame(source, admitted.abort);
+  const calledOff = (reason: Failure): void => source.abort(reason);
+  // A call that is called off hears no more of its provider: it must not wait.
+  admitted.abort.attach(calledOff);
+  await source.first();
+  admitted.abort.detach(calledOff);
+  if (admitted.abort.reason !== undefined) throw admitted.abort.reason;
   const failure = source.openingFailure();
   if (failure !== undefined) {
     source.abort(failure);
@@ -255,15 +259,6 @@ async function open(
     warnings: [...encoded.warnings, ...limitWarning(attempts.hold)],
     firstAt: walk.monotonic(),
   };
-}
-
-/** Until the reply says something. A call that is called off hears no more of its provider: it must not wait. */
-async function firstFrame(source: ReplySource, abort: Abort): Promise<void> {
-  const calledOff = (reason: Failure): void => source.abort(reason);
-  abort.attach(calledOff);
-  await source.first();
-  abort.detach(calledOff);
-  if (abort.reason !== undefined) throw abort.reason;
 }
 
 /** Waits, or throws at once when the exchange is called off. */

@@ -22,7 +22,8 @@ interface Fit {
  * Holds a call's worst case, and only where that does not fit looks closer: the input's tokens are counted exactly
  * instead of by a bound; then, where a rule lets it, the output is lowered to what the tightest budget affords. Where it
  * does not fit even so, it waits in line if the limit lets it, and is fitted anew when it is its turn. What is held is
- * always the whole worst case of what will be sent. Throws as `held` does.
+ * always the whole worst case of what will be sent. `first` is what was said to the worst case just before, where somebody
+ * asked. Throws as `held` does.
  */
 export async function fitted(
   walk: Walk,
@@ -32,12 +33,15 @@ export async function fitted(
   worst: Worst,
   limits: CallLimits,
   hold: (amount: Amount) => Promise<Reserved>,
+  first?: Reserved,
 ): Promise<Hold> {
   let fit: Fit = { worst, limitedBy: undefined };
   let counted: Promise<number | undefined> | undefined;
+  let told = first;
   const ask = async (): Promise<Reserved> => {
     fit = { worst, limitedBy: undefined };
-    let reserved = await hold(worst.amount);
+    let reserved = told ?? (await hold(worst.amount));
+    told = undefined;
     if (reserved.outcome === 'held') return reserved;
     if (countsTokens(reserved.refusal)) {
       const redacted = redactedTexts(decided, verdict.decision);

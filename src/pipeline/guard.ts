@@ -42,16 +42,16 @@ export interface GuardContext {
 }
 
 /**
- * Output rails and response rules over every reply, streamed or plain, with hold-back. Rejects with a failure only while
- * nothing has left; later faults are told inside the stream.
+ * Output rails and response rules over every reply, streamed or plain, with hold-back. Throws or rejects with a failure
+ * only while nothing has left; later faults are told inside the stream.
  */
-export async function guard(
+export function guard(
   walk: Walk,
   admitted: Admitted,
   answered: Answered,
   outlet: Outlet,
   sendHead: () => void,
-): Promise<Guarded> {
+): Guarded | Promise<Guarded> {
   const { program, matchers } = admitted.pinned;
   const facts = answered.verdict.facts;
   const plan = planResponse(program, facts);

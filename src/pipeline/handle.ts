@@ -1,7 +1,6 @@
 import type { Failure } from '../exchange/index.ts';
 import type { Ending } from '../observe/index.ts';
 import { accept, clientGone } from './accept.ts';
-import type { Admitted } from './admit.ts';
 import { admitDecided } from './admit-decided.ts';
 import { type Answered, Attempts, attempt } from './attempt.ts';
 import { cleanThrown } from './clean-failure.ts';
@@ -70,7 +69,8 @@ async function climb(walk: Walk, progress: Progress, outlet: Outlet): Promise<Wa
   progress.identified = identified;
   const request = read(walk, identified);
   progress.read = request;
-  const inspected = await inspect(walk, request);
+  const measured = inspect(walk, request);
+  const inspected = measured instanceof Promise ? await measured : measured;
   progress.inspected = inspected;
   const decided = decide(walk, inspected);
   progress.decided = decided;
@@ -83,15 +83,22 @@ async function climb(walk: Walk, progress: Progress, outlet: Outlet): Promise<Wa
   const lease = new Lease(walk, admitted, (candidate, amount) => intentOf(admitted, candidate, amount));
   progress.lease = lease;
   try {
-    const answered = await provided(walk, admitted, attempts, lease);
+    let answered: Answered;
+    try {
+      answered = await attempt(walk, admitted, attempts, lease);
+    } catch (thrown) {
+      // What the provider refused in words is cleaned like a reply.
+      throw cleanThrown(thrown, admitted.pinned, attempts.verdict.facts);
+    }
     attempts.firstToken_ms = answered.firstAt - admitted.started;
     attempts.overhead_ms = overhead(walk, admitted, attempts);
     const headers = answerHeaders(admitted, answered, attempts);
     let headSent = false;
-    const guarded = await guard(walk, admitted, answered, outlet, () => {
+    const guarding = guard(walk, admitted, answered, outlet, () => {
       headSent = true;
       outlet.head(answered.status, streamHeaders(headers), true);
     });
+    const guarded = guarding instanceof Promise ? await guarding : guarding;
     progress.guarded = guarded;
     if (guarded.failure !== undefined && !headSent) throw guarded.failure;
     return {
@@ -104,15 +111,6 @@ async function climb(walk: Walk, progress: Progress, outlet: Outlet): Promise<Wa
     };
   } finally {
     lease.stop();
-  }
-}
-
-/** The provider's answer; what it refuses in words is cleaned like a reply. */
-async function provided(walk: Walk, admitted: Admitted, attempts: Attempts, lease: Lease): Promise<Answered> {
-  try {
-    return await attempt(walk, admitted, attempts, lease);
-  } catch (thrown) {
-    throw cleanThrown(thrown, admitted.pinned, attempts.verdict.facts);
   }
 }
 

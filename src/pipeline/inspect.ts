@@ -36,9 +36,21 @@ export interface Inspected extends Read {
 const sliceCharacters = 65_536;
 
 /** Runs just the rails and reads just the figures that the program's request rules need. */
-export async function inspect(walk: Walk, read: Read): Promise<Inspected> {
+export function inspect(walk: Walk, read: Read): Inspected | Promise<Inspected> {
   const needs = read.pinned.program.needs('request');
   const facts = requestFacts(read, needs.facts) as Record<string, unknown>;
+  const { budget, usage } = wants(needs.facts);
+  if (needs.rails.size > 0 || budget || usage) return measure(walk, read, needs, facts);
+  const nothing = { found: [], railOutcomes: [], scanned: 0 };
+  return enrich(read, { facts: facts as FactTree, wanted: needs.facts, ...nothing });
+}
+
+async function measure(
+  walk: Walk,
+  read: Read,
+  needs: ReturnType<Read['pinned']['program']['needs']>,
+  facts: Record<string, unknown>,
+): Promise<Inspected> {
   const found: FoundIn[] = [];
   const railOutcomes: RailOutcome[] = [];
   let scanned = 0;

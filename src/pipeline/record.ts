@@ -1,4 +1,4 @@
-import type { Failure } from '../exchange/index.ts';
+import type { Caller, Failure } from '../exchange/index.ts';
 import type { AuditRecord, DecisionSummary, Ending, Intent, RecordCaller, RecordRail } from '../observe/index.ts';
 import { type Decision, type FactTree, Unable } from '../policy/index.ts';
 import type { Candidate } from '../providers/index.ts';
@@ -111,9 +111,14 @@ export function recordOf(walk: Walk, progress: Progress, ending: Ending, failure
   };
 }
 
+const callers = new WeakMap<Caller, RecordCaller>();
+
+/** Who asked, and from where; made once for calls of the same caller from the same place. */
 export function callerOf({ identity, arrival }: Identified): RecordCaller {
   const { caller } = identity;
-  return {
+  const known = callers.get(caller);
+  if (known !== undefined && known.ip === arrival.ip) return known;
+  const made: RecordCaller = Object.freeze({
     organization: caller.organization.id,
     team: caller.team.id,
     project: caller.project?.id,
@@ -122,7 +127,9 @@ export function callerOf({ identity, arrival }: Identified): RecordCaller {
     user: caller.user?.id,
     email: caller.user?.email,
     ip: arrival.ip,
-  };
+  });
+  callers.set(caller, made);
+  return made;
 }
 
 /** The caller with the tags its rules gave this exchange. */

@@ -7,9 +7,14 @@ import { withTexts } from './reply-writer.ts';
 import { costOf } from './settle.ts';
 
 /** A plain reply: the same events, collected. Nothing leaves before its verdict, so every fault is a status line. */
-export async function runPlain(context: GuardContext): Promise<Guarded> {
+export function runPlain(context: GuardContext): Guarded | Promise<Guarded> {
+  const { admitted, answered } = context;
+  if (admitted.abort.reason === undefined && answered.source.over) return judged(context, answered.source.take());
+  return allFrames(context).then((frames) => judged(context, frames));
+}
+
+function judged(context: GuardContext, frames: readonly Frame[]): Guarded {
   const { walk, admitted, answered, judge, meter } = context;
-  const frames = await allFrames(context);
   const released: Released[] = [];
   for (const frame of frames) {
     meter.see(frame);

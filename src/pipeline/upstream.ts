@@ -58,10 +58,21 @@ export class ReplySource {
     return undefined;
   }
 
-  listen(listener: FrameListener): void {
-    this.#listener = listener;
+  /** The provider's body is over, well or not. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** The frames nobody was told of yet. */
+  take(): readonly Frame[] {
     const kept = this.#kept;
     this.#kept = [];
+    return kept;
+  }
+
+  listen(listener: FrameListener): void {
+    this.#listener = listener;
+    const kept = this.take();
     if (kept.length > 0) listener.frames(kept);
     if (this.#over) listener.done();
   }

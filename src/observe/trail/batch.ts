@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import type { Job } from '../../stores/index.ts';
 import { genesis, parseLine, type SpooledRecord } from './line.ts';
 import { listSegments, segmentFile } from './segment.ts';
 import type { Spool } from './spool.ts';
@@ -14,10 +15,16 @@ export interface Batch extends Place {
   readonly from: number;
   readonly to: number;
   readonly hash: string;
-  readonly lines: readonly string[];
+  /** As they were written; where they were read back from a file, their lines alone. */
+  readonly records: readonly (SpooledRecord | Unread)[];
 }
 
-const batch_bytes_max = 1 << 21;
+/** A line of a file nobody has taken apart yet. */
+export interface Unread {
+  readonly line: string;
+}
+
+export const batch_bytes_max = 1 << 21;
 
 /**
  * The next records from a place on: as many whole ones as fit two megabytes, at most `limit`. Undefined where there are
@@ -47,12 +54,16 @@ function sound(path: string, segment: number, offset: number, size: number, foun
   const first = parseLine(found.lines[0] ?? '');
   const last = parseLine(found.lines.at(-1) ?? '');
   if (first !== undefined && last !== undefined) {
-    return { segment, offset: found.end, from: first.seq, to: last.seq, hash: last.hash, lines: found.lines };
+    return { segment, offset: found.end, from: first.seq, to: last.seq, hash: last.hash, records: unread(found) };
   }
   const fewer = first === undefined ? 1 : found.lines.length - 1;
   const cut = readLines(path, offset, size, fewer) ?? found;
   if (first !== undefined) return sound(path, segment, offset, size, cut);
-  return { segment, offset: cut.end, from: 0, to: 0, hash: genesis, lines: cut.lines };
+  return { segment, offset: cut.end, from: 0, to: 0, hash: genesis, records: unread(cut) };
+}
+
+function unread({ lines }: Lines): readonly Unread[] {
+  return lines.map((line) => ({ line }));
 }
 
 interface Lines {
@@ -98,26 +109,42 @@ function cutAt(bytes: Buffer, start: number, limit: number): Lines {
   return { lines, end: start + at };
 }
 
-/** A job's payload: the sink's name, whether its records come late (those after them are there already), the lines. */
-export function payloadOf(sink: string, lines: readonly string[], late = false): string {
-  return `${sink}${late ? ' late' : ''}\n${lines.join('\n')}`;
+/** Records on their way to a sink. A queue that leaves the process spells them; one inside hands over the job itself. */
+export class BatchJob implements Job {
+  readonly id: string;
+  readonly sink: string;
+  /** The records after them are there already. */
+  readonly late: boolean;
+  readonly #records: readonly (SpooledRecord | Unread)[];
+
+  constructor(id: string, sink: string, records: readonly (SpooledRecord | Unread)[], late = false) {
+    this.id = id;
+    this.sink = sink;
+    this.late = late;
+    this.#records = records;
+  }
+
+  get payload(): string {
+    const lines = this.#records.map(({ line }) => line);
+    return `${this.sink}${this.late ? ' late' : ''}\n${lines.join('\n')}`;
+  }
+
+  /** Throws where a line is no record. */
+  get records(): readonly SpooledRecord[] {
+    return this.#records.map((record) => ('seq' in record ? record : parsed(record.line)));
+  }
 }
 
-/** Takes a job's payload apart. Throws where a line is no record. */
-export function readPayload(payload: string): {
-  readonly sink: string;
-  readonly late: boolean;
-  readonly records: SpooledRecord[];
-} {
-  const [head = '', ...lines] = payload.split('\n');
+/** What a job carries, however it came. Throws where a line is no record. */
+export function readJob(job: Job): Pick<BatchJob, 'sink' | 'late' | 'records'> {
+  if (job instanceof BatchJob) return job;
+  const [head = '', ...lines] = job.payload.split('\n');
   const [sink = '', late] = head.split(' ');
-  return {
-    sink,
-    late: late === 'late',
-    records: lines.map((text) => {
-      const line = parseLine(text);
-      if (line === undefined) throw new Error('A job holds a line that is no record');
-      return line;
-    }),
-  };
+  return { sink, late: late === 'late', records: lines.map(parsed) };
+}
+
+function parsed(text: string): SpooledRecord {
+  const line = parseLine(text);
+  if (line === undefined) throw new Error('A job holds a line that is no record');
+  return line;
 }

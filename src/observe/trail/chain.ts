@@ -1,5 +1,5 @@
 import type { Composed } from './compose.ts';
-import { writeLine } from './line.ts';
+import { type SpooledRecord, writeLine } from './line.ts';
 import type { Tail } from './recover.ts';
 
 /** Numbers and links the records of one spool. */
@@ -24,14 +24,15 @@ export class Chain {
     return this.#count;
   }
 
-  /** The next line, newline included. Its time never falls: files are by day and a chain must not jump between them. */
-  link(composed: Composed): string {
+  /** The next record. Its time never falls: files are by day and a chain must not jump between them. */
+  link(composed: Composed): SpooledRecord {
     const at_ms = Math.max(this.#clock(), this.#tail.at_ms);
     const seq = this.#tail.seq + 1;
-    const place = { spool: this.#spool, seq, at_ms, prev: this.#tail.hash };
-    const { line, hash } = writeLine(place, composed.json, composed.sealed);
+    const spool = this.#spool;
+    const prev = this.#tail.hash;
+    const { line, hash } = writeLine({ spool, seq, at_ms, prev }, composed.json, composed.sealed);
     this.#tail = { seq, hash, at_ms };
     this.#count += 1;
-    return `${line}\n`;
+    return { spool, seq, at_ms, prev, hash, line };
   }
 }

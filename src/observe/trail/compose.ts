@@ -146,6 +146,7 @@ export class Composer {
     if (user === undefined && email === undefined && ip === undefined && facts === undefined && content === undefined) {
       return undefined;
     }
+    if (facts === undefined && content === undefined) return this.#subjects.sealCaller(intent.caller, subjectName);
     const who: Personal = { user, email, ip, facts };
     return this.#subjects.seal(subjectName(intent.caller), who, content);
   }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { JobFailed, type JobQueue } from '../../stores/index.ts';
 import { AsideFile } from './aside.ts';
-import { type Batch, payloadOf, readBatch } from './batch.ts';
+import { type Batch, BatchJob, readBatch } from './batch.ts';
 import { readCursor, writeCursor } from './cursor.ts';
 import type { DeliveryOptions } from './delivery-options.ts';
 import { type SignedHead, signHead } from './head.ts';
@@ -159,21 +159,21 @@ export class Delivery {
       this.#acknowledge(batch);
       return true;
     }
-    this.failed += batch.lines.length;
+    this.failed += batch.records.length;
     this.#setWorking(false, error);
     // A queue that is lost says nothing about the records.
     if (error instanceof JobFailed) this.#rounds += 1;
     if (this.#rounds < suspect_rounds) return false;
-    if (batch.lines.length === 1) return await this.#passBy(batch, error);
-    this.#search = { limit: Math.ceil(batch.lines.length / 2), to: this.#search?.to ?? batch.to };
+    if (batch.records.length === 1) return await this.#passBy(batch, error);
+    this.#search = { limit: Math.ceil(batch.records.length / 2), to: this.#search?.to ?? batch.to };
     return false;
   }
 
   /** Undefined, or why the batch was not taken. */
-  async #submit({ from, to, lines }: Batch): Promise<unknown> {
+  async #submit({ from, to, records }: Batch): Promise<unknown> {
     try {
       const id = `${this.#spool.id}.${this.sink.name}.${from}-${to}`;
-      await this.#queue.submit({ id, payload: payloadOf(this.sink.name, lines) });
+      await this.#queue.submit(new BatchJob(id, this.sink.name, records));
       return undefined;
     } catch (error) {
       return error ?? new Error('The queue gave no reason');
@@ -188,7 +188,7 @@ export class Delivery {
     const { batch: next } = readBatch(this.#spool, record, 1);
     if (next === undefined || next.from === 0 || (await this.#submit(next)) !== undefined) return false;
     // The sink may have come back between the two: the record has another chance, behind the one after it.
-    const late = await this.#submitLate(record.from, record.lines[0] ?? '');
+    const late = await this.#submitLate(record.from, record.records[0]?.line ?? '');
     // Before the position moves past it; where the disk does not take it, both come again.
     if (!late && !this.#setAside(record, reasonOf(error))) return false;
     this.#rounds = 0;
@@ -203,15 +203,16 @@ export class Delivery {
   async #submitLate(seq: number, line: string): Promise<boolean> {
     try {
       const id = `${this.#spool.id}.${this.sink.name}.late-${seq}`;
-      await this.#queue.submit({ id, payload: payloadOf(this.sink.name, [line], true) });
+      await this.#queue.submit(new BatchJob(id, this.sink.name, [{ line }], true));
       return true;
     } catch {
       return false;
     }
   }
 
-  #setAside({ from, lines: [line = ''] }: Batch, reason: string): boolean {
+  #setAside({ from, records: [record] }: Batch, reason: string): boolean {
     try {
+      const line = record?.line ?? '';
       this.#aside.add({ seq: from, at_ms: this.#options.clock(), reason, line });
       return true;
     } catch (error) {
@@ -226,6 +227,11 @@ export class Delivery {
     this.#offset = offset;
     this.#cursorBehind = true;
     return true;
+  }
+
+  /** The last record the sink has taken, or was set aside for it. */
+  get taken(): number {
+    return this.#position.seq;
   }
 
   /** Records set aside. */
@@ -251,8 +257,8 @@ export class Delivery {
   }
 
   #acknowledge(batch: Batch): void {
-    this.delivered += batch.lines.length;
-    this.#lastCount = batch.lines.length;
+    this.delivered += batch.records.length;
+    this.#lastCount = batch.records.length;
     this.#position = { seq: batch.to, hash: batch.hash };
     this.#segment = batch.segment;
     this.#offset = batch.offset;
@@ -274,8 +280,12 @@ export class Delivery {
 
   /** The next records; undefined where there are none. The position moves only with the sink's word. */
   #read(): Batch | undefined {
+    if (this.waiting === 0) return undefined;
+    const limit = this.#search?.limit ?? Number.POSITIVE_INFINITY;
+    const fresh = this.#spool.fresh.after(this.#position.seq, limit);
+    if (fresh !== undefined) return fresh;
     const from = { segment: this.#segment, offset: this.#offset };
-    const { at, batch } = readBatch(this.#spool, from, this.#search?.limit ?? Number.POSITIVE_INFINITY);
+    const { at, batch } = readBatch(this.#spool, from, limit);
     this.#segment = at.segment;
     this.#offset = at.offset;
     return batch;

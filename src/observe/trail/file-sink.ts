@@ -14,6 +14,11 @@ export function trailFile(at_ms: number): string {
   return `audit-${new Date(at_ms).toISOString().slice(0, 10)}.jsonl`;
 }
 
+/** Days since the epoch, UTC. */
+function dayOf(at_ms: number): number {
+  return Math.floor(at_ms / 86_400_000);
+}
+
 /** Files of a trail, oldest first. */
 export async function listTrail(dir: string): Promise<string[]> {
   return (await readdir(dir)).filter((name) => daily.test(name)).sort();
@@ -176,10 +181,10 @@ class FileSink implements Sink {
       }
       let from = 0;
       while (from < batch.length) {
-        const name = trailFile(batch[from]?.at_ms ?? 0);
+        const at_ms = batch[from]?.at_ms ?? 0;
         let to = from + 1;
-        while (to < batch.length && trailFile(batch[to]?.at_ms ?? 0) === name) to++;
-        await this.#append(name, batch.slice(from, to));
+        while (to < batch.length && dayOf(batch[to]?.at_ms ?? 0) === dayOf(at_ms)) to++;
+        await this.#append(trailFile(at_ms), batch.slice(from, to));
         from = to;
       }
     });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type AuditRecord, type Intent, lostRecord } from '../record.ts';
 import { Chain } from './chain.ts';
 import { type Composed, Composer } from './compose.ts';
+import { Fresh } from './fresh.ts';
 import { openKeys, type TrailKeys } from './keys.ts';
 import { Lately } from './lately.ts';
 import { sha256 } from './line.ts';
@@ -25,6 +26,8 @@ export class Spool {
   readonly id: string;
   readonly dir: string;
   readonly keys: TrailKeys;
+  /** The newest records that not every sink has yet. */
+  readonly fresh = new Fresh();
   /** Set by the delivery: called after records were appended. */
   onAppend: (() => void) | undefined;
   /** What recovery found at opening. */
@@ -77,10 +80,7 @@ export class Spool {
       for (const open of found.open.values()) {
         const json = JSON.stringify(lostRecord(open.intent, options.clock()));
         const personal = open.personalJson;
-        this.#pending += this.#chain.link({
-          json,
-          sealed: personal === undefined ? undefined : { json: personal, commit: sha256(personal) },
-        });
+        this.#link({ json, sealed: personal === undefined ? undefined : { json: personal, commit: sha256(personal) } });
       }
       this.found = { lost: found.open.size, cut_bytes: found.cut_bytes, missing: found.missing };
       this.flush();
@@ -137,13 +137,19 @@ export class Spool {
   }
 
   #put(record: AuditRecord): Promise<void> {
-    this.#pending += this.#chain.link(this.#compose(record));
+    this.#link(this.#compose(record));
     if (!this.#scheduled) {
       this.#scheduled = true;
       setImmediate(() => this.flush());
     }
     this.#written ??= deferred();
     return this.#written.done;
+  }
+
+  #link(composed: Composed): void {
+    const record = this.#chain.link(composed);
+    this.#pending += `${record.line}\n`;
+    this.fresh.pend(record);
   }
 
   get state(): SpoolState {
@@ -197,8 +203,10 @@ export class Spool {
   /** Pending records and then this line, in one write. */
   #append(line: string): void {
     const hadRecords = this.#pending.length > 0;
+    const { number, size } = this.#segment;
     this.#segment.append(this.#pending + line);
     this.#pending = '';
+    this.fresh.written(number, size);
     if (hadRecords) this.#recordsWritten();
     if (this.#segment.size >= this.#rotateAt) this.#rotate();
   }

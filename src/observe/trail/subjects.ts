@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { LRUCache } from 'lru-cache';
+import type { RecordCaller } from '../record.ts';
 import { type Sealed, sha256 } from './line.ts';
 
 /** What of a record belongs to a person. */
@@ -83,6 +84,8 @@ export class Subjects {
   readonly #hash: (text: string) => string;
   readonly #byName = new Map<string, Subject>();
   readonly #sealed = new LRUCache<string, Sealed>({ max: 4096, ttl: reuse_ms });
+  /** By who asked: the same frozen object for calls of the same caller from the same place. */
+  #ofCaller = new WeakMap<object, { readonly sealed: Sealed; readonly until: number }>();
   #seen = '';
 
   constructor(dir: string, spool: string, hash: (text: string) => string) {
@@ -139,6 +142,25 @@ export class Subjects {
   seal(name: string, who: Personal, content: string | undefined): Sealed {
     const whoJson = JSON.stringify(who);
     if (content !== undefined) return this.#sealNow(name, whoJson, content);
+    return this.#sealedWho(name, whoJson);
+  }
+
+  /** `seal` of a caller alone, found again by the object that tells of it where that cannot change. */
+  sealCaller(caller: RecordCaller, nameOf: (caller: RecordCaller) => string): Sealed {
+    const known = this.#ofCaller.get(caller);
+    if (known !== undefined && performance.now() < known.until) return known.sealed;
+    const { user, email, ip } = caller;
+    const name = nameOf(caller);
+    const whoJson = JSON.stringify({ user, email, ip } satisfies Personal);
+    const sealed = this.#sealedWho(name, whoJson);
+    if (Object.isFrozen(caller)) {
+      const left_ms = this.#sealed.getRemainingTTL(`${name}\n${whoJson}`);
+      this.#ofCaller.set(caller, { sealed, until: performance.now() + left_ms });
+    }
+    return sealed;
+  }
+
+  #sealedWho(name: string, whoJson: string): Sealed {
     const known = this.#sealed.get(`${name}\n${whoJson}`);
     if (known !== undefined) return known;
     const sealed = this.#sealNow(name, whoJson, undefined);
@@ -156,6 +178,7 @@ export class Subjects {
   /** Forgets a subject's key: whatever was sealed under it, in every sink and backup, can no longer be read. */
   erase(name: string): boolean {
     this.#sealed.clear();
+    this.#ofCaller = new WeakMap();
     this.#refresh();
     const of = subjectHash(name, this.#hash);
     this.#byName.delete(of);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { JobQueue } from '../../stores/index.ts';
 import type { Log } from '../log.ts';
 import type { AuditRecord, Intent } from '../record.ts';
-import { readPayload } from './batch.ts';
+import { readJob } from './batch.ts';
 import { Delivery } from './delivery.ts';
 import { headText, type SignedHead, signHead } from './head.ts';
 import { fits, type QueryFilter } from './query.ts';
@@ -247,10 +247,12 @@ export async function openTrail(options: TrailOptions): Promise<Trail> {
             seq,
             error,
           }),
-        onProgress: () =>
+        onProgress: () => {
+          spool.fresh.forget(Math.min(...deliveries.map((one) => one.taken)));
           spool.removeBefore(Math.min(...deliveries.map((one) => one.segment)), (file) =>
             rmSync(file, { force: true }),
-          ),
+          );
+        },
       }),
     );
   }
@@ -259,7 +261,7 @@ export async function openTrail(options: TrailOptions): Promise<Trail> {
   };
   try {
     await queue.work(async (job) => {
-      const { sink: name, late, records } = readPayload(job.payload);
+      const { sink: name, late, records } = readJob(job);
       const sink = sinks.find((one) => one.name === name);
       if (sink === undefined) throw new Error(`No sink is called ${name}`);
       await sink.write(records, { late });
