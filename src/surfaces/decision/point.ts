@@ -1,5 +1,5 @@
 import type { Caller } from '../../exchange/index.ts';
-import type { AuditRecord, QueryFilter, RecordChange } from '../../observe/index.ts';
+import type { LateRecord, QueryFilter, RecordChange } from '../../observe/index.ts';
 import type { Clock } from '../../policy/index.ts';
 import type { PolicySet } from '../../registry/index.ts';
 import type { Answering } from './answers.ts';
@@ -19,7 +19,7 @@ export interface DecisionPoint {
   /** Told of each answer, for metrics; seconds. */
   evaluated(decision: string, seconds: number): void;
   /** Records of calls of late, newest first; none where nothing but evaluations is done. */
-  records(filter: Omit<QueryFilter, 'user'>): Promise<readonly AuditRecord[]>;
+  records(filter: Omit<QueryFilter, 'user'>): Promise<readonly LateRecord[]>;
   /** Writes down a change of policies. `route` is a pattern. */
   changed(route: string, change: RecordChange): Promise<void>;
 }
