@@ -6,7 +6,7 @@ import { type AuditRecord, changeRecord, lateRecords, type Metrics, type QueryFi
 import type { Pinned } from '../pipeline/index.ts';
 import type { PolicySet } from '../registry/index.ts';
 import { openDoor } from '../surfaces/decision/door.ts';
-import { RecentEvaluations } from '../surfaces/decision/lately.ts';
+import { type Lately, RecentEvaluations } from '../surfaces/decision/lately.ts';
 import type { DecisionPoint } from '../surfaces/decision/point.ts';
 
 export interface DecisionPointParts {
@@ -16,6 +16,8 @@ export interface DecisionPointParts {
   settings(): Settings;
   /** Writes down a change somebody made. */
   record(record: AuditRecord): Promise<void>;
+  /** Evaluations of other processes it speaks for. */
+  readonly evaluations?: () => Promise<readonly Lately[]>;
   /** Records that are in no file, newest first. */
   recent(filter: QueryFilter): readonly AuditRecord[] | Promise<readonly AuditRecord[]>;
 }
@@ -23,6 +25,7 @@ export interface DecisionPointParts {
 /** The decision point of a process, made of the gateway's parts. */
 export function decisionPoint(parts: DecisionPointParts): DecisionPoint {
   const { policies, metrics } = parts;
+  const recent = new RecentEvaluations();
   const elapsed = () => performance.now();
   return {
     policies,
@@ -32,7 +35,8 @@ export function decisionPoint(parts: DecisionPointParts): DecisionPoint {
       elapsed,
     }),
     clock: { now: Date.now, elapsed },
-    recent: new RecentEvaluations(),
+    recent,
+    evaluations: parts.evaluations ?? (async () => recent.list()),
     evaluated: (decision, seconds) => metrics.evaluation(decision, seconds),
     async records(filter) {
       const { audit, state } = parts.settings();

@@ -149,6 +149,7 @@ async function assemble(
           recent,
           point: decisionPoint({
             ...{ policies, metrics, record, recent },
+            evaluations: () => pool.evaluations(),
             pinned: () => pinned,
             settings: () => settings,
           }),

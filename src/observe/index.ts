@@ -19,6 +19,6 @@ export { type QueriedRecord, type QueryFilter, queryTrail } from './trail/query.
 export type { Sink } from './trail/sink.ts';
 export { openSpool, type Spool } from './trail/spool.ts';
 export { type SpoolOptions, SpoolUnavailable } from './trail/spool-options.ts';
-export { lateRecords } from './trail/tail.ts';
+export { type LateRecord, lateRecords } from './trail/tail.ts';
 export { openTrail, type Trail, type TrailOptions, type TrailState } from './trail/trail.ts';
 export { type TrailProblem, type TrailReport, type VerifyOptions, verifyTrail } from './trail/verify.ts';

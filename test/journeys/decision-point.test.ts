@@ -209,11 +209,8 @@ describe('publishing', () => {
   });
 
   test('what is not served yet says so', async () => {
-    for (const told of [
-      await admin('POST /api/v1/policies/managed/rollout'),
-      await data('POST /api/v1/simulate', { body: {} }),
-    ])
-      expect([told.status, told.body.error.code]).toEqual([404, 'not_supported']);
+    const told = await admin('POST /api/v1/policies/managed/rollout');
+    expect([told.status, told.body.error.code]).toEqual([404, 'not_supported']);
   });
 });
 
@@ -359,6 +356,20 @@ describe('dashboards', () => {
       const enforced = (await at('GET /api/v1/enforcement/decisions')).body;
       expect([enforced.count, enforced.by_decision]).toEqual([2, { deny: 2 }]);
       expect(enforced.by_rule).toEqual({ 'managed/no': 2, 'filed/dear': 1 });
+
+      // Under another policy the call that was let through would not have been.
+      const simulated = await at('POST /api/v1/simulate', { body: { policies: managed('other') } });
+      expect(simulated.body).toMatchObject({ exchanges: 2, changed: 2, unknown: 0 });
+      expect(simulated.body.changes.map(({ from, to }: Said) => `${from} -> ${to}`).sort()).toEqual([
+        'allow -> deny',
+        'deny -> allow',
+      ]);
+      expect((await at('POST /api/v1/simulate', { body: { policies: 'rules: 1' } })).status).toBe(400);
+      // What is personal stays sealed here: what hinges on it is not guessed.
+      const personal = managed('other').replace('llm.model', 'user.id');
+      expect((await at('POST /api/v1/simulate', { body: { policies: personal } })).body).toMatchObject({ unknown: 2 });
+      const elsewhere = await at('POST /api/v1/simulate', { key: keys.chief, body: { policies: managed('other') } });
+      expect(elsewhere.body.exchanges).toBe(0);
 
       const status = (await at('GET /api/v1/compliance/status')).body;
       expect(status.categories).toEqual([

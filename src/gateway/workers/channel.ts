@@ -1,5 +1,6 @@
 import type { Problem } from '../../config.ts';
 import type { AuditMeasured, AuditRecord, Figures, QueryFilter } from '../../observe/index.ts';
+import type { Lately } from '../../surfaces/decision/lately.ts';
 import type { Readiness } from '../serving.ts';
 import type { Parcel } from './parcel.ts';
 
@@ -16,6 +17,8 @@ export interface Questions {
   figures: { readonly told: undefined; readonly answer: Figures };
   health: { readonly told: undefined; readonly answer: Readiness & { readonly audit: AuditMeasured } };
   recent: { readonly told: QueryFilter; readonly answer: readonly AuditRecord[] };
+  /** Evaluations of late, newest first. */
+  evaluations: { readonly told: undefined; readonly answer: readonly Lately[] };
   retryAside: { readonly told: undefined; readonly answer: number };
   /** Take no new connections, let calls end, close everything. Answers its last figures; then it ends. */
   drain: { readonly told: { readonly grace_ms: number }; readonly answer: Figures };

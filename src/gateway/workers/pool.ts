@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Problem, Settings } from '../../config.ts';
 import { type AuditMeasured, type AuditRecord, type Figures, grownOf, type QueryFilter } from '../../observe/index.ts';
+import { type Lately, newestFirst } from '../../surfaces/decision/lately.ts';
 import type { WorkerView } from '../../surfaces/http/admin.ts';
 import { together } from '../left-slots.ts';
 import { NoAnswerFromWorker, type Versioned } from './channel.ts';
@@ -118,6 +119,12 @@ export class Pool {
     const lists = await this.#each((slot) => slot.process?.ask('recent', filter, scrape_ms));
     const all = lists.flatMap((list) => list ?? []).sort((one, other) => other.time_ms - one.time_ms);
     return all.slice(0, filter.limit);
+  }
+
+  /** Of all workers, newest first. */
+  async evaluations(): Promise<readonly Lately[]> {
+    const lists = await this.#each((slot) => slot.process?.ask('evaluations', undefined, scrape_ms));
+    return newestFirst(lists.flatMap((list) => list ?? []));
   }
 
   async retryAside(): Promise<number> {

@@ -46,6 +46,7 @@ class Worker {
     },
     health: async () => ({ ...this.#running.readiness(), audit: this.#running.trail.state() }),
     recent: async (filter) => this.#running.trail.recent(filter),
+    evaluations: async () => this.#running.point.recent.list(),
     retryAside: () => this.#running.trail.retryAside(),
     drain: ({ grace_ms }) => this.#drain(grace_ms),
   };

@@ -5,20 +5,23 @@ import { listTrail } from './file-sink.ts';
 import { parseLine, recordOf } from './line.ts';
 import { fits, type QueryFilter } from './query.ts';
 
+/** A record without what is personal of it; `sealed` where there was something. */
+export type LateRecord = AuditRecord & { readonly sealed?: boolean };
+
 /** Lines taken apart before others get a turn. */
 const turn_lines = 200;
 
 /**
  * The newest records of a trail's directory that fit, newest first, from its last `bytes_max` bytes alone: what it costs
- * does not grow with the trail. Personal parts stay sealed, and `user` is not asked for. None where there is no directory.
+ * does not grow with the trail. Personal parts stay sealed, which `sealed` tells, and `user` is not asked for. None where there is no directory.
  */
 export async function lateRecords(
   directory: string,
   filter: Omit<QueryFilter, 'user'>,
   bytes_max = 4 * 1024 * 1024,
-): Promise<readonly AuditRecord[]> {
+): Promise<readonly LateRecord[]> {
   const { limit = 1000 } = filter;
-  const found: AuditRecord[] = [];
+  const found: LateRecord[] = [];
   const files = await listTrail(directory).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
     throw error;
@@ -36,7 +39,7 @@ export async function lateRecords(
       const line = parseLine(text);
       if (line === undefined) continue;
       const record = recordOf(line);
-      if (fits(record, filter)) found.push(record);
+      if (fits(record, filter)) found.push({ ...record, sealed: line.commit !== '' });
     }
   }
   return found;

@@ -25,6 +25,10 @@ export interface Lately {
   readonly evaluationTimeMs?: number;
 }
 
+export function newestFirst(all: readonly Lately[]): readonly Lately[] {
+  return [...all].sort((a, b) => (a.timestamp < b.timestamp ? 1 : a.timestamp > b.timestamp ? -1 : 0));
+}
+
 /** What the decision point of a process did since it started. */
 export interface EvaluationFigures {
   readonly total: number;

@@ -1,10 +1,10 @@
 import type { Caller } from '../../exchange/index.ts';
-import type { AuditRecord, QueryFilter, RecordChange } from '../../observe/index.ts';
+import type { LateRecord, QueryFilter, RecordChange } from '../../observe/index.ts';
 import type { Clock } from '../../policy/index.ts';
 import type { PolicySet } from '../../registry/index.ts';
 import type { Answering } from './answers.ts';
 import type { Door } from './door.ts';
-import type { RecentEvaluations } from './lately.ts';
+import type { Lately, RecentEvaluations } from './lately.ts';
 
 /** The decision point of a process: what every surface of it is handed. */
 export interface DecisionPoint {
@@ -14,10 +14,12 @@ export interface DecisionPoint {
   /** Keyed hash for prompts in the recorded facts. */
   readonly hashText?: (text: string) => string;
   readonly recent: RecentEvaluations;
+  /** Those that can be told of: of this process, and of others where it speaks for them. Newest first. */
+  evaluations(): Promise<readonly Lately[]>;
   /** Told of each answer, for metrics; seconds. */
   evaluated(decision: string, seconds: number): void;
   /** Records of calls of late, newest first; none where nothing but evaluations is done. */
-  records(filter: Omit<QueryFilter, 'user'>): Promise<readonly AuditRecord[]>;
+  records(filter: Omit<QueryFilter, 'user'>): Promise<readonly LateRecord[]>;
   /** Writes down a change of policies. `route` is a pattern. */
   changed(route: string, change: RecordChange): Promise<void>;
 }

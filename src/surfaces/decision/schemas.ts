@@ -160,6 +160,41 @@ export const testedSchema = Type.Object(
   closed,
 );
 
+export const simulateSchema = Type.Object(
+  {
+    policies: Type.String({ minLength: 1, description: 'Policies, instead of those of the same names in force' }),
+    limit: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 1000, description: 'Newest calls replayed; default all of late' }),
+    ),
+  },
+  closed,
+);
+const usd = Type.Number({ minimum: 0 });
+export const simulatedSchema = Type.Object(
+  {
+    program: text,
+    exchanges: count,
+    same: count,
+    changed: count,
+    unknown: count,
+    unrecorded: Type.Record(text, count),
+    skipped: count,
+    changes: Type.Array(
+      Type.Object(
+        {
+          ...{ from: text, to: text, rule: text, was: texts, count },
+          ...{ saved_usd: usd, added_usd: usd, unpriced: count, exchanges: texts },
+        },
+        closed,
+      ),
+    ),
+    saved_usd: usd,
+    added_usd: usd,
+    unpriced: count,
+  },
+  closed,
+);
+
 const tally = Type.Record(Type.String(), count);
 export const latelySchema = open({
   kind: Type.Enum(['evaluation', 'call']),

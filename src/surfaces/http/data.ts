@@ -73,7 +73,7 @@ export function buildDataListener(options: DataListenerOptions): DataListener {
     answer(reply, request, () => ownUsage(walk, request.raw.headers)),
   );
   decisionRoutes(app, point, answer);
-  evaluateStreams(app, point, options);
+  evaluateStreams(app, point, answer, options);
   app.get('/health', { config: { judgement: 'open' } }, (_request, reply) => reply.send({ status: 'ok' }));
   app.get('/ready', { config: { judgement: 'open' } }, (_request, reply) => {
     const state = options.ready();

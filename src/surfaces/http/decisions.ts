@@ -7,23 +7,19 @@ import type { Asker, DecisionPoint } from '../decision/point.ts';
 import { asPolicyFailure } from '../decision/refusals.ts';
 import { queryOf } from './admin-input.ts';
 import { requestIdOf } from './failures.ts';
-import { openapi, streamPath } from './openapi.ts';
+import { openapi } from './openapi.ts';
 
 /** Runs what a route does and sends what it answers; failures become the caller's format. */
-type Answer = (reply: FastifyReply, request: FastifyRequest, body: () => Promise<unknown>) => Promise<FastifyReply>;
+export type Answer = (
+  reply: FastifyReply,
+  request: FastifyRequest,
+  body: () => Promise<unknown>,
+) => Promise<FastifyReply>;
 
 /** The decision point on the data listener: it decides and is looked at, and changes nothing. */
 export function decisionRoutes(app: FastifyInstance, point: DecisionPoint, answer: Answer): void {
   const document = openapi();
   app.get('/api/v1/openapi.json', { config: { judgement: 'open' } }, (_request, reply) => reply.send(document));
-  // A connection that becomes a WebSocket never gets here: this is what one that does not is told.
-  app.get(streamPath, { config: { judgement: 'caller' } }, (request, reply) =>
-    answer(reply, request, async () => {
-      await point.door.enter(request.raw.headers, 'policy:evaluate');
-      reply.header('upgrade', 'websocket');
-      throw new Failure('invalid_request', 'This is a WebSocket: connect with `upgrade: websocket`.', { status: 426 });
-    }),
-  );
   for (const operation of operations.filter(({ on }) => on !== 'admin')) {
     const { method, path, scope, status = 200 } = operation;
     app.route({

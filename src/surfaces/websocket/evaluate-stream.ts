@@ -2,8 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { type WebSocket, WebSocketServer } from 'ws';
-import type { Caller } from '../../exchange/index.ts';
+import { type Caller, Failure } from '../../exchange/index.ts';
 import type { DecisionPoint } from '../decision/point.ts';
+import type { Answer } from '../http/decisions.ts';
 import { streamPath } from '../http/openapi.ts';
 import { Questions } from './questions.ts';
 import { upgrades } from './upgrade.ts';
@@ -45,11 +46,12 @@ interface Open {
 
 /**
  * Serves streams of questions: who connects is let in as by REST, before the connection is a WebSocket; who is not is
- * answered by the route of that path. Closed with the listener, with 1001.
+ * answered by the route of that path, in words. Closed with the listener, with 1001.
  */
 export function evaluateStreams(
   app: FastifyInstance,
   point: DecisionPoint,
+  answer: Answer,
   { body_bytes_max, ...given }: Partial<StreamLimits> & { readonly body_bytes_max: number },
 ): void {
   const limits = { ...streamLimits, ...given };
@@ -77,6 +79,15 @@ export function evaluateStreams(
     if (closing) socket.close(goingAway, 'shutting down');
   };
 
+  // A connection that becomes a WebSocket never gets here: this is what one that does not is told.
+  app.get(streamPath, { config: { judgement: 'caller' } }, (request, reply) =>
+    answer(reply, request, async () => {
+      await point.door.enter(request.raw.headers, 'policy:evaluate');
+      if (streams.size >= limits.streams_max) throw full(limits.streams_max);
+      reply.header('upgrade', 'websocket');
+      throw new Failure('invalid_request', 'This is a WebSocket: connect with `upgrade: websocket`.', { status: 426 });
+    }),
+  );
   upgrades(app.server, streamPath, async (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     if (closing || streams.size >= limits.streams_max) return false;
     const caller = await point.door.enter(request.headers, 'policy:evaluate').catch(() => undefined);
@@ -112,5 +123,12 @@ export function evaluateStreams(
     await Promise.all(over);
     clearTimeout(late);
     server.close();
+  });
+}
+
+function full(limit: number): Failure {
+  return new Failure('rate_limit_exceeded', `There are ${limit} streams open, as many as may be.`, {
+    retryAfterSeconds: 1,
+    extra: { scope: 'gateway', limit, unit: 'streams' },
   });
 }

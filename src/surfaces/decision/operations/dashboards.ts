@@ -1,5 +1,5 @@
 import { Failure } from '../../../exchange/index.ts';
-import { type Lately, seenOfRecord } from '../lately.ts';
+import { type Lately, newestFirst, seenOfRecord } from '../lately.ts';
 import type { Operation } from '../operation.ts';
 import type { Asker, DecisionPoint } from '../point.ts';
 import { complianceSchema, enforcementSchema, evaluationsSchema, figuresSchema, healthSchema } from '../schemas.ts';
@@ -111,8 +111,9 @@ async function lately(point: DecisionPoint, { caller }: Asker): Promise<readonly
   const organization = caller?.organization.id;
   const records = await point.records({ organization, limit: limit_max });
   const calls = records.map(seenOfRecord).filter((one) => one !== undefined);
-  const own = point.recent.list().filter((one) => organization === undefined || one.organization === organization);
-  return [...own, ...calls].sort((a, b) => (a.timestamp < b.timestamp ? 1 : a.timestamp > b.timestamp ? -1 : 0));
+  const evaluations = await point.evaluations();
+  const own = evaluations.filter((one) => organization === undefined || one.organization === organization);
+  return newestFirst([...own, ...calls]);
 }
 
 function chosen(all: readonly Lately[], query: Readonly<Record<string, string>>): readonly Lately[] {

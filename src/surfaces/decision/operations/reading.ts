@@ -1,5 +1,5 @@
 import { Failure } from '../../../exchange/index.ts';
-import { PolicyError } from '../../../policy/index.ts';
+import { PolicyError, simulate } from '../../../policy/index.ts';
 import { keyOf, testPolicies } from '../../../registry/index.ts';
 import type { Operation } from '../operation.ts';
 import { checkBody } from '../refusals.ts';
@@ -7,6 +7,8 @@ import {
   policyAnswerSchema,
   policyListSchema,
   publishSchema,
+  simulatedSchema,
+  simulateSchema,
   testedSchema,
   testSchema,
   validatedSchema,
@@ -91,10 +93,15 @@ export const reading: readonly Operation[] = [
     path: '/api/v1/simulate',
     on: 'both',
     scope: 'policy:read',
-    summary: 'Not served yet: records replayed through other policies',
-    answer: testedSchema,
-    run() {
-      throw new Failure('not_supported', 'Simulations are not served yet.');
+    summary: 'What other policies would have said of calls of late, and what that would have cost',
+    body: simulateSchema,
+    answer: simulatedSchema,
+    async run(point, { body }, { caller }) {
+      checkBody(simulateSchema, body);
+      const { policies: text, limit = 1000 } = body as { policies: string; limit?: number };
+      const { program } = point.policies.trial([text]);
+      const records = await point.records({ organization: caller?.organization.id, limit });
+      return simulate(program, records, { programs: [point.policies.program()] });
     },
   },
 ];
