@@ -32,12 +32,17 @@ export function repinned(pinned: Pinned, program: Program): Pinned {
   return { ...pinned, program, matchers: new Matchers() };
 }
 
+/** The part of settings that is about policies. */
+export interface PolicySettings extends Pick<Settings, 'policyFiles'> {
+  readonly policies: Pick<Settings['policies'], 'default'>;
+}
+
 /** The policies of the settings' files. Throws `PolicyError` with every problem. */
-export function filePolicies(settings: Settings): Base {
+export function filePolicies(settings: PolicySettings): Base {
   return { policies: policiesOf(settings), default: settings.policies.default };
 }
 
-function policiesOf(settings: Settings): readonly Policy[] {
+function policiesOf(settings: PolicySettings): readonly Policy[] {
   const policies: Policy[] = [];
   const problems: PolicyProblem[] = [];
   for (const { path, text } of settings.policyFiles) {
