@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createEdge } from '../../src/edge.ts';
 import { run } from '../cli/world.ts';
+import { openAsking } from '../support/asking.ts';
 import { startGateway, type TestGateway, teamKey } from '../support/gateway.ts';
 import { GrpcClient, jsonOf, struct } from '../support/grpc-client.ts';
 import { startPdp, type TestPdp } from '../support/pdp.ts';
@@ -42,6 +43,17 @@ const overGrpcStream =
     return expect.unreachable('the stream ended without an answer');
   };
 
+const overWebSocket =
+  (origin: () => string): Shape =>
+  async (context) => {
+    const stream = await openAsking(origin());
+    stream.say({ requestId: 'r-1', context });
+    const answer = (await stream.next()) as object;
+    stream.socket.close();
+    await stream.over;
+    return answer;
+  };
+
 /** Byte-equal decisions, whatever the way: ids and timings aside. Workers of an edge have a test of their own. */
 describe.each(corpora.map((corpus) => [corpus.name, corpus] as const))('%s', (_name, corpus: Corpus) => {
   let gateway: TestGateway;
@@ -71,6 +83,8 @@ describe.each(corpora.map((corpus) => [corpus.name, corpus] as const))('%s', (_n
     'the gateway over REST': overRest(() => gateway.origin),
     'the gateway over gRPC': overGrpc(() => clients[0]!),
     'a gRPC stream of the gateway': overGrpcStream(() => clients[0]!),
+    'a WebSocket of the gateway': overWebSocket(() => gateway.origin),
+    'a WebSocket of the daemon': overWebSocket(() => pdp.origin),
     'the daemon over REST': overRest(() => pdp.origin),
     'the daemon over gRPC': overGrpc(() => clients[1]!),
     'the command line': async (context) => {

@@ -33,7 +33,8 @@ const evaluate = (origin: string, body: object, headers: Record<string, string> 
 async function records(directory: string): Promise<AuditRecord[]> {
   const found: AuditRecord[] = [];
   const data = join(directory, 'data');
-  for await (const { record } of queryTrail(join(data, 'audit'), { decision: 'decision' }, join(data, 'spool'))) found.push(record);
+  for await (const { record } of queryTrail(join(data, 'audit'), { decision: 'decision' }, join(data, 'spool')))
+    found.push(record);
   return found;
 }
 
@@ -75,7 +76,9 @@ describe('a daemon', () => {
     const asking = daemon.pdp.routes.filter(({ judgement }) => judgement === 'caller');
     expect(asking.length).toBeGreaterThan(3);
     for (const { method, url } of asking) {
-      const response = await fetch(daemon.origin + url, { method, body: '{"context": {}}' });
+      if (method === 'HEAD') continue;
+      const body = method === 'GET' ? {} : { body: '{"context": {}}' };
+      const response = await fetch(daemon.origin + url.replaceAll(/:\w+/g, 'x'), { method, ...body });
       expect([response.status, response.headers.get('x-should-retry')], url).toEqual([401, 'false']);
     }
   });
@@ -112,7 +115,7 @@ describe('the evaluation log', () => {
     ]);
     expect(found[0]).toMatchObject({
       kind: 'decision',
-      route: '/api/v1/evaluate',
+      route: 'evaluate',
       caller: { organization: 'acme', team: 'research' },
       facts: { 'llm.estimatedCost': 2 },
       program,
