@@ -16,6 +16,7 @@ import { fmt } from './surfaces/cli/fmt.ts';
 import { keys } from './surfaces/cli/keys.ts';
 import { lint } from './surfaces/cli/lint.ts';
 import { outputTo } from './surfaces/cli/output.ts';
+import { pdp } from './surfaces/cli/pdp.ts';
 import { runCommandLine } from './surfaces/cli/run.ts';
 import { serve } from './surfaces/cli/serve.ts';
 import { simulate } from './surfaces/cli/simulate.ts';
@@ -26,6 +27,7 @@ import { validate } from './surfaces/cli/validate.ts';
 /** What is in the box, in the order `--help` lists it. */
 const commands: readonly Command[] = [
   serve,
+  pdp,
   evaluate,
   explain,
   evalExpression,

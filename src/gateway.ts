@@ -126,11 +126,9 @@ async function assemble(
     : undefined;
   if (admin !== undefined) opened.push(() => admin.close());
 
-  const grpc = await openGrpc({
-    settings: first,
-    pinned: () => serving.pinned,
-    metrics,
-    render: async () => metrics.render(await refresh()),
+  const grpc = await openGrpc(first, {
+    point: serving.point,
+    metrics: async () => ({ contentType: metrics.contentType, text: await metrics.render(await refresh()) }),
     ready: () => serving.readiness().ready,
     log,
   });

@@ -9,6 +9,7 @@ import { configLocation } from './config-file.ts';
 import { diagnose } from './diagnose.ts';
 import { inForce } from './in-force.ts';
 import { keyPort } from './key-port.ts';
+import { servePdp } from './pdp-port.ts';
 import { serveGateway } from './serve-port.ts';
 
 /** What the command line is handed: the configuration of this machine, and what it leads to. */
@@ -22,6 +23,7 @@ export function portsOf(cwd: string, env: Readonly<Record<string, string | undef
   return {
     configSchemaText: publishedSchemaText,
     serve: (file) => serveGateway(configLocation(file, cwd, env), version),
+    pdp: (file) => servePdp(configLocation(file, cwd, env, 'config/pdp.yaml'), version),
     async loadSettings(file) {
       const { settings, problems } = await load(file);
       if (settings === undefined) return { problems, printable: {} };

@@ -35,19 +35,17 @@ export function checkDocument(document: GatewayDocument): readonly Finding[] {
       findings.push({ path: ['passthrough', index, 'reserve_usd'], at: 'value', message });
     }
   }
-  return [...findings, ...samePorts(document)];
+  const { server, admin, metrics, grpc } = document;
+  return [...findings, ...samePorts({ server, admin, metrics, ...(grpc && { grpc }) })];
 }
 
 /** Two listeners on one address: the second could not start. Port 0 asks the system for a free one. */
-function samePorts({ server, admin, metrics, grpc }: GatewayDocument): readonly Finding[] {
+export function samePorts(
+  listeners: Readonly<Record<string, { readonly host: string; readonly port: number }>>,
+): readonly Finding[] {
   const findings: Finding[] = [];
   const taken = new Map<string, string>();
-  for (const [name, { host, port }] of Object.entries({
-    server,
-    admin,
-    metrics,
-    ...(grpc === undefined ? {} : { grpc }),
-  })) {
+  for (const [name, { host, port }] of Object.entries(listeners)) {
     const other = taken.get(`${host} ${port}`);
     if (other !== undefined && port !== 0) {
       findings.push({

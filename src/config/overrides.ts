@@ -1,7 +1,10 @@
 import type { Override } from './expand.ts';
 
-/** Variables that go over the file, and where (CONTRACT.md, Configuration). */
-const variables = [
+/** A variable and the key it goes over. */
+export type Variable = readonly [name: string, path: readonly string[]];
+
+/** Variables that go over the gateway's file, and where (CONTRACT.md, Configuration). */
+const gatewayVariables = [
   ['PORT', ['server', 'port']],
   ['HOST', ['server', 'host']],
   ['ADMIN_PORT', ['admin', 'port']],
@@ -11,13 +14,16 @@ const variables = [
   ['DATABASE_URL', ['database', 'url']],
   ['LOG_LEVEL', ['telemetry', 'log_level']],
   ['WORKERS', ['server', 'workers']],
-] as const;
+] as const satisfies readonly Variable[];
 
 /**
  * What the environment puts over the file. An empty variable is as good as none. `REDIS_URL` switches the state to
  * Redis as well: an address that was given and not used would be a surprise.
  */
-export function environmentOverrides(env: Readonly<Record<string, string | undefined>>): readonly Override[] {
+export function environmentOverrides(
+  env: Readonly<Record<string, string | undefined>>,
+  variables: readonly Variable[] = gatewayVariables,
+): readonly Override[] {
   const overrides: Override[] = [];
   for (const [name, path] of variables) {
     const text = env[name];

@@ -22,7 +22,7 @@ export interface LoadedPolicies {
  * that is missing or empty, and a pattern that matches nothing, are problems: a vanished mount must not mean allow.
  */
 export async function loadPolicies(
-  settings: GatewayDocument['policies'],
+  settings: Pick<GatewayDocument['policies'], 'path' | 'enabled'>,
   reading: Reading,
   source: Source,
 ): Promise<LoadedPolicies> {

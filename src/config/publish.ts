@@ -1,5 +1,6 @@
 import { policySchema } from '../policy/index.ts';
 import { providerSchema } from '../providers/index.ts';
+import { pdpSchema } from './pdp.ts';
 import { gatewaySchema } from './schema.ts';
 import { isRecord } from './shape.ts';
 
@@ -12,6 +13,7 @@ const described = (title: string, schema: object) => ({
 /** Schemas by the kind of file they are for. Policies hold no references, so theirs is told as it is. */
 const schemas = {
   gateway: () => described('gateway.yaml', gatewaySchema),
+  pdp: () => described('pdp.yaml', pdpSchema),
   provider: () => described('a file of providers/', providerSchema),
   policy: () => policySchema,
 } as const satisfies Readonly<Record<string, () => object>>;

@@ -2,13 +2,12 @@ import { createHash } from 'node:crypto';
 import { type FSWatcher, watch } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { LoadedConfig } from './load.ts';
 import type { Problem } from './problem.ts';
-import type { Settings } from './settings.ts';
+import type { Loaded } from './read-document.ts';
 
-export interface WatchOptions {
+export interface WatchOptions<S = unknown> {
   /** What is in force already. Without it the first load is applied as well. */
-  readonly initial?: LoadedConfig;
+  readonly initial?: Loaded<S>;
   /** How long files must be quiet before they are read: an editor or a roll-out writes several. Default 200. */
   readonly quiet_ms?: number;
   /** How often the files are looked at where the system's own notice fails; also the longest a change goes unseen. Default 2000. */
@@ -33,11 +32,11 @@ const roundsMax = 3;
  * in one step, or throws and changes nothing (policies that do not compile). What is refused is told to `onRefused`
  * once, and the last good configuration stays. Loads never overlap.
  */
-export function watchConfig(
-  load: () => Promise<LoadedConfig>,
-  apply: (settings: Settings) => void | Promise<void>,
+export function watchConfig<S extends { readonly file: string }>(
+  load: () => Promise<Loaded<S>>,
+  apply: (settings: S) => void | Promise<void>,
   onRefused: (problems: readonly Problem[]) => void,
-  { initial, quiet_ms = 200, poll_ms = 2000, signals = ['SIGHUP'] }: WatchOptions = {},
+  { initial, quiet_ms = 200, poll_ms = 2000, signals = ['SIGHUP'] }: WatchOptions<S> = {},
 ): ConfigWatch {
   let seen = initial?.fingerprint;
   let watched = initial?.watched ?? [];
@@ -49,7 +48,7 @@ export function watchConfig(
   const notice = watchers(() => later());
 
   /** The state is taken before the files are read: what changes meanwhile is seen as a change afterwards. */
-  const loadSettled = async (): Promise<LoadedConfig> => {
+  const loadSettled = async (): Promise<Loaded<S>> => {
     for (let round = 1; ; round += 1) {
       const before = await stateOf(watched);
       const loaded = await load();
@@ -114,9 +113,9 @@ export function watchConfig(
   };
 }
 
-async function applied(
-  apply: (settings: Settings) => void | Promise<void>,
-  settings: Settings,
+async function applied<S extends { readonly file: string }>(
+  apply: (settings: S) => void | Promise<void>,
+  settings: S,
 ): Promise<readonly Problem[]> {
   try {
     await apply(settings);

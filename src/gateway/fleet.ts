@@ -135,6 +135,12 @@ async function assemble(
   const record = (one: AuditRecord) => trail.end(one);
   const recent = async (filter: QueryFilter) =>
     [...trail.recent(filter), ...(await pool.recent(filter))].slice(0, filter.limit);
+  const point = decisionPoint({
+    ...{ policies, metrics, record, recent },
+    evaluations: () => pool.evaluations(),
+    pinned: () => pinned,
+    settings: () => settings,
+  });
   const admin = adminListens
     ? buildAdminListener(
         adminPorts({
@@ -147,12 +153,7 @@ async function assemble(
           reconciled: (organization, differences) => figures.reconciled(organization, differences),
           record,
           recent,
-          point: decisionPoint({
-            ...{ policies, metrics, record, recent },
-            evaluations: () => pool.evaluations(),
-            pinned: () => pinned,
-            settings: () => settings,
-          }),
+          point,
           settings: () => settings,
           async reload() {
             const outcome = await watching?.reload();
@@ -173,11 +174,9 @@ async function assemble(
   if (admin !== undefined) opened.push(() => admin.close());
 
   // Deciding needs no provider, no ledger and no worker: it is answered here.
-  const grpc = await openGrpc({
-    settings: first,
-    pinned: () => pinned,
-    metrics,
-    render: async () => metrics.render(await refresh()),
+  const grpc = await openGrpc(first, {
+    point,
+    metrics: async () => ({ contentType: metrics.contentType, text: await metrics.render(await refresh()) }),
     ready: () => pool.ready > 0,
     log,
   });

@@ -1,18 +1,5 @@
-import type { Settings } from '../config.ts';
-import type { Log, Metrics } from '../observe/index.ts';
-import type { Pinned } from '../pipeline/index.ts';
-import type { GrpcServer } from '../surfaces/grpc/server.ts';
+import type { GrpcPoint } from '../surfaces/grpc/point.ts';
 import { unlistened } from './listening.ts';
-
-export interface GrpcParts {
-  readonly settings: Settings;
-  pinned(): Pick<Pinned, 'program' | 'directory'>;
-  readonly metrics: Metrics;
-  /** The metrics as the metrics listener tells them. */
-  render(): Promise<string>;
-  ready(): boolean;
-  readonly log: Log;
-}
 
 /** A gRPC listener that listens. */
 export interface OpenGrpc {
@@ -21,29 +8,22 @@ export interface OpenGrpc {
   close(grace_ms: number): Promise<void>;
 }
 
+/** The part of the configuration that is about it. */
+export interface GrpcSettings {
+  readonly grpc?: { readonly host: string; readonly port: number } | undefined;
+  readonly server: { readonly body_bytes_max: number };
+}
+
 /** Longest message, where bodies may be longer: what gRPC's clients take as well. */
 const message_bytes_max = 4_194_304;
 
 /** Opens the gRPC listener where the configuration has one. Its libraries are loaded then, and not before. */
-export async function openGrpc(parts: GrpcParts): Promise<OpenGrpc | undefined> {
-  const { grpc, server: limits } = parts.settings;
+export async function openGrpc({ grpc, server: limits }: GrpcSettings, from: GrpcPoint): Promise<OpenGrpc | undefined> {
   if (grpc === undefined) return undefined;
   const { buildGrpcServer } = await import('../surfaces/grpc/server.ts');
-  const { metrics } = parts;
-  const server: GrpcServer = buildGrpcServer({
+  const server = buildGrpcServer({
     message_bytes_max: Math.min(message_bytes_max, limits.body_bytes_max),
-    point: {
-      identify: async (headers) => (await parts.pinned().directory.identify(headers)).caller,
-      program: () => parts.pinned().program,
-      answering: () => ({
-        program: parts.pinned().program,
-        clock: { now: Date.now, elapsed: () => performance.now() },
-        answered: ({ decision, evaluationTimeMs }) => metrics.evaluation(decision.decision, evaluationTimeMs / 1000),
-      }),
-      metrics: async () => ({ contentType: metrics.contentType, text: await parts.render() }),
-      ready: () => parts.ready(),
-      log: parts.log,
-    },
+    from,
   });
   const { host, port } = grpc;
   const bound = await server.listen(host, port).catch((error: Error) => unlistened(error, { host, port }, 'grpc'));

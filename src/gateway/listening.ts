@@ -1,4 +1,6 @@
-import { Server as NetServer } from 'node:net';
+import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { connect, Server as NetServer } from 'node:net';
+import { dirname } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { DataListener } from '../surfaces/http/data.ts';
 
@@ -18,6 +20,27 @@ export async function listen(app: FastifyInstance, { host, port, section }: List
   const address = app.server.address();
   if (address === null || typeof address === 'string') throw new Error('the listener has no address');
   return `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
+}
+
+/** Listens at a Unix socket, and gives back its path. One that a process before left behind is taken over. */
+export async function listenSocket(app: FastifyInstance, path: string): Promise<string> {
+  if (await answers(path)) throw new Error(`${path} is taken: another program listens there; set server.socket`);
+  rmSync(path, { force: true });
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  await app.listen({ path });
+  return path;
+}
+
+/** Whether somebody listens at a socket. A path that is something else than a socket is not ours to remove. */
+function answers(path: string): Promise<boolean> {
+  if (existsSync(path) && !lstatSync(path).isSocket()) throw new Error(`${path} is there and is no socket`);
+  return new Promise((resolve) => {
+    const socket = connect(path, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
 }
 
 /** Throws why an address cannot be listened at, and what to change. A library may tell the system's reason in words alone. */

@@ -32,11 +32,16 @@ export function repinned(pinned: Pinned, program: Program): Pinned {
   return { ...pinned, program, matchers: new Matchers() };
 }
 
+/** The part of settings that is about policies. */
+export interface PolicySettings extends Pick<Settings, 'policyFiles'> {
+  readonly policies: Pick<Settings['policies'], 'default'>;
+}
+
 /**
  * The policies of the settings' files; `texts` keeps those whose text does not change. Throws `PolicyError` with every
  * problem.
  */
-export function filePolicies(settings: Settings, texts: PolicyTexts): Base {
+export function filePolicies(settings: PolicySettings, texts: PolicyTexts): Base {
   return { policies: texts.policies(settings.policyFiles), default: settings.policies.default };
 }
 

@@ -45,6 +45,11 @@ export function mustRestart(current: Settings, next: Settings, adminListens: boo
   );
 }
 
+/** Whether two values of settings differ, secrets included. */
+export function changed(one: unknown, other: unknown): boolean {
+  return !same(one, other);
+}
+
 function same(one: unknown, other: unknown): boolean {
   return JSON.stringify(one, revealed) === JSON.stringify(other, revealed);
 }

@@ -8,7 +8,7 @@ export {
   type MetricsOptions,
   openMetrics,
 } from './metrics/metrics.ts';
-export { alertRecord, changeRecord } from './notice.ts';
+export { alertRecord, changeRecord, evaluationRecord } from './notice.ts';
 export * from './record.ts';
 export { type Aside, listAside } from './trail/aside.ts';
 export { eraseUser } from './trail/erase.ts';

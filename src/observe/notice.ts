@@ -1,4 +1,4 @@
-import type { AuditRecord, RecordAlert, RecordCaller, RecordChange } from './record.ts';
+import type { AuditRecord, DecisionSummary, RecordAlert, RecordCaller, RecordChange } from './record.ts';
 
 /** A record that is of no exchange: something was noticed, or changed by an administrator. */
 function notice(exchange: string, time_ms: number, route: string, caller: RecordCaller): AuditRecord {
@@ -57,6 +57,32 @@ export function alertRecord(noticed: {
   const { exchange, time_ms, organization, alert } = noticed;
   const { caller, id } = ofScope(organization, alert.scope, alert.id);
   return { ...notice(exchange, time_ms, 'budget', caller), kind: 'alert', alert: { ...alert, id } };
+}
+
+/** An evaluation somebody asked for: what was decided, on which facts, by which program. */
+export function evaluationRecord(made: {
+  readonly exchange: string;
+  readonly request_id: string;
+  readonly time_ms: number;
+  readonly route: string;
+  readonly caller: RecordCaller;
+  readonly facts: Readonly<Record<string, unknown>>;
+  readonly decision: DecisionSummary;
+  readonly denied: boolean;
+  readonly program: string;
+  readonly total_ms: number;
+}): AuditRecord {
+  const { exchange, request_id, time_ms, route, caller, facts, decision, denied, program, total_ms } = made;
+  return {
+    ...notice(exchange, time_ms, route, caller),
+    kind: 'decision',
+    request_id,
+    program,
+    facts,
+    decision: { request: decision },
+    ending: denied ? 'denied' : 'complete',
+    timings: { total: total_ms },
+  };
 }
 
 /** An administrator changed something. `scope` where it is of one: its name is kept as an alert keeps it. */

@@ -168,8 +168,8 @@ export interface RecordChange {
 
 /** The audit entry of an exchange, or of what else is kept as evidence. Amounts are nano-dollars. */
 export interface AuditRecord extends Intent {
-  /** Of no exchange: a change by an administrator, or an alert. Left out: an exchange. */
-  readonly kind?: 'admin' | 'alert' | undefined;
+  /** Of no exchange: a change by an administrator, an alert, or an evaluation that was asked for. Left out: an exchange. */
+  readonly kind?: 'admin' | 'alert' | 'decision' | undefined;
   readonly change?: RecordChange | undefined;
   readonly alert?: RecordAlert | undefined;
   readonly attempts: readonly RecordAttempt[];

@@ -9,5 +9,6 @@ export { ownUsage } from './own-usage.ts';
 export type { PassReply } from './pass-end.ts';
 export { passEntries, passPrefix } from './pass-route.ts';
 export { enter, passRoute } from './passthrough.ts';
+export { summary } from './record.ts';
 export { Waiting } from './waiting.ts';
 export type { Arrival, Outlet, Pinned, Walk, WalkLimits } from './walk.ts';

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { loadConfig, publishedSchema } from '../../src/config.ts';
+import { loadConfig, loadPdpConfig, publishedSchema } from '../../src/config.ts';
 import { Place } from '../config/place.ts';
 import { run } from './world.ts';
 
@@ -63,6 +63,14 @@ describe('the published schema', () => {
     expect(published).toBe((await config(['schema', 'gateway'])).out);
   });
 
+  it('has a sibling for the daemon, whose shipped file names it and loads', async () => {
+    expect(readFileSync(new URL('config/pdp.schema.json', root), 'utf8')).toBe((await config(['schema', 'pdp'])).out);
+    const text = readFileSync(new URL('config/pdp.yaml', root), 'utf8');
+    expect(text.split('\n')[0]).toBe('# yaml-language-server: $schema=./pdp.schema.json');
+    const { problems } = await loadPdpConfig({ file: 'config/pdp.yaml', env: {}, cwd: fileURLToPath(root) });
+    expect(problems).toEqual([]);
+  });
+
   it('has a sibling for providers, which every shipped provider names and keeps to', async () => {
     const provider = readFileSync(new URL('config/provider.schema.json', root), 'utf8');
     expect(provider).toBe((await config(['schema', 'provider'])).out);
@@ -100,7 +108,7 @@ describe('the published schema', () => {
     expect(await config(['schema', 'polcy'])).toEqual({
       code: 2,
       out: '',
-      err: "llm-policy: there is no schema 'polcy': gateway, provider, policy\n",
+      err: "llm-policy: there is no schema 'polcy': gateway, pdp, provider, policy\n",
     });
     expect((await config(['schema', 'policy', 'more'])).code).toBe(2);
   });

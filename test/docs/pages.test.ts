@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { loadConfig, problemText } from '../../src/config.ts';
+import { loadConfig, loadPdpConfig, problemText } from '../../src/config.ts';
 import { failures } from '../../src/exchange/index.ts';
 import { parsePolicies, runPolicyTests } from '../../src/policy/index.ts';
 import type { Command } from '../../src/surfaces/cli/command.ts';
@@ -82,7 +82,7 @@ describe('YAML that pages show', () => {
   const named = (block: Block) => [block.place, fileOf(block) ?? '', block] as const;
 
   it('is a file of a known kind, each', () => {
-    const known = /^(config\/gateway|(providers|policies)\/.*)\.yaml$/;
+    const known = /^(config\/(gateway|pdp)|deploy\/kubernetes\/[\w-]+|(providers|policies)\/.*)\.yaml$/;
     expect(blocks.filter((block) => !known.test(fileOf(block) ?? '')).map(({ place }) => place)).toEqual([]);
   });
 
@@ -92,7 +92,13 @@ describe('YAML that pages show', () => {
     return problems.map(problemText);
   };
 
-  it.each(kind(/^config\//))('%s is a configuration that loads (%s)', async (_place, _file, { text }) => {
+  it.each(kind(/^config\/pdp/))("%s is a daemon's configuration that loads (%s)", async (_place, _file, { text }) => {
+    writeFileSync(join(scratch, 'pdp.yaml'), text);
+    const { problems } = await loadPdpConfig({ file: 'pdp.yaml', env: {}, cwd: scratch, base: root });
+    expect(problems.map(problemText)).toEqual([]);
+  });
+
+  it.each(kind(/^config\/gateway/))('%s is a configuration that loads (%s)', async (_place, _file, { text }) => {
     expect(await load(text)).toEqual([]);
   });
 

@@ -4,6 +4,7 @@ import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { adminKey, ref, startGateway, type TestGateway, teamKey } from '../support/gateway.ts';
 import { drained, GrpcClient, type Json, jsonOf, methodsOf, struct } from '../support/grpc-client.ts';
+import { eventually } from '../support/money.ts';
 
 const policies = 'llm.policy.v1.PolicyService';
 const healthService = 'grpc.health.v1.Health';
@@ -236,6 +237,67 @@ describe('policies', () => {
     const none = await refusal(client.ask(policies, 'GetPolicy', { id: 'nobody' }, reader));
     expect(none.code).toBe(status.NOT_FOUND);
     expect((await refusal(client.ask(policies, 'GetPolicy', {}, reader))).code).toBe(status.INVALID_ARGUMENT);
+  });
+
+  test('are put in force and taken out again, all or none; subscribers are told, and the change is recorded', async () => {
+    const writer = { 'x-api-key': writerKey };
+    const updates = client.listen(policies, 'SubscribeUpdates', {}, writer);
+    const told: Json[] = [];
+    updates.on('data', (message) => told.push(jsonOf(message, 'llm.policy.v1.PolicyUpdate')));
+    updates.on('error', () => {});
+    await eventually('the set in force', () => told.length === 1);
+    expect(told[0]).toMatchObject({ program: gateway.gateway.program, loaded: ['default/house'] });
+    const of = (id: string, condition: string) =>
+      `metadata: { id: ${id}, name: ${id}, version: 1.0.0 }\nrules:\n  - { id: r, when: ${condition}, action: { decision: deny, reason: ${id} } }\n`;
+    const good = of('cautious', 'llm.model == "danger"');
+    const broken = await refusal(
+      client.ask(policies, 'LoadPolicy', { texts: [good, of('broken', 'llm.modle == 1')] }, writer),
+    );
+    expect(broken).toMatchObject({ code: status.INVALID_ARGUMENT, own: 'invalid_request' });
+    expect(broken.details).toContain('llm.modle');
+    const context = struct({ llm: { model: 'danger' } });
+    const decided = async () => (await client.ask(policies, 'Evaluate', { context }, bearer)).body.decision.decision;
+    expect(await decided()).toBe('allow');
+
+    const loaded = (
+      await client.ask(policies, 'LoadPolicy', { texts: [good, of('second', 'llm.model == "never"')] }, writer)
+    ).body;
+    expect(loaded.policies.map(({ id, source }: Json) => [id, source])).toEqual([
+      ['cautious', 'managed'],
+      ['second', 'managed'],
+    ]);
+    expect(await decided()).toBe('deny');
+    expect((await client.ask(policies, 'GetPolicy', { id: 'cautious' }, writer)).body.text).toContain('danger');
+    const readonly = await refusal(client.ask(policies, 'UnloadPolicy', { id: 'house' }, writer));
+    expect(readonly.code).toBe(status.FAILED_PRECONDITION);
+    for (const id of ['cautious', 'second']) {
+      expect((await client.ask(policies, 'UnloadPolicy', { id }, writer)).body).toEqual({
+        id,
+        namespace: 'default',
+        unloaded: true,
+      });
+    }
+    expect(await decided()).toBe('allow');
+    expect((await refusal(client.ask(policies, 'UnloadPolicy', { id: 'cautious' }, writer))).code).toBe(
+      status.NOT_FOUND,
+    );
+    await eventually('all changes', () => told.length === 4);
+    expect(told.slice(1).map((change) => [change.loaded, change.unloaded])).toEqual([
+      [['default/cautious', 'default/second'], []],
+      [[], ['default/cautious']],
+      [[], ['default/second']],
+    ]);
+    expect(new Set(told.map(({ revision }) => revision)).size).toBe(4);
+    updates.cancel();
+    const recorded = async () => {
+      const response = await fetch(`${gateway.admin}/admin/v1/records?decision=admin`, {
+        headers: { authorization: `Bearer ${adminKey}` },
+      });
+      const { records } = (await response.json()) as Json;
+      return records.map((record: Json) => record.change.action) as string[];
+    };
+    await eventually('the records of the changes', async () => (await recorded()).length === 4);
+    expect((await recorded()).sort()).toEqual(['policy.publish', 'policy.publish', 'policy.unload', 'policy.unload']);
   });
 
   test('metrics are those of the metrics listener', async () => {

@@ -14,7 +14,7 @@ export interface QueryFilter {
   readonly organization?: string | undefined;
   readonly team?: string | undefined;
   readonly user?: string | undefined;
-  /** A decision (`deny`), an ending (`denied`, `lost`), or what is of no exchange (`admin`, `alert`). */
+  /** A decision (`deny`), an ending (`denied`, `lost`), or what is of no exchange (`admin`, `alert`, `decision`). */
   readonly decision?: string | undefined;
   /** Asked for or used. */
   readonly model?: string | undefined;

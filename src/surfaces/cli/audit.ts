@@ -28,7 +28,7 @@ export const audit: Command = {
 
   --since, --until  RFC 3339, or how long ago: 30m, 12h, 7d
   --decision        a decision (allow, warn, modify, deny) an ending (complete, denied, failed, aborted, cut, lost),
-                    or what is of no call: admin, alert
+                    or what is of no call: admin, alert, decision
   --limit           the newest so many; default 100, export has none
   --path            where the trail lies (default: the first file sink of the configuration)
   --data            where its keys and spools lie (default: spool in the configured data directory)
@@ -75,7 +75,7 @@ const filters = {
 const decisions = [
   ...['allow', 'audit', 'warn', 'modify', 'deny'],
   ...['complete', 'denied', 'failed', 'aborted', 'cut', 'ended_by_rail', 'ended_by_ceiling', 'lost'],
-  ...['admin', 'alert'],
+  ...['admin', 'alert', 'decision'],
 ];
 
 async function* found(

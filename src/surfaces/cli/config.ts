@@ -7,8 +7,8 @@ export const config: Command = {
   summary: 'Check, print or describe the configuration',
   usage: `  llm-policy config check     every problem of the configuration, its providers and policies, with its place
   llm-policy config print     the settings in force, defaults filled in, secrets as [secret]
-  llm-policy config schema [gateway|provider|policy]
-                              the JSON Schema of gateway.yaml, of a provider's file or of a policy`,
+  llm-policy config schema [gateway|pdp|provider|policy]
+                              the JSON Schema of gateway.yaml, of pdp.yaml, of a provider's file or of a policy`,
   async run(context) {
     const { positionals }: Arguments<Record<never, never>> = readArguments(context.args, {});
     const [verb, ...more] = positionals;

@@ -195,8 +195,19 @@ export interface RunningGateway {
   close(): Promise<void>;
 }
 
+/** A daemon that serves: the decision point alone. */
+export interface RunningDaemon {
+  readonly version: string;
+  /** `http://host:port`, or the path of a socket; of gRPC `host:port`. */
+  readonly addresses: { readonly data: string; readonly metrics: string; readonly grpc: string | undefined };
+  readonly policies: number;
+  readonly program: string;
+  log(message: string): void;
+  close(): Promise<void>;
+}
+
 /** Kinds of files that have a JSON Schema. */
-export const schemaNames = ['gateway', 'provider', 'policy'] as const;
+export const schemaNames = ['gateway', 'pdp', 'provider', 'policy'] as const;
 export type SchemaName = (typeof schemaNames)[number];
 
 /** What the configuration puts in force, for commands that decide again. */
@@ -213,6 +224,8 @@ export interface Ports {
   loadSettings(file: string | undefined): Promise<LoadedSettings>;
   /** Opens the gateway. Rejects with `CannotRun` when the configuration has problems. */
   serve(file: string | undefined): Promise<RunningGateway>;
+  /** Opens the daemon; `file` undefined for `config/pdp.yaml`. Rejects like `serve`. */
+  pdp(file: string | undefined): Promise<RunningDaemon>;
   /** The JSON Schema of a kind of file. */
   configSchemaText(name: SchemaName): string;
   /** Budgets, through the running gateway or from the data. Rejects with `CannotRun` like `keys`. */

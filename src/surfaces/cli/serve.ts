@@ -1,18 +1,25 @@
-import { readArguments } from './arguments.ts';
+import { type Arguments, readArguments } from './arguments.ts';
 import { type Command, type CommandContext, exit, UsageError } from './command.ts';
+import { serveDaemon } from './pdp.ts';
 import type { RunningGateway } from './ports.ts';
+import { stopSignal } from './stop-signal.ts';
+
+const options = { pdp: { type: 'boolean' } } as const;
 
 export const serve: Command = {
   name: 'serve',
   summary: 'Run the gateway',
-  usage: `  llm-policy serve [--config FILE]
+  usage: `  llm-policy serve [--config FILE] [--pdp]
 
   Serves until it is told to stop: SIGTERM and Ctrl-C let running calls end (a second one does not wait), SIGHUP reads
   the configuration again, SIGUSR2 replaces the workers one by one. PORT, HOST, METRICS_PORT, REDIS_URL, WORKERS and
-  LOG_LEVEL override the file.`,
+  LOG_LEVEL override the file.
+
+  --pdp   the decision point alone, like 'llm-policy pdp'`,
   async run(context) {
-    const { positionals } = readArguments<Record<never, never>>(context.args, {});
+    const { values, positionals }: Arguments<typeof options> = readArguments(context.args, options);
     if (positionals.length > 0) throw new UsageError(`'serve' takes no '${positionals[0]}'`);
+    if (values.pdp === true) return await serveDaemon(context);
     const gateway = await context.ports.serve(context.config);
     announce(context, gateway);
     await stopSignal(gateway);
@@ -49,19 +56,4 @@ A first call:
     -H 'content-type: application/json' \\
     -d '{"model": "${gateway.model}", "messages": [{"role": "user", "content": "Hello"}]}'
 `);
-}
-
-/** Resolves at the first signal to stop; a second one ends the process without waiting. */
-function stopSignal(gateway: RunningGateway): Promise<void> {
-  return new Promise((resolve) => {
-    let asked = false;
-    const stop = (): void => {
-      if (asked) process.exit(exit.failed);
-      asked = true;
-      gateway.log('stopping: running calls may end');
-      resolve();
-    };
-    process.on('SIGTERM', stop);
-    process.on('SIGINT', stop);
-  });
 }

@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { Metadata, type ServerUnaryCall, type ServiceError, type sendUnaryData } from '@grpc/grpc-js';
-import { type Caller, Failure } from '../../exchange/index.ts';
+import type { Caller } from '../../exchange/index.ts';
+import type { Scope } from '../decision/door.ts';
 import { failureOf, serviceError } from './failures.ts';
 import type { GrpcPoint } from './point.ts';
-
-export type Scope = 'policy:evaluate' | 'policy:read' | 'policy:write';
 
 /** A call whose caller is known and may make it. */
 export interface Admitted {
@@ -20,34 +19,30 @@ export function requestIdOf(metadata: Metadata): string {
 }
 
 /** Who calls. Rejects with `invalid_api_key`, and with `policy_denied` for a key without the scope. */
-export async function admit(point: GrpcPoint, metadata: Metadata, scope: Scope): Promise<Caller> {
+export async function admit({ point }: GrpcPoint, metadata: Metadata, scope: Scope): Promise<Caller> {
   const headers = Object.entries(metadata.getMap()).filter((entry): entry is [string, string] => {
     return typeof entry[1] === 'string';
   });
-  const caller = await point.identify(Object.fromEntries(headers));
-  if (!caller.key.scopes.includes(scope)) {
-    throw new Failure('policy_denied', `This key may not do that: it lacks the scope '${scope}'.`);
-  }
-  return caller;
+  return await point.door.enter(Object.fromEntries(headers), scope);
 }
 
 /** What a failed call ends with. Our own faults are logged; their causes are not told. */
-export function endingOf(point: GrpcPoint, thrown: unknown, requestId: string): Partial<ServiceError> {
+export function endingOf({ log }: GrpcPoint, thrown: unknown, requestId: string): Partial<ServiceError> {
   const failure = failureOf(thrown);
-  if (failure.code === 'internal_error') point.log.error('a gRPC call failed', { error: failure.cause ?? failure });
+  if (failure.code === 'internal_error') log.error('a gRPC call failed', { error: failure.cause ?? failure });
   return serviceError(failure, requestId);
 }
 
 /** A method that is asked once and answers once. */
 export function unary<Asked>(
-  point: GrpcPoint,
+  from: GrpcPoint,
   scope: Scope,
   work: (asked: Asked, admitted: Admitted) => object | Promise<object>,
 ) {
   return async (call: ServerUnaryCall<Asked, object>, callback: sendUnaryData<object>): Promise<void> => {
     const requestId = requestIdOf(call.metadata);
     try {
-      const caller = await admit(point, call.metadata, scope);
+      const caller = await admit(from, call.metadata, scope);
       // Its deadline is over, or its client is gone: nobody would read the answer, and nothing is to change any more.
       if (call.cancelled) return;
       const answer = await work(call.request, { caller, requestId });
@@ -56,7 +51,7 @@ export function unary<Asked>(
       call.sendMetadata(head);
       callback(null, answer);
     } catch (thrown) {
-      callback(endingOf(point, thrown, requestId));
+      callback(endingOf(from, thrown, requestId));
     }
   };
 }

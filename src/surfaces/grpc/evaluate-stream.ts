@@ -1,5 +1,6 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { answers } from '../decision/answers.ts';
+import { answeringTo } from '../decision/point.ts';
 import { admit, endingOf, requestIdOf } from './calls.ts';
 import { errorMessage, failureOf } from './failures.ts';
 import { type Leaving, shutsDown } from './leaving.ts';
@@ -11,7 +12,7 @@ import type { GrpcPoint } from './point.ts';
  * stream. No more is read than the client takes. Resolves when the stream is over.
  */
 export async function evaluateStream(
-  point: GrpcPoint,
+  from: GrpcPoint,
   call: ServerDuplexStream<EvaluateRequest, object>,
   leaving: Leaving,
 ): Promise<void> {
@@ -20,14 +21,14 @@ export async function evaluateStream(
   const fail = (thrown: unknown): void => {
     if (over) return;
     over = true;
-    call.emit('error', endingOf(point, thrown, streamId));
+    call.emit('error', endingOf(from, thrown, streamId));
   };
   const stay = leaving.when(() => fail(shutsDown()));
   try {
-    await admit(point, call.metadata, 'policy:evaluate');
+    await admit(from, call.metadata, 'policy:evaluate');
     let at = 0;
     for await (const request of call.iterator({ destroyOnReturn: false }) as AsyncIterable<EvaluateRequest>) {
-      const answer = await answerTo(point, call, request, `${streamId}-${at}`);
+      const answer = await answerTo(from, call, request, `${streamId}-${at}`);
       at += 1;
       if (over || call.cancelled) return;
       if (!call.write(answer)) await room(call);
@@ -42,14 +43,15 @@ export async function evaluateStream(
 }
 
 async function answerTo(
-  point: GrpcPoint,
+  from: GrpcPoint,
   { metadata }: ServerDuplexStream<EvaluateRequest, object>,
   request: EvaluateRequest,
   ownId: string,
 ): Promise<object> {
-  const caller = await admit(point, metadata, 'policy:evaluate');
+  const caller = await admit(from, metadata, 'policy:evaluate');
   try {
-    return responseMessage(answers.evaluate(point.answering(caller), bodyOf(request), ownId));
+    from.point.door.spend(caller, 1);
+    return responseMessage(answers.evaluate(answeringTo(from.point, caller), bodyOf(request), ownId));
   } catch (thrown) {
     const failure = failureOf(thrown);
     if (failure.code === 'internal_error') throw thrown;

@@ -1,6 +1,6 @@
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
-import { asFailure, Failure, type FailureCode } from '../../exchange/index.ts';
-import { PolicyError, problemText } from '../../policy/index.ts';
+import { asFailure, type Failure, type FailureCode } from '../../exchange/index.ts';
+import { asPolicyFailure } from '../decision/refusals.ts';
 
 /** What each failure is called in gRPC. */
 const codes = {
@@ -30,8 +30,7 @@ const byStatus: Readonly<Record<number, status>> = { 404: status.NOT_FOUND, 409:
 
 /** Anything thrown as a failure; a policy that does not compile is the caller's, and its problems are told. */
 export function failureOf(thrown: unknown): Failure {
-  if (!(thrown instanceof PolicyError)) return asFailure(thrown);
-  return new Failure('invalid_request', thrown.problems.map(problemText).join('\n'));
+  return asFailure(asPolicyFailure(thrown));
 }
 
 /** A failure as gRPC ends a call with it: its code in words of ours stands in the trailing metadata. */

@@ -7,7 +7,7 @@ import { policyService } from './service.ts';
 import { protoPackages, serviceOf } from './wire.ts';
 
 export interface GrpcOptions {
-  readonly point: GrpcPoint;
+  readonly from: GrpcPoint;
   /** Of one message. */
   readonly message_bytes_max: number;
 }
@@ -24,7 +24,7 @@ const healthName = 'grpc.health.v1.Health';
 const reflectionNames = ['grpc.reflection.v1.ServerReflection', 'grpc.reflection.v1alpha.ServerReflection'] as const;
 
 /** The decision point over gRPC, with health checking and server reflection. */
-export function buildGrpcServer({ point, message_bytes_max }: GrpcOptions): GrpcServer {
+export function buildGrpcServer({ from, message_bytes_max }: GrpcOptions): GrpcServer {
   const server = new Server({
     'grpc.max_receive_message_length': message_bytes_max,
     'grpc.max_concurrent_streams': 1000,
@@ -35,10 +35,10 @@ export function buildGrpcServer({ point, message_bytes_max }: GrpcOptions): Grpc
   const leaving = new Leaving();
   const packages = protoPackages('json');
   const services = [policyName, healthName, ...reflectionNames];
-  server.addService(serviceOf(packages, policyName), policyService(point, leaving));
+  server.addService(serviceOf(packages, policyName), policyService(from, leaving));
   server.addService(
     serviceOf(packages, healthName),
-    health(services, () => point.ready(), leaving),
+    health(services, () => from.ready(), leaving),
   );
   const mirror = reflection(services);
   for (const name of reflectionNames) server.addService(serviceOf(packages, name), mirror);

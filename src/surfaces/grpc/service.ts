@@ -1,12 +1,14 @@
 import type { ServerDuplexStream, ServerWritableStream, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { Failure } from '../../exchange/index.ts';
-import { answers } from '../decision/answers.ts';
+import type { EvaluateResponse } from '../../policy/index.ts';
+import type { Operation, Request } from '../decision/operation.ts';
+import { operations } from '../decision/operations/index.ts';
 import { unary } from './calls.ts';
 import { evaluateStream } from './evaluate-stream.ts';
 import type { Leaving } from './leaving.ts';
 import { bodyOf, type EvaluateRequest, responseMessage } from './messages.ts';
-import type { GrpcPoint, TellablePolicy } from './point.ts';
-import { subscribeUpdates, unmanaged } from './updates.ts';
+import type { GrpcPoint } from './point.ts';
+import { subscribeUpdates } from './updates.ts';
 
 /** A policy as a request names it. */
 interface Named {
@@ -14,63 +16,64 @@ interface Named {
   readonly namespace?: string;
 }
 
-/** The methods of `PolicyService`: each says whom it lets in, asks what REST asks, and answers that. */
-export function policyService(point: GrpcPoint, leaving: Leaving): UntypedServiceImplementation {
-  const managed = () => {
-    if (point.policies === undefined) throw unmanaged();
-    return point.policies;
+/** What an operation is asked with, as far as a message says it. */
+type Asked = Partial<Pick<Request, 'params' | 'query' | 'body'>>;
+
+/** The methods of `PolicyService`: what REST does with a request, it does with a message. */
+export function policyService(from: GrpcPoint, leaving: Leaving): UntypedServiceImplementation {
+  /** A method that is the operation of REST at this place, with its scope. */
+  const as = <Message>(
+    method: Operation['method'],
+    path: string,
+    asked: (message: Message) => Asked,
+    answered: (answer: object) => object = (answer) => answer,
+  ) => {
+    const { scope, run } = operationAt(method, path);
+    return unary<Message>(from, scope, async (message, { caller, requestId }) => {
+      const request = { params: {}, query: {}, body: undefined, ...asked(message), requestId };
+      const answer = await run(from.point, request, { by: `key:${caller.key.id}`, caller });
+      return answered(answer as object);
+    });
   };
   return {
-    evaluate: unary<EvaluateRequest>(point, 'policy:evaluate', (asked, { caller, requestId }) =>
-      responseMessage(answers.evaluate(point.answering(caller), bodyOf(asked), requestId)),
+    evaluate: as<EvaluateRequest>(
+      'POST',
+      '/api/v1/evaluate',
+      (message) => ({ body: bodyOf(message) }),
+      (answer) => responseMessage(answer as EvaluateResponse),
     ),
-    evaluateBatch: unary<{ readonly requests: readonly EvaluateRequest[] }>(
-      point,
-      'policy:evaluate',
-      ({ requests }, { caller, requestId }) => {
-        const { results, count } = answers.batch(point.answering(caller), requests.map(bodyOf), requestId);
+    evaluateBatch: as<{ readonly requests: readonly EvaluateRequest[] }>(
+      'POST',
+      '/api/v1/evaluate/batch',
+      ({ requests }) => ({ body: requests.map(bodyOf) }),
+      (answer) => {
+        const { results, count } = answer as { results: readonly EvaluateResponse[]; count: number };
         return { results: results.map(responseMessage), count };
       },
     ),
-    evaluateStream: (call: ServerDuplexStream<EvaluateRequest, object>) => evaluateStream(point, call, leaving),
+    evaluateStream: (call: ServerDuplexStream<EvaluateRequest, object>) => evaluateStream(from, call, leaving),
 
-    loadPolicy: unary<{ readonly texts: readonly string[] }>(point, 'policy:write', async ({ texts }, { caller }) => {
-      const policies = managed();
+    loadPolicy: as<{ readonly texts: readonly string[] }>('POST', '/api/v1/policies', ({ texts }) => {
       if (texts.length === 0) throw new Failure('invalid_request', '`texts` holds no policy.', { param: 'texts' });
-      return { policies: await policies.load(texts, by(caller)) };
+      return { body: texts.join('\n---\n') };
     }),
-    unloadPolicy: unary<Named>(point, 'policy:write', async ({ id, namespace }, { caller }) => {
-      const policies = managed();
-      const found = policies.get(required(id), namespace);
-      return { unloaded: found !== undefined && (await policies.unload(found.id, found.namespace, by(caller))) };
-    }),
-    listPolicies: unary<unknown>(point, 'policy:read', () => {
-      const policies = listed(point);
-      return { policies, count: policies.length, program: point.program().id };
-    }),
-    getPolicy: unary<Named>(point, 'policy:read', ({ id, namespace }) => {
-      const wanted = required(id);
-      const found =
-        point.policies === undefined
-          ? listed(point).find((one) => one.id === wanted && (namespace ?? one.namespace) === one.namespace)
-          : point.policies.get(wanted, namespace);
-      if (found !== undefined) return found;
-      throw new Failure('invalid_request', `There is no policy '${wanted}'.`, { status: 404, param: 'id' });
-    }),
-    subscribeUpdates: (call: ServerWritableStream<unknown, object>) => subscribeUpdates(point, call, leaving),
+    unloadPolicy: as<Named>('DELETE', '/api/v1/policies/{id}', named),
+    listPolicies: as<unknown>('GET', '/api/v1/policies', () => ({})),
+    getPolicy: as<Named>('GET', '/api/v1/policies/{id}', named),
+    subscribeUpdates: (call: ServerWritableStream<unknown, object>) => subscribeUpdates(from, call, leaving),
 
-    getMetrics: unary<unknown>(point, 'policy:read', () => point.metrics()),
+    getMetrics: unary<unknown>(from, 'policy:read', () => from.metrics()),
   };
 }
 
-function listed(point: GrpcPoint): readonly TellablePolicy[] {
-  if (point.policies !== undefined) return point.policies.list();
-  return point.program().policies.map((one) => ({ ...one, source: 'file', readonly: true }));
+function named({ id = '', namespace }: Named): Asked {
+  if (id === '') throw new Failure('invalid_request', '`id` is missing.', { param: 'id' });
+  return { params: { id }, query: namespace === undefined ? {} : { namespace } };
 }
 
-function required(id: string | undefined): string {
-  if (id === undefined || id === '') throw new Failure('invalid_request', '`id` is missing.', { param: 'id' });
-  return id;
+/** Throws where there is none, or one that is open: a method of ours is for callers that are known. */
+function operationAt(method: Operation['method'], path: string) {
+  const found = operations.find((one) => one.method === method && one.path === path);
+  if (found?.scope === undefined) throw new Error(`there is no ${method} ${path} with a scope`);
+  return { scope: found.scope, run: found.run };
 }
-
-const by = (caller: { readonly key: { readonly id: string } }): string => `key:${caller.key.id}`;

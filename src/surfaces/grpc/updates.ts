@@ -1,35 +1,30 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import { Failure } from '../../exchange/index.ts';
+import { keyOf, type PolicyChange, type PolicySet } from '../../registry/index.ts';
 import { admit, endingOf, requestIdOf } from './calls.ts';
 import { type Leaving, shutsDown } from './leaving.ts';
-import type { ChangeablePolicies, GrpcPoint, PolicyChange } from './point.ts';
+import type { GrpcPoint } from './point.ts';
 
 /** Changes a subscriber may be behind; one that reads slower is let go and asks again. */
 const behind_max = 1000;
 
 /** Tells the set in force, and each change from then on. Resolves when nobody listens any more. */
 export async function subscribeUpdates(
-  point: GrpcPoint,
+  from: GrpcPoint,
   call: ServerWritableStream<unknown, object>,
   leaving: Leaving,
 ): Promise<void> {
   const requestId = requestIdOf(call.metadata);
   try {
-    await admit(point, call.metadata, 'policy:read');
-    if (point.policies === undefined) throw unmanaged();
-    await told(point.policies, point, call, leaving);
+    await admit(from, call.metadata, 'policy:read');
+    await told(from.point.policies, call, leaving);
   } catch (thrown) {
-    if (!call.cancelled) call.emit('error', endingOf(point, thrown, requestId));
+    if (!call.cancelled) call.emit('error', endingOf(from, thrown, requestId));
   }
 }
 
 /** Rejects with why a subscriber is let go; resolves when it left. */
-async function told(
-  policies: ChangeablePolicies,
-  point: GrpcPoint,
-  call: ServerWritableStream<unknown, object>,
-  leaving: Leaving,
-): Promise<void> {
+async function told(policies: PolicySet, call: ServerWritableStream<unknown, object>, leaving: Leaving): Promise<void> {
   const ends: (() => void)[] = [];
   try {
     await new Promise<void>((resolve, reject) => {
@@ -40,16 +35,11 @@ async function told(
         if (call.writableLength < behind_max) call.write({ ...change });
         else reject(new Failure('rate_limit_exceeded', `This subscriber is ${behind_max} changes behind.`));
       };
-      const all = policies.list().map(({ namespace, id }) => `${namespace}/${id}`);
-      tell({ revision: policies.revision, program: point.program().id, loaded: all, unloaded: [] });
+      const { revision } = policies;
+      tell({ revision, program: policies.program().id, loaded: policies.list().map(keyOf), unloaded: [] });
       ends.push(policies.subscribe(tell));
     });
   } finally {
     for (const end of ends) end();
   }
-}
-
-/** What is said of methods that change policies, where they come from files alone. */
-export function unmanaged(): Failure {
-  return new Failure('not_supported', 'Policies of this server come from its files alone: they are not changed here.');
 }

@@ -1,0 +1,157 @@
+import { buildDirectory, ensureServerSecret } from './callers/index.ts';
+import { type Loaded, type PdpSettings, problemText, watchConfig } from './config.ts';
+import { openGrpc } from './gateway/grpc.ts';
+import { listen, listenSocket } from './gateway/listening.ts';
+import { openPolicies } from './gateway/managed-policies.ts';
+import { filePolicies } from './gateway/pin.ts';
+import { tellRefusal } from './gateway.ts';
+import { type Log, openLog, openMetrics } from './observe/index.ts';
+import { openEvaluationLog } from './pdp/evaluation-log.ts';
+import { pdpPoint } from './pdp/point.ts';
+import { mustRestartPdp } from './pdp/restart-needed.ts';
+import { PolicyTexts } from './policy/index.ts';
+import { buildDecisionListener } from './surfaces/http/decision-listener.ts';
+import type { JudgedRoute } from './surfaces/http/judgement.ts';
+import { buildMetricsListener } from './surfaces/http/metrics.ts';
+
+export interface PdpOptions {
+  /** What is loaded now; it has settings. */
+  readonly loaded: Loaded<PdpSettings>;
+  /** Loads the configuration again. */
+  load(): Promise<Loaded<PdpSettings>>;
+  /** Off: files are read once. */
+  readonly watch?: boolean;
+}
+
+/** The decision point alone, in this process: a daemon beside others, or a sidecar of one. */
+export interface Pdp {
+  /** `http://host:port`, or the path of a socket; of gRPC `host:port`. */
+  readonly addresses: { readonly data: string; readonly metrics: string; readonly grpc: string | undefined };
+  readonly settings: PdpSettings;
+  readonly policies: number;
+  /** Id of the program in force. */
+  readonly program: string;
+  readonly log: Log;
+  readonly routes: readonly JudgedRoute[];
+  reload(): Promise<void>;
+  /** Takes no new calls, lets running ones end within the grace, then closes everything. */
+  close(): Promise<void>;
+}
+
+/** Puts the daemon together and listens. Rejects with what is wrong; then nothing is left open. */
+export async function openPdp(options: PdpOptions): Promise<Pdp> {
+  const { settings } = options.loaded;
+  if (settings === undefined) throw new Error(options.loaded.problems.map(problemText).join('\n'));
+  const opened: (() => Promise<unknown> | unknown)[] = [];
+  try {
+    return await assemble(options, settings, opened);
+  } catch (thrown) {
+    for (const close of opened.reverse()) await close();
+    throw thrown;
+  }
+}
+
+async function assemble(
+  { loaded, load, watch }: PdpOptions,
+  first: PdpSettings,
+  opened: (() => Promise<unknown> | unknown)[],
+): Promise<Pdp> {
+  const log = openLog({ level: first.telemetry.log_level });
+  const metrics = openMetrics();
+  const serverSecret = ensureServerSecret(first.state.path, first.auth.hash_secret);
+  let settings = first;
+  const directoryOf = (of: PdpSettings) => buildDirectory(of.organizations, of.auth, serverSecret);
+  let directory = directoryOf(first);
+  const texts = new PolicyTexts();
+  const policies = openPolicies(first, texts, log);
+  opened.push(() => policies.close());
+  const evaluations = await openEvaluationLog(first, log);
+  opened.push(() => evaluations.close());
+  metrics.program(policies.program().id);
+  policies.subscribe(({ program }) => metrics.program(program));
+
+  let leaving = false;
+  const ready = () => {
+    const reasons = [
+      ...(leaving ? ['shutting down'] : []),
+      ...(evaluations.accepting ? [] : ['the evaluation log cannot be written']),
+    ];
+    return { ready: reasons.length === 0, reasons };
+  };
+  const point = pdpPoint({
+    ...{ policies, evaluations, metrics },
+    directory: () => directory,
+    settings: () => settings,
+  });
+  const { app, routes } = buildDecisionListener({
+    ...first.server,
+    trustedProxies: first.server.trusted_proxies,
+    point,
+    ready,
+  });
+  opened.push(() => app.close());
+  const metricsListener = buildMetricsListener(metrics, async () => undefined);
+  opened.push(() => metricsListener.close());
+
+  const watching =
+    watch === false
+      ? undefined
+      : watchConfig(
+          load,
+          (next: PdpSettings) => {
+            mustRestartPdp(settings, next);
+            const made = directoryOf(next);
+            const rebased = policies.rebase(filePolicies(next, texts));
+            rebased.commit();
+            directory = made;
+            settings = next;
+            log.level(next.telemetry.log_level);
+            metrics.program(rebased.program.id);
+            log.info('configuration in force', { program: rebased.program.id });
+          },
+          (problems) => tellRefusal(log, problems),
+          { initial: loaded },
+        );
+  opened.push(() => watching?.close());
+
+  const grpc = await openGrpc(first, {
+    point,
+    metrics: async () => ({ contentType: metrics.contentType, text: await metrics.render() }),
+    ready: () => ready().ready,
+    log,
+  });
+  opened.push(() => grpc?.close(0));
+  const { host, port, socket, shutdown_grace_ms } = first.server;
+  const addresses = {
+    grpc: grpc?.address,
+    metrics: await listen(metricsListener, { ...first.metrics, section: 'metrics' }),
+    data: socket === undefined ? await listen(app, { host, port, section: 'server' }) : await listenSocket(app, socket),
+  };
+  return {
+    addresses,
+    routes,
+    log,
+    get settings() {
+      return settings;
+    },
+    get policies() {
+      return policies.program().policies.length;
+    },
+    get program() {
+      return policies.program().id;
+    },
+    reload: async () => {
+      await watching?.reload();
+    },
+    async close() {
+      leaving = true;
+      await watching?.close();
+      const cut = setTimeout(() => app.server.closeAllConnections(), shutdown_grace_ms);
+      await Promise.all([app.close(), grpc?.close(shutdown_grace_ms), metricsListener.close()]);
+      clearTimeout(cut);
+      await evaluations.close();
+      policies.close();
+      metrics.close();
+    },
+  };
+}
