@@ -2,7 +2,7 @@ import type { Need } from './admission.ts';
 import type { Slice } from './slices.ts';
 
 /** Slices in one trade: together they keep Redis from everyone else for some milliseconds. */
-const slices_max = 100;
+const slices_max = 50;
 
 /** How many of those who wait one trade has room for; at least one. */
 export function fitting(waiters: readonly { needs(): Need[] }[]): number {
