@@ -6,6 +6,7 @@ import { type Asked, asks, floorOf, giveBack, govern, sameLimit } from './asks.t
 import { type Books, slotsOf } from './books.ts';
 import { takeSeats, takeSlice } from './granted.ts';
 import { rateItem } from './items.ts';
+import { fitting, naming } from './naming.ts';
 import { firstNumber, margin, note, type Office } from './office.ts';
 import type { Floor, RateAsk, RateGrant, SeatsAsk, SliceAsk, Trade, Traded } from './port.ts';
 import type { RateSlice, SeatsSlice, Slice } from './slices.ts';
@@ -31,6 +32,8 @@ export class Desk {
   #looks = new Set<RateSlice | SeatsSlice>();
   #running: Promise<void> | undefined;
   #again = false;
+  /** Where among the slices that nobody waits for the next trade goes on. */
+  #next = 0;
   #whole = true;
   #number = firstNumber(0);
   #traded_ms: number;
@@ -116,9 +119,9 @@ export class Desk {
   async #once(): Promise<void> {
     const office = this.#office;
     const books = this.#books;
-    const waiting = this.#waiters;
     // Nothing is given back to nobody.
     if (office.store.lost) throw new LedgerUnavailable('the shared ledger is lost');
+    const waiting = this.#waiters.splice(0, fitting(this.#waiters));
     const { budgets, rates, seats } = asks(waiting);
     const sent_ms = office.clock();
     for (const rate of books.rates.values()) if (sent_ms >= rate.until_ms) this.#giveBack(rate);
@@ -127,7 +130,6 @@ export class Desk {
     const seatsAsks = this.#seatsAsks(seats, sent_ms);
     const items = books.pending.map(({ text }) => text);
     const last = books.pending.at(-1)?.number ?? 0;
-    this.#waiters = [];
     this.#looks.clear();
     let answer: Extract<Traded, { outcome: 'done' }>;
     try {
@@ -182,9 +184,17 @@ export class Desk {
 
   #sliceAsks(asked: ReadonlyMap<Slice, Asked<Budget>>, now_ms: number): [Slice, SliceAsk][] {
     const list: [Slice, SliceAsk][] = [];
-    for (const slice of this.#books.slices.values()) {
+    // After a lease that was over, all of them: what of them is still ours only the ledger knows.
+    const all = this.#whole || now_ms >= this.#books.lease_until_ms;
+    const { named, next, more } = naming(this.#books.slices, asked, {
+      all,
+      next: this.#next,
+      idle: ({ used_ms }) => this.#idle(used_ms, now_ms),
+    });
+    this.#next = next;
+    if (more) this.#again = true;
+    for (const slice of named) {
       const want = asked.get(slice);
-      if (want === undefined && !slice.dirty && slice.free === 0 && !this.#whole && slice.held === 0) continue;
       const changed = want !== undefined && !sameLimit(want.limit, slice.budget);
       if (want !== undefined) govern(slice, want.limit);
       this.#measure(slice, now_ms);

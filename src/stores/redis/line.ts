@@ -105,7 +105,7 @@ export class Line {
       const timer =
         deadline_ms === undefined
           ? this.#watch(waiting)
-          : setTimeout(() => this.#overdue(waiting), deadline_ms).unref();
+          : setTimeout(() => setImmediate(() => this.#overdue(waiting)), deadline_ms).unref();
       const attempt = (): void => {
         this.#inFlight++;
         this.#redis.call(command, ...(args as string[])).then(

@@ -20,6 +20,10 @@ local function plain(reply)
   end
   return reply
 end
+-- a command takes 8,000 words of a script at most; pairs stay together
+local function spread(name, key, list)
+  for at = 1, #list, 4000 do call(name, key, unpack(list, at, math.min(at + 3999, #list))) end
+end
 local function sum(a, b)
   local s = a + b
   if s > exact then return exact end

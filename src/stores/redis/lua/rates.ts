@@ -82,8 +82,8 @@ local function move(key, moved)
       go[#go + 1] = id
     end
   end
-  if #come > 0 then call('ZADD', base .. key, unpack(come)) end
-  if #go > 0 then call('ZREM', base .. key, unpack(go)) end
+  spread('ZADD', base .. key, come)
+  spread('ZREM', base .. key, go)
 end
 local function writeRates()
   for key, w in pairs(windows) do

@@ -208,7 +208,7 @@ if t.whole then
 end
 
 ${written}
-local fields, gone, holds = {'HSET', K[1], 'number', t.number, 'done', done}, {'HDEL', K[1], 'lost'}, false
+local fields, gone, holds = {'number', t.number, 'done', done}, {'lost'}, false
 local function field(name, value)
   fields[#fields + 1] = name
   fields[#fields + 1] = value
@@ -226,8 +226,8 @@ for _, kind in ipairs({'b', 'c'}) do
 end
 for id, at in pairs(rec.p) do field('p|' .. id, at) end
 for name in pairs(forgotten) do gone[#gone + 1] = name end
-call(unpack(gone))
-call(unpack(fields))
+spread('HDEL', K[1], gone)
+spread('HSET', K[1], fields)
 for short, word in pairs(wants) do
   call('HSET', base .. 'wanted', short, word)
   call('PEXPIRE', base .. 'wanted', 10000)
