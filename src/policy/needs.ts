@@ -29,6 +29,11 @@ export function needsOf(rules: readonly CompiledRule[]): Needs {
         if (rail !== undefined) want(rail, isExpression(leaf) ? 'all' : typesOf(leaf));
       }
     }
+    for (const name of rule.rule.wasm?.inputs ?? []) {
+      facts.add(name);
+      const rail = railOf(name);
+      if (rail !== undefined) want(rail, 'all');
+    }
     for (const fact of rule.reason.facts) {
       facts.add(fact);
       told.push(fact);
