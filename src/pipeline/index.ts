@@ -11,4 +11,4 @@ export { passEntries, passPrefix } from './pass-route.ts';
 export { enter, passRoute } from './passthrough.ts';
 export { summary } from './record.ts';
 export { Waiting } from './waiting.ts';
-export type { Arrival, Outlet, Pinned, Walk, WalkLimits } from './walk.ts';
+export type { Arrival, Outlet, Pinned, RuleModules, Walk, WalkLimits } from './walk.ts';

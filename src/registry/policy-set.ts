@@ -206,6 +206,9 @@ function readTexts(texts: readonly string[]): readonly Policy[] {
   );
   const whole = (message: string) => new PolicyError([{ file: 'policies', line: 0, column: 0, message }]);
   if (policies.length === 0) throw whole('there is no policy in the text');
+  // A module lies beside its policy's file, and this policy comes without one.
+  const rule = policies.flatMap(({ rules }) => rules).find(({ wasm }) => wasm !== undefined);
+  if (rule !== undefined) throw whole(`the rule ${rule.id} names a module: only policies in files can`);
   const seen = new Set<string>();
   for (const { metadata } of policies) {
     const key = keyOf(metadata);
