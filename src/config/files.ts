@@ -16,6 +16,8 @@ export interface Reading {
 export interface TextFile {
   readonly path: string;
   readonly text: string;
+  /** Of a policy that is not enabled: others may extend or include it. */
+  readonly library?: true;
 }
 
 /** A path as people see it: relative where it lies below the working directory. */

@@ -44,8 +44,11 @@ export function accept(walk: Walk, arrival: Arrival, outlet: Pick<Outlet, 'onGon
     found: undefined,
     railOutcomes: undefined,
     scanned: undefined,
+    ofModels: undefined,
     verdict: undefined,
     substitutions: undefined,
+    approved: undefined,
+    approval: undefined,
     hold: undefined,
   };
   return accepted;
@@ -65,8 +68,11 @@ type Unfilled = Record<
   | 'found'
   | 'railOutcomes'
   | 'scanned'
+  | 'ofModels'
   | 'verdict'
   | 'substitutions'
+  | 'approved'
+  | 'approval'
   | 'hold',
   undefined
 >;

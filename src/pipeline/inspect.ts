@@ -4,7 +4,7 @@ import { Unable } from '../policy/index.ts';
 import { railByName } from '../rails/index.ts';
 import { enrich } from './accept.ts';
 import { requestFacts, wants } from './facts.ts';
-import { budgetFacts, usageFacts } from './money-facts.ts';
+import { budgetFacts, type MoneyOfModels, moneyOfModels, usageFacts } from './money-facts.ts';
 import type { Read } from './read.ts';
 import type { Walk } from './walk.ts';
 
@@ -26,6 +26,8 @@ export interface Inspected extends Read {
   /** All facts but `llm.*`, which belong to a candidate. */
   readonly facts: FactTree;
   readonly wanted: ReadonlySet<string>;
+  /** Budgets and usage of the candidates, where rules read them. */
+  readonly ofModels: MoneyOfModels | undefined;
   readonly found: readonly FoundIn[];
   readonly railOutcomes: readonly RailOutcome[];
   /** UTF-16 units of text that rails looked at. */
@@ -59,7 +61,8 @@ export async function inspect(walk: Walk, read: Read): Promise<Inspected> {
   const { budget, usage } = wants(needs.facts);
   if (budget) facts.budget = await budgetFacts(walk, read, needs.facts);
   if (usage) facts.usage = await usageFacts(walk, read, needs.facts);
-  return enrich(read, { facts: facts as FactTree, wanted: needs.facts, found, railOutcomes, scanned });
+  const ofModels = budget || usage ? await moneyOfModels(walk, read, read.candidates, needs.facts) : undefined;
+  return enrich(read, { facts: facts as FactTree, wanted: needs.facts, found, railOutcomes, scanned, ofModels });
 }
 
 const lists = new WeakMap<ReadonlySet<string>, readonly string[]>();
