@@ -176,6 +176,7 @@ async function assemble(
 function partsOf(serving: Serving, left: LeftSlots) {
   const since = new Date().toISOString();
   const { walk, keys, serverSecret, ledger, trail, point } = serving;
+  const { approvals } = walk;
   return {
     log: walk.log,
     pinned: () => serving.pinned,
@@ -183,6 +184,7 @@ function partsOf(serving: Serving, left: LeftSlots) {
     serverSecret,
     ledger,
     point,
+    approvals,
     record: (record: Parameters<typeof trail.end>[0]) => trail.end(record),
     recent: (filter: Parameters<typeof trail.recent>[0]) => trail.recent(filter),
     settings: () => serving.settings,

@@ -1,10 +1,18 @@
 import type { Secret } from '../exchange/index.ts';
 import type { Budget, Scope } from '../stores/index.ts';
 import { isKeyObject } from './check.ts';
+import { limitingEntry } from './described.ts';
 import { hashKey, isKeyedHash, publicId } from './key.ts';
 import { budgetsOf, type CallerBudget } from './limits.ts';
 import { withinTeam } from './scope-name.ts';
-import type { BudgetSettings, KeySettings, MatchSettings, OrganizationSettings, TeamSettings } from './settings.ts';
+import type {
+  BudgetSettings,
+  KeySettings,
+  LimitedSettings,
+  MatchSettings,
+  OrganizationSettings,
+  TeamSettings,
+} from './settings.ts';
 
 /** Which of a scope's budgets is meant. */
 export type BudgetChoice = Pick<Budget, 'window' | 'unit' | 'rolling_ms'>;
@@ -57,12 +65,8 @@ function sectionOf(organization: OrganizationSettings, { kind, id }: Scope, secr
   }
 }
 
-function named(
-  names: Readonly<Record<string, { readonly budgets: readonly BudgetSettings[] }>>,
-  name: string,
-  id: string,
-): Section | undefined {
-  const own = Object.hasOwn(names, name) ? names[name] : names.default;
+function named(names: Readonly<Record<string, LimitedSettings>>, name: string, id: string): Section | undefined {
+  const own = limitingEntry(names, name);
   return own === undefined ? undefined : { id, budgets: own.budgets };
 }
 

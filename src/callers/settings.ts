@@ -68,9 +68,35 @@ const budgetsSchema = Type.Array(budgetSchema, { default: [] });
 
 const limitedSchema = Type.Object({ budgets: budgetsSchema, limits: limitsSchema }, { ...closed, default: {} });
 
-/** Limits of whoever is called so; `default` for each that is not named. */
-const byNameSchema = (description: string) =>
-  Type.Record(Type.String({ minLength: 1 }), limitedSchema, { default: {}, description });
+const word = (description: string) => Type.Optional(Type.String({ minLength: 1, maxLength: 128, description }));
+const words = (description: string) => Type.Optional(Type.Array(Type.String({ minLength: 1 }), { description }));
+
+const userSchema = Type.Object(
+  {
+    ...limitedSchema.properties,
+    region: word('Where the person is, as policies read it: user.region'),
+    email: word('user.email'),
+    roles: words('user.roles'),
+    permissions: words('user.permissions'),
+  },
+  closed,
+);
+const projectSchema = Type.Object(
+  { ...limitedSchema.properties, name: word('project.name'), environment: word('project.environment') },
+  closed,
+);
+
+/** Whoever is called so; `default` for each that is not named, and for the limits of one that names none. */
+const usersSchema = Type.Record(Type.String({ minLength: 1 }), userSchema, {
+  default: {},
+  description:
+    'Limits of the users of the team, and what policies read of them: of each, and of those named in place of them',
+});
+const projectsSchema = Type.Record(Type.String({ minLength: 1 }), projectSchema, {
+  default: {},
+  description:
+    'Limits of the projects of the organisation, and what policies read of them: of each, and of those named in place of them',
+});
 
 /** Limits of all that a pattern fits, together. */
 const byMatchSchema = (description: string) =>
@@ -134,7 +160,7 @@ const teamSchema = Type.Object(
     }),
     budgets: budgetsSchema,
     limits: limitsSchema,
-    users: byNameSchema('Limits of the users of the team: of each, and of those named in place of them'),
+    users: usersSchema,
     model_limits: modelLimitsSchema,
     tag_limits: tagLimitsSchema,
   },
@@ -149,9 +175,7 @@ export const organizationsSchema = Type.Array(
       tier: Type.Optional(Type.String({ minLength: 1 })),
       budgets: budgetsSchema,
       limits: limitsSchema,
-      projects: byNameSchema(
-        'Limits of the projects of the organisation: of each, and of those named in place of them',
-      ),
+      projects: projectsSchema,
       model_limits: modelLimitsSchema,
       tag_limits: tagLimitsSchema,
       teams: Type.Array(teamSchema, { default: [] }),
@@ -180,6 +204,7 @@ const jwtSchema = Type.Object(
         roles: Type.String({ default: 'roles' }),
         organization: Type.Optional(Type.String()),
         email: Type.String({ default: 'email' }),
+        region: Type.Optional(Type.String({ description: 'Without it, what the configuration says of the user' })),
         scopes: Type.String({ default: 'scope', description: 'A list, or words separated by spaces' }),
       },
       { ...closed, default: {}, description: 'Which claim says what; dots reach into objects' },
@@ -210,6 +235,8 @@ export type KeySettings = Static<typeof keyObjectSchema>;
 export type BudgetSettings = Static<typeof budgetSchema>;
 export type LimitSettings = Static<typeof limitsSchema>;
 export type LimitedSettings = Static<typeof limitedSchema>;
+export type UserSettings = Static<typeof userSchema>;
+export type ProjectSettings = Static<typeof projectSchema>;
 export type MatchSettings = OrganizationSettings['model_limits'][number];
 export type AuthSettings = Static<typeof authSchema>;
 export type JwtSettings = Static<typeof jwtSchema>;

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Caller } from '../exchange/index.ts';
 import type { ScopeKind } from '../stores/index.ts';
 import type { Assertion } from './assertion.ts';
+import { describedProject, describedUser, limitingEntry } from './described.ts';
 import type { Identity } from './identity.ts';
 import { joined, type Limits, limitsOf, noLimits } from './limits.ts';
 import { matchedLimits } from './matching.ts';
@@ -69,8 +70,8 @@ export function compileTeam(organization: OrganizationSettings, team: TeamSettin
       kind,
       key,
       ...context,
-      ...(user === undefined ? {} : { user }),
-      ...(project === undefined ? {} : { project }),
+      ...(user === undefined ? {} : { user: describedUser(user, team.users) }),
+      ...(project === undefined ? {} : { project: describedProject(project, organization.projects) }),
       tags,
     };
     const narrowed = member.models === undefined ? undefined : modelRule(member.models);
@@ -108,11 +109,10 @@ function namedLimits(
   idOf: (name: string) => string,
 ): (name: string) => Limits {
   const kept = new LRUCache<string, Limits>({ max: namesKept });
-  const others = settings.default;
   return (name) => {
     let limits = kept.get(name);
     if (limits === undefined) {
-      const own = Object.hasOwn(settings, name) ? settings[name] : others;
+      const own = limitingEntry(settings, name);
       limits = own === undefined ? noLimits : limitsOf({ kind, id: idOf(name) }, own);
       kept.set(name, limits);
     }

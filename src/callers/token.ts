@@ -79,6 +79,7 @@ function identityOf(payload: JWTPayload, settings: JwtSettings, findTeam: TeamFi
   const found = findTeam(team, organization);
   if (found === undefined) throw refused('the token names an unknown team');
   const email = textClaim(payload, claims.email);
+  const region = claims.region === undefined ? undefined : textClaim(payload, claims.region);
   const granted = new Set(wordsClaim(payload, claims.scopes));
   return found.identity({
     kind: 'jwt',
@@ -91,6 +92,7 @@ function identityOf(payload: JWTPayload, settings: JwtSettings, findTeam: TeamFi
     user: {
       id: user,
       ...(email === undefined ? {} : { email }),
+      ...(region === undefined ? {} : { region }),
       roles: wordsClaim(payload, claims.roles),
       permissions: wordsClaim(payload, 'permissions'),
     },

@@ -41,7 +41,8 @@ function node(): Check {
     : { what: 'node', state: 'wrong', detail: process.versions.node, advice: 'Install Node 20.19 or later.' };
 }
 
-function policies({ policyFiles }: Settings, problems: readonly FileProblem[]): Check {
+function policies(settings: Settings, problems: readonly FileProblem[]): Check {
+  const policyFiles = settings.policyFiles.filter(({ library }) => library !== true);
   if (problems.length === 0)
     return {
       what: 'policies',

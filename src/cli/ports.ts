@@ -44,10 +44,12 @@ export function portsOf(cwd: string, env: Readonly<Record<string, string | undef
 
 /** The enabled policies are part of the configuration: those that do not compile are problems of it. */
 function policyProblems({ policyFiles, policies }: Settings): readonly FileProblem[] {
-  const parsed = parseTexts(policyFiles.map(({ path, text }) => ({ file: path, path, text })));
+  const textsOf = (library: true | undefined) =>
+    policyFiles.flatMap((one) => (one.library === library ? [{ file: one.path, path: one.path, text: one.text }] : []));
+  const parsed = parseTexts(textsOf(undefined));
   if (parsed.problems.length > 0) return parsed.problems;
   try {
-    compile(parsed.policies, { default: policies.default });
+    compile(parsed.policies, { default: policies.default, library: parseTexts(textsOf(true)).policies });
     return [];
   } catch (error) {
     return problemsOf(error);

@@ -19,6 +19,8 @@ export interface TextFile {
   /** From the root. */
   readonly place: string;
   readonly text: string;
+  /** Of a policy that is not enabled: others may extend or include it. */
+  readonly library?: true;
 }
 
 /** A path as people see it: relative where it lies below the working directory. */

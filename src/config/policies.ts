@@ -18,7 +18,7 @@ export interface LoadedPolicies {
 }
 
 /**
- * The texts of the enabled policies, sorted by path; their tests (`*.policytest.yaml`) are not policies. A directory
+ * The texts of the enabled policies, sorted by path, and after them those that others may be made of; their tests (`*.policytest.yaml`) are not policies. A directory
  * that is missing or empty, and a pattern that matches nothing, are problems: a vanished mount must not mean allow.
  */
 export async function loadPolicies(
@@ -63,8 +63,22 @@ export async function loadPolicies(
     if (enabled.has(path))
       files.push({ path: shownPath(path, reading.cwd), place: path, text: await readText(path, reading) });
   }
+  // Policies are made of others, and those need not be in force themselves.
+  if (files.some(({ text }) => composes.test(text))) {
+    for (const path of paths) {
+      if (enabled.has(path)) continue;
+      files.push({
+        path: shownPath(path, reading.cwd),
+        place: path,
+        text: await readText(path, reading),
+        library: true,
+      });
+    }
+  }
   return { files, problems };
 }
+
+const composes = /\b(extends|include)\b["']?\s*:/;
 
 /** `*` stands for any run of characters within a folder, `**` for any run at all. The ending may be given or not. */
 function matcher(pattern: string): (name: string) => boolean {

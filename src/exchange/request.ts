@@ -49,6 +49,8 @@ export interface RequestEdits {
   readonly maxOutputTokens?: number;
   /** New texts for passages (redactions). */
   readonly texts: readonly { readonly passage: Passage; readonly text: string }[];
+  /** Stands before whatever the client tells the model as its operator; rails do not look at it. */
+  readonly prependSystem?: string;
   /** Body fields to set, by dotted path; values are JSON values. */
   readonly set: Readonly<Record<string, unknown>>;
   /** Body fields to remove, by dotted path. */

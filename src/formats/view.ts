@@ -6,7 +6,7 @@ import {
   type RequestEdits,
   type RequestView,
 } from '../exchange/index.ts';
-import { type JsonEdit, type JsonObject, parsePath, splice } from './json/index.ts';
+import { findSpans, type JsonEdit, type JsonObject, openArray, parsePath, quote, splice } from './json/index.ts';
 
 /** What a format found in a body at first sight. */
 interface Facts {
@@ -94,19 +94,47 @@ export class View implements RequestView {
 }
 
 /** The edits a policy asks for, as changes of the client's own document. */
-export function policyEdits(edits: RequestEdits): JsonEdit[] {
+export function policyEdits(view: RequestView, edits: RequestEdits): JsonEdit[] {
   const list: JsonEdit[] = [];
   for (const path of edits.remove) list.push({ op: 'remove', path: parsePath(path) });
   for (const [path, value] of Object.entries(edits.set)) {
     if (value !== undefined) list.push({ op: 'set', path: parsePath(path), json: JSON.stringify(value) });
   }
-  for (const { passage, text } of edits.texts) list.push({ op: 'text', path: passage.path, text });
+  const preamble = edits.prependSystem === undefined ? undefined : preambleEdit(view, edits.prependSystem, edits.texts);
+  for (const { passage, text } of edits.texts) {
+    const merged = preamble?.instead === passage ? `${edits.prependSystem}\n\n${text}` : text;
+    list.push({ op: 'text', path: passage.path, text: merged });
+  }
+  if (preamble?.edit !== undefined) list.push(preamble.edit);
   return list;
+}
+
+/**
+ * The operator's text before the client's own system prompt, everything else where it was: a first message in Chat, a first
+ * block or the start of the text in Messages. `instead`: the passage whose new text has to begin with it.
+ */
+function preambleEdit(
+  view: RequestView,
+  text: string,
+  texts: RequestEdits['texts'],
+): { readonly edit?: JsonEdit; readonly instead?: Passage } {
+  if (view.format === 'openai-chat') {
+    const json = JSON.stringify({ role: 'system', content: text });
+    return { edit: { op: 'prepend', path: ['messages'], json } };
+  }
+  const instead = texts.find(({ passage: { path } }) => path.length === 1 && path[0] === 'system')?.passage;
+  if (instead !== undefined) return { instead };
+  const [span] = findSpans(view.bytes, [['system']]);
+  const first = span === undefined ? undefined : view.bytes[span.start];
+  if (first === quote) return { edit: { op: 'prepend', path: ['system'], json: JSON.stringify(`${text}\n\n`) } };
+  if (first === openArray)
+    return { edit: { op: 'prepend', path: ['system'], json: JSON.stringify({ type: 'text', text }) } };
+  return { edit: { op: 'set', path: ['system'], json: JSON.stringify(text) } };
 }
 
 /** The view with the policy's edits applied: for a translation, which starts from what the client would have sent. */
 export function edited(view: RequestView, edits: RequestEdits): RequestView {
-  const list = policyEdits(edits);
+  const list = policyEdits(view, edits);
   if (list.length === 0) return view;
   if (!(view instanceof View)) throw new Failure('internal_error', 'The gateway could not finish this call.');
   return view.reread(splice(view.bytes, list));

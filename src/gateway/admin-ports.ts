@@ -23,9 +23,10 @@ import {
   type RecordChange,
 } from '../observe/index.ts';
 import type { Pinned } from '../pipeline/index.ts';
-import { type Ledger, LedgerUnavailable } from '../stores/index.ts';
+import { type Approvals, type Ledger, LedgerUnavailable } from '../stores/index.ts';
 import type { DecisionPoint } from '../surfaces/decision/point.ts';
 import { type AdminPorts, isOneOf, type KeyView } from '../surfaces/http/admin.ts';
+import { approvalPorts } from './approval-ports.ts';
 import { BudgetChanges } from './budget-changes.ts';
 import { forecastReport, listBudgets, spendingReport } from './budget-reports.ts';
 import { driftView } from './counter-view.ts';
@@ -40,6 +41,7 @@ export interface AdminParts {
   /** Those in force now. */
   adminKeys(): readonly Secret[];
   readonly ledger: Ledger;
+  readonly approvals: Approvals;
   /** Told what a reconciliation left standing. */
   reconciled: LedgerFigures['reconciled'];
   /** Writes down a change somebody made. */
@@ -76,6 +78,7 @@ export function adminPorts(parts: AdminParts): AdminPorts {
     return parts.record(changeRecord({ exchange, time_ms: Date.now(), organization, route, change }));
   };
   return {
+    ...approvalPorts({ approvals: parts.approvals, directory: () => pinned().directory, changed }),
     isAdmin(credential) {
       const keys = parts.adminKeys();
       const hashes = keys.filter((key) => isKeyedHash(key.reveal()));

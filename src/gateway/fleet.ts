@@ -14,7 +14,7 @@ import { watchLedger } from './ledger-figures.ts';
 import { nothingMeasured, openLeftSlots, together } from './left-slots.ts';
 import { listen } from './listening.ts';
 import { openPolicies } from './managed-policies.ts';
-import { openAudit, openLedger } from './open-stores.ts';
+import { openApprovals, openAudit, openLedger } from './open-stores.ts';
 import { closeProviders, filePolicies, firstModel, pin, repinned } from './pin.ts';
 import { mustRestart } from './restart-needed.ts';
 import { ownerName } from './serving.ts';
@@ -72,6 +72,8 @@ async function assemble(
   // Read here, spent by the workers: what they have yet to tell it lies in their own places.
   const ledger = await openLedger(first, ownerName(0), log, { reader: true });
   opened.push(() => ledger.close());
+  const approvals = await openApprovals(first);
+  opened.push(() => approvals.close());
   // Changes made on the admin listener are written down here, in a spool of this process.
   const trail = await openAudit(first, log, 0);
   opened.push(() => trail.close());
@@ -150,6 +152,7 @@ async function assemble(
           serverSecret,
           adminKeys: () => adminKeysOf(settings, options),
           ledger,
+          approvals,
           reconciled: (organization, differences) => figures.reconciled(organization, differences),
           record,
           recent,

@@ -4,13 +4,16 @@ import { join, resolve } from 'node:path';
 import type { Settings } from '../config.ts';
 import { fileSink, type Log, openTrail, type Trail } from '../observe/index.ts';
 import {
+  type Approvals,
   type JobQueue,
   type Ledger,
   type OnLoss,
   openBullQueue,
   openEmbeddedLedger,
   openEmbeddedQueue,
+  openFileApprovals,
   openLeasedLedger,
+  openRedisApprovals,
   openRedisLedger,
   openSharingLedger,
   type RedisPlace,
@@ -52,6 +55,13 @@ export async function openLedger(
   if (reader) return openRedisLedger(redis);
   if (state.mode === 'leased') return openLeasedLedger({ ...redis, onLoss, path: places.slices });
   return openSharingLedger({ ...redis, onLoss, path: places.shares });
+}
+
+/** Where people's approvals are kept: in files of this machine, or in the Redis that gateways share. */
+export function openApprovals({ state }: Settings): Promise<Approvals> {
+  if (state.driver === 'embedded') return openFileApprovals({ path: join(state.path, 'approvals') });
+  const { key_prefix: keyPrefix, deadline_ms } = state;
+  return openRedisApprovals({ ...redisPlace(state), keyPrefix, deadline_ms });
 }
 
 /** Where the configuration says the Redis is, with its secrets in plain: for clients, and for nothing that is kept. */

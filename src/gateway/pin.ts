@@ -3,8 +3,8 @@ import { buildDirectory, type KeyStore } from '../callers/index.ts';
 import type { Settings } from '../config.ts';
 import type { Secret } from '../exchange/index.ts';
 import { Matchers, type Pinned, passEntries, type WalkLimits } from '../pipeline/index.ts';
-import type { PolicyTexts, Program } from '../policy/index.ts';
-import { buildCatalog, buildProvider, circuitBreaker, type Provider } from '../providers/index.ts';
+import { type Policy, PolicyError, type PolicyTexts, type Program, parsePolicies } from '../policy/index.ts';
+import { buildCatalog, buildProvider, circuitBreaker, measured, type Provider } from '../providers/index.ts';
 import type { Base } from '../registry/index.ts';
 import { openRuleModules } from './rule-modules.ts';
 
@@ -17,12 +17,13 @@ export function pin(settings: Settings, keys: KeyStore, serverSecret: Secret, pr
   }
   const catalog = buildCatalog({ providers, models: settings.models, off: settings.providersOff });
   const directory = buildDirectory(settings.organizations, settings.auth, serverSecret, { store: keys });
+  const now = () => performance.now();
   return {
     program,
     catalog,
     directory,
     matchers: new Matchers(),
-    health: circuitBreaker(settings.routing.circuit, () => performance.now()),
+    health: measured(circuitBreaker(settings.routing.circuit, now), now),
     limits: limitsOf(settings),
     modules: openRuleModules(program, settings.policyFiles),
     passthrough: passEntries(settings.passthrough),
@@ -44,7 +45,25 @@ export interface PolicySettings extends Pick<Settings, 'policyFiles'> {
  * problem.
  */
 export function filePolicies(settings: PolicySettings, texts: PolicyTexts): Base {
-  return { policies: texts.policies(settings.policyFiles), default: settings.policies.default };
+  const inForce = settings.policyFiles.filter(({ library }) => library !== true);
+  return {
+    policies: texts.policies(inForce),
+    default: settings.policies.default,
+    library: libraryOf(settings),
+  };
+}
+
+/** Policies that are not enabled, for those that are made of them. What is wrong with one matters to nobody else. */
+function libraryOf({ policyFiles }: PolicySettings): readonly Policy[] {
+  return policyFiles.flatMap(({ path, text, library }) => {
+    if (library !== true) return [];
+    try {
+      return parsePolicies(text, { file: path });
+    } catch (thrown) {
+      if (!(thrown instanceof PolicyError)) throw thrown;
+      return [];
+    }
+  });
 }
 
 function limitsOf({ server, routing, state }: Settings): WalkLimits {

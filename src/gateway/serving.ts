@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { ensureServerSecret, type KeyStore, openKeyStore } from '../callers/index.ts';
+import { ensureServerSecret, hashKey, type KeyStore, openKeyStore } from '../callers/index.ts';
 import type { Settings } from '../config.ts';
 import type { Secret } from '../exchange/index.ts';
 import type { Log, Metrics, Trail } from '../observe/index.ts';
@@ -15,7 +15,7 @@ import { buildDataListener, type DataListener } from '../surfaces/http/data.ts';
 import { decisionPoint } from './decision-point.ts';
 import { closeWithin } from './listening.ts';
 import { openPolicies } from './managed-policies.ts';
-import { openAudit, openLedger } from './open-stores.ts';
+import { openApprovals, openAudit, openLedger } from './open-stores.ts';
 import { closeProviders, filePolicies, pin, repinned } from './pin.ts';
 import { mustRestart } from './restart-needed.ts';
 
@@ -80,6 +80,8 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
   opened(() => ledger.close());
   const trail = await openAudit(settings, log, slot);
   opened(() => trail.close());
+  const approvals = await openApprovals(settings);
+  opened(() => approvals.close());
   const tokens = openTokenCounter();
   opened(() => tokens.close());
 
@@ -93,6 +95,7 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
   const walk: Walk = {
     pinned: () => pinned,
     ledger,
+    approvals,
     trail,
     metrics,
     tokens,
@@ -103,6 +106,7 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
     clock: Date.now,
     monotonic: () => performance.now(),
     random: Math.random,
+    keyedHash: (text) => hashKey(text, serverSecret),
     owner,
   };
   const point = decisionPoint({
@@ -187,6 +191,7 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
       await closeWithin(data, grace_ms);
       await trail.close();
       await ledger.close();
+      await approvals.close();
       await tokens.close();
       await Promise.all([closeProviders(pinned), ...[...retired].map(retire)]);
       await keys.close();

@@ -73,6 +73,8 @@ export interface DecisionSummary {
   readonly shadowed: readonly string[];
   readonly unable: readonly string[];
   readonly warnings: readonly string[];
+  /** The approval the call asked for, or passed with. */
+  readonly approval?: string | undefined;
   /** What a rule asked of the record: how grave, and whether somebody is to be told. */
   readonly severity?: string | undefined;
   readonly alert?: boolean | undefined;
@@ -157,7 +159,9 @@ export interface RecordChange {
     | 'budget.repair'
     | 'policy.publish'
     | 'policy.rollback'
-    | 'policy.unload';
+    | 'policy.unload'
+    | 'approval.approve'
+    | 'approval.reject';
   /** Who: which admin key, by its keyed hash's first letters; never the key. */
   readonly by: string;
   readonly target: string;

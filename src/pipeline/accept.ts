@@ -58,8 +58,11 @@ export function accept(walk: Walk, arrival: Arrival, outlet: Pick<Outlet, 'onGon
     found: undefined,
     railOutcomes: undefined,
     scanned: undefined,
+    ofModels: undefined,
     verdict: undefined,
     substitutions: undefined,
+    approved: undefined,
+    approval: undefined,
     hold: undefined,
   };
   return accepted;
@@ -79,8 +82,11 @@ type Unfilled = Record<
   | 'found'
   | 'railOutcomes'
   | 'scanned'
+  | 'ofModels'
   | 'verdict'
   | 'substitutions'
+  | 'approved'
+  | 'approval'
   | 'hold',
   undefined
 >;

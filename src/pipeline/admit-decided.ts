@@ -1,5 +1,7 @@
+import { enrich } from './accept.ts';
 import { type Admitted, admit } from './admit.ts';
-import { type Decided, Denial, decide, type Substitution } from './decide.ts';
+import type { Approved } from './approve.ts';
+import { Denial, decide, passes, type Substitution } from './decide.ts';
 import { Refused, windowName } from './refusal.ts';
 import type { Walk } from './walk.ts';
 
@@ -11,7 +13,7 @@ const substitutionsMax = 4;
  * one: it is judged and reserved for like any other, never twice the same. Throws as `admit` does; where the other model
  * is denied or cannot be had either, what the first budget said.
  */
-export async function admitDecided(walk: Walk, decided: Decided): Promise<Admitted> {
+export async function admitDecided(walk: Walk, decided: Approved): Promise<Admitted> {
   let last = decided;
   let first: Refused | undefined;
   for (;;) {
@@ -28,7 +30,7 @@ export async function admitDecided(walk: Walk, decided: Decided): Promise<Admitt
 }
 
 /** The call decided for the model a budget names; undefined where that leads nowhere. */
-function substituted(walk: Walk, decided: Decided, { refusal, substituteModel: to }: Refused): Decided | undefined {
+function substituted(walk: Walk, decided: Approved, { refusal, substituteModel: to }: Refused): Approved | undefined {
   const { view, pinned, substitutions, candidates } = decided;
   const tried = [view.model, candidates[0]?.model, ...substitutions.map((one) => one.to)];
   if (to === undefined || refusal.kind !== 'budget' || tried.includes(to) || substitutions.length >= substitutionsMax) {
@@ -45,7 +47,9 @@ function substituted(walk: Walk, decided: Decided, { refusal, substituteModel: t
     warning: `The ${window} budget of ${scope.kind} '${scope.id}' has no room for '${view.model}': '${to}' answers instead.`,
   };
   try {
-    return decide(walk, decided, [...substitutions, step], next);
+    const other = decide(walk, decided, [...substitutions, step], next);
+    if (!passes(other.verdict.decision, decided.approved)) return undefined;
+    return enrich(other, { approved: decided.approved, approval: decided.approval });
   } catch (thrown) {
     if (thrown instanceof Denial) return undefined;
     throw thrown;
@@ -53,6 +57,6 @@ function substituted(walk: Walk, decided: Decided, { refusal, substituteModel: t
 }
 
 /** What callers are told of substitutions. */
-export function substitutionWarnings({ substitutions }: Pick<Decided, 'substitutions'>): readonly string[] {
+export function substitutionWarnings({ substitutions }: Pick<Approved, 'substitutions'>): readonly string[] {
   return substitutions.flatMap(({ warning }) => (warning === undefined ? [] : [warning]));
 }

@@ -11,6 +11,7 @@ import {
   type Reserved,
 } from '../stores/index.ts';
 import { enrich } from './accept.ts';
+import type { Approved } from './approve.ts';
 import { type CallLimits, callLimits, modelLimits, namesOf } from './call-limits.ts';
 import type { Decided, Verdict } from './decide.ts';
 import { figuresFor } from './decide.ts';
@@ -19,7 +20,9 @@ import { fitted } from './fitted.ts';
 import type { Identified } from './identify.ts';
 import { answering, labelsOf } from './labels.ts';
 import type { Lease } from './lease.ts';
+import { preambleTokensMax } from './preamble.ts';
 import { Refused } from './refusal.ts';
+import { throttleRates } from './throttle-rates.ts';
 import type { Walk } from './walk.ts';
 
 /** Money and rate held for this exchange. */
@@ -36,7 +39,7 @@ export interface Hold {
 }
 
 /** A request with its hold: it may be sent to the first candidate. */
-export interface Admitted extends Decided {
+export interface Admitted extends Approved {
   readonly hold: Hold;
 }
 
@@ -44,11 +47,12 @@ export interface Admitted extends Decided {
  * One atomic reserve over every budget and rate of the call, waiting in line where a limit lets calls wait. Throws 429,
  * 403 `price_unknown`, 503 `state_unavailable`.
  */
-export async function admit(walk: Walk, decided: Decided): Promise<Admitted> {
+export async function admit(walk: Walk, decided: Approved): Promise<Admitted> {
   const [candidate] = decided.candidates;
   if (candidate === undefined) throw new Failure('internal_error', 'No candidate is left to reserve for.');
   const { identity } = decided;
-  const limits = callLimits(decided, namesOf(candidate), decided.wanted);
+  const throttles = throttleRates(decided, decided.verdict.decision, candidate);
+  const limits = callLimits(decided, namesOf(candidate), decided.wanted, throttles);
   const worst = worstCase(walk, decided, candidate, decided.verdict);
   const organization = identity.caller.organization.id;
   const reserve = (amount: Amount): Promise<Reserved> =>
@@ -96,8 +100,11 @@ export async function admitAgain(
     const { limitedBy: _, ...hold } = admitted.hold;
     return { ...hold, ...worst };
   }
-  const limits = callLimits(admitted, namesOf(candidate), admitted.wanted);
-  return fitted(walk, admitted, candidate, verdict, worst, limits, (amount) => lease.hold(amount, candidate));
+  const throttles = throttleRates(admitted, verdict.decision, candidate);
+  const limits = callLimits(admitted, namesOf(candidate), admitted.wanted, throttles);
+  return fitted(walk, admitted, candidate, verdict, worst, limits, (amount) =>
+    lease.hold(amount, candidate, throttles),
+  );
 }
 
 export interface Worst {
@@ -110,7 +117,7 @@ export interface Worst {
 export function worstCase(walk: Walk, decided: Decided, candidate: Candidate, verdict: Verdict): Worst {
   const { view } = decided;
   const { output } = figuresFor(walk, decided, candidate, verdict.decision.modifications.capMaxTokens);
-  const inputTokens = inputTokensMax(view, candidate);
+  const inputTokens = inputTokensMax(view, candidate) + preambleTokensMax(verdict.decision);
   return { inputTokens, output, amount: amountFor(decided, candidate, inputTokens, output.held) };
 }
 

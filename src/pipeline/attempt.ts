@@ -8,7 +8,7 @@ import {
   type UpstreamReply,
 } from '../providers/index.ts';
 import { type Admitted, admitAgain, type Hold } from './admit.ts';
-import { judge, type Verdict } from './decide.ts';
+import { judge, passes, type Verdict } from './decide.ts';
 import { encode, limitWarning } from './encode.ts';
 import { errorBody } from './error-body.ts';
 import type { Lease } from './lease.ts';
@@ -81,7 +81,7 @@ export async function attempt(walk: Walk, admitted: Admitted, attempts: Attempts
     if (index > 0) {
       // The limits and rules of the model finally used hold, not those of the one first asked (decide, then reserve).
       const verdict = judge(walk, admitted, candidate);
-      if (!verdict.decision.allowed) continue;
+      if (!passes(verdict.decision, admitted.approved)) continue;
       attempts.hold = await admitAgain(walk, lease, admitted, candidate, verdict);
       attempts.verdict = verdict;
     }
@@ -93,7 +93,7 @@ export async function attempt(walk: Walk, admitted: Admitted, attempts: Attempts
       if (!(answer instanceof Failure)) return answer;
       last = answer;
       if (admitted.abort.reason !== undefined) throw answer;
-      if (!retryable(answer) || retry >= admitted.pinned.limits.retries) break;
+      if (!retryable(answer) || retry >= retriesOf(answer, attempts.verdict, admitted)) break;
       const wait = backoff_ms(answer, retry + 1, walk.random(), admitted.pinned.limits.retry);
       if (wait === undefined || wait >= timeLeft(walk, admitted)) break;
       await pause(wait, admitted);
@@ -104,6 +104,11 @@ export async function attempt(walk: Walk, admitted: Admitted, attempts: Attempts
   throw (
     last ?? new Failure('no_healthy_provider', 'No provider for this model can be tried now.', { retryAfterSeconds: 5 })
   );
+}
+
+/** Most tries of one candidate after the first: what a rule says of this failure, else what the configuration does. */
+function retriesOf({ code }: Failure, { decision }: Verdict, { pinned }: Admitted): number {
+  return decision.modifications.retries?.[code] ?? pinned.limits.retries;
 }
 
 /** Another try beside one that may be billed: both must be covered, or it is not made. */

@@ -21,18 +21,25 @@ export function modelLimits({ identity }: Identified, candidate: Candidate): Lim
 }
 
 /**
- * The caller's limits, the model's (by the names given), and counters for the figures that policies read (`wanted`).
+ * The caller's limits, the model's (by the names given), what rules limit (`throttles`), and counters for the figures that
+ * policies read (`wanted`).
  * Counters come last: of two that share one, the limit governs.
  */
-export function callLimits(identified: Identified, names: readonly string[], wanted: ReadonlySet<string>): CallLimits {
+export function callLimits(
+  identified: Identified,
+  names: readonly string[],
+  wanted: ReadonlySet<string>,
+  throttles: readonly CallerRate[] = [],
+): CallLimits {
   const { identity } = identified;
   const model = identity.modelLimits(names);
-  const counters = usageBudgets(identified, wanted);
-  const plain = model.budgets.length + model.rates.length + counters.length === 0;
+  const counters = usageBudgets(identified, wanted, names[0]);
+  const plain = model.budgets.length + model.rates.length + counters.length + throttles.length === 0;
   if (plain) return identity;
   return {
     budgets: [...identity.budgets, ...model.budgets, ...counters],
-    rates: model.rates.length === 0 ? identity.rates : [...identity.rates, ...model.rates],
+    rates:
+      model.rates.length + throttles.length === 0 ? identity.rates : [...identity.rates, ...model.rates, ...throttles],
   };
 }
 
@@ -48,8 +55,8 @@ export function budgetName({
 }
 
 /** What tells rates apart. */
-export function rateName({ scope, unit, window_ms }: Pick<Rate, 'scope' | 'unit' | 'window_ms'>): string {
-  return `rate ${scope.kind} ${scope.id} ${unit} ${window_ms}`;
+export function rateName({ scope, unit, window_ms, rule = '' }: Omit<Rate, 'limit'>): string {
+  return `rate ${scope.kind} ${scope.id} ${unit} ${window_ms} ${rule}`;
 }
 
 /** The caller's own word on a budget the ledger names: a store may tell it by its key alone. */

@@ -1,10 +1,12 @@
 import { Failure, type FailureCode, type FailureDetail, failures } from '../exchange/index.ts';
-import { type Decision, decide as decideProgram, type FactTree } from '../policy/index.ts';
+import { type Decision, decide as decideProgram, type FactTree, Unable } from '../policy/index.ts';
 import { type Candidate, price } from '../providers/index.ts';
 import { enrich } from './accept.ts';
 import { heldUsage, likelyInputTokens, outputBound } from './estimate.ts';
 import { llmFacts, type ModelFigures } from './facts.ts';
 import type { Inspected } from './inspect.ts';
+import type { MoneyOfModels } from './money-facts.ts';
+import { routedTo } from './route.ts';
 import type { Walk } from './walk.ts';
 
 /** A verdict for one candidate, with the figures it was made on. */
@@ -33,6 +35,8 @@ export interface Decided extends Inspected {
 
 /** A model substituted for one that was substituted: more steps than this is a policy that cannot make up its mind. */
 const substitutionsMax = 4;
+/** Rules that send a call elsewhere for where another sent it: more than this lead nowhere. */
+const routesMax = 4;
 
 /**
  * Facts to a decision, again for each substituted model, never twice the same one. Starts with the candidates that were
@@ -46,12 +50,19 @@ export function decide(
 ): Decided {
   let candidates = start;
   const substitutions: Substitution[] = [...before];
+  const routes = new Set<string>();
   const seen = new Set<string>([inspected.view.model, ...before.map(({ to }) => to)]);
   for (;;) {
     const [first] = candidates;
     if (first === undefined) throw new Failure('internal_error', 'No candidate is left to decide for.');
     const verdict = judge(walk, inspected, first);
-    if (!verdict.decision.allowed) throw denial(verdict.decision, verdict.facts);
+    if (!passable(verdict.decision)) throw denial(verdict.decision, verdict.facts);
+    const routed = routedTo(inspected, first, verdict.decision, candidates);
+    if (routed !== undefined && routes.size < routesMax && !routes.has(routed.name)) {
+      routes.add(routed.name);
+      candidates = routed.candidates;
+      continue;
+    }
     const model = verdict.decision.modifications.substituteModel;
     if (model === undefined || seen.has(model) || model === first.model || substitutions.length >= substitutionsMax) {
       return enrich(inspected, { candidates, verdict, substitutions });
@@ -68,6 +79,17 @@ export function decide(
   }
 }
 
+/** Deny is the end; what needs an approval may yet get one. */
+function passable({ allowed, decision }: Decision): boolean {
+  return allowed || decision === 'approve';
+}
+
+/** Whether a call may go on under this decision: an approval counts for the rules it was given for. */
+export function passes(decision: Decision, approved: ReadonlySet<string>): boolean {
+  if (decision.decision !== 'approve') return decision.allowed;
+  return decision.obligations.every(({ type, rule }) => type !== 'approve' || approved.has(rule));
+}
+
 function substitutionRule(decision: Decision): string {
   return decision.obligations.find((one) => one.type === 'substitute_model')?.rule ?? '';
 }
@@ -75,11 +97,21 @@ function substitutionRule(decision: Decision): string {
 /** Decides for one candidate. Pure but for the figures: the same facts give the same decision. */
 export function judge(walk: Walk, inspected: Inspected, candidate: Candidate): Verdict {
   const figures = figuresFor(walk, inspected, candidate, undefined);
-  const facts = { ...inspected.facts, llm: llmFacts(inspected, figures, inspected.wanted) } as FactTree;
+  const money = inspected.ofModels === undefined ? undefined : moneyFactsOf(inspected, inspected.ofModels, candidate);
+  const facts = { ...inspected.facts, llm: llmFacts(inspected, figures, inspected.wanted), ...money } as FactTree;
   const started = walk.monotonic();
   const decision = decideProgram(inspected.pinned.program, 'request', facts);
   walk.metrics.evaluation(decision.decision, (walk.monotonic() - started) / 1000);
   return { decision, facts, figures };
+}
+
+/** `budget` and `usage` with the candidate's own; a model that came in by a rule was not looked up. */
+function moneyFactsOf({ facts }: Inspected, ofModels: MoneyOfModels, { provider, model }: Candidate): object {
+  const unread = new Unable('the figures of a model that a rule chose are not read');
+  const own = ofModels.get(`${provider.id}/${model}`) ?? { budget: unread, usage: unread };
+  const joined = (group: unknown, figures: unknown): unknown =>
+    group instanceof Unable ? group : { ...(group as object | undefined), model: figures };
+  return { budget: joined(facts.budget, own.budget), usage: joined(facts.usage, own.usage) };
 }
 
 /** What a call to this candidate is estimated to take, with the policy's cap once it is known. */

@@ -18,6 +18,7 @@ export function encode(admitted: Admitted, attempts: Attempts, candidate: Candid
   const edits: RequestEdits = {
     model: candidate.model,
     ...(cap === undefined ? {} : { maxOutputTokens: cap }),
+    ...(modifications.prependSystem === undefined ? {} : { prependSystem: modifications.prependSystem }),
     texts: redactedTexts(admitted, attempts.verdict.decision),
     set: modifications.set,
     remove: modifications.remove,

@@ -28,8 +28,7 @@ export function callerFacts(
     organization: caller.organization,
     key: caller.key,
     request: requestPart(identified, wanted),
-    // Facts of the language this gateway has no source for: what hinges on them cannot be answered, and says so.
-    provider: wants(wanted).provider ? new Unable('the figures of providers are not facts yet') : undefined,
+    provider: providerFacts(identified, wanted),
     metadata,
     llm: undefined,
     rails: undefined,
@@ -37,6 +36,16 @@ export function callerFacts(
     usage: undefined,
     response: undefined,
   };
+}
+
+/** How the providers that rules name did of late. One that is not configured is missing, as is what nobody measured yet. */
+function providerFacts({ pinned }: Identified, wanted: ReadonlySet<string>): Record<string, unknown> | undefined {
+  const { providers } = wants(wanted);
+  if (providers.length === 0) return undefined;
+  const known = new Set(pinned.catalog.providers.map(({ id }) => id));
+  return Object.fromEntries(
+    providers.filter((id) => known.has(id)).map((id) => [id, pinned.health.figures(id)] as const),
+  );
 }
 
 function requestPart(identified: Identified, wanted: ReadonlySet<string>): Record<string, unknown> {
@@ -55,7 +64,8 @@ function requestPart(identified: Identified, wanted: ReadonlySet<string>): Recor
 /** Groups of facts that are only made where a program reads one of them. */
 interface Wants {
   readonly headers: boolean;
-  readonly provider: boolean;
+  /** Ids of those whose figures are read. */
+  readonly providers: readonly string[];
   readonly budget: boolean;
   readonly usage: boolean;
 }
@@ -69,7 +79,7 @@ export function wants(wanted: ReadonlySet<string>): Wants {
     const any = (prefix: string): boolean => [...wanted].some((name) => name.startsWith(prefix));
     found = {
       headers: any('request.headers.'),
-      provider: any('provider.'),
+      providers: [...new Set([...wanted].flatMap((name) => /^provider\.([^.]+)\./.exec(name)?.[1] ?? []))],
       budget: any('budget.'),
       usage: any('usage.'),
     };

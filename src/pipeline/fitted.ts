@@ -5,6 +5,7 @@ import { affordableOutput, limitName } from './affordable.ts';
 import type { CallLimits } from './call-limits.ts';
 import { countedInputMax } from './count-input.ts';
 import type { Decided, Verdict } from './decide.ts';
+import { preambleTokensMax } from './preamble.ts';
 import { redactedTexts } from './redact-request.ts';
 import type { Walk } from './walk.ts';
 
@@ -46,7 +47,8 @@ export async function fitted(
     if (countsTokens(reserved.refusal)) {
       const redacted = redactedTexts(decided, verdict.decision);
       counted ??= countedInputMax(walk.tokens, decided.view, candidate, redacted);
-      const inputTokens = await counted;
+      const exact = await counted;
+      const inputTokens = exact === undefined ? undefined : exact + preambleTokensMax(verdict.decision);
       if (inputTokens !== undefined && inputTokens < worst.inputTokens) {
         const closer = withOutput(decided, candidate, { ...worst, inputTokens }, worst.output.held);
         fit = { worst: closer, limitedBy: undefined };

@@ -2,6 +2,7 @@ import type { Failure } from '../exchange/index.ts';
 import type { Ending } from '../observe/index.ts';
 import { accept, clientGone } from './accept.ts';
 import { admitDecided } from './admit-decided.ts';
+import { ApprovalRequired, approve, useApproval } from './approve.ts';
 import { type Answered, Attempts, attempt } from './attempt.ts';
 import { cleanThrown } from './clean-failure.ts';
 import { Denial, decide } from './decide.ts';
@@ -26,6 +27,7 @@ import {
   upstreamMs,
 } from './reply-headers.ts';
 import { finalCost, settle } from './settle.ts';
+import { throttleRates } from './throttle-rates.ts';
 import type { Arrival, Outlet, Walk } from './walk.ts';
 
 /** How the walk went: what is still to be written, and why it ended. */
@@ -75,12 +77,15 @@ async function climb(walk: Walk, progress: Progress, outlet: Outlet): Promise<Wa
   const decided = decide(walk, inspected);
   progress.decided = decided;
   if (request.arrival.headers['x-llm-dry-run'] !== undefined) return { ...dryRun(decided), ending: 'complete' };
-  const admitted = await admitDecided(walk, decided);
+  const admitted = await admitDecided(walk, await approve(walk, decided));
   progress.admitted = admitted;
+  await useApproval(walk, admitted);
   walk.trail.begin(intentOf(admitted));
   const attempts = new Attempts(admitted);
   progress.attempts = attempts;
-  const lease = new Lease(walk, admitted, (candidate, amount) => intentOf(admitted, candidate, amount));
+  const [first] = admitted.candidates;
+  const throttles = first === undefined ? [] : throttleRates(admitted, admitted.verdict.decision, first);
+  const lease = new Lease(walk, admitted, (candidate, amount) => intentOf(admitted, candidate, amount), throttles);
   progress.lease = lease;
   try {
     let answered: Answered;
@@ -125,6 +130,7 @@ function failed(walk: Walk, progress: Progress, thrown: unknown): Walked {
     progress.denied = failure.decision;
     progress.deniedOn = failure.facts;
   }
+  if (failure instanceof ApprovalRequired) progress.asked = failure.approval;
   if (failure.code === 'internal_error')
     walk.log.error('an exchange failed inside', { exchange: accepted.id, error: failure.detail.cause });
   const body = accepted.arrival.format.failureBody(failure, accepted.requestId);
@@ -151,7 +157,9 @@ async function conclude(walk: Walk, progress: Progress, walked: Walked, outlet: 
       const settled = decideSettled(walk, admitted, tried, guarded, cost);
       if (settled !== undefined) progress.settled = settled;
       const recorded = walk.trail.end(recordOf(walk, progress, walked.ending, walked.failure));
-      await settle(walk, admitted, cost, reached, answering(tried.candidate));
+      const last = tried.candidate ?? admitted.candidates[0];
+      const throttles = last === undefined ? [] : throttleRates(admitted, tried.verdict.decision, last);
+      await settle(walk, admitted, cost, reached, answering(tried.candidate), throttles);
       await recorded;
     } else {
       await walk.trail.end(recordOf(walk, progress, walked.ending, walked.failure));
@@ -207,6 +215,11 @@ function measure(walk: Walk, progress: Progress, walked: Walked): void {
     usage: cost?.usage,
     cost_nusd: cost?.nusd ?? 0,
   });
+  for (const one of [decision, guarded?.decision, progress.settled]) {
+    for (const [rule, counters] of Object.entries(one?.metrics ?? {})) {
+      for (const counter of counters) walk.metrics.rule(counter, rule);
+    }
+  }
   for (const note of notes.slice(1)) walk.metrics.retry(note.provider);
   for (const { span } of guarded?.found ?? []) walk.metrics.finding(span.rail, span.type);
   for (const { finding } of progress.inspected?.found ?? []) walk.metrics.finding(finding.rail, finding.type);

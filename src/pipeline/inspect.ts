@@ -5,7 +5,7 @@ import { railByName } from '../rails/index.ts';
 import { enrich } from './accept.ts';
 import { figuresFor } from './decide.ts';
 import { llmFacts, requestFacts, wants } from './facts.ts';
-import { budgetFacts, usageFacts } from './money-facts.ts';
+import { budgetFacts, type MoneyOfModels, moneyOfModels, usageFacts } from './money-facts.ts';
 import type { Read } from './read.ts';
 import type { Walk } from './walk.ts';
 
@@ -27,6 +27,8 @@ export interface Inspected extends Read {
   /** All facts but `llm.*`, which belong to a candidate. */
   readonly facts: FactTree;
   readonly wanted: ReadonlySet<string>;
+  /** Budgets and usage of the candidates, where rules read them. */
+  readonly ofModels: MoneyOfModels | undefined;
   readonly found: readonly FoundIn[];
   readonly railOutcomes: readonly RailOutcome[];
   /** UTF-16 units of text that rails looked at. */
@@ -41,8 +43,9 @@ export function inspect(walk: Walk, read: Read): Inspected | Promise<Inspected> 
   const needs = read.pinned.program.needs('request');
   const facts = requestFacts(read, needs.facts) as Record<string, unknown>;
   const { budget, usage } = wants(needs.facts);
-  if (needs.rails.size > 0 || budget || usage) return measure(walk, read, needs, facts);
-  const nothing = { found: [], railOutcomes: [], scanned: 0 };
+  const modules = read.pinned.modules !== undefined;
+  if (needs.rails.size > 0 || budget || usage || modules) return measure(walk, read, needs, facts);
+  const nothing = { found: [], railOutcomes: [], scanned: 0, ofModels: undefined };
   return enrich(read, { facts: facts as FactTree, wanted: needs.facts, ...nothing });
 }
 
@@ -72,7 +75,15 @@ async function measure(
   const { budget, usage } = wants(needs.facts);
   if (budget) facts.budget = await budgetFacts(walk, read, needs.facts);
   if (usage) facts.usage = await usageFacts(walk, read, needs.facts);
-  const inspected = enrich(read, { facts: facts as FactTree, wanted: needs.facts, found, railOutcomes, scanned });
+  const ofModels = budget || usage ? await moneyOfModels(walk, read, read.candidates, needs.facts) : undefined;
+  const inspected = enrich(read, {
+    facts: facts as FactTree,
+    wanted: needs.facts,
+    found,
+    railOutcomes,
+    scanned,
+    ofModels,
+  });
   if (read.pinned.modules === undefined) return inspected;
   return enrich(inspected, { facts: await moduleFacts(walk, inspected) });
 }

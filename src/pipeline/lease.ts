@@ -1,9 +1,9 @@
-import type { Limits } from '../callers/index.ts';
+import type { CallerRate, Limits } from '../callers/index.ts';
 import type { Intent } from '../observe/index.ts';
 import type { Candidate } from '../providers/index.ts';
 import { type Amount, HoldGone, type Reserved } from '../stores/index.ts';
 import type { Hold } from './admit.ts';
-import { modelLimits } from './call-limits.ts';
+import { modelLimits, rateName } from './call-limits.ts';
 import type { Identified } from './identify.ts';
 import { added } from './settle.ts';
 import type { Walk } from './walk.ts';
@@ -29,18 +29,26 @@ export class Lease {
   readonly #timer: NodeJS.Timeout | undefined;
   /** Candidates whose models' limits are part of the hold. */
   readonly #joined: Set<Candidate | undefined>;
+  /** Limits of rules that are part of it. */
+  readonly #throttles: Set<string>;
   #amount: Amount;
   #owed: Amount = { nusd: 0, tokens: 0 };
   #last: Promise<unknown> = Promise.resolve();
   #over = false;
 
   /** `intent` tells an exchange whose hold changes: for another amount, with another candidate. */
-  constructor(walk: Walk, leased: Leased, intent?: (candidate: Candidate, amount: Amount) => Intent) {
+  constructor(
+    walk: Walk,
+    leased: Leased,
+    intent?: (candidate: Candidate, amount: Amount) => Intent,
+    throttles: readonly CallerRate[] = [],
+  ) {
     this.#walk = walk;
     this.#leased = leased;
     this.#intent = intent;
     this.#amount = leased.hold.amount;
     this.#joined = new Set([leased.candidates?.[0]]);
+    this.#throttles = new Set(throttles.map(rateName));
     if (!leased.hold.kept) return;
     // A lost ledger reaps nothing either; the next renewal finds it back.
     const renew = (): void => void this.#turn(() => this.#amend(this.#amount, noLimits)).catch(() => {});
@@ -65,16 +73,20 @@ export class Lease {
   }
 
   /**
-   * Holds this much for the candidate from now on, and what is owed, under its model's limits as well, all or nothing:
-   * refused, the old hold stands. Limits of models tried before stay. Rejects as the ledger does.
+   * Holds this much for the candidate from now on, and what is owed, under its model's limits and what rules limit
+   * (`throttles`) as well, all or nothing: refused, the old hold stands. Limits that were joined before stay. Rejects as
+   * the ledger does.
    */
-  hold(wanted: Amount, candidate: Candidate): Promise<Reserved> {
+  hold(wanted: Amount, candidate: Candidate, throttles: readonly CallerRate[] = []): Promise<Reserved> {
     return this.#turn(async () => {
       const amount = this.owes ? sumOf(wanted, this.#owed) : wanted;
-      const joining = this.#joined.has(candidate) ? noLimits : modelLimits(this.#leased, candidate);
+      const ofModel = this.#joined.has(candidate) ? noLimits : modelLimits(this.#leased, candidate);
+      const fresh = throttles.filter((rate) => !this.#throttles.has(rateName(rate)));
+      const joining = fresh.length === 0 ? ofModel : { ...ofModel, rates: [...ofModel.rates, ...fresh] };
       const reserved = await this.#amend(amount, joining);
       if (reserved.outcome === 'held') {
         this.#joined.add(candidate);
+        for (const rate of fresh) this.#throttles.add(rateName(rate));
         this.#amount = amount;
         this.#note(candidate);
       }

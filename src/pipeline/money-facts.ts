@@ -1,4 +1,5 @@
 import { Unable } from '../policy/index.ts';
+import type { Candidate } from '../providers/index.ts';
 import type { Budget, BudgetState, ScopeKind, Window } from '../stores/index.ts';
 import { usedPercent } from './budget-alerts.ts';
 import type { Identified } from './identify.ts';
@@ -8,7 +9,7 @@ import type { Walk } from './walk.ts';
 const nanoPerUsd = 1e9;
 /** A counter that only counts: a limit nobody reaches (2^53 - 1, the largest exact integer). */
 const unlimited = Number.MAX_SAFE_INTEGER;
-const usageName = /^usage\.(organization|team|project|user|key)\.(requests|tokens)_per_(minute|hour|day)$/;
+const usageName = /^usage\.(organization|team|project|user|key|model)\.(requests|tokens)_per_(minute|hour|day)$/;
 
 /** `budget.<scope>.*` of the tightest money budget of each scope, where the program reads any. */
 export async function budgetFacts(
@@ -20,19 +21,23 @@ export async function budgetFacts(
   const budgets = identity.budgets.filter((budget) => budget.unit === 'nusd');
   try {
     const { budgets: states } = await walk.ledger.read(identity.caller.organization.id, budgets, []);
-    const tightest: Record<string, unknown> = {};
-    const least: Record<string, number> = {};
-    for (const state of states) {
-      const kind = state.budget.scope.kind;
-      const remaining = state.limit - state.spent - state.held;
-      if (remaining >= (least[kind] ?? Number.POSITIVE_INFINITY)) continue;
-      least[kind] = remaining;
-      tightest[kind] = budgetFact(state, remaining);
-    }
-    return tightest;
+    return tightestOf(states);
   } catch {
     return new Unable('the ledger did not answer');
   }
+}
+
+function tightestOf(states: readonly BudgetState[]): Record<string, unknown> {
+  const tightest: Record<string, unknown> = {};
+  const least: Record<string, number> = {};
+  for (const state of states) {
+    const kind = state.budget.scope.kind;
+    const remaining = state.limit - state.spent - state.held;
+    if (remaining >= (least[kind] ?? Number.POSITIVE_INFINITY)) continue;
+    least[kind] = remaining;
+    tightest[kind] = budgetFact(state, remaining);
+  }
+  return tightest;
 }
 
 function budgetFact(state: BudgetState, remaining: number): Record<string, unknown> {
@@ -47,14 +52,17 @@ function budgetFact(state: BudgetState, remaining: number): Record<string, unkno
   };
 }
 
-/** Counters a program's `usage.*` facts read: they must be counted at `admit` in order to be there. */
-export function usageBudgets(identified: Identified, wanted: ReadonlySet<string>): readonly Budget[] {
+/**
+ * Counters a program's `usage.*` facts read: they must be counted at `admit` in order to be there. Those of the scope
+ * `model` are of the one named.
+ */
+export function usageBudgets(identified: Identified, wanted: ReadonlySet<string>, model?: string): readonly Budget[] {
   const budgets: Budget[] = [];
   for (const name of wanted) {
     const parts = usageName.exec(name);
     if (parts === null) continue;
     const kind = parts[1] as ScopeKind;
-    const id = scopeId(identified.identity.caller, kind);
+    const id = kind === 'model' ? model : scopeId(identified.identity.caller, kind);
     if (id === undefined) continue;
     const unit = parts[2] as 'requests' | 'tokens';
     budgets.push({
@@ -79,15 +87,63 @@ export async function usageFacts(
   if (budgets.length === 0) return undefined;
   try {
     const { budgets: states } = await walk.ledger.read(identified.identity.caller.organization.id, budgets, []);
-    const usage: Record<string, Record<string, number>> = {};
-    for (const { budget, spent, held } of states) {
-      const scope = usage[budget.scope.kind] ?? {};
-      usage[budget.scope.kind] = scope;
-      scope[`${budget.unit}_per_${budget.window}`] = spent + held;
-    }
-    return usage;
+    return countedOf(states);
   } catch {
     return new Unable('the ledger did not answer');
+  }
+}
+
+function countedOf(states: readonly BudgetState[]): Record<string, Record<string, number>> {
+  const usage: Record<string, Record<string, number>> = {};
+  for (const { budget, spent, held } of states) {
+    const scope = usage[budget.scope.kind] ?? {};
+    usage[budget.scope.kind] = scope;
+    scope[`${budget.unit}_per_${budget.window}`] = spent + held;
+  }
+  return usage;
+}
+
+/** What `budget.model` and `usage.model` are for one candidate. */
+export interface MoneyOfModel {
+  readonly budget: unknown;
+  readonly usage: unknown;
+}
+
+/** Figures of models, by `provider/model`: of each candidate, so that every one can be judged by its own. */
+export type MoneyOfModels = ReadonlyMap<string, MoneyOfModel>;
+
+/** The money facts of the scope `model` for these candidates, where the program reads any. */
+export async function moneyOfModels(
+  walk: Walk,
+  identified: Identified,
+  candidates: readonly Candidate[],
+  wanted: ReadonlySet<string>,
+): Promise<MoneyOfModels | undefined> {
+  if (!anyStartsWith(wanted, 'budget.model.') && !anyStartsWith(wanted, 'usage.model.')) return undefined;
+  const { identity } = identified;
+  const figures = new Map<string, MoneyOfModel>();
+  for (const { provider, model } of candidates) {
+    const name = `${provider.id}/${model}`;
+    const limits = identity.modelLimits([model, name]).budgets.filter(({ unit }) => unit === 'nusd');
+    const counters = usageBudgets(identified, wanted, model).filter(({ scope }) => scope.kind === 'model');
+    figures.set(name, await moneyOf(walk, identity.caller.organization.id, limits, counters));
+  }
+  return figures;
+}
+
+async function moneyOf(
+  walk: Walk,
+  organization: string,
+  limits: readonly Budget[],
+  counters: readonly Budget[],
+): Promise<MoneyOfModel> {
+  try {
+    const { budgets } = await walk.ledger.read(organization, limits, []);
+    const { budgets: counted } = await walk.ledger.read(organization, counters, []);
+    return { budget: tightestOf(budgets).model, usage: countedOf(counted).model };
+  } catch {
+    const unable = new Unable('the ledger did not answer');
+    return { budget: unable, usage: unable };
   }
 }
 

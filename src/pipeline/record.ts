@@ -33,6 +33,8 @@ export interface Progress {
   denied?: Decision;
   /** The facts it was made on. */
   deniedOn?: FactTree | undefined;
+  /** The approval the caller was sent away to ask for. */
+  asked?: string;
   /** What the rules on `settle` say of an exchange that is over. */
   settled?: Decision;
 }
@@ -91,7 +93,7 @@ export function recordOf(walk: Walk, progress: Progress, ending: Ending, failure
     rails: railsOf(inspected, guarded),
     facts: facts === undefined || inspected === undefined ? {} : factsRead(facts, inspected.wanted),
     decision: {
-      request: request && withSubstitutions(summary(request), progress.decided),
+      request: request && withApproval(withSubstitutions(summary(request), progress.decided), progress),
       response: guarded?.decision && summary(guarded.decision),
       settle: progress.settled && summary(progress.settled),
     },
@@ -194,6 +196,12 @@ function railsOf(inspected: Inspected | undefined, guarded: Guarded | undefined)
   }
   for (const [rail, findings] of byRail) rails.push({ rail, on: 'response', outcome: 'findings', findings });
   return rails;
+}
+
+/** Which approval stands behind a decision that asks for one. */
+function withApproval(told: DecisionSummary, { admitted, asked }: Progress): DecisionSummary {
+  const approval = asked ?? admitted?.approval;
+  return approval === undefined ? told : { ...told, approval };
 }
 
 /** The decision is the last model's; which rules led to it is told beside it. */

@@ -70,7 +70,7 @@ function retry(
 }
 
 function rateRefused(refusal: Extract<Refusal, { kind: 'rate' }>): Told {
-  const { scope, unit, limit, window_ms } = refusal.rate;
+  const { scope, unit, limit, window_ms, rule } = refusal.rate;
   const seconds = Math.max(1, Math.ceil(refusal.retry_after_ms / 1000));
   const per = unit === 'concurrent' ? 'at once' : `per ${window_ms / 1000} s`;
   const what = unit === 'concurrent' ? 'calls' : unit.replace('_', ' ');
@@ -89,6 +89,7 @@ function rateRefused(refusal: Extract<Refusal, { kind: 'rate' }>): Told {
         asked: refusal.asked,
         window_ms,
         resets_in_seconds: Math.ceil(refusal.reset_ms / 1000),
+        ...(rule === undefined ? {} : { policy: rule.slice(0, rule.lastIndexOf('/')), rule }),
       },
     },
   };

@@ -3,6 +3,7 @@ import { type Candidate, price } from '../providers/index.ts';
 import { LedgerUnavailable } from '../stores/index.ts';
 import type { Admitted, Hold } from './admit.ts';
 import type { Answered, Attempts } from './attempt.ts';
+import type { CallLimits } from './call-limits.ts';
 import { countedInput } from './count-input.ts';
 import { likelyInputTokens, likelyTokens } from './estimate.ts';
 import type { Identified } from './identify.ts';
@@ -118,7 +119,8 @@ export interface Held extends Identified {
 /**
  * Hold to cost, once, whatever happened. Resolves when the settlement is written down where a crash leaves it; nobody
  * waits for the store to hear it. Never throws: what a lost ledger did not hear is sent when it is back. A call that
- * reached nobody gives its hold back. `by` is who answered, where somebody did.
+ * reached nobody gives its hold back. `by` is who answered, where somebody did;
+ * `throttles` are what rules limited.
  */
 export async function settle(
   walk: Walk,
@@ -126,6 +128,7 @@ export async function settle(
   cost: Cost,
   reached: boolean,
   by: Parameters<typeof labelsOf>[1],
+  throttles: CallLimits['rates'] = [],
 ): Promise<void> {
   const organization = held.identity.caller.organization.id;
   if (!held.hold.kept) return;
@@ -144,7 +147,8 @@ export async function settle(
     if (!(thrown instanceof LedgerUnavailable)) throw thrown;
   }
   // Whoever waits for room may find some now.
-  walk.waiting.freed(organization, held.identity);
+  const { budgets, rates } = held.identity;
+  walk.waiting.freed(organization, { budgets, rates: throttles.length === 0 ? rates : [...rates, ...throttles] });
 }
 
 /** The part of the tokens that is input; what is told of it may be more than what is counted of all. */

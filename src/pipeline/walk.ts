@@ -2,8 +2,8 @@ import type { Directory } from '../callers/index.ts';
 import type { Format } from '../exchange/index.ts';
 import type { Log, Metrics, Trail } from '../observe/index.ts';
 import type { Program, WasmAnswer, WasmCall } from '../policy/index.ts';
-import type { Catalog, Health, RetryPolicy, TokenCounter } from '../providers/index.ts';
-import type { Ledger, OnLoss } from '../stores/index.ts';
+import type { Catalog, MeasuredHealth, RetryPolicy, TokenCounter } from '../providers/index.ts';
+import type { Approvals, Ledger, OnLoss } from '../stores/index.ts';
 import type { BudgetAlerts } from './budget-alerts.ts';
 import type { Matchers } from './matchers.ts';
 import type { ObservedOutputs } from './observed-output.ts';
@@ -36,7 +36,7 @@ export interface Pinned {
   readonly catalog: Catalog;
   readonly matchers: Matchers;
   /** Which candidates are worth trying now. */
-  readonly health: Health;
+  readonly health: MeasuredHealth;
   readonly limits: WalkLimits;
   /** Modules of `wasm` rules, where the program has any. */
   readonly modules?: RuleModules | undefined;
@@ -57,6 +57,8 @@ export interface Walk {
   readonly ledger: Ledger;
   /** Calls that wait for room under a limit. */
   readonly waiting: Waiting;
+  /** What people approve, and what was approved. */
+  readonly approvals: Approvals;
   readonly alerts: BudgetAlerts;
   readonly trail: Trail;
   readonly metrics: Metrics;
@@ -71,6 +73,8 @@ export interface Walk {
   monotonic(): number;
   /** 0 to 1, for weights and jitter. */
   random(): number;
+  /** A hash that only who holds the server's secret can make. */
+  keyedHash(text: string): string;
   /** Process that answers for holds and spools. */
   readonly owner: string;
 }

@@ -64,6 +64,8 @@ function claimsOf(rule: CompiledRule): readonly Wish[] {
     rule.policy.applies_to ?? null,
     rule.rule.condition ?? rule.rule.when ?? null,
     rule.policy.params ?? null,
+    rule.policy.within ?? null,
+    rule.rule.with ?? null,
   ]);
   const list = wishesOf(rule).map(([target, value]): Wish => [`${when} ${target}`, value, target]);
   known.set(rule, list);
@@ -76,6 +78,8 @@ export function wishesOf(rule: CompiledRule): readonly (readonly [target: string
     switch (obligation.type) {
       case 'substitute_model':
         return [['substitute_model', obligation.model]];
+      case 'route_to':
+        return [['route_to', canonicalJson(obligation.candidates)]];
       case 'set':
         return Object.entries(obligation.set).map(([path, value]) => [`set ${path}`, canonicalJson(value)] as const);
       case 'remove':

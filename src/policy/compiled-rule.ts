@@ -1,18 +1,20 @@
+import { obligationsOf } from './action-obligations.ts';
 import { policyHash } from './canonical.ts';
 import type { Obligation } from './decision.ts';
 import { factOf } from './facts.ts';
 import { fold } from './fold.ts';
 import { FALSE, type Read, reader, TRUE } from './leaf.ts';
 import { branch, type EndNode, leafNode, leavesOf, type Node } from './node.ts';
-import type { Action, AuditWish, Effect, Json, OnError, Phase, Policy, Rule, StreamMode } from './policy.ts';
-import { canonicalType, canonicalTypes } from './rails.ts';
+import type { Action, AuditWish, Effect, OnError, Phase, Policy, Rule, StreamMode } from './policy.ts';
+import { canonicalTypes } from './rails.ts';
 import { type Key, keysOf } from './rule-index.ts';
-import { nodeOf } from './rule-node.ts';
+import { nodeOf, paramsOf } from './rule-node.ts';
 import { modeOf, readsRail, type Shape, shapeOf } from './stream-mode.ts';
 import { type Params, placesIn, printed, withParams } from './template.ts';
 import type { FactTree } from './unable.ts';
 import { wasmFact } from './wasm-fact.ts';
 import { wasmNode } from './wasm-rule.ts';
+import { compileWhen } from './when.ts';
 
 /** A rule as `decide` sees it. Belongs to its policy alone: programs share it. */
 export interface CompiledRule {
@@ -76,18 +78,26 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
 }
 
 function compileRule(policy: Policy, rule: Rule): CompiledRule {
-  const params = policy.params ?? {};
+  const shared = policy.params ?? {};
+  const params = paramsOf(rule, shared);
   const ref = `${policy.metadata.id}/${rule.id}`;
   const dryrun = rule.action.decision === 'dryrun';
   const action: Action = dryrun && rule.action.action !== undefined ? rule.action.action : rule.action;
   const effect: Effect = action.decision === 'dryrun' ? 'audit' : action.decision;
-  const own = rule.wasm === undefined ? nodeOf(rule, params) : wasmNode(policy, rule.id);
-  const conditions = [...guardOf(policy, params), ...(own === undefined ? [] : [own])];
+  const own = rule.wasm === undefined ? nodeOf(rule, shared) : wasmNode(policy, rule.id);
+  const conditions = [
+    ...surrounding(policy, rule),
+    ...guardOf(policy.applies_to, shared),
+    ...(own === undefined ? [] : [own]),
+  ];
   const node = conditions.length === 0 ? undefined : branch('and', conditions);
   const folded = node === undefined ? TRUE : fold(node);
   const asks = typeof folded === 'number' ? undefined : folded;
   const phase = rule.on ?? 'request';
-  const protects = effect === 'deny' || action.redact !== undefined || action.cap_max_tokens !== undefined;
+  const protects =
+    ['deny', 'approve', 'throttle'].includes(effect) ||
+    action.redact !== undefined ||
+    action.cap_max_tokens !== undefined;
   return {
     ref,
     policy,
@@ -132,55 +142,21 @@ function reasonOf({ metadata }: Policy, rule: Rule, { reason }: Action, otherwis
   };
 }
 
-function guardOf(policy: Policy, params: Params): readonly Node[] {
-  return Object.entries(policy.applies_to ?? {}).flatMap(([field, wanted]) => {
+/** What the policies say that include this one. */
+function surrounding({ within = [] }: Policy, { on = 'request' }: Rule): readonly Node[] {
+  return within.flatMap(({ when, applies_to, params }) => [
+    ...guardOf(applies_to, params),
+    ...(when === undefined ? [] : [compileWhen(when, on, params)]),
+  ]);
+}
+
+function guardOf(guard: Policy['applies_to'], params: Params): readonly Node[] {
+  return Object.entries(guard ?? {}).flatMap(([field, wanted]) => {
     const fact = factOf(field);
     if (fact === undefined) return [];
     const value = canonicalTypes(field, withParams(wanted, params));
     return [leafNode('in', fact, Array.isArray(value) ? value : [value])];
   });
-}
-
-function obligationsOf(action: Action, rule: string, params: Params): Obligation[] {
-  const list: Obligation[] = [];
-  const text = (value: Json) => String(withParams(value, params));
-  if (action.substitute_model !== undefined)
-    list.push({ type: 'substitute_model', model: text(action.substitute_model), rule });
-  if (action.cap_max_tokens !== undefined) {
-    list.push(capOf(action.cap_max_tokens, rule, params));
-  }
-  if (action.redact !== undefined) {
-    const { rails = [], patterns = [], literals = [] } = action.redact;
-    list.push({
-      type: 'redact',
-      rails: rails.map(canonicalEntry),
-      patterns: patterns.map(text),
-      literals: literals.map(text),
-      with: text(action.redact.with ?? `[REDACTED:\${type}]`),
-      rule,
-    });
-  }
-  if (action.set !== undefined) {
-    const set = Object.fromEntries(
-      Object.entries(action.set).map(([path, value]) => [path, withParams(value, params)]),
-    );
-    list.push({ type: 'set', set, rule });
-  }
-  if (action.remove !== undefined) list.push({ type: 'remove', remove: action.remove, rule });
-  if (action.add_tags !== undefined) list.push({ type: 'add_tags', tags: action.add_tags, rule });
-  return list.map((obligation) => Object.freeze(obligation));
-}
-
-function capOf(cap: NonNullable<Action['cap_max_tokens']>, rule: string, params: Params): Obligation {
-  const type = 'cap_max_tokens';
-  if (cap === 'affordable') return { type, affordable: true, tokens_min: 1, rule };
-  if (typeof cap !== 'object') return { type, tokens: Number(withParams(cap, params)), rule };
-  return { type, affordable: true, tokens_min: Number(withParams(cap.affordable_tokens_min, params)), rule };
-}
-
-function canonicalEntry(entry: string): string {
-  const [rail = '', type] = entry.split('/');
-  return type === undefined ? rail : `${rail}/${canonicalType(rail, type)}`;
 }
 
 function template(source: string, params: Params): Template {

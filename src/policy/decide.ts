@@ -84,7 +84,15 @@ interface Vote {
   readonly doubted: boolean;
 }
 
-const rank: Readonly<Record<Effect, number>> = { deny: 0, modify: 1, warn: 2, audit: 3, allow: 4 };
+const rank: Readonly<Record<Effect, number>> = {
+  deny: 0,
+  approve: 1,
+  throttle: 2,
+  modify: 3,
+  warn: 4,
+  audit: 5,
+  allow: 6,
+};
 const none: readonly never[] = Object.freeze([]);
 
 function combine(table: PhaseTable, found: Found, facts: FactTree): Decision {
@@ -217,7 +225,8 @@ function conclude(
   const single = matched.length === 1 && only !== undefined ? only : undefined;
   return {
     decision: headline,
-    allowed: headline !== 'deny',
+    // What needs an approval does not pass by itself.
+    allowed: headline !== 'deny' && headline !== 'approve',
     reason: first === undefined ? unmatched.reason : first.reason,
     ...(first === undefined
       ? undefined
@@ -240,7 +249,16 @@ function conclude(
     tags: single?.tags ?? unique(matched.flatMap((rule) => rule.tags)),
     blockedByRail: headline === 'deny' && first !== undefined && first.rule.readsRail && !first.doubted,
     ...(audit === undefined ? undefined : { audit }),
+    ...(matched.some(counts) ? { metrics: countersOf(matched) } : undefined),
   };
+}
+
+function counts({ rule }: CompiledRule): boolean {
+  return rule.metrics !== undefined;
+}
+
+function countersOf(matched: readonly CompiledRule[]): Decision['metrics'] & object {
+  return Object.fromEntries(matched.filter(counts).map(({ ref, rule }) => [ref, rule.metrics ?? none] as const));
 }
 
 function unique(list: readonly string[]): readonly string[] {

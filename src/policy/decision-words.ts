@@ -15,6 +15,8 @@ const verbs: Readonly<Record<Effect, string>> = {
   warn: 'Let through with a warning',
   audit: 'Let through and recorded',
   modify: 'Changed and let through',
+  throttle: 'Let through as far as its limits go',
+  approve: 'Held back until somebody approves',
 };
 
 export interface ToldRule {

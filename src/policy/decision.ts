@@ -1,4 +1,4 @@
-import type { AuditWish, Effect, Json } from './policy.ts';
+import type { AuditWish, Effect, Json, LimitScope } from './policy.ts';
 
 /** What to take out of texts, and what stands there instead. `rails` entries are `pii` or `pii/card`. */
 export interface Redaction {
@@ -8,6 +8,17 @@ export interface Redaction {
   readonly literals: readonly string[];
   /** Placeholder with `${type}` in it. */
   readonly with: string;
+  readonly rule: string;
+}
+
+/** A limit on the calls a rule matches, counted apart from every other limit. `window_ms` is 0 for `concurrent`. */
+export interface Throttle {
+  readonly unit: 'requests' | 'tokens' | 'concurrent';
+  readonly limit: number;
+  readonly per: LimitScope;
+  readonly window_ms: number;
+  /** How long a call may wait for room before it is refused; 0 does not wait. */
+  readonly queue_ms: number;
   readonly rule: string;
 }
 
@@ -25,9 +36,17 @@ export type Obligation =
   | ({ readonly type: 'redact' } & Redaction)
   | { readonly type: 'set'; readonly set: { readonly [path: string]: Json }; readonly rule: string }
   | { readonly type: 'remove'; readonly remove: readonly string[]; readonly rule: string }
-  | { readonly type: 'add_tags'; readonly tags: readonly string[]; readonly rule: string };
+  | { readonly type: 'add_tags'; readonly tags: readonly string[]; readonly rule: string }
+  | { readonly type: 'route_to'; readonly candidates: readonly string[]; readonly rule: string }
+  | { readonly type: 'prepend_system'; readonly text: string; readonly rule: string }
+  | { readonly type: 'retry'; readonly when: readonly string[]; readonly max: number; readonly rule: string }
+  | ({ readonly type: 'throttle' } & Throttle)
+  | { readonly type: 'approve'; readonly role: string; readonly ttl_seconds: number; readonly rule: string };
 
-/** All obligations merged: caps take the smallest, redactions unite, of two values the higher rule's stands. */
+/**
+ * All obligations merged: caps and retries take the smallest, redactions and texts for the model unite, every limit
+ * counts, of two values the higher rule's stands.
+ */
 export interface Modifications {
   readonly substituteModel?: string;
   readonly capMaxTokens?: number;
@@ -37,6 +56,12 @@ export interface Modifications {
   readonly set: { readonly [path: string]: Json };
   readonly remove: readonly string[];
   readonly addTags: readonly string[];
+  /** Candidates in the order they are tried, and no others: `provider` or `provider/model`. */
+  readonly routeTo?: readonly string[];
+  readonly prependSystem?: string;
+  /** Most retries after a failure of this code. */
+  readonly retries?: { readonly [code: string]: number };
+  readonly throttles?: readonly Throttle[];
 }
 
 /** What a shadow or dryrun rule would have done. `unable` where it could not be decided. */
@@ -86,4 +111,6 @@ export interface Decision {
   /** The determining deny read a rail's finding: the answer is `content_blocked`, not `policy_denied`. */
   readonly blockedByRail: boolean;
   readonly audit?: AuditWish;
+  /** Counters that the matched rules (`policy/rule`) count in; absent where there are none. */
+  readonly metrics?: { readonly [rule: string]: readonly string[] };
 }

@@ -1,6 +1,7 @@
 import { stringify } from 'yaml';
 import { checkPolicy } from './parse.ts';
 import type { Policy } from './policy.ts';
+import { writtenOf } from './written.ts';
 
 const order = [
   ...['metadata', 'id', 'name', 'version', 'namespace', 'priority', 'tags', 'owner', 'description', 'change_summary'],
@@ -12,7 +13,13 @@ const order = [
     'on_error',
     'applies_to',
     'params',
+    'extends',
+    'include',
+    'policy',
+    'priority_offset',
+    'templates',
     'rules',
+    'template',
     'enabled',
     'on',
     'stream',
@@ -38,7 +45,20 @@ const order = [
     'final',
   ],
   ...[
+    'limit',
+    'requests',
+    'tokens',
+    'concurrent',
+    'per',
+    'window',
+    'queue_ms',
+    'role',
+    'ttl_seconds',
     'substitute_model',
+    'route_to',
+    'prepend_system',
+    'retry',
+    'max',
     'cap_max_tokens',
     'affordable_tokens_min',
     'redact',
@@ -54,11 +74,12 @@ const order = [
 ];
 const rank = new Map(order.map((key, i) => [key, i]));
 // Under these the keys are the author's, and their order may mean something to people.
-const verbatim = new Set(['params', 'set', 'applies_to', 'metadata']);
+const verbatim = new Set(['params', 'set', 'applies_to', 'metadata', 'templates', 'with']);
 
 /** A policy as canonical YAML: one order of keys, published spellings rewritten. It decides as it did before. */
 export function fmt(policy: Policy): string {
-  const { source: _source, ...content } = checkPolicy(policy);
+  const checked = checkPolicy(policy);
+  const { source: _source, ...content }: Partial<Policy> = writtenOf(checked) ?? checked;
   return stringify(ordered(content, true), { lineWidth: 0, aliasDuplicateObjects: false });
 }
 

@@ -1,6 +1,15 @@
+export { resolvePolicies } from './compose.ts';
 export { Coverage, type CoverageReport, type CoveredLeaf, type CoveredRule } from './coverage.ts';
 export { decide } from './decide.ts';
-export type { Decision, Doubt, Modifications, Obligation, Redaction, Shadowed } from './decision.ts';
+export type {
+  Decision,
+  Doubt,
+  Modifications,
+  Obligation,
+  Redaction,
+  Shadowed,
+  Throttle,
+} from './decision.ts';
 export { type DecisionInWords, inWords, type ToldRule } from './decision-words.ts';
 export { type Evaluated, evaluateExpression } from './eval.ts';
 export { type Clock, type EvaluateResponse, evaluateContext } from './evaluate.ts';
@@ -27,6 +36,7 @@ export type {
   Condition,
   Effect,
   Json,
+  LimitScope,
   Metadata,
   Phase,
   Policy,

@@ -1,5 +1,5 @@
 import type { CompiledRule } from './compiled-rule.ts';
-import type { Modifications, Obligation, Redaction } from './decision.ts';
+import type { Modifications, Obligation, Redaction, Throttle } from './decision.ts';
 import type { AuditWish, Json } from './policy.ts';
 
 export interface Merged {
@@ -27,6 +27,10 @@ export function merge(rules: readonly CompiledRule[]): Merged {
   let model: string | undefined;
   let cap: number | undefined;
   let affordable: number | undefined;
+  let routeTo: readonly string[] | undefined;
+  const texts = new Set<string>();
+  const retries = new Map<string, number>();
+  const throttles: Throttle[] = [];
   const claim = (path: string, value: Json | undefined, rule: string) => {
     const text = value === undefined ? 'removed' : JSON.stringify(value);
     const standing = fields.get(path);
@@ -59,6 +63,24 @@ export function merge(rules: readonly CompiledRule[]): Merged {
         case 'add_tags':
           for (const tag of obligation.tags) addTags.add(tag);
           break;
+        case 'route_to':
+          if (routeTo === undefined) routeTo = obligation.candidates;
+          else if (routeTo.join() !== obligation.candidates.join()) overridden.add(obligation.rule);
+          break;
+        case 'prepend_system':
+          texts.add(obligation.text);
+          break;
+        case 'retry':
+          for (const code of obligation.when)
+            retries.set(code, Math.min(obligation.max, retries.get(code) ?? obligation.max));
+          break;
+        case 'throttle': {
+          const { type: _type, ...throttle } = obligation;
+          throttles.push(throttle);
+          break;
+        }
+        case 'approve':
+          break;
         default:
           obligation satisfies never;
       }
@@ -79,6 +101,10 @@ export function merge(rules: readonly CompiledRule[]): Merged {
     set,
     remove,
     addTags: [...addTags],
+    ...(routeTo === undefined ? {} : { routeTo }),
+    ...(texts.size === 0 ? {} : { prependSystem: [...texts].join('\n\n') }),
+    ...(retries.size === 0 ? {} : { retries: Object.fromEntries(retries) }),
+    ...(throttles.length === 0 ? {} : { throttles }),
   };
   return { obligations, modifications, overridden: [...overridden] };
 }

@@ -1,5 +1,7 @@
-import { readAction, readAudit, readTags } from './parse-action.ts';
+import { readAction, readAudit } from './parse-action.ts';
 import { readCondition } from './parse-condition.ts';
+import { defaultsOf, readDeclarations } from './parse-params.ts';
+import { readMetrics, readTags } from './parse-tags.ts';
 import { type Json, type Phase, phases, type Rule, streamModes } from './policy.ts';
 import { nearest } from './problem.ts';
 import { lowerCase } from './published.ts';
@@ -24,19 +26,23 @@ const keys = [
   'action',
   'audit',
   'tags',
+  'metrics',
+  'with',
 ];
-const later = ['template', 'metrics', 'function', 'input_filters', 'output_filters', 'principal', 'resource'];
+const later = ['function'];
 
 export const idShape = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 export const idWhat = 'a name of up to 128 letters, digits and any of . _ -';
 
 /** Reads one rule. Undefined where a part it cannot do without is wrong; the problems say what. */
-export function readRule(value: Json, path: Path, reader: Reader, params: Params): Rule | undefined {
+export function readRule(value: Json, path: Path, reader: Reader, shared: Params): Rule | undefined {
   const before = reader.problems.length;
   const given = reader.object(value, path, keys, later);
   if (!isObject(value)) return undefined;
+  const values = readOwnParams(given.with, [...path, 'with'], reader);
+  const params = values === undefined ? shared : { ...shared, ...values };
   // An expression knows its parameters itself.
-  const { when: _, ...filled } = given;
+  const { when: _, with: __, ...filled } = given;
   for (const name of paramsIn(filled)) {
     if (!Object.hasOwn(params, name))
       reader.fault(path, `unknown parameter \${params.${name}}`, nearest(name, Object.keys(params)));
@@ -47,9 +53,9 @@ export function readRule(value: Json, path: Path, reader: Reader, params: Params
   if (given.action === undefined) reader.fault(path, 'a rule needs an action');
   const action =
     given.action === undefined ? undefined : readAction(given.action, [...path, 'action'], { reader, phase, params });
-  // The published language kept these two beside the decision.
+  // The published language kept these beside the decision.
   const beside = isObject(given.action) ? given.action : {};
-  const from = (key: 'audit' | 'tags'): [Json | undefined, Path] =>
+  const from = (key: 'audit' | 'tags' | 'metrics'): [Json | undefined, Path] =>
     given[key] === undefined ? [beside[key], [...path, 'action', key]] : [given[key], [...path, key]];
   if (given.stream !== undefined && phase !== 'response')
     reader.fault([...path, 'stream'], 'stream is for rules with on: response', undefined, 'key');
@@ -76,11 +82,17 @@ export function readRule(value: Json, path: Path, reader: Reader, params: Params
     action,
     audit: readAudit(...from('audit'), reader),
     tags: readTags(...from('tags'), reader),
+    metrics: readMetrics(...from('metrics'), reader),
+    with: values,
   });
   if (action === undefined || reader.problems.length > before) return undefined;
   const whole: Rule = { ...rule, action };
   rememberNode(whole, node);
-  const fault = phase === 'response' ? streamFault(whole, params) : undefined;
+  const fault = phase === 'response' ? streamFault(whole, shared) : undefined;
   if (fault !== undefined) reader.fault(path, fault);
   return fault === undefined ? whole : undefined;
+}
+
+function readOwnParams(value: Json | undefined, path: Path, reader: Reader): Params | undefined {
+  return value === undefined ? undefined : defaultsOf(readDeclarations(value, path, reader), path, reader);
 }

@@ -1,30 +1,35 @@
+import { rememberDeclared, rememberDraft } from './drafts.ts';
 import { factOf } from './facts.ts';
 import { misfit } from './operators.ts';
-import { readTags } from './parse-action.ts';
+import { checkSurrounding, readBase, readInclusions } from './parse-composition.ts';
 import { readFact } from './parse-condition.ts';
+import { defaultsOf, readDeclarations } from './parse-params.ts';
 import { idShape, idWhat, readRule } from './parse-rule.ts';
-import { type Json, type Metadata, onErrors, type Policy, type PolicySource, statuses } from './policy.ts';
+import { readTags } from './parse-tags.ts';
+import {
+  type Json,
+  type Metadata,
+  onErrors,
+  type Policy,
+  type PolicySource,
+  type Surrounding,
+  statuses,
+} from './policy.ts';
 import { PolicyError, type PolicyProblem, wholeProblem } from './problem.ts';
 import { lowerCase, publishedMetadata } from './published.ts';
+import { publishedRules } from './published-rule.ts';
 import { deepFreeze, defined, isObject, Reader } from './reader.ts';
 import { readDocuments, type SourceDocument } from './source.ts';
 import { type Params, withParams } from './template.ts';
+import { expanded, readTemplates, templatePlaces } from './templates.ts';
+import { rememberWritten } from './written.ts';
 
 export const policyLimits = { rulesPerPolicy: 10_000, rulesPerFile: 50_000 } as const;
 
-const keys = ['metadata', 'status', 'on_error', 'applies_to', 'params', 'rules', 'tests'];
-const later = [
-  'templates',
-  'template',
-  'extends',
-  'include',
-  'rollout',
-  'rollouts',
-  'functions',
-  'exceptions',
-  'fallback',
-  'config',
+const keys = [
+  ...['metadata', 'status', 'on_error', 'applies_to', 'params', 'templates', 'extends', 'include', 'rules', 'tests'],
 ];
+const later = ['rollout', 'rollouts', 'functions', 'exceptions', 'fallback', 'config'];
 const metadataKeys = [
   ...['id', 'name', 'version', 'namespace', 'priority', 'tags', 'owner'],
   ...['description', 'change_summary', 'created_at', 'updated_at', 'created_by'],
@@ -75,46 +80,116 @@ export function checkPolicy(policy: Policy): Policy {
   const value = JSON.parse(JSON.stringify(content)) as Json;
   const document: SourceDocument = { value, place: () => ({ line: 0, column: 0 }) };
   const reader = new Reader(source?.file ?? `policy ${policy.metadata?.id ?? ''}`.trim(), document);
-  const canonical = readPolicy(value, reader, source);
+  const canonical = readPolicy(value, reader, source, true);
   if (canonical === undefined || reader.problems.length > 0) throw new PolicyError(reader.problems);
   return canonical;
 }
 
-function readPolicy(value: Json, reader: Reader, source: PolicySource | undefined): Policy | undefined {
+/** Reads one document, or with `composed` what policies were put together to. Undefined where it is wrong; the reader's problems say what. */
+export function readPolicy(
+  value: Json,
+  reader: Reader,
+  source: PolicySource | undefined,
+  composed = false,
+): Policy | undefined {
   if (isObject(value) && value.kind === 'PolicyTest') {
     reader.fault(['kind'], 'this is a test file of policies, not a policy');
     return undefined;
   }
-  const given = reader.object(value, [], keys, later);
+  // What another policy's inclusion asks for is in no document.
+  const given = reader.object(value, [], composed ? [...keys, 'within'] : keys, later);
   if (!isObject(value)) return undefined;
   const metadata = readMetadata(given.metadata, reader);
-  const params = readParams(given.params, reader);
-  const list = given.rules;
-  if (!Array.isArray(list) || list.length === 0) reader.fault(['rules'], 'a policy needs a list of rules');
+  const base = readBase(given.extends, reader);
+  const include = readInclusions(given.include, reader);
+  const status = reader.oneOf(lowerCase(given.status), ['status'], statuses) ?? 'active';
+  if (base !== undefined || given.extends !== undefined) {
+    checkOverrides(given.rules, reader);
+    if (metadata === undefined || base === undefined || reader.problems.length > 0) return undefined;
+    const open = defined({ metadata, status, extends: base, include, rules: [], source });
+    return kept(open, (whole) => rememberDraft(whole, { value, reader }), {
+      ...value,
+      // What it does not say is its base's: no default may stand there instead.
+      metadata: publishedMetadata(given.metadata),
+      ...(given.status === undefined ? {} : { status }),
+    });
+  }
+  const declared = readDeclarations(given.params, ['params'], reader);
+  const params = defaultsOf(declared, ['params'], reader);
+  const templates = readTemplates(given.templates, reader);
+  const list = given.rules ?? (include === undefined ? undefined : []);
+  if (!Array.isArray(list) || (list.length === 0 && include === undefined && !composed))
+    reader.fault(['rules'], 'a policy needs a list of rules');
   else if (list.length > policyLimits.rulesPerPolicy)
     reader.fault(['rules'], `a policy may have ${policyLimits.rulesPerPolicy} rules`);
+  const items: readonly Json[] = Array.isArray(list) ? list.slice(0, policyLimits.rulesPerPolicy) : [];
   const seen = new Set<string>();
-  const rules = (Array.isArray(list) ? list.slice(0, policyLimits.rulesPerPolicy) : []).flatMap((item: Json, i) => {
-    const rule = readRule(item, ['rules', i], reader, params);
-    if (rule !== undefined && seen.has(rule.id))
-      reader.fault(['rules', i, 'id'], `the rule ${rule.id} stands here twice`);
-    if (rule !== undefined) seen.add(rule.id);
-    return rule ?? [];
+  const asWritten: unknown[] = [];
+  const within = reader.placed((document) => templatePlaces(document, items));
+  const rules = items.flatMap((item, i) => {
+    const path = ['rules', i];
+    const made = publishedRules(expanded(item, path, templates, reader), path, within).flatMap(
+      (one) => readRule(one, path, within, params) ?? [],
+    );
+    for (const { id } of made) {
+      if (seen.has(id)) reader.fault(['rules', i, 'id'], `the rule ${id} stands here twice`);
+      seen.add(id);
+    }
+    asWritten.push(...(isObject(item) && item.template !== undefined ? [item] : made));
+    return made;
   });
   const policy = defined({
     metadata,
-    status: reader.oneOf(lowerCase(given.status), ['status'], statuses) ?? 'active',
+    status,
     on_error: reader.oneOf(lowerCase(given.on_error), ['on_error'], onErrors),
-    applies_to: readGuard(given.applies_to, reader, params, Array.isArray(list) ? list : []),
+    applies_to: readGuard(given.applies_to, reader, params, items),
     params: given.params === undefined ? undefined : params,
+    include,
+    within: given.within === undefined ? undefined : (given.within as unknown as readonly Surrounding[]),
     rules,
     tests: readTests(given.tests, reader),
     source,
   });
+  for (const [i, { when }] of (include ?? []).entries()) checkSurrounding(when, ['include', i, 'when'], reader, params);
   if (metadata === undefined || reader.problems.length > 0) return undefined;
-  const whole: Policy = deepFreeze({ ...policy, metadata });
+  const plain = isPlain(given.params, given.templates);
+  const shown = plain ? undefined : { ...given, ...policy, params: given.params, templates: given.templates };
+  return kept(
+    { ...policy, metadata },
+    (whole) => rememberDeclared(whole, declared),
+    shown === undefined ? undefined : defined({ ...shown, rules: asWritten, source: undefined }),
+  );
+}
+
+/** A policy made of checked ones, canonical as they are. */
+export function trusted(policy: Policy): Policy {
+  return kept(policy, () => {}, undefined);
+}
+
+function kept(policy: Policy, remember: (whole: Policy) => void, written: object | undefined): Policy {
+  const whole: Policy = deepFreeze(policy);
   checked.add(whole);
+  remember(whole);
+  if (written !== undefined) rememberWritten(whole, written);
   return whole;
+}
+
+// What is overridden is read once it is known; that it can be told apart is seen now.
+function checkOverrides(rules: Json | undefined, reader: Reader): void {
+  if (rules === undefined) return;
+  if (!Array.isArray(rules)) reader.fault(['rules'], 'rules must be a list of rules');
+  const seen = new Set<Json>();
+  for (const [i, rule] of (Array.isArray(rules) ? (rules as readonly Json[]) : []).entries()) {
+    const id = isObject(rule) ? rule.id : undefined;
+    if (typeof id !== 'string') reader.fault(['rules', i], 'a rule needs an id');
+    else if (seen.has(id)) reader.fault(['rules', i, 'id'], `the rule ${id} stands here twice`);
+    else seen.add(id);
+  }
+}
+
+// Written as it decides: parameters are their values, and no rule is made of another.
+function isPlain(params: Json | undefined, templates: Json | undefined): boolean {
+  return templates === undefined && !(isObject(params) && Object.values(params).some(isObject));
 }
 
 function readMetadata(value: Json | undefined, reader: Reader): Metadata | undefined {
@@ -138,23 +213,6 @@ function readMetadata(value: Json | undefined, reader: Reader): Metadata | undef
     created_by: text('created_by'),
   });
   return id === undefined ? undefined : { id, ...metadata };
-}
-
-function readParams(value: Json | undefined, reader: Reader): Params {
-  if (value === undefined) return {};
-  if (!isObject(value)) {
-    reader.fault(['params'], 'params must be a mapping of names to values');
-    return {};
-  }
-  for (const [name, param] of Object.entries(value)) {
-    const scalar = typeof param === 'string' || typeof param === 'number' || typeof param === 'boolean';
-    const list =
-      Array.isArray(param) && param.every((item: Json) => typeof item === 'string' || typeof item === 'number');
-    if (!/^[A-Za-z_]\w{0,63}$/.test(name))
-      reader.fault(['params', name], `${name} is no name for a parameter`, undefined, 'key');
-    if (!scalar && !list) reader.fault(['params', name], 'a parameter is a text, a number, true or false, or a list');
-  }
-  return value;
 }
 
 function readGuard(

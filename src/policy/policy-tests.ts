@@ -2,6 +2,7 @@ import { parseAddress } from './cidr.ts';
 import { decide } from './decide.ts';
 import type { Decision } from './decision.ts';
 import { factOf, nearestFact } from './facts.ts';
+import { mockedFacts } from './function-mocks.ts';
 import { effects, type Json, type Phase, type Policy, phases } from './policy.ts';
 import { PolicyError, type PolicyProblem } from './problem.ts';
 import { compile, type Program } from './program.ts';
@@ -49,6 +50,8 @@ interface Setup {
   readonly strict: boolean;
   readonly now: Json | undefined;
   readonly observe: PolicyTestOptions['observe'];
+  /** What functions give where a test does not say it. */
+  readonly mocked: readonly (readonly [fact: string, value: Json])[];
 }
 
 export interface PolicyTestOptions {
@@ -60,7 +63,8 @@ export interface PolicyTestOptions {
 
 /**
  * Runs a file of policy tests. `loadPolicy` is handed each entry of `policies` as it stands there (a path beside the
- * test file) and returns the policies of that file; reading files is the caller's affair.
+ * test file) and returns the policies of that file, and each of `library`, which others are made of; reading files is the
+ * caller's affair. `mocks: { functions: { requestCount: 12 } }` says what functions that read the world give.
  * `{ unable: "why" }` as a fact's value stands for one that could not be computed.
  * @throws PolicyError where the file is not a valid test file, or a policy does not load.
  */
@@ -81,8 +85,7 @@ export function runPolicyTests(
   const given = reader.object(
     document.value,
     [],
-    ['apiVersion', 'kind', 'metadata', 'policies', 'options', 'fixtures', 'tests'],
-    ['mocks'],
+    ['apiVersion', 'kind', 'metadata', 'policies', 'library', 'options', 'fixtures', 'mocks', 'tests'],
   );
   if (given.apiVersion !== 'llm-policy/v1') reader.fault(['apiVersion'], 'apiVersion must be llm-policy/v1');
   if (given.kind !== 'PolicyTest') reader.fault(['kind'], 'kind must be PolicyTest');
@@ -90,13 +93,19 @@ export function runPolicyTests(
   const settings = reader.object(given.options ?? {}, ['options'], ['now', 'strict', 'default']);
   const fallback = reader.oneOf(settings.default, ['options', 'default'], ['allow', 'deny'] as const) ?? 'allow';
   const policies = (reader.texts(given.policies, ['policies']) ?? []).flatMap(loadPolicy);
+  const library = (reader.texts(given.library, ['library']) ?? []).flatMap(loadPolicy);
+  const mocks = reader.object(given.mocks ?? {}, ['mocks'], ['functions']);
   const fixtures = given.fixtures === undefined ? {} : isObject(given.fixtures) ? given.fixtures : {};
   const tests = Array.isArray(given.tests) ? given.tests : [];
   if (tests.length === 0) reader.fault(['tests'], 'tests must be a list of at least one test');
   stop(reader.problems);
+  const program = compile(policies, { default: fallback, library });
+  const mocked = mockedFacts(mocks.functions, ['mocks', 'functions'], program, reader);
+  stop(reader.problems);
   const setup: Setup = {
     reader,
-    program: compile(policies, { default: fallback }),
+    program,
+    mocked,
     fixtures,
     strict: settings.strict !== false,
     now: settings.now,
@@ -122,7 +131,11 @@ function runTest(value: Json, path: Path, setup: Setup): readonly PolicyTestResu
   const test = reader.object(value, path, ['name', 'on', 'input', 'expect', 'cases']);
   const name = reader.text(test.name, [...path, 'name'], { max: 300 }) ?? `test ${String(path.at(-1))}`;
   const on = reader.oneOf(test.on, [...path, 'on'], phases) ?? 'request';
-  const facts = readInput(test.input ?? {}, {}, [...path, 'input'], setup);
+  const mocked = setup.mocked.reduce<FactTree>(
+    (facts, [fact, value]) => put(facts, fact, value, ['mocks', 'functions'], reader, setup.strict),
+    {},
+  );
+  const facts = readInput(test.input ?? {}, mocked, [...path, 'input'], setup);
   const results: PolicyTestResult[] = [];
   if (test.expect === undefined && test.cases === undefined) reader.fault(path, 'a test needs expect or cases');
   if (test.expect !== undefined) {

@@ -13,8 +13,8 @@ export const onErrors: readonly OnError[] = ['deny', 'skip', 'warn'];
 export type StreamMode = 'observe' | 'hold_back' | 'buffer';
 export const streamModes: readonly StreamMode[] = ['observe', 'hold_back', 'buffer'];
 
-export type Effect = 'allow' | 'deny' | 'warn' | 'audit' | 'modify';
-export const effects: readonly Effect[] = ['allow', 'deny', 'warn', 'audit', 'modify'];
+export type Effect = 'allow' | 'deny' | 'warn' | 'audit' | 'modify' | 'throttle' | 'approve';
+export const effects: readonly Effect[] = ['allow', 'deny', 'warn', 'audit', 'modify', 'throttle', 'approve'];
 
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
@@ -88,6 +88,28 @@ export interface AuditWish {
   readonly alert?: boolean;
 }
 
+/** Whose calls are counted together. */
+export type LimitScope = 'organization' | 'team' | 'project' | 'user' | 'key' | 'model';
+export const limitScopes: readonly LimitScope[] = ['organization', 'team', 'project', 'user', 'key', 'model'];
+
+export const limitWindows = { second: 1_000, minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const;
+export type LimitWindow = keyof typeof limitWindows;
+
+/** How many of the calls a rule matches: exactly one of the three units, over a window unless it counts calls at once. */
+export interface LimitWish {
+  readonly requests?: number | string;
+  readonly tokens?: number | string;
+  readonly concurrent?: number | string;
+  readonly per: LimitScope;
+  readonly window?: LimitWindow;
+}
+
+/** How often a failed call is tried again; without `when`, whatever the failure. */
+export interface RetryWish {
+  readonly when?: readonly string[];
+  readonly max: number | string;
+}
+
 export interface Action {
   readonly decision: Effect | 'dryrun';
   /** May hold `${fact}`. Shown to the caller, so no fact that is a text may stand in it. */
@@ -104,6 +126,17 @@ export interface Action {
   readonly set?: { readonly [path: string]: Json };
   readonly remove?: readonly string[];
   readonly add_tags?: readonly string[];
+  /** Where the call may go, in this order: `provider` or `provider/model`. */
+  readonly route_to?: readonly string[];
+  /** Stands before whatever the caller tells the model as its operator. */
+  readonly prepend_system?: string;
+  readonly retry?: RetryWish;
+  /** throttle: how many calls, and how long one may wait for room. */
+  readonly limit?: LimitWish;
+  readonly queue_ms?: number | string;
+  /** approve: who may approve, and how long the approval can be given and used. */
+  readonly role?: string;
+  readonly ttl_seconds?: number | string;
   /** Notes of the author (severity, category ...), kept and not interpreted. */
   readonly metadata?: { readonly [key: string]: Json };
   /** dryrun: the action that is only recorded. */
@@ -138,6 +171,30 @@ export interface Rule {
   readonly action: Action;
   readonly audit?: AuditWish;
   readonly tags?: readonly string[];
+  /** Names of counters that a match counts in. */
+  readonly metrics?: readonly string[];
+  /** Parameters of this rule alone; they stand before the policy's. */
+  readonly with?: { readonly [name: string]: Json };
+}
+
+/** Another policy, by its id or `namespace/id`, of a version in a range (`^1.2.0`, `>=1 <3`, `1.2.3`). */
+export interface PolicyRef {
+  readonly policy: string;
+  readonly version?: string;
+}
+
+/** The rules of another policy, in force as part of this one, at its priority and `priority_offset`. */
+export interface Inclusion extends PolicyRef {
+  readonly priority_offset?: number;
+  /** A CEL expression on facts of the request: the rules stand where it is true. */
+  readonly when?: string;
+}
+
+/** What has to be true besides, for the rules of a policy that another one includes. */
+export interface Surrounding {
+  readonly when?: string;
+  readonly applies_to?: { readonly [fact: string]: Json };
+  readonly params: { readonly [name: string]: Json };
 }
 
 export interface Metadata {
@@ -170,6 +227,11 @@ export interface Policy {
   readonly on_error?: OnError;
   readonly applies_to?: { readonly [fact: string]: Json };
   readonly params?: { readonly [name: string]: Json };
+  /** Its rules and settings are this policy's, but for what this one says. Without rules until it is resolved. */
+  readonly extends?: PolicyRef;
+  readonly include?: readonly Inclusion[];
+  /** Only of a policy that came to be by `include`. */
+  readonly within?: readonly Surrounding[];
   readonly rules: readonly Rule[];
   readonly tests?: string | readonly string[];
   readonly source?: PolicySource;

@@ -1,4 +1,6 @@
+import { resolvePolicies } from './compose.ts';
 import type { Needs } from './needs.ts';
+import { checkPolicy } from './parse.ts';
 import type { PhaseTable } from './phase-table.ts';
 import type { Phase, Policy } from './policy.ts';
 import { PolicyError, wholeProblem } from './problem.ts';
@@ -19,6 +21,8 @@ export interface CompileOptions {
    * are changed where they differ. The result is the same as without it.
    */
   readonly previous?: Program | undefined;
+  /** Policies that others extend or include, and that are not in force themselves. */
+  readonly library?: readonly Policy[];
 }
 
 /** Policies compiled together. Immutable; the same content has the same id, in whatever order it was given. */
@@ -77,8 +81,15 @@ export function inside(program: Program): CompiledProgram {
 export function compile(policies: readonly Policy[], options: CompileOptions = {}): Program {
   if (policies.length === 0 && options.emptyAllowed !== true)
     throw new PolicyError([wholeProblem('policies', 'the policy set is empty')]);
+  const whole = composed(policies, options.library);
   const fallback = options.default ?? 'deny';
   const before = options.previous === undefined ? undefined : inside(options.previous).parts;
-  const changed = before === undefined ? undefined : changedParts(before, policies, fallback);
-  return new CompiledProgram(changed ?? partsOf(policies, fallback), options);
+  const changed = before === undefined ? undefined : changedParts(before, whole, fallback);
+  return new CompiledProgram(changed ?? partsOf(whole, fallback), options);
+}
+
+/** What policies are made of, put in its place; a set in which none is made of others stays as it is. */
+function composed(policies: readonly Policy[], library: readonly Policy[] = []): readonly Policy[] {
+  const plain = policies.every((policy) => policy.extends === undefined && policy.include === undefined);
+  return plain ? policies : resolvePolicies(policies.map(checkPolicy), library.map(checkPolicy));
 }

@@ -10,13 +10,20 @@ export function isObject(value: unknown): value is JsonObject {
 
 /** Reads one document strictly and collects every problem with its place. */
 export class Reader {
-  readonly problems: PolicyProblem[] = [];
+  readonly problems: PolicyProblem[];
   readonly file: string;
   readonly document: SourceDocument | undefined;
 
-  constructor(file: string, document?: SourceDocument) {
+  constructor(file: string, document?: SourceDocument, problems: PolicyProblem[] = []) {
+    this.problems = problems;
     this.file = file;
     this.document = document;
+  }
+
+  /** The same reader, for a document whose parts stand elsewhere; problems are told together. */
+  placed(as: (document: SourceDocument) => SourceDocument): Reader {
+    if (this.document === undefined) return this;
+    return new Reader(this.file, as(this.document), this.problems);
   }
 
   /** `within` is the character of a text's value that is wrong, from 0. */

@@ -8,12 +8,18 @@ import { compileWhen } from './when.ts';
 const compiled = new WeakMap<Rule, Node>();
 
 /** What a checked rule asks, whichever way it says it; undefined where it always matches. */
-export function nodeOf(rule: Rule, params: Params): Node | undefined {
+export function nodeOf(rule: Rule, shared: Params): Node | undefined {
   const known = compiled.get(rule);
   if (known !== undefined) return known;
+  const params = paramsOf(rule, shared);
   const phase = rule.on ?? 'request';
   const node = rule.when !== undefined ? compileWhen(rule.when, phase, params) : undefined;
   return node ?? (rule.condition === undefined ? undefined : compileCondition(rule.condition, params, phase));
+}
+
+/** The parameters of a rule: its own before the policy's. */
+export function paramsOf(rule: Rule, shared: Params): Params {
+  return rule.with === undefined ? shared : { ...shared, ...rule.with };
 }
 
 /** Keeps what a rule's `when` was compiled to while it was checked. Rules are frozen, and belong to one policy. */

@@ -1,8 +1,10 @@
+import { limitUnits, retryCodes } from './action-obligations.ts';
 import { factNames } from './facts.ts';
 import { callOperators } from './function-condition.ts';
 import { functionNames } from './functions/catalog.ts';
 import { leafOperators } from './operators.ts';
-import { effects, onErrors, phases, statuses, streamModes } from './policy.ts';
+import { paramTypes } from './parse-params.ts';
+import { effects, limitScopes, limitWindows, onErrors, phases, statuses, streamModes } from './policy.ts';
 import { railNames, railTypes } from './rails.ts';
 import { whenLimits } from './when.ts';
 
@@ -11,6 +13,7 @@ const id = { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$' };
 const texts = { type: 'array', items: text, minItems: 1 };
 const flag = { type: 'boolean' };
 const param = { type: 'string', pattern: '\\$\\{params\\.' };
+const figure = { anyOf: [{ type: 'integer', minimum: 0 }, param] };
 const closed = (properties: object, required: readonly string[] = []) => ({
   type: 'object',
   additionalProperties: false,
@@ -59,9 +62,42 @@ const actionKeys = {
   set: { type: 'object', minProperties: 1 },
   remove: texts,
   add_tags: texts,
+  route_to: { description: 'provider or provider/model, in the order to try', anyOf: [text, texts] },
+  prepend_system: { ...text, description: `Stands before the system prompt; may hold \${params.name}` },
+  retry: closed(
+    {
+      when: { type: 'array', minItems: 1, items: { enum: [...retryCodes] } },
+      max: { anyOf: [{ type: 'integer', minimum: 0, maximum: 10 }, param] },
+    },
+    ['max'],
+  ),
+  limit: closed(
+    {
+      ...Object.fromEntries(limitUnits.map((unit) => [unit, figure])),
+      per: { enum: [...limitScopes] },
+      window: { enum: Object.keys(limitWindows) },
+    },
+    ['per'],
+  ),
+  queue_ms: { ...figure, description: 'throttle: how long a call may wait for room; default 0' },
+  role: { ...text, description: 'approve: who may approve' },
+  ttl_seconds: { ...figure, description: 'approve: how long an approval can be given and used; default a day' },
   metadata: { type: 'object' },
   audit,
   tags: texts,
+  metrics: texts,
+};
+
+const value = { type: ['string', 'number', 'boolean', 'array'] };
+const declaration = {
+  anyOf: [
+    value,
+    closed({ type: { enum: [...paramTypes] }, default: value, enum: { type: 'array' }, description: text }),
+  ],
+};
+const policyRef = { policy: text, version: { ...text, description: 'A range, such as ^1.2.0' } };
+const inclusion = {
+  anyOf: [text, closed({ ...policyRef, priority_offset: { type: 'integer' }, when: text }, ['policy'])],
 };
 
 /** JSON Schema of policy documents, for editors. The parser is stricter: it also checks facts' types and expressions. */
@@ -90,11 +126,19 @@ export const policySchema = {
       status: { enum: [...statuses] },
       on_error: { enum: [...onErrors], description: 'What an error or an unable fact means' },
       applies_to: { type: 'object', minProperties: 1, description: 'Guard: facts and the values they must have' },
-      params: { type: 'object' },
-      rules: { type: 'array', minItems: 1, items: ref('rule') },
+      params: { type: 'object', additionalProperties: declaration },
+      templates: {
+        type: 'object',
+        additionalProperties: closed({ params: { type: 'object' }, rule: { type: 'object' }, description: text }, [
+          'rule',
+        ]),
+      },
+      extends: { anyOf: [text, closed(policyRef, ['policy'])] },
+      include: { anyOf: [inclusion, { type: 'array', minItems: 1, items: inclusion }] },
+      rules: { type: 'array', items: ref('rule') },
       tests: { anyOf: [text, texts] },
     },
-    ['metadata', 'rules'],
+    ['metadata'],
   ),
   $defs: {
     rule: closed(
@@ -119,8 +163,11 @@ export const policySchema = {
         action: ref('action'),
         audit,
         tags: texts,
+        metrics: { ...texts, description: 'Counters a match counts in' },
+        template: { ...text, description: 'A template of this policy; what the rule says itself stands before it' },
+        with: { type: 'object', description: "Values of the template's parameters" },
       },
-      ['id', 'action'],
+      ['id'],
     ),
     condition: {
       anyOf: [

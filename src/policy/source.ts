@@ -11,8 +11,15 @@ export type Path = readonly (string | number)[];
 /** A document as plain JSON, and where its parts stand in the text. */
 export interface SourceDocument {
   readonly value: Json;
-  /** Line and column of a value, or of the key that names it; `within` is a character of a text's value, from 0. */
-  place(path: Path, of: 'key' | 'value', within?: number): { readonly line: number; readonly column: number };
+  /**
+   * Line and column of a value, or of the key that names it; `within` is a character of a text's value, from 0. `file` is
+   * told where it is another one than the document's.
+   */
+  place(
+    path: Path,
+    of: 'key' | 'value',
+    within?: number,
+  ): { readonly line: number; readonly column: number; readonly file?: string };
 }
 
 /** Bounds of a policy file. A file over one of them is refused as a whole. */

@@ -2,7 +2,7 @@ import { factsRead, isBranch, leavesOf, type Node } from './node.ts';
 import { findingsOf, type PatternRef, patternKey, patternsOf } from './pattern.ts';
 import type { Action, Json, Rule, StreamMode } from './policy.ts';
 import { railOf } from './rails.ts';
-import { nodeOf } from './rule-node.ts';
+import { nodeOf, paramsOf } from './rule-node.ts';
 import { type Params, withParams } from './template.ts';
 
 /** What a condition comes down to once the request's facts are known, whatever they are. */
@@ -38,13 +38,14 @@ export function modeOf(rule: Rule): StreamMode {
 }
 
 /** Why a response rule cannot be kept in its mode; undefined where it can. */
-export function streamFault(rule: Rule, params: Params): string | undefined {
+export function streamFault(rule: Rule, shared: Params): string | undefined {
+  const params = paramsOf(rule, shared);
   const { action } = rule;
   const mode = modeOf(rule);
   if (mode === 'buffer' || action.decision === 'dryrun') return undefined;
   if (mode === 'observe' && action.redact !== undefined)
     return 'redact cannot be kept with stream: observe, which releases before it looks; use hold_back';
-  const node = nodeOf(rule, params);
+  const node = nodeOf(rule, shared);
   const shape = node === undefined ? ({ kind: 'constant' } as const) : shapeOf(node, rule.id);
   if (action.final === true && shape.kind !== 'constant') {
     return 'a final allow on findings can only be told at the end of the reply; use stream: buffer';

@@ -8,7 +8,7 @@ import { inside, type Program } from './program.ts';
  * not be enforced: its `on_error` answers, as it does for a fact nobody could compute.
  */
 export function withoutChanges(program: Program, phase: Phase, decision: Decision): Decision {
-  if (!decision.allowed) return decision;
+  if (decision.decision === 'deny') return decision;
   const wanted = decision.obligations.filter(({ type }) => type !== 'add_tags');
   if (wanted.length === 0) return decision;
   const { rules } = inside(program).tables[phase];
@@ -21,8 +21,9 @@ export function withoutChanges(program: Program, phase: Phase, decision: Decisio
     if (rule?.onError === 'warn') warnings.push(reason);
     else if (rule?.onError !== 'skip') return { ...denied(decision, ref, reason), ...policyOf(rule), unable };
   }
-  const headline = decision.decision === 'modify' ? (warnings.length > 0 ? 'warn' : 'allow') : decision.decision;
-  return { ...decision, ...nothing(decision), decision: headline, unable, warnings };
+  const changed = ['modify', 'throttle', 'approve'].includes(decision.decision);
+  const headline = changed ? (warnings.length > 0 ? 'warn' : 'allow') : decision.decision;
+  return { ...decision, ...nothing(decision), decision: headline, allowed: true, unable, warnings };
 }
 
 function denied(decision: Decision, ref: string, reason: string): Decision {

@@ -6,6 +6,7 @@ export { type AttemptOutcome, alwaysHealthy, type Health } from './health.ts';
 export { type PriceOptions, price, pricesMedia, type WorstCase, worstUsage } from './price.ts';
 export { type ModelPrice, priceBookVersion } from './price-book.ts';
 export type { Candidate, Provider, ProviderModel, Quirks } from './provider.ts';
+export { type MeasuredHealth, measured, type ProviderFigures } from './provider-figures.ts';
 export { backoff_ms, fallsBack, type RetryPolicy, retryable } from './retry.ts';
 export {
   type ModelsSettings,

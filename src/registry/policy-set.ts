@@ -195,8 +195,8 @@ export function openPolicySet({ shelf, base, clock, onProblem }: PolicySetOption
   };
 }
 
-function optionsOf({ default: otherwise, emptyAllowed = false }: Base) {
-  return { default: otherwise, emptyAllowed };
+function optionsOf({ default: otherwise, emptyAllowed = false, library = [] }: Base) {
+  return { default: otherwise, emptyAllowed, library };
 }
 
 /** All policies of these texts. @throws PolicyError where one is not valid, or there is none, or one twice. */

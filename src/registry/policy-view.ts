@@ -7,6 +7,8 @@ export interface Base {
   readonly default: 'allow' | 'deny';
   /** Whether no policy at all is fine. Default: it is an error. */
   readonly emptyAllowed?: boolean;
+  /** Policies that are not in force and that others may be made of. */
+  readonly library?: readonly Policy[];
 }
 
 export interface PolicyView {

@@ -1,3 +1,6 @@
+export type { Approval, ApprovalState, Approvals, ApprovalWish } from './approvals.ts';
+export { ApprovalsUnavailable } from './approvals.ts';
+export { openFileApprovals } from './embedded/approvals.ts';
 export type { EmbeddedLedger, EmbeddedLedgerOptions } from './embedded/index.ts';
 export { openEmbeddedLedger } from './embedded/index.ts';
 export { withFileLock } from './file-lock.ts';
@@ -12,6 +15,12 @@ export { openEmbeddedQueue } from './queue-embedded.ts';
 export type { RedisLedger, RedisLedgerOptions, RedisPlace } from './redis/index.ts';
 export { onLossOf } from './share/on-loss.ts';
 export type { SharingLedgerOptions } from './share/open.ts';
-export { openBullQueue, openLeasedLedger, openRedisLedger, openSharingLedger } from './when-asked.ts';
+export {
+  openBullQueue,
+  openLeasedLedger,
+  openRedisApprovals,
+  openRedisLedger,
+  openSharingLedger,
+} from './when-asked.ts';
 export type { WindowKey } from './window-key.ts';
 export { budgetOfKey, seriesKey, seriesOfKey, windowKey } from './window-key.ts';

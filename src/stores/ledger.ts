@@ -37,6 +37,8 @@ export interface Rate {
   readonly unit: 'requests' | 'tokens' | 'input_tokens' | 'output_tokens' | 'concurrent';
   readonly limit: number;
   readonly window_ms: number;
+  /** `policy/rule` that limits: it counts the calls it matches alone, apart from every other limit of the scope. */
+  readonly rule?: string;
   /** Left out: what the state says. */
   readonly onLoss?: OnLoss;
 }

@@ -4,9 +4,13 @@ import { scopeKey } from './window-key.ts';
 /** Parts into which a sliding window, of a rate or a rolling budget, is cut. */
 const slots = 60;
 
-/** `rate:team:research:requests:60000`, `rate:team:research:concurrent`: the limit is no part of it, so that it may change. */
+/**
+ * `rate:team:research:requests:60000`, `rate:team:research:concurrent`, and of a rule
+ * `rate:team:research:requests:60000:free-tier%2Fslow`: the limit is no part of it, so that it may change.
+ */
 export function rateKey(rate: Rate): string {
   const scope = scopeKey(rate.scope);
+  if (rate.rule !== undefined) return `rate:${scope}:${rate.unit}:${rate.window_ms}:${encodeURIComponent(rate.rule)}`;
   return rate.unit === 'concurrent' ? `rate:${scope}:concurrent` : `rate:${scope}:${rate.unit}:${rate.window_ms}`;
 }
 
@@ -35,11 +39,12 @@ export function slotting(window_ms: number): { readonly slot_ms: number; readonl
 
 /** What a key says of its rate. */
 export function rateOfKey(key: string, limit: number): Rate {
-  const [, kind = '', id = '', unit = '', window_ms = '0'] = key.split(':');
+  const [, kind = '', id = '', unit = '', window_ms = '0', rule] = key.split(':');
   return {
     scope: { kind: kind as ScopeKind, id: decodeURIComponent(id) },
     unit: unit as Rate['unit'],
     limit,
     window_ms: Number(window_ms),
+    ...(rule === undefined ? {} : { rule: decodeURIComponent(rule) }),
   };
 }

@@ -1,7 +1,9 @@
+import type { Approvals } from './approvals.ts';
 import type { LeasedLedger, LeasedLedgerOptions } from './leased/index.ts';
 import type { Ledger } from './ledger.ts';
 import type { JobQueue } from './queue.ts';
 import type { BullQueueOptions } from './queue-bullmq.ts';
+import type { RedisApprovalsOptions } from './redis/approvals.ts';
 import type { RedisLedger, RedisLedgerOptions } from './redis/index.ts';
 import type { SharingLedgerOptions } from './share/open.ts';
 
@@ -28,5 +30,11 @@ export async function openSharingLedger(options: SharingLedgerOptions): Promise<
 /** Opens a job queue on BullMQ; see `queue-bullmq.ts`. */
 export async function openBullQueue(options: BullQueueOptions): Promise<JobQueue> {
   const { openBullQueue: open } = await import('./queue-bullmq.ts');
+  return open(options);
+}
+
+/** Opens the approvals kept in Redis or Valkey; see `redis/approvals.ts`. */
+export async function openRedisApprovals(options: RedisApprovalsOptions): Promise<Approvals> {
+  const { openRedisApprovals: open } = await import('./redis/approvals.ts');
   return open(options);
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   compile,
+  decide,
   type Policy,
   PolicyError,
   type PolicyProblem,
@@ -181,14 +182,91 @@ rules:
 
   it.each([
     ['wasm', 'wasm: { module: x }\n    action: { decision: deny }'],
-    ['throttle', 'action: { decision: throttle, limit: { requests: 1 } }'],
-    ['approve', 'action: { decision: approve }'],
-    ['route_to', 'action: { decision: modify, route_to: eu, add_tags: [a] }'],
-    ['retry', 'action: { decision: modify, retry: { max: 1 }, add_tags: [a] }'],
-    ['prepend_system', 'action: { decision: modify, prepend_system: x, add_tags: [a] }'],
     ['window', 'on: response\n    stream: window\n    action: { decision: deny }'],
   ])('says that %s is not supported yet', (name, body) => {
     expect(problems(rule(body)).map(problemText).join('\n')).toMatch(new RegExp(`${name}.* is not supported yet`));
+  });
+
+  const only = (action: string, more = '') =>
+    problems(rule(`action: ${action}${more}`))
+      .map(problemText)
+      .join('\n');
+
+  it.each([
+    ['a limit that is missing', '{ decision: throttle }', 'throttle needs a limit'],
+    [
+      'a limit of two things',
+      '{ decision: throttle, limit: { requests: 1, tokens: 2, per: team, window: day } }',
+      'counts one of',
+    ],
+    ['a limit of nobody', '{ decision: throttle, limit: { requests: 1, window: day } }', 'needs per'],
+    ['an unknown scope', '{ decision: throttle, limit: { requests: 1, per: tag, window: day } }', 'per must be one of'],
+    ['a rate without a window', '{ decision: throttle, limit: { requests: 1, per: team } }', 'needs a window'],
+    [
+      'a window of calls at once',
+      '{ decision: throttle, limit: { concurrent: 1, per: team, window: day } }',
+      'have no window',
+    ],
+    ['a limit of nothing', '{ decision: throttle, limit: { requests: 0, per: team, window: day } }', 'from 1 to'],
+    ['an approval by nobody', '{ decision: approve }', 'approve needs a role'],
+    ['an approval for ever', '{ decision: approve, role: a, ttl_seconds: 9999999 }', 'from 1 to 2592000'],
+    ['a place that is none', '{ decision: modify, route_to: "a b" }', 'neither a provider nor provider/model'],
+    [
+      'a fact in a text for the model',
+      `{ decision: modify, prepend_system: "${fact('llm.prompt')}" }`,
+      'may not stand in a text',
+    ],
+    [
+      'a retry of what is no failure',
+      '{ decision: modify, retry: { when: [policy_denied], max: 1 } }',
+      'must be one of',
+    ],
+    ['a retry without a number', '{ decision: modify, retry: { when: [upstream_error] } }', 'retry needs max'],
+    ['a counter of a strange name', '{ decision: deny }\n    metrics: [Big-One]', 'a counter has a name'],
+    [
+      'a throttled reply',
+      '{ decision: throttle, limit: { requests: 1, per: team, window: day } }\n    on: response',
+      'throttle cannot be enforced on: response',
+    ],
+    [
+      'an approved settlement',
+      '{ decision: approve, role: a }\n    on: settle',
+      'approve cannot be enforced on: settle',
+    ],
+    [
+      'a reply sent elsewhere',
+      '{ decision: modify, route_to: a }\n    on: response',
+      'route_to cannot be enforced on: response',
+    ],
+  ])('refuses %s', (_name, action, message) => {
+    expect(only(action)).toContain(message);
+  });
+
+  it('reads a limit, an approval and their figures from parameters', () => {
+    const text = `metadata: { id: p }
+params: { most: 3, wait: 100, who: [a] }
+rules:
+  - id: t
+    action: { decision: throttle, limit: { concurrent: "${fact('params.most')}", per: user }, queue_ms: "${fact('params.wait')}" }
+  - id: a
+    action: { decision: require_approval, role: lead }
+    metrics: [asked]
+`;
+    const program = compile(parsePolicies(text), { default: 'allow' });
+    const decision = decide(program, 'request', {});
+    expect(decision).toMatchObject({
+      decision: 'approve',
+      allowed: false,
+      determining: ['p/a'],
+      modifications: {
+        throttles: [{ unit: 'concurrent', limit: 3, per: 'user', window_ms: 0, queue_ms: 100, rule: 'p/t' }],
+      },
+      metrics: { 'p/a': ['asked'] },
+    });
+    expect(decision.obligations[1]).toEqual({ type: 'approve', role: 'lead', ttl_seconds: 86_400, rule: 'p/a' });
+    expect(only('{ decision: throttle, limit: { requests: "a lot", per: team, window: day } }')).toContain(
+      'whole number',
+    );
   });
 
   it.each(['redacted', 'full'])('says that keeping texts (%s) is not supported yet', (content) => {
@@ -196,7 +274,7 @@ rules:
     expect(found.map(problemText).join('\n')).toMatch(new RegExp(`content: ${content} is not supported yet`));
   });
 
-  it.each(['templates', 'extends', 'include', 'rollout'])('says that %s is not supported yet', (key) => {
+  it.each(['rollout', 'exceptions'])('says that %s is not supported yet', (key) => {
     expect(onlyProblem(`${rule('action: { decision: deny }')}${key}: x\n`).message).toBe(`${key} is not supported yet`);
   });
 

@@ -270,7 +270,7 @@ export function encodeRequest(view: RequestView, edits: RequestEdits): EncodedRe
 }
 
 function spliced(view: RequestView, edits: RequestEdits): Pick<EncodedRequest, 'body' | 'warnings'> {
-  const list: JsonEdit[] = policyEdits(edits).filter((edit) => edit.path[0] !== 'model');
+  const list: JsonEdit[] = policyEdits(view, edits).filter((edit) => edit.path[0] !== 'model');
   if (edits.model !== view.model) list.push({ op: 'set', path: ['model'], json: JSON.stringify(edits.model) });
   if (edits.maxOutputTokens === undefined) return { body: splice(view.bytes, list), warnings: [] };
   list.push({ op: 'set', path: ['max_tokens'], json: String(edits.maxOutputTokens) });

@@ -10,6 +10,8 @@ export type JsonEdit =
   | { readonly op: 'text'; readonly path: JsonPath; readonly text: string }
   /** Replaces a value or inserts it, with the objects on the way to it. */
   | { readonly op: 'set'; readonly path: JsonPath; readonly json: string }
+  /** Puts a value before the first of a list, or a text before a text. Of anything else nothing is changed. */
+  | { readonly op: 'prepend'; readonly path: JsonPath; readonly json: string }
   | { readonly op: 'remove'; readonly path: JsonPath }
   /** Another key for a member. Where the object has that key already, the member goes and the other stays. */
   | { readonly op: 'rename'; readonly path: JsonPath; readonly key: string };
@@ -41,7 +43,11 @@ export function patchesFor(bytes: Buffer, edits: readonly JsonEdit[]): readonly 
 }
 
 function want(root: Wanted, edit: JsonEdit): void {
-  root.at(edit.path);
+  const node = root.at(edit.path);
+  if (edit.op === 'prepend') {
+    node.wantShape = true;
+    return;
+  }
   if (edit.op === 'replace' || edit.op === 'text') return;
   const from = edit.op === 'set' ? 0 : Math.max(0, edit.path.length - 1);
   for (let depth = from; depth < edit.path.length; depth += 1) root.at(edit.path.slice(0, depth)).wantShape = true;
@@ -81,11 +87,22 @@ class Plan {
       case 'set':
         this.#set(edit.path, edit.json);
         return;
+      case 'prepend':
+        this.#prepend(node, edit.json);
+        return;
       case 'remove':
       case 'rename':
         this.#member(edit);
         return;
     }
+  }
+
+  #prepend({ span, shape }: Wanted, json: string): void {
+    if (span === undefined) return;
+    const at = span.start + 1;
+    if (shape?.array === true)
+      this.#patches.push({ start: at, end: at, text: shape.members.length === 0 ? json : `${json},` });
+    else if (this.#bytes[span.start] === quote) this.#patches.push({ start: at, end: at, text: json.slice(1, -1) });
   }
 
   #textFor(node: Wanted, text: string): string {

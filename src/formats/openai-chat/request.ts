@@ -272,7 +272,7 @@ export function encodeRequest(view: RequestView, edits: RequestEdits): EncodedRe
 }
 
 function spliced(view: RequestView, edits: RequestEdits): Buffer {
-  const list = policyEdits(edits).filter((edit) => edit.path[0] !== 'model');
+  const list = policyEdits(view, edits).filter((edit) => edit.path[0] !== 'model');
   if (edits.model !== view.model) list.push({ op: 'set', path: ['model'], json: JSON.stringify(edits.model) });
   if (edits.maxOutputTokens !== undefined) list.push(...limit(view.bytes, edits.maxOutputTokens));
   if (edits.askUsage && view.stream && !view.usageAsked) {

@@ -65,6 +65,12 @@ export function families() {
       10,
     ),
     evaluations: new Counters('llm_policy_evaluations_total', 'Decisions', ['decision'], 100),
+    rules: new Counters(
+      'llm_policy_rule_total',
+      'Matches of rules that name a counter',
+      ['metric', 'policy', 'rule'],
+      1000,
+    ),
     evaluation: new Histograms('llm_policy_evaluation_seconds', 'Time of a decision', tiny),
     program: new Peaks('llm_policy_program_info', '1 for the program in force', ['program'], 10),
     spooled: new Polled('llm_audit_spooled_total', 'Records appended to the spool'),

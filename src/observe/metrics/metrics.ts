@@ -7,6 +7,7 @@ import { type Families, families } from './families.ts';
 import { type Figures, textOf } from './figures.ts';
 import { LabelCap } from './label-cap.ts';
 import type { Distribution, Exposed, Series } from './series.ts';
+import { tokenKinds } from './token-kinds.ts';
 
 export interface MetricsOptions {
   /** Metrics of the process (memory, CPU, handles) as well. Default true. */
@@ -52,6 +53,8 @@ export interface Metrics {
   debt(nusd: number): void;
   rail(rail: string, seconds: number): void;
   evaluation(decision: string, seconds: number): void;
+  /** A rule (`policy/rule`) that names this counter matched. */
+  rule(metric: string, ref: string): void;
   heldCharacters(count: number): void;
   retry(provider: string): void;
   /** A budget passed a percent it warns at. */
@@ -84,16 +87,6 @@ interface Bound {
   readonly tokens: ReadonlyMap<string, Series>;
   readonly cost: Series;
 }
-
-const tokenKinds = [
-  ['input', 'input'],
-  ['output', 'output'],
-  ['cacheRead', 'cache_read'],
-  ['cacheWrite', 'cache_write'],
-  ['reasoning', 'reasoning'],
-  ['audioInput', 'audio_input'],
-  ['audioOutput', 'audio_output'],
-] as const satisfies readonly (readonly [keyof Usage, string])[];
 
 class LiveMetrics implements Metrics {
   readonly contentType: string;
@@ -191,6 +184,11 @@ class LiveMetrics implements Metrics {
 
   rail(rail: string, seconds: number): void {
     this.#families.rail.of(rail).observe(seconds);
+  }
+
+  rule(metric: string, ref: string): void {
+    const at = ref.lastIndexOf('/');
+    this.#families.rules.of(metric, ref.slice(0, at), ref.slice(at + 1)).value += 1;
   }
 
   evaluation(decision: string, seconds: number): void {

@@ -3,6 +3,7 @@ import { contentFunctions } from './content.ts';
 import { countryFunctions } from './countries.ts';
 import { dateFunctions } from './dates.ts';
 import type { PolicyFunction } from './function.ts';
+import { languageFunctions } from './languages.ts';
 import { listFunctions } from './lists.ts';
 import { networkFunctions } from './networks.ts';
 import { numberFunctions } from './numbers.ts';
@@ -18,6 +19,7 @@ export const policyFunctions: readonly PolicyFunction[] = [
   ...dateFunctions,
   ...networkFunctions,
   ...contentFunctions,
+  ...languageFunctions,
   ...railFunctions,
   ...usageFunctions,
   ...callerFunctions,

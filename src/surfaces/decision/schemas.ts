@@ -44,6 +44,7 @@ export const decisionSchema = open({
   warnings: texts,
   tags: texts,
   blockedByRail: Type.Boolean(),
+  metrics: Type.Optional(Type.Record(Type.String(), texts)),
 });
 const answered = {
   requestId: text,

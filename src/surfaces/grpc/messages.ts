@@ -43,6 +43,7 @@ const members = {
   tags: 'plain',
   blockedByRail: 'plain',
   audit: 'struct',
+  metrics: 'struct',
 } as const satisfies Record<keyof Decision, 'plain' | 'struct' | 'structs'>;
 
 function decisionMessage(decision: Decision): Readonly<Record<string, unknown>> {

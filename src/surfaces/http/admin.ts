@@ -4,6 +4,7 @@ import { Failure, type Secret } from '../../exchange/index.ts';
 import { openaiChat } from '../../formats/index.ts';
 import type { AuditRecord, QueryFilter } from '../../observe/index.ts';
 import type { DecisionPoint } from '../decision/point.ts';
+import { type ApprovalPorts, type Approver, approvalRoutes } from './admin-approvals.ts';
 import { type BudgetPorts, budgetRoutes } from './admin-budgets.ts';
 import {
   type Field,
@@ -29,7 +30,7 @@ export interface KeyView {
 }
 
 /** What the admin listener may ask of the running gateway. Refused changes are thrown as failures. */
-export interface AdminPorts extends BudgetPorts {
+export interface AdminPorts extends BudgetPorts, ApprovalPorts {
   /** Admin keys, or their keyed hashes' check. */
   isAdmin(credential: string): boolean;
   /** What the trail calls whoever asks with this key: made from it one way. */
@@ -86,12 +87,16 @@ const admin = { judgement: 'admin' } as const;
 export function buildAdminListener(ports: AdminPorts): FastifyInstance {
   const app = buildListener({
     body_bytes_max,
-    judgements: ['admin', 'open'],
+    judgements: ['admin', 'approver', 'open'],
     unreadable: (request, reply, failure) => send(reply, request, failure),
   });
   app.addHook('onRequest', async (request) => {
     if (request.routeOptions.config.judgement === 'open') return;
     const credential = bearer(request);
+    if (request.routeOptions.config.judgement === 'approver') {
+      await approverOf(ports, request);
+      return;
+    }
     if (credential === '' || !ports.isAdmin(credential)) {
       // What a scope opens is asked by the route itself: there it is known who the caller is.
       if (request.routeOptions.config.scope !== undefined) return;
@@ -117,11 +122,19 @@ export function buildAdminListener(ports: AdminPorts): FastifyInstance {
   });
   keyRoutes(app, ports);
   budgetRoutes(app, ports, (request) => whoAsks(ports, request));
+  approvalRoutes(app, ports, (request) => approverOf(ports, request));
   recordRoutes(app, ports);
   decisionAdminRoutes(app, ports.point, (request) =>
     ports.isAdmin(bearer(request)) ? whoAsks(ports, request) : undefined,
   );
   return app;
+}
+
+/** An admin, or a caller who may approve. Throws `invalid_api_key`, and `policy_denied` without the scope. */
+async function approverOf(ports: AdminPorts, request: FastifyRequest): Promise<Approver> {
+  const credential = bearer(request);
+  if (credential !== '' && ports.isAdmin(credential)) return { by: ports.adminName(credential), caller: undefined };
+  return ports.approver(request.raw.headers);
 }
 
 function keyRoutes(app: FastifyInstance, ports: AdminPorts): void {

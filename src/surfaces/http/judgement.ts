@@ -2,9 +2,9 @@ import type { FastifyInstance } from 'fastify';
 
 /**
  * How a route answers for its calls. `walk`: the whole ladder, the only way to a provider. `caller`: identified, answers
- * from our own state. `admin`: an admin key. `open`: tells nothing about anybody.
+ * from our own state. `admin`: an admin key. `approver`: that, or a caller who may approve. `open`: tells nothing about anybody.
  */
-export type Judgement = 'walk' | 'caller' | 'admin' | 'open';
+export type Judgement = 'walk' | 'caller' | 'admin' | 'approver' | 'open';
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto';
+import { Failure } from '../exchange/index.ts';
+import type { Decision } from '../policy/index.ts';
+import { type Approval, ApprovalsUnavailable } from '../stores/index.ts';
+import { enrich } from './accept.ts';
+import { type Decided, Denial } from './decide.ts';
+import type { Walk } from './walk.ts';
+
+/** A request that nobody has to approve any more. */
+export interface Approved extends Decided {
+  /** Rules (`policy/rule`) whose approval it has. */
+  readonly approved: ReadonlySet<string>;
+  /** The approval's id; undefined where no rule asked for one. */
+  readonly approval: string | undefined;
+}
+
+const nobody: ReadonlySet<string> = new Set();
+
+/** A call that has to wait for people: 403, with the id of the approval to come back with. */
+export class ApprovalRequired extends Denial {
+  readonly approval: string;
+
+  constructor(message: string, approval: Approval, decision: Decision) {
+    const extra = {
+      approval: approval.id,
+      state: approval.state,
+      role: approval.roles.join(', '),
+      expires_at: new Date(approval.expires_at_ms).toISOString(),
+      ...(decision.policyId === undefined ? {} : { policy: decision.policyId }),
+      ...(approval.rules[0] === undefined ? {} : { rule: approval.rules[0] }),
+    };
+    super('approval_required', message, { extra }, decision);
+    this.approval = approval.id;
+  }
+}
+
+/**
+ * Lets a call pass that nobody has to approve, or that comes back with its approval (`x-llm-approval`): given for this
+ * caller, these bytes and these rules, not yet used and not expired. Any other that needs one asks for it and is refused
+ * with its id (403 `approval_required`). Throws `state_unavailable` (503) where approvals cannot be reached.
+ */
+export async function approve(walk: Walk, decided: Decided): Promise<Approved> {
+  const { decision } = decided.verdict;
+  if (decision.decision !== 'approve') return enrich(decided, { approved: nobody, approval: undefined });
+  const wanted = decision.obligations.filter((one) => one.type === 'approve');
+  const { caller } = decided.identity;
+  const approval = await reachable(() =>
+    walk.approvals.request({
+      organization: caller.organization.id,
+      team: caller.team.id,
+      key: caller.key.id,
+      ...(caller.user === undefined ? {} : { user: caller.user.id }),
+      model: decided.view.model,
+      rules: wanted.map(({ rule }) => rule),
+      roles: [...new Set(wanted.map(({ role }) => role))],
+      reason: decision.reason,
+      body: bodyOf(walk, decided),
+      ttl_ms: Math.min(...wanted.map(({ ttl_seconds }) => ttl_seconds)) * 1000,
+    }),
+  );
+  const shown = decided.arrival.headers['x-llm-approval'];
+  if (shown === approval.id && approval.state === 'approved')
+    return enrich(decided, { approved: new Set(approval.rules), approval: approval.id });
+  throw new ApprovalRequired(messageFor(decision, approval, shown), approval, decision);
+}
+
+/** The approval is used up: a call passes with it once. Throws `approval_required` where another one was faster. */
+export async function useApproval(walk: Walk, { approval, verdict }: Approved): Promise<void> {
+  if (approval === undefined) return;
+  if (await reachable(() => walk.approvals.use(approval))) return;
+  const known = await reachable(() => walk.approvals.get(approval));
+  if (known === undefined) throw new Failure('approval_required', `The approval ${approval} is gone.`);
+  throw new ApprovalRequired(`The approval ${approval} was used already.`, known, verdict.decision);
+}
+
+function messageFor({ reason }: Decision, { id, state }: Approval, shown: string | string[] | undefined): string {
+  const own = reason === '' ? '' : `${reason} `;
+  if (state === 'rejected') return `${own}The approval ${id} was refused.`;
+  if (shown === id) return `${own}The approval ${id} is not given yet.`;
+  const other = shown === undefined ? '' : ' The one that was sent is not for this call, was used, or is over.';
+  const next =
+    state === 'approved' ? 'is given: send the call again' : 'is asked for: once it is given, send the call again';
+  return `${own}This call needs an approval.${other} ${id} ${next} with x-llm-approval: ${id}.`;
+}
+
+/** What is approved is these bytes on this route. A keyed hash: nobody who reads it can try out prompts. */
+function bodyOf(walk: Walk, { arrival }: Decided): string {
+  const bytes = createHash('sha256').update(arrival.route).update('\n').update(arrival.body).digest('hex');
+  return walk.keyedHash(bytes);
+}
+
+async function reachable<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (thrown) {
+    if (!(thrown instanceof ApprovalsUnavailable)) throw thrown;
+    throw new Failure('state_unavailable', 'Approvals cannot be read now, so nothing is sent.', {
+      retryAfterSeconds: 1,
+      cause: thrown,
+    });
+  }
+}
