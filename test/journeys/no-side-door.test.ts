@@ -112,7 +112,7 @@ describe('without the key of a caller', () => {
       }
     }
     expect(house.api.calls).toEqual([]);
-  });
+  }, 180_000);
 
   test('nor does a connection that asks to become something else', async () => {
     house.api.reset();
