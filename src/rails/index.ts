@@ -3,3 +3,6 @@ export { compileMatcher } from './compile.ts';
 export { PatternError } from './matcher/pattern-error.ts';
 export { railByName, rails, streamingTypes } from './rails.ts';
 export { applySpans, type Redacted, redactText } from './redact.ts';
+export { readModule, type WasmModule, WasmModuleError, wasmLimits } from './wasm/module.ts';
+export { openWasmPool, type WasmPool, type WasmPoolOptions } from './wasm/pool.ts';
+export type { WasmVerdict } from './wasm/verdict.ts';
