@@ -14,7 +14,10 @@ export interface Reading {
 
 /** A text that was read, under the name it is shown by. */
 export interface TextFile {
+  /** As people see it. */
   readonly path: string;
+  /** From the root. */
+  readonly place: string;
   readonly text: string;
 }
 

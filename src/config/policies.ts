@@ -60,7 +60,8 @@ export async function loadPolicies(
   }
   const files: TextFile[] = [];
   for (const path of paths) {
-    if (enabled.has(path)) files.push({ path: shownPath(path, reading.cwd), text: await readText(path, reading) });
+    if (enabled.has(path))
+      files.push({ path: shownPath(path, reading.cwd), place: path, text: await readText(path, reading) });
   }
   return { files, problems };
 }

@@ -6,6 +6,7 @@ import { Matchers, type Pinned, passEntries, type WalkLimits } from '../pipeline
 import type { PolicyTexts, Program } from '../policy/index.ts';
 import { buildCatalog, buildProvider, circuitBreaker, type Provider } from '../providers/index.ts';
 import type { Base } from '../registry/index.ts';
+import { openRuleModules } from './rule-modules.ts';
 
 /** Settings to what an exchange pins. Throws with `problems` what only shows when parts are put together. */
 export function pin(settings: Settings, keys: KeyStore, serverSecret: Secret, program: Program): Pinned {
@@ -23,6 +24,7 @@ export function pin(settings: Settings, keys: KeyStore, serverSecret: Secret, pr
     matchers: new Matchers(),
     health: circuitBreaker(settings.routing.circuit, () => performance.now()),
     limits: limitsOf(settings),
+    modules: openRuleModules(program, settings.policyFiles),
     passthrough: passEntries(settings.passthrough),
   };
 }
@@ -62,6 +64,6 @@ export function firstModel({ catalog }: Pinned): string {
 }
 
 /** Takes no new calls on its providers; resolves when those under way are over. */
-export function closeProviders({ catalog }: Pinned): Promise<unknown> {
-  return Promise.all(catalog.providers.map((provider) => provider.close()));
+export function closeProviders({ catalog, modules }: Pinned): Promise<unknown> {
+  return Promise.all([...catalog.providers.map((provider) => provider.close()), modules?.close()]);
 }

@@ -10,4 +10,4 @@ export type { PassReply } from './pass-end.ts';
 export { passEntries, passPrefix } from './pass-route.ts';
 export { enter, passRoute } from './passthrough.ts';
 export { Waiting } from './waiting.ts';
-export type { Arrival, Outlet, Pinned, Walk, WalkLimits } from './walk.ts';
+export type { Arrival, Outlet, Pinned, RuleModules, Walk, WalkLimits } from './walk.ts';

@@ -1,9 +1,10 @@
 import type { Finding, Measured, Passage, Rail } from '../exchange/index.ts';
 import type { FactTree } from '../policy/index.ts';
-import { Unable } from '../policy/index.ts';
+import { Unable, withVerdicts } from '../policy/index.ts';
 import { railByName } from '../rails/index.ts';
 import { enrich } from './accept.ts';
-import { requestFacts, wants } from './facts.ts';
+import { figuresFor } from './decide.ts';
+import { llmFacts, requestFacts, wants } from './facts.ts';
 import { budgetFacts, usageFacts } from './money-facts.ts';
 import type { Read } from './read.ts';
 import type { Walk } from './walk.ts';
@@ -71,7 +72,20 @@ async function measure(
   const { budget, usage } = wants(needs.facts);
   if (budget) facts.budget = await budgetFacts(walk, read, needs.facts);
   if (usage) facts.usage = await usageFacts(walk, read, needs.facts);
-  return enrich(read, { facts: facts as FactTree, wanted: needs.facts, found, railOutcomes, scanned });
+  const inspected = enrich(read, { facts: facts as FactTree, wanted: needs.facts, found, railOutcomes, scanned });
+  if (read.pinned.modules === undefined) return inspected;
+  return enrich(inspected, { facts: await moduleFacts(walk, inspected) });
+}
+
+/** What modules of rules say. They are given the facts of the first candidate, and are not asked again for another. */
+async function moduleFacts(walk: Walk, inspected: Inspected): Promise<FactTree> {
+  const { facts, pinned, candidates, wanted } = inspected;
+  const { modules, program } = pinned;
+  const [first] = candidates;
+  if (modules === undefined || first === undefined) return facts;
+  const llm = llmFacts(inspected, figuresFor(walk, inspected, first, undefined), wanted);
+  const known = await withVerdicts(program, 'request', { ...facts, llm } as FactTree, modules.run);
+  return { ...known, llm: undefined };
 }
 
 const lists = new WeakMap<ReadonlySet<string>, readonly string[]>();

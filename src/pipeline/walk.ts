@@ -1,7 +1,7 @@
 import type { Directory } from '../callers/index.ts';
 import type { Format } from '../exchange/index.ts';
 import type { Log, Metrics, Trail } from '../observe/index.ts';
-import type { Program } from '../policy/index.ts';
+import type { Program, WasmAnswer, WasmCall } from '../policy/index.ts';
 import type { Catalog, Health, RetryPolicy, TokenCounter } from '../providers/index.ts';
 import type { Ledger, OnLoss } from '../stores/index.ts';
 import type { BudgetAlerts } from './budget-alerts.ts';
@@ -38,8 +38,16 @@ export interface Pinned {
   /** Which candidates are worth trying now. */
   readonly health: Health;
   readonly limits: WalkLimits;
+  /** Modules of `wasm` rules, where the program has any. */
+  readonly modules?: RuleModules | undefined;
   /** What may go through unread; nothing that is not listed. */
   readonly passthrough: readonly PassEntry[];
+}
+
+/** Runs the modules that rules name. Rejects never: what goes wrong is unable. */
+export interface RuleModules {
+  run(call: WasmCall, input: string): Promise<WasmAnswer>;
+  close(): Promise<void>;
 }
 
 /** Everything the stages are handed. Ports alone: no stage knows an implementation. */

@@ -11,6 +11,8 @@ import { nodeOf } from './rule-node.ts';
 import { modeOf, readsRail, type Shape, shapeOf } from './stream-mode.ts';
 import { type Params, placesIn, printed, withParams } from './template.ts';
 import type { FactTree } from './unable.ts';
+import { wasmFact } from './wasm-fact.ts';
+import { wasmNode } from './wasm-rule.ts';
 
 /** A rule as `decide` sees it. Belongs to its policy alone: programs share it. */
 export interface CompiledRule {
@@ -79,7 +81,7 @@ function compileRule(policy: Policy, rule: Rule): CompiledRule {
   const dryrun = rule.action.decision === 'dryrun';
   const action: Action = dryrun && rule.action.action !== undefined ? rule.action.action : rule.action;
   const effect: Effect = action.decision === 'dryrun' ? 'audit' : action.decision;
-  const own = nodeOf(rule, params);
+  const own = rule.wasm === undefined ? nodeOf(rule, params) : wasmNode(policy, rule.id);
   const conditions = [...guardOf(policy, params), ...(own === undefined ? [] : [own])];
   const node = conditions.length === 0 ? undefined : branch('and', conditions);
   const folded = node === undefined ? TRUE : fold(node);
@@ -98,7 +100,7 @@ function compileRule(policy: Policy, rule: Rule): CompiledRule {
     test: folded === FALSE ? () => FALSE : asks?.test,
     final: action.final === true,
     onError: policy.on_error ?? (protects ? 'deny' : 'skip'),
-    reason: template(action.reason ?? rule.name ?? `${effect} by rule ${ref}`, params),
+    reason: reasonOf(policy, rule, action, template(action.reason ?? rule.name ?? `${effect} by rule ${ref}`, params)),
     status: action.status,
     code: action.code,
     obligations: Object.freeze(obligationsOf(action, ref, params)),
@@ -112,6 +114,21 @@ function compileRule(policy: Policy, rule: Rule): CompiledRule {
     mode: modeOf(rule),
     refs: Object.freeze([ref]),
     policyIds: Object.freeze([policy.metadata.id]),
+  };
+}
+
+// A module may give its own reason, where the rule has none.
+function reasonOf({ metadata }: Policy, rule: Rule, { reason }: Action, otherwise: Template): Template {
+  if (rule.wasm === undefined || reason !== undefined) return otherwise;
+  const fact = factOf(`${wasmFact(metadata.namespace, metadata.id, rule.id).name}:reason`);
+  if (fact === undefined) return otherwise;
+  const read = reader(fact);
+  return {
+    facts: [fact.name],
+    render: (facts) => {
+      const told = read(facts);
+      return typeof told === 'string' && told !== '' ? printed(told) : otherwise.render(facts);
+    },
   };
 }
 

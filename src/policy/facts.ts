@@ -1,5 +1,6 @@
 import { nearest } from './problem.ts';
 import { isRail, railNames } from './rails.ts';
+import { wasmFactOf } from './wasm-fact.ts';
 
 /** `strings` is a list of texts, `list` one of objects, `any` what the caller sent. */
 export type FactType = 'string' | 'number' | 'boolean' | 'time' | 'strings' | 'list' | 'any';
@@ -96,6 +97,8 @@ export function factOf(field: string): Fact | undefined {
   const name = own(factAliases, field) ?? field;
   const found = known.get(name);
   if (found !== undefined) return found;
+  const verdict = wasmFactOf(name);
+  if (verdict !== undefined) return verdict;
   if (name.length > 200) return undefined;
   const parts = name.split('.');
   if (parts.length > 8 || parts.some((part) => !segment.test(part) || forbidden.has(part))) return undefined;

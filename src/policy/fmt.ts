@@ -20,6 +20,11 @@ const order = [
   ...[
     'condition',
     'when',
+    'wasm',
+    'module',
+    'sha256',
+    'inputs',
+    'deadline_ms',
     'function',
     'args',
     'operator',

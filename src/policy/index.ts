@@ -51,4 +51,5 @@ export { selectPolicies } from './select.ts';
 export { type OutcomeChange, replayed, type SimulateOptions, type SimulationReport, simulate } from './simulate.ts';
 export { type FactTree, Unable } from './unable.ts';
 export { withoutChanges } from './unchanged.ts';
+export { type WasmAnswer, type WasmCall, wasmCalls, withVerdicts } from './wasm-rule.ts';
 export { yamlTooDeep } from './yaml-depth.ts';

@@ -3,7 +3,9 @@ import { checkPolicy, parsePolicies } from './parse.ts';
 import type { Policy } from './policy.ts';
 import { PolicyError, wholeProblem } from './problem.ts';
 import { compile, type Program } from './program.ts';
+import { canonicalFacts } from './record-facts.ts';
 import type { FactTree } from './unable.ts';
+import { type WasmAnswer, type WasmCall, withVerdicts } from './wasm-rule.ts';
 
 export interface EvaluateRequest {
   readonly requestId?: string;
@@ -19,6 +21,8 @@ export interface EngineOptions {
   readonly default?: 'allow' | 'deny';
   /** Keyed hash for prompts in `facts`. */
   readonly hashText?: (text: string) => string;
+  /** Runs the modules of `wasm` rules. Without it they are undecided. */
+  readonly runWasm?: (call: WasmCall, input: string) => Promise<WasmAnswer>;
 }
 
 /** Reads policies from texts. */
@@ -90,7 +94,12 @@ export class PolicyEngine {
     const program = request.policies === undefined ? this.program : this.#only(request.policies);
     this.#count++;
     const requestId = request.requestId ?? `eval-${this.#clock.now().toString(36)}-${this.#count.toString(36)}`;
-    return evaluateContext(program, request.context, {
+    const { runWasm } = this.#options;
+    const context =
+      runWasm === undefined
+        ? request.context
+        : await withVerdicts(program, 'request', canonicalFacts(request.context), runWasm);
+    return evaluateContext(program, context, {
       requestId,
       clock: this.#clock,
       hashText: this.#options.hashText,

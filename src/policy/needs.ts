@@ -29,6 +29,11 @@ function wantsOf(rule: CompiledRule): readonly string[] {
         for (const type of isExpression(leaf) ? [''] : typesOf(leaf)) found.add(`rail ${rail} ${type}`.trimEnd());
       }
     }
+    for (const name of rule.rule.wasm?.inputs ?? []) {
+      facts.add(name);
+      const rail = railOf(name);
+      if (rail !== undefined) want(rail, 'all');
+    }
     for (const fact of rule.reason.facts) {
       found.add(`fact ${fact}`);
       const rail = railOf(fact);

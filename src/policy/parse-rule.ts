@@ -8,10 +8,24 @@ import { rememberNode } from './rule-node.ts';
 import type { Path } from './source.ts';
 import { streamFault } from './stream-mode.ts';
 import { type Params, paramsIn } from './template.ts';
+import { readWasm } from './wasm-rule.ts';
 import { readWhen, whenLimits } from './when.ts';
 
-const keys = ['id', 'name', 'description', 'enabled', 'on', 'stream', 'condition', 'when', 'action', 'audit', 'tags'];
-const later = ['wasm', 'template', 'metrics', 'function', 'input_filters', 'output_filters', 'principal', 'resource'];
+const keys = [
+  'id',
+  'name',
+  'description',
+  'enabled',
+  'on',
+  'stream',
+  'condition',
+  'when',
+  'wasm',
+  'action',
+  'audit',
+  'tags',
+];
+const later = ['template', 'metrics', 'function', 'input_filters', 'output_filters', 'principal', 'resource'];
 
 export const idShape = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 export const idWhat = 'a name of up to 128 letters, digits and any of . _ -';
@@ -42,6 +56,9 @@ export function readRule(value: Json, path: Path, reader: Reader, params: Params
   const when = reader.text(given.when, [...path, 'when'], { max: whenLimits.characters });
   if (when !== undefined && given.condition !== undefined)
     reader.fault([...path, 'when'], 'a rule has a condition or a when, not both', undefined, 'key');
+  const wasm = readWasm(given.wasm, [...path, 'wasm'], reader, phase);
+  if (given.wasm !== undefined && (given.condition !== undefined || given.when !== undefined))
+    reader.fault([...path, 'wasm'], 'a rule has a condition, a when or a wasm, not several', undefined, 'key');
   const node = readWhen(when, [...path, 'when'], reader, phase, params);
   const rule = defined({
     id: id ?? '',
@@ -55,6 +72,7 @@ export function readRule(value: Json, path: Path, reader: Reader, params: Params
         ? undefined
         : readCondition(given.condition, [...path, 'condition'], reader, phase, params),
     when,
+    wasm,
     action,
     audit: readAudit(...from('audit'), reader),
     tags: readTags(...from('tags'), reader),

@@ -110,6 +110,18 @@ export interface Action {
   readonly action?: Action;
 }
 
+/** A module of WebAssembly that says whether a rule matches: `docs/wasm.md`. */
+export interface WasmWish {
+  /** A path beside the policy's file. */
+  readonly module: string;
+  /** The facts it is given, and no others. */
+  readonly inputs: readonly string[];
+  /** Default 10. */
+  readonly deadline_ms?: number;
+  /** Of the module's bytes; another module is refused. */
+  readonly sha256?: string;
+}
+
 export interface Rule {
   readonly id: string;
   readonly name?: string;
@@ -121,6 +133,8 @@ export interface Rule {
   readonly condition?: Condition;
   /** A CEL expression, instead of a condition. */
   readonly when?: string;
+  /** A module, instead of a condition. */
+  readonly wasm?: WasmWish;
   readonly action: Action;
   readonly audit?: AuditWish;
   readonly tags?: readonly string[];

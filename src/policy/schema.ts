@@ -107,6 +107,15 @@ export const policySchema = {
         stream: { enum: [...streamModes] },
         condition: ref('condition'),
         when: { ...text, maxLength: whenLimits.characters, description: 'A CEL expression, instead of a condition' },
+        wasm: closed(
+          {
+            module: { type: 'string', pattern: '\\.wasm$' },
+            inputs: { type: 'array', minItems: 1, items: ref('fact') },
+            deadline_ms: { type: 'integer', minimum: 1 },
+            sha256: { type: 'string', pattern: '^[0-9a-f]{64}$' },
+          },
+          ['module', 'inputs'],
+        ),
         action: ref('action'),
         audit,
         tags: texts,
