@@ -30,9 +30,9 @@ function wantsOf(rule: CompiledRule): readonly string[] {
       }
     }
     for (const name of rule.rule.wasm?.inputs ?? []) {
-      facts.add(name);
+      found.add(`fact ${name}`);
       const rail = railOf(name);
-      if (rail !== undefined) want(rail, 'all');
+      if (rail !== undefined) found.add(`rail ${rail}`);
     }
     for (const fact of rule.reason.facts) {
       found.add(`fact ${fact}`);
