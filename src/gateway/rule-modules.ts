@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { RuleModules } from '../pipeline/index.ts';
-import { PolicyError, type PolicyProblem, type Program, wasmCalls } from '../policy/index.ts';
+import { PolicyError, type PolicyProblem, type Program, type WasmCall, wasmCalls } from '../policy/index.ts';
 import { openWasmPool, readModule, type WasmModule, WasmModuleError } from '../rails/index.ts';
 
 /**
@@ -17,12 +17,16 @@ export function openRuleModules(
   const places = new Map(files.map(({ path, place }) => [path, place]));
   const modules = new Map<string, WasmModule>();
   const problems: PolicyProblem[] = [];
-  for (const { fact, module, file = 'policy', line, sha256 } of calls) {
+  for (const call of calls) {
+    const { module, file = '', line, sha256 } = call;
+    const place = places.get(file);
+    // A policy that was published has no place to look beside.
+    if (place === undefined) continue;
     const said = (message: string) =>
       problems.push({ file, line, column: line > 0 ? 1 : 0, message: `the module ${module}: ${message}` });
     try {
-      const read = readModule(readFileSync(resolve(dirname(places.get(file) ?? file), module)));
-      modules.set(fact, read);
+      const read = readModule(readFileSync(resolve(dirname(place), module)));
+      modules.set(keyOf(call), read);
       if (sha256 !== undefined && read.hash !== `sha256:${sha256}`) said(`its hash is ${read.hash}, not the one told`);
     } catch (thrown) {
       if (thrown instanceof WasmModuleError) said(thrown.message);
@@ -32,10 +36,16 @@ export function openRuleModules(
   if (problems.length > 0) throw new PolicyError(problems);
   const pool = openWasmPool();
   return {
-    async run({ fact, deadline_ms }, input) {
-      const module = modules.get(fact);
-      return module === undefined ? { unable: 'there is no such module' } : pool.evaluate(module, input, deadline_ms);
+    async run(call, input) {
+      const module = modules.get(keyOf(call));
+      return module === undefined
+        ? { unable: 'only policies of files may have modules' }
+        : pool.evaluate(module, input, call.deadline_ms);
     },
     close: () => pool.close(),
   };
+}
+
+function keyOf({ file, module }: WasmCall): string {
+  return JSON.stringify([file, module]);
 }
