@@ -1,9 +1,11 @@
 // What training needs of the rail's inside.
 import { inspect } from '../src/rails/injection/inspect.ts';
 import { normalise } from '../src/rails/injection/normalise.ts';
-import { automaton, rules } from '../src/rails/injection/ruleset.ts';
+import { automatonOfRules, rules } from '../src/rails/injection/ruleset.ts';
 import { prior } from '../src/rails/injection/score.ts';
 import { emptyTokens, type Tokens, tokenise } from '../src/rails/injection/tokens.ts';
+
+const automaton = automatonOfRules();
 
 export { cells, featuresOf, segment_words, words_min } from '../src/rails/injection/model.ts';
 export { modelWeight } from '../src/rails/injection/score.ts';

@@ -26,6 +26,8 @@ export interface Rail {
   readonly name: string;
   /** Every type it can report. */
   readonly types: readonly string[];
+  /** Makes what measuring takes, where that is dear: called when a program that needs the rail comes into force. */
+  prepare?(): void;
   /** `types` limits the search to these; undefined means all. */
   measure(passage: Passage, types?: readonly string[]): Measured;
   /**

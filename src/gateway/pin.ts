@@ -5,11 +5,13 @@ import type { Secret } from '../exchange/index.ts';
 import { Matchers, type Pinned, passEntries, type WalkLimits } from '../pipeline/index.ts';
 import { type Policy, PolicyError, type PolicyTexts, type Program, parsePolicies } from '../policy/index.ts';
 import { buildCatalog, buildProvider, circuitBreaker, measured, type Provider } from '../providers/index.ts';
+import { railByName } from '../rails/index.ts';
 import type { Base } from '../registry/index.ts';
 import { openRuleModules } from './rule-modules.ts';
 
 /** Settings to what an exchange pins. Throws with `problems` what only shows when parts are put together. */
 export function pin(settings: Settings, keys: KeyStore, serverSecret: Secret, program: Program): Pinned {
+  prepareRails(program);
   const providers: Provider[] = [];
   for (const one of settings.providers) {
     const provider = buildProvider(one, {});
@@ -32,7 +34,12 @@ export function pin(settings: Settings, keys: KeyStore, serverSecret: Secret, pr
 
 /** The same with another program: providers, keys and what is known of their health go on. */
 export function repinned(pinned: Pinned, program: Program): Pinned {
+  prepareRails(program);
   return { ...pinned, program, matchers: new Matchers() };
+}
+
+function prepareRails(program: Program): void {
+  for (const name of program.needs('request').rails.keys()) railByName(name)?.prepare?.();
 }
 
 /** The part of settings that is about policies. */

@@ -92,3 +92,11 @@ function namesIn(directory: string): readonly string[] {
     return [];
   }
 }
+
+const reason_max = 200;
+
+/** What a sink said, without the queue's words around it. */
+export function reasonOf(error: unknown): string {
+  const { cause, message } = error as Error;
+  return (cause instanceof Error ? cause.message : message).slice(0, reason_max);
+}

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { JobFailed, type JobQueue } from '../../stores/index.ts';
-import { AsideFile } from './aside.ts';
+import { AsideFile, reasonOf } from './aside.ts';
 import { type Batch, BatchJob, readBatch } from './batch.ts';
 import { readCursor, writeCursor } from './cursor.ts';
 import type { DeliveryOptions } from './delivery-options.ts';
@@ -18,7 +18,6 @@ const cursor_ms = 1000;
 
 /** Times a batch fails (each time with all tries of its job) before one of its records is suspected, not the sink. */
 const suspect_rounds = 2;
-const reason_max = 200;
 
 /**
  * Carries one spool's records to one sink, in order and at least once, and remembers how far it has come. One batch is
@@ -296,10 +295,4 @@ export class Delivery {
     this.#working = working;
     this.#options.onState(this.sink.name, working, error);
   }
-}
-
-/** What a sink said, without the queue's words around it. */
-function reasonOf(error: unknown): string {
-  const { cause, message } = error as Error;
-  return (cause instanceof Error ? cause.message : message).slice(0, reason_max);
 }

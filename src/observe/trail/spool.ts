@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type AuditRecord, type Intent, lostRecord } from '../record.ts';
 import { Chain } from './chain.ts';
 import { type Composed, Composer } from './compose.ts';
+import { type Deferred, deferred } from './deferred.ts';
 import { Fresh } from './fresh.ts';
 import { openKeys, type TrailKeys } from './keys.ts';
 import { Lately } from './lately.ts';
@@ -49,7 +50,7 @@ export class Spool {
   readonly #chain: Chain;
   #unrecorded = 0;
   #pending = '';
-  #written: { readonly done: Promise<void>; readonly resolve: () => void } | undefined;
+  #written: Deferred | undefined;
   #scheduled = false;
   #accepting = true;
   #triedAt = 0;
@@ -295,12 +296,4 @@ export function openSpool(options: SpoolOptions): Spool {
   if (!/^[\w-]{1,60}$/.test(options.spoolId))
     throw new Error(`A spool id may hold letters, digits, - and _: ${options.spoolId}`);
   return new Spool(options);
-}
-
-function deferred(): { readonly done: Promise<void>; readonly resolve: () => void } {
-  let resolve: () => void = () => {};
-  const done = new Promise<void>((yes) => {
-    resolve = yes;
-  });
-  return { done, resolve };
 }

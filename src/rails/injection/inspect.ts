@@ -1,8 +1,8 @@
-import { Matcher } from './automaton.ts';
+import { type Automaton, Matcher } from './automaton.ts';
 import { Fold } from './fold.ts';
 import { judge } from './model.ts';
 import { normaliseBriefly } from './normalise.ts';
-import { automaton, rules } from './ruleset.ts';
+import { automatonOfRules, rules } from './ruleset.ts';
 import { type Evidence, modelWeight, type Scored, score } from './score.ts';
 import { emptyTokens, tokenise } from './tokens.ts';
 import { type Hidden, hiddenBits, hiddenTags, hiddenVariations } from './views/hidden.ts';
@@ -46,9 +46,24 @@ const depth_max = 3;
 const told_min = 1;
 
 const tokens = emptyTokens();
-const matcher = new Matcher(automaton);
+let made: { readonly automaton: Automaton; readonly matcher: Matcher } | undefined;
+
+/** The compiled rules, and scratch to match them with. */
+function compiled(): { readonly automaton: Automaton; readonly matcher: Matcher } {
+  if (made === undefined) {
+    const automaton = automatonOfRules();
+    made = { automaton, matcher: new Matcher(automaton) };
+  }
+  return made;
+}
+
+/** Compiles the rules where that has not been done: some tenths of a second that the first inspection need not take. */
+export function prepareInspection(): void {
+  compiled();
+}
 
 function knows(hash: number): boolean {
+  const { automaton } = compiled();
   const id = automaton.vocabulary.lexicon.find(hash);
   return id !== -1 && automaton.cipher[id] === 0;
 }
@@ -62,6 +77,7 @@ interface Read {
 
 /** Reads one text by the rules; scratch memory is shared, so nothing of it outlives the call. */
 function read(text: string, map: Int32Array | undefined, view: string, how: How, into: Inspection): Read {
+  const { automaton, matcher } = compiled();
   const normalised = normaliseBriefly(text, map);
   tokenise(normalised, automaton.vocabulary, tokens);
   const hits = matcher.match(tokens);

@@ -1,7 +1,7 @@
 import type { Finding, Measured, Passage, Rail } from '../../exchange/index.ts';
 import { chunksOf } from './chunks.ts';
 import { Fold } from './fold.ts';
-import { type How, type Inspection, inspect } from './inspect.ts';
+import { type How, type Inspection, inspect, prepareInspection } from './inspect.ts';
 import { attackTypes } from './rule.ts';
 import { rules } from './ruleset.ts';
 import { type InjectionProfile, injectionThresholds, profileOf } from './thresholds.ts';
@@ -156,6 +156,7 @@ export function measureSlices(passage: Passage, asked?: readonly string[]): Gene
 export const injectionRail: Rail = {
   name,
   types,
+  prepare: prepareInspection,
   measureSlices,
   measure(passage, asked) {
     const slices = measuring(passage, asked, measure_steps_max);

@@ -1,4 +1,4 @@
-import { atbash_bit, compileRules, reversed_bit, spelling_bit } from './automaton.ts';
+import { type Automaton, atbash_bit, compileRules, reversed_bit, spelling_bit } from './automaton.ts';
 import { rules } from './rules/index.ts';
 import { leads, terms } from './rules/terms.ts';
 import { atbash, caesar } from './views/letters.ts';
@@ -18,6 +18,12 @@ function ciphered(): (readonly [string, number])[] {
   return words;
 }
 
-/** The rules of the rail, compiled once when the module is loaded. */
-export const automaton = compileRules(rules, terms, leads, ciphered());
+let compiled: Automaton | undefined;
+
+/** The rules of the rail, compiled once, when they are first needed: a program without the rail does not pay for them. */
+export function automatonOfRules(): Automaton {
+  compiled ??= compileRules(rules, terms, leads, ciphered());
+  return compiled;
+}
+
 export { rules };
