@@ -180,12 +180,12 @@ rules:
     expect(problems(rule(body)).map(problemText).join('\n')).toContain(message);
   });
 
-  it.each([
-    ['wasm', 'wasm: { module: x }\n    action: { decision: deny }'],
-    ['window', 'on: response\n    stream: window\n    action: { decision: deny }'],
-  ])('says that %s is not supported yet', (name, body) => {
-    expect(problems(rule(body)).map(problemText).join('\n')).toMatch(new RegExp(`${name}.* is not supported yet`));
-  });
+  it.each([['window', 'on: response\n    stream: window\n    action: { decision: deny }']])(
+    'says that %s is not supported yet',
+    (name, body) => {
+      expect(problems(rule(body)).map(problemText).join('\n')).toMatch(new RegExp(`${name}.* is not supported yet`));
+    },
+  );
 
   const only = (action: string, more = '') =>
     problems(rule(`action: ${action}${more}`))
