@@ -8,7 +8,10 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Reads one document strictly and collects every problem with its place. */
+/** Problems told of one document: who has a hundred thousand has one. */
+const problems_max = 200;
+
+/** Reads one document strictly and collects its problems with their places. */
 export class Reader {
   readonly problems: PolicyProblem[];
   readonly file: string;
@@ -28,6 +31,7 @@ export class Reader {
 
   /** `within` is the character of a text's value that is wrong, from 0. */
   fault(path: Path, message: string, suggestion?: string, of: 'key' | 'value' = 'value', within?: number): void {
+    if (this.problems.length >= problems_max) return;
     const place = this.document?.place(path, of, within) ?? { line: 0, column: 0 };
     this.problems.push({ file: this.file, ...place, message, ...(suggestion === undefined ? {} : { suggestion }) });
   }
@@ -40,6 +44,7 @@ export class Reader {
     }
     for (const key of Object.keys(value)) {
       if (known.includes(key)) continue;
+      if (this.problems.length >= problems_max) break;
       if (later.includes(key)) this.fault([...path, key], `${key} is not supported yet`, undefined, 'key');
       else this.fault([...path, key], `unknown key ${clip(key)} in ${nameOf(path)}`, nearest(key, known), 'key');
     }

@@ -1,9 +1,10 @@
-import { Composer, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type ParsedNode, Parser } from 'yaml';
+import { Composer, type CST, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type ParsedNode } from 'yaml';
 import { type PlainDocument, readPlainYaml } from './plain-yaml.ts';
 import type { Json } from './policy.ts';
 import { type PolicyProblem, wholeProblem } from './problem.ts';
 import { rawOffset } from './raw-offset.ts';
 import { yamlTooDeep } from './yaml-depth.ts';
+import { TooMuch, yamlTokens } from './yaml-tokens.ts';
 
 /** Keys and indices from a document's root. */
 export type Path = readonly (string | number)[];
@@ -27,6 +28,8 @@ export const sourceLimits = {
   characters: 8 * 1024 * 1024,
   depth: 64,
   documents: 20_000,
+  /** Words and signs of a file that is not written plainly; a plain one has only its length. */
+  tokens: 500_000,
   /** Values after aliases were expanded. */
   values: 2_000_000,
   aliases: 100,
@@ -79,7 +82,13 @@ export function compose(text: string, file: string): Documents {
   };
   const problems: PolicyProblem[] = [];
   const documents: SourceDocument[] = [];
-  const tokens = [...new Parser(lines.addNewLine).parse(text)];
+  let tokens: CST.Token[];
+  try {
+    tokens = yamlTokens(text, lines.addNewLine, sourceLimits);
+  } catch (thrown) {
+    if (!(thrown instanceof TooMuch)) throw thrown;
+    return only({ file, ...at(thrown.offset), message: thrown.message });
+  }
   const deep = yamlTooDeep(tokens, sourceLimits.depth);
   if (deep !== undefined)
     return only({ file, ...at(deep), message: `nested deeper than ${sourceLimits.depth} levels` });
