@@ -51,7 +51,7 @@ const shapes = {
   },
 };
 
-async function run(ledger, shape, pairs, tag) {
+async function run(ledger, shape, pairs, tag, posted = false) {
   let next = 0;
   const worker = async () => {
     while (next < pairs) {
@@ -66,12 +66,13 @@ async function run(ledger, shape, pairs, tag) {
         owner: 'bench',
       });
       if (reserved.outcome !== 'held') throw new Error(`refused: ${JSON.stringify(reserved.refusal)}`);
-      const { outcome } = await ledger.settle({
-        id,
-        organization: 'acme',
-        amount: { nusd: 900_000, tokens: 1_100 },
-        estimated: false,
-      });
+      const amount = { nusd: 900_000, tokens: 1_100 };
+      const settlement = { id, organization: 'acme', amount, estimated: false };
+      if (posted) {
+        await ledger.post(settlement);
+        continue;
+      }
+      const { outcome } = await ledger.settle(settlement);
       if (outcome !== 'settled') throw new Error(`settle answered ${outcome}`);
     }
   };
@@ -117,6 +118,17 @@ const remote =
     deadline_ms: 5_000,
     entries_max: 1_000,
   }));
+// As a gateway settles: written down, sent, and not waited for.
+const posting =
+  server &&
+  (await openRedisLedger({
+    url: server.url,
+    keyPrefix: 'posted',
+    owner: 'bench',
+    outbox_path: join(directory, 'outbox'),
+    deadline_ms: 5_000,
+    entries_max: 1_000,
+  }));
 const leased =
   server &&
   (await openLeasedLedger({
@@ -137,9 +149,11 @@ const results = [];
 for (const [name, shape] of Object.entries(shapes)) {
   const embeddedRounds = [];
   const redisRounds = [];
+  const postedRounds = [];
   const leasedRounds = [];
   await run(embedded, shape, Number(options.pairs), `warm-${results.length}`);
   if (remote) await run(remote, shape, Number(options['redis-pairs']), `warm-${results.length}`);
+  if (posting) await run(posting, shape, Number(options['redis-pairs']), `warm-${results.length}`, true);
   if (leased) await run(leased, shape, Number(options.pairs), `warm-${results.length}`);
   for (let round = 0; round < rounds; round++) {
     embeddedRounds.push(await run(embedded, shape, Number(options.pairs), `e${results.length}-${round}`));
@@ -148,6 +162,10 @@ for (const [name, shape] of Object.entries(shapes)) {
     const pairs = Number(options['redis-pairs']);
     const result = await run(remote, shape, pairs, `r${results.length}-${round}`);
     redisRounds.push({ ...result, server_us: ((await usedCpu()) - before) / pairs });
+    const sent = await usedCpu();
+    const told = await run(posting, shape, pairs, `p${results.length}-${round}`, true);
+    while ((await posting.holds('acme')).length > 0) await new Promise((resolve) => setTimeout(resolve, 2));
+    postedRounds.push({ ...told, server_us: ((await usedCpu()) - sent) / pairs });
     const start = await usedCpu();
     const local = await run(leased, shape, Number(options.pairs), `l${results.length}-${round}`);
     // What was settled is told afterwards: that is part of its price.
@@ -168,7 +186,7 @@ for (const [name, shape] of Object.entries(shapes)) {
         }),
   });
   results.push(row('embedded', embeddedRounds));
-  if (remote) results.push(row('redis', redisRounds), row('leased', leasedRounds));
+  if (remote) results.push(row('redis', redisRounds), row('redis, posted', postedRounds), row('leased', leasedRounds));
 }
 console.table(results);
 if (!remote) console.log('redis-server is not installed: only the embedded store was measured');
@@ -176,6 +194,7 @@ console.log(JSON.stringify({ bench: 'ledger', rounds, concurrency, results }));
 
 await embedded.close();
 await remote?.close();
+await posting?.close();
 await leased?.close();
 server?.client.disconnect();
 server?.child.kill();

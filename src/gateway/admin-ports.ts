@@ -137,6 +137,27 @@ export function adminPorts(parts: AdminParts): AdminPorts {
       await changed(organization, '/admin/v1/keys', { action: 'key.revoke', by, target: id, before: { team } });
       return view(revoked);
     },
+    async rotateKey(id, grace_seconds, by) {
+      const old = keys.list().find((key) => key.id === id);
+      if (old === undefined) {
+        const message = `No key '${id}' was made here; what the configuration defines is changed there.`;
+        throw new Failure('invalid_request', message, { status: 404 });
+      }
+      const over = old.expires_at !== undefined && Date.parse(old.expires_at) <= Date.now();
+      if (over || old.revoked_at !== undefined) {
+        const message = `The key '${id}' was revoked or has expired: make a new one.`;
+        throw new Failure('invalid_request', message, { status: 409 });
+      }
+      const created = createKey({ ...old, rotated_from: id }, serverSecret, Date.now());
+      const ends = new Date(Date.now() + grace_seconds * 1000).toISOString();
+      await asked(() => keys.add(created.stored));
+      await asked(() => keys.revoke(id, ends));
+      const { id: target, team, organization } = created.stored;
+      log.info('key rotated', { key: target, team, organization });
+      const change = { action: 'key.rotate', by, target, before: { key: id, ends }, after: { team } } as const;
+      await changed(organization, '/admin/v1/keys', change);
+      return { ...view(created.stored), key: created.key.reveal() };
+    },
     records: (filter) => recordsOf(settings(), parts.recent, filter),
     aside: () => listAside(join(settings().state.path, 'spool')),
     retryAside: () => parts.retryAside(),

@@ -153,6 +153,7 @@ export interface RecordChange {
   readonly action:
     | 'key.create'
     | 'key.revoke'
+    | 'key.rotate'
     | 'budget.override'
     | 'budget.override.clear'
     | 'budget.reset'

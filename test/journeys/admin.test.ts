@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { AuditRecord } from '../../src/observe/index.ts';
 import { type AdminHouse, hi, startAdmin } from '../support/admin-house.ts';
 import type { FakeProvider } from '../support/fake-provider.ts';
 import { adminKey, ref, startGateway, type TestGateway, teamKey } from '../support/gateway.ts';
@@ -27,6 +28,7 @@ const routes = [
   ['GET', '/admin/v1/keys'],
   ['POST', '/admin/v1/keys'],
   ['DELETE', '/admin/v1/keys/some'],
+  ['POST', '/admin/v1/keys/some/rotate'],
   ['GET', '/admin/v1/budgets'],
   ['POST', '/admin/v1/budgets/reconcile'],
   ['GET', '/admin/v1/records'],
@@ -129,6 +131,31 @@ describe('keys', () => {
     const revoked = await admin(`/admin/v1/keys/${made.body.id}`, { method: 'DELETE' });
     expect([revoked.status, Date.parse(revoked.body.revoked_at) <= Date.now()]).toEqual([200, true]);
     expect((await ask(hi, own)).status).toBe(401);
+  });
+
+  test('are replaced: the new one opens the same, the old one lives as long as it is given, and the trail tells both', async () => {
+    const wanted = { organization: 'acme', team: 'research', name: 'nightly', models: ['gpt-4o'] };
+    const old = (await admin('/admin/v1/keys', { method: 'POST', body: wanted })).body;
+    const asOld = { authorization: `Bearer ${old.key}` };
+    const later = await admin(`/admin/v1/keys/${old.id}/rotate`, { method: 'POST', body: { grace_seconds: 3600 } });
+    expect(later.status).toBe(201);
+    expect(later.body).toMatchObject({ ...wanted, rotated_from: old.id, key: expect.stringMatching(/^lpk_/) });
+    const asNew = { authorization: `Bearer ${later.body.key}` };
+    expect([(await ask(hi, asOld)).status, (await ask(hi, asNew)).status]).toEqual([200, 200]);
+    const again = await admin(`/admin/v1/keys/${old.id}/rotate`, { method: 'POST', body: {} });
+    expect([again.status, again.body.error.code]).toEqual([409, 'invalid_request']);
+    const last = await admin(`/admin/v1/keys/${later.body.id}/rotate`, { method: 'POST', body: {} });
+    expect([(await ask(hi, asNew)).status, last.status]).toEqual([401, 201]);
+    for (const grace_seconds of [-1, 0.5, 'long', 1e12]) {
+      const told = await admin(`/admin/v1/keys/${last.body.id}/rotate`, { method: 'POST', body: { grace_seconds } });
+      expect([told.status, told.body.error.param]).toEqual([400, 'grace_seconds']);
+    }
+    expect((await admin('/admin/v1/keys/nobody/rotate', { method: 'POST', body: {} })).status).toBe(404);
+    await eventually('it is recorded', async () => {
+      const { records } = (await admin('/admin/v1/records?limit=1000')).body as { records: AuditRecord[] };
+      const changes = records.flatMap(({ change }) => (change?.action === 'key.rotate' ? [change] : []));
+      return changes.some(({ target, before }) => target === later.body.id && before?.key === old.id);
+    });
   });
 
   test('that end, end', async () => {

@@ -58,7 +58,7 @@ describe.each(['exact', 'leased'])('four gateways on one Redis, killed at random
     provider = await startFakeProvider({ key: 'upstream-secret-key' });
     redis = await startRedis();
     gateways = await Promise.all(places.map(start));
-  }, 120_000);
+  }, 300_000);
   afterAll(async () => {
     await removeFleets();
     await provider?.close();
@@ -135,5 +135,5 @@ describe.each(['exact', 'leased'])('four gateways on one Redis, killed at random
     }
     expect(await gateways[0]!.admin('/admin/v1/budgets/reconcile', 'POST')).toEqual({ drift: [], repaired: false });
     expect(provider.violations).toEqual([]);
-  }, 120_000);
+  }, 300_000);
 });

@@ -107,10 +107,7 @@ export class LeasedLedger extends Passing implements Ledger {
     });
   }
 
-  /**
-   * While the shared ledger is lost: holds within this process's share of those limits that say `local_share`, and
-   * nothing under those that say `open`.
-   */
+  /** While the shared ledger is lost: holds within a share of limits that say `local_share`, nothing under `open` ones. */
   async reserveShare(request: ReserveRequest): Promise<Reserved> {
     this.#mustWrite();
     const { books } = this.#account(request.organization);

@@ -19,7 +19,8 @@ export const keys: Command = {
   --only-show      keep nothing: the keyed hash is for the configuration
   --grace-seconds  how long the old key lives beside the new one (default 0)
 
-  A key is shown once, when it is made. Changes are in force in a running gateway within a second.`,
+  A key is shown once, when it is made. A running gateway makes the changes, and records them; where none answers the keys
+  of the data directory are changed, which a gateway sees within a second.`,
   async run(context) {
     const [verb, ...args] = context.args;
     switch (verb) {

@@ -39,6 +39,8 @@ export interface AdminPorts extends BudgetPorts, ApprovalPorts {
   /** The key itself is in the answer, this once. */
   createKey(wanted: NewKeyWish, by: string): Promise<KeyView & { readonly key: string }>;
   revokeKey(id: string, by: string): Promise<KeyView>;
+  /** A new key in the place of an old one, which lives on for the grace. */
+  rotateKey(id: string, grace_seconds: number, by: string): Promise<KeyView & { readonly key: string }>;
   records(filter: QueryFilter): AsyncIterable<AuditRecord>;
   /** The configuration in force, secrets hidden. */
   config(): unknown;
@@ -145,7 +147,23 @@ function keyRoutes(app: FastifyInstance, ports: AdminPorts): void {
   app.delete('/admin/v1/keys/:id', { config: admin }, async (request) =>
     ports.revokeKey((request.params as { id: string }).id, whoAsks(ports, request)),
   );
+  app.post('/admin/v1/keys/:id/rotate', { config: admin }, async (request, reply) => {
+    const { grace_seconds = 0 } = fieldsOf(request, rotateFields, 'a rotation') as { grace_seconds?: number };
+    const { id } = request.params as { id: string };
+    return reply.code(201).send(await ports.rotateKey(id, grace_seconds, whoAsks(ports, request)));
+  });
 }
+
+const grace_seconds_max = 366 * 86_400;
+const rotateFields: Fields = new Map<string, Field>([
+  [
+    'grace_seconds',
+    {
+      must: `a whole number from 0 to ${grace_seconds_max}`,
+      is: (value) => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= grace_seconds_max,
+    },
+  ],
+]);
 
 /** Fields of a new key, and what each must be. */
 const keyFields: Fields = new Map<string, Field>([
