@@ -96,8 +96,8 @@ describe('what is accepted is enforced (PITFALLS 62)', () => {
   const refusedAtLoad: Record<string, string> = {
     'a throttle': '{ decision: throttle, limit: { requests: 1 } }',
     'an approval': '{ decision: approve }',
-    'a route': '{ decision: modify, route_to: eu }',
-    'a prompt of our own': '{ decision: modify, prepend_system: Be nice. }',
+    'a route to nowhere': '{ decision: modify, route_to: [] }',
+    'a prompt of our own that is no text': '{ decision: modify, prepend_system: [Be nice.] }',
     'a redaction by a rail that is not there': '{ decision: modify, redact: { rails: [pii/shoe-size] } }',
     'a model set by the back door': '{ decision: modify, set: { model: gpt-4o-mini } }',
     'a word that is none': '{ decision: deny, reson: x }',
