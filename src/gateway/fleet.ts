@@ -221,7 +221,7 @@ async function assemble(
       await left.close();
       await Promise.all([metricsListener.close(), admin?.close()]);
       await trail.close();
-      await ledger.close();
+      await Promise.all([ledger.close(), approvals.close()]);
       await closeProviders(pinned);
       await keys.close();
       metrics.close();

@@ -105,7 +105,9 @@ describe('a gateway with two workers', slow, () => {
     await eventually('all records are there', async () => (await fleet.records()).length === 40);
     const spooled = (await fleet.metrics()).get('llm_audit_spooled_total');
     expect(spooled).toBe(40);
-    expect(await fleet.admin('/admin/v1/health')).toMatchObject({
+    const health = () => fleet.admin<{ audit: { spooled: number; waiting: number } }>('/admin/v1/health');
+    await eventually('nothing waits in a spool', async () => (await health()).audit.waiting === 0);
+    expect(await health()).toMatchObject({
       ready: true,
       audit: { spooled: 40, waiting: 0 },
       workers: { ready: 2, wanted: 2 },
