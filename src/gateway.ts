@@ -7,6 +7,7 @@ import { type LeftSlots, openLeftSlots } from './gateway/left-slots.ts';
 import { listen } from './gateway/listening.ts';
 import { firstModel } from './gateway/pin.ts';
 import { openServing, type Serving } from './gateway/serving.ts';
+import { type Opened, openWhole, settingsOf } from './gateway/whole.ts';
 import { type Log, openLog, openMetrics } from './observe/index.ts';
 import { buildAdminListener } from './surfaces/http/admin.ts';
 import type { JudgedRoute } from './surfaces/http/judgement.ts';
@@ -51,22 +52,11 @@ export interface Gateway extends RunningGateway {
 
 /** Puts the gateway together and listens. Rejects with what is wrong; then nothing is left open. */
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
-  const { settings } = options.loaded;
-  if (settings === undefined) throw new Error(options.loaded.problems.map(problemText).join('\n'));
-  const opened: (() => Promise<unknown> | unknown)[] = [];
-  try {
-    return await assemble(options, settings, opened);
-  } catch (thrown) {
-    for (const close of opened.reverse()) await close();
-    throw thrown;
-  }
+  const first = settingsOf(options.loaded);
+  return await openWhole((opened) => assemble(options, first, opened));
 }
 
-async function assemble(
-  options: GatewayOptions,
-  first: Settings,
-  opened: (() => Promise<unknown> | unknown)[],
-): Promise<Gateway> {
+async function assemble(options: GatewayOptions, first: Settings, opened: Opened): Promise<Gateway> {
   const log = openLog({ level: first.telemetry.log_level });
   const metrics = openMetrics();
   const adminListens = adminKeysOf(first, options).length > 0;
@@ -76,11 +66,11 @@ async function assemble(
     log,
     metrics,
     adminListens,
-    opened: (close) => opened.push(close),
+    opened,
   });
   const { ledger, trail } = serving;
   const left = await openLeftSlots(first, 1, log);
-  opened.push(() => left.close());
+  opened(() => left.close());
   const organizations = () => serving.settings.organizations.map(({ id }) => id);
   const figures = watchLedger(metrics, () => left.with(trail.state()), ledger, organizations);
   const refresh = async (): Promise<undefined> => {
@@ -88,9 +78,9 @@ async function assemble(
     await figures.refresh();
   };
   const metricsListener = buildMetricsListener(metrics, refresh);
-  opened.push(() => figures.close());
+  opened(() => figures.close());
   metrics.readWorkers(() => 1);
-  opened.push(() => metricsListener.close());
+  opened(() => metricsListener.close());
 
   /** Why the last change was refused, while it is. */
   let refusals: readonly string[] = [];
@@ -109,7 +99,7 @@ async function assemble(
       : watchConfig(options.load, apply, refuse, {
           initial: options.loaded,
         });
-  opened.push(() => watching?.close());
+  opened(() => watching?.close());
 
   const admin = adminListens
     ? buildAdminListener(
@@ -124,7 +114,7 @@ async function assemble(
         }),
       )
     : undefined;
-  if (admin !== undefined) opened.push(() => admin.close());
+  if (admin !== undefined) opened(() => admin.close());
 
   const grpc = await openGrpc(first, {
     point: serving.point,
@@ -132,7 +122,7 @@ async function assemble(
     ready: () => serving.readiness().ready,
     log,
   });
-  opened.push(() => grpc?.close(0));
+  opened(() => grpc?.close(0));
 
   const addresses = {
     grpc: grpc?.address,

@@ -19,6 +19,7 @@ import { closeProviders, filePolicies, firstModel, pin, repinned } from './pin.t
 import { mustRestart } from './restart-needed.ts';
 import { ownerName } from './serving.ts';
 import { workerCount } from './slots.ts';
+import { type Opened, openWhole, settingsOf } from './whole.ts';
 import { Pool } from './workers/pool.ts';
 
 export interface FleetOptions extends GatewayOptions {
@@ -38,22 +39,11 @@ export interface Fleet extends RunningGateway {
  * metrics listener, and replaces workers that end. Rejects with what is wrong; then nothing is left open.
  */
 export async function openFleet(options: FleetOptions): Promise<Fleet> {
-  const { settings } = options.loaded;
-  if (settings === undefined) throw new Error(options.loaded.problems.map(problemText).join('\n'));
-  const opened: (() => Promise<unknown> | unknown)[] = [];
-  try {
-    return await assemble(options, settings, opened);
-  } catch (thrown) {
-    for (const close of opened.reverse()) await close();
-    throw thrown;
-  }
+  const first = settingsOf(options.loaded);
+  return await openWhole((opened) => assemble(options, first, opened));
 }
 
-async function assemble(
-  options: FleetOptions,
-  first: Settings,
-  opened: (() => Promise<unknown> | unknown)[],
-): Promise<Fleet> {
+async function assemble(options: FleetOptions, first: Settings, opened: Opened): Promise<Fleet> {
   const program = options.program ?? fileURLToPath(new URL('./workers/worker-program.js', import.meta.url));
   const log = openLog({ level: first.telemetry.log_level });
   const metrics = openMetrics();
@@ -63,37 +53,37 @@ async function assemble(
   const keys = openKeyStore(join(first.state.path, 'keys.json'), {
     onProblem: (error) => log.warn('key store cannot be read', { error }),
   });
-  opened.push(() => keys.close());
+  opened(() => keys.close());
   const texts = new PolicyTexts();
   const policies = openPolicies(first, texts, log);
-  opened.push(() => policies.close());
+  opened(() => policies.close());
   let pinned = pin(first, keys, serverSecret, policies.program());
-  opened.push(() => closeProviders(pinned));
+  opened(() => closeProviders(pinned));
   // Read here, spent by the workers: what they have yet to tell it lies in their own places.
   const ledger = await openLedger(first, ownerName(0), log, { reader: true });
-  opened.push(() => ledger.close());
+  opened(() => ledger.close());
   const approvals = await openApprovals(first);
-  opened.push(() => approvals.close());
+  opened(() => approvals.close());
   // Changes made on the admin listener are written down here, in a spool of this process.
   const trail = await openAudit(first, log, 0);
-  opened.push(() => trail.close());
+  opened(() => trail.close());
   const count = workerCount(first);
   const pool = new Pool({ count, program, adminListens, log, metrics, settings: first });
   const data = await pool.open();
-  opened.push(() => pool.close(0));
+  opened(() => pool.close(0));
   const left = await openLeftSlots(first, count, log);
-  opened.push(() => left.close());
+  opened(() => left.close());
 
   const organizations = () => settings.organizations.map(({ id }) => id);
   const figures = watchLedger(metrics, () => left.with(trail.state()), ledger, organizations);
-  opened.push(() => figures.close());
+  opened(() => figures.close());
   metrics.readWorkers(() => pool.ready);
   const refresh = async () => {
     await figures.refresh();
     return await pool.figures();
   };
   const metricsListener = buildMetricsListener(metrics, refresh);
-  opened.push(() => metricsListener.close());
+  opened(() => metricsListener.close());
 
   /** Why the last change was refused, while it is. */
   let refusals: readonly string[] = [];
@@ -125,14 +115,14 @@ async function assemble(
   };
   const watching =
     options.watch === false ? undefined : watchConfig(options.load, apply, refuse, { initial: options.loaded });
-  opened.push(() => watching?.close());
+  opened(() => watching?.close());
 
   const restart = (): Promise<void> => pool.restart(settings.server.shutdown_grace_ms);
   const restartSoon = (): void => {
     restart().catch((error: unknown) => log.error('workers are not replaced any further', { error }));
   };
   process.on('SIGUSR2', restartSoon);
-  opened.push(() => process.off('SIGUSR2', restartSoon));
+  opened(() => process.off('SIGUSR2', restartSoon));
 
   const record = (one: AuditRecord) => trail.end(one);
   const recent = async (filter: QueryFilter) =>
@@ -174,7 +164,7 @@ async function assemble(
         }),
       )
     : undefined;
-  if (admin !== undefined) opened.push(() => admin.close());
+  if (admin !== undefined) opened(() => admin.close());
 
   // Deciding needs no provider, no ledger and no worker: it is answered here.
   const grpc = await openGrpc(first, {
@@ -183,7 +173,7 @@ async function assemble(
     ready: () => pool.ready > 0,
     log,
   });
-  opened.push(() => grpc?.close(0));
+  opened(() => grpc?.close(0));
 
   const addresses = {
     data,

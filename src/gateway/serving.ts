@@ -18,6 +18,7 @@ import { openPolicies } from './managed-policies.ts';
 import { openApprovals, openAudit, openLedger } from './open-stores.ts';
 import { closeProviders, filePolicies, pin, repinned } from './pin.ts';
 import { mustRestart } from './restart-needed.ts';
+import type { Opened } from './whole.ts';
 
 export interface ServingOptions {
   readonly settings: Settings;
@@ -27,8 +28,7 @@ export interface ServingOptions {
   readonly metrics: Metrics;
   /** Whether the gateway has an admin listener. */
   readonly adminListens: boolean;
-  /** Called with how to close each part, as it is opened. */
-  readonly opened: (close: () => Promise<unknown> | unknown) => void;
+  readonly opened: Opened;
 }
 
 export interface Readiness {
