@@ -3,7 +3,7 @@ import { buildDirectory, type KeyStore } from '../callers/index.ts';
 import type { Settings } from '../config.ts';
 import type { Secret } from '../exchange/index.ts';
 import { Matchers, type Pinned, passEntries, type WalkLimits } from '../pipeline/index.ts';
-import { type Policy, PolicyError, type PolicyTexts, type Program, parsePolicies } from '../policy/index.ts';
+import type { PolicyTexts, Program } from '../policy/index.ts';
 import { buildCatalog, buildProvider, circuitBreaker, measured, type Provider } from '../providers/index.ts';
 import { railByName } from '../rails/index.ts';
 import type { Base } from '../registry/index.ts';
@@ -51,26 +51,8 @@ export interface PolicySettings extends Pick<Settings, 'policyFiles'> {
  * The policies of the settings' files; `texts` keeps those whose text does not change. Throws `PolicyError` with every
  * problem.
  */
-export function filePolicies(settings: PolicySettings, texts: PolicyTexts): Base {
-  const inForce = settings.policyFiles.filter(({ library }) => library !== true);
-  return {
-    policies: texts.policies(inForce),
-    default: settings.policies.default,
-    library: libraryOf(settings),
-  };
-}
-
-/** Policies that are not enabled, for those that are made of them. What is wrong with one matters to nobody else. */
-function libraryOf({ policyFiles }: PolicySettings): readonly Policy[] {
-  return policyFiles.flatMap(({ path, text, library }) => {
-    if (library !== true) return [];
-    try {
-      return parsePolicies(text, { file: path });
-    } catch (thrown) {
-      if (!(thrown instanceof PolicyError)) throw thrown;
-      return [];
-    }
-  });
+export function filePolicies({ policyFiles, policies }: PolicySettings, texts: PolicyTexts): Base {
+  return { ...texts.read(policyFiles), default: policies.default };
 }
 
 function limitsOf({ server, routing, state }: Settings): WalkLimits {
