@@ -5,7 +5,7 @@ import { openGrpc } from './gateway/grpc.ts';
 import { watchLedger } from './gateway/ledger-figures.ts';
 import { type LeftSlots, openLeftSlots } from './gateway/left-slots.ts';
 import { listen } from './gateway/listening.ts';
-import { firstModel } from './gateway/pin.ts';
+import { firstModel } from './gateway/overview.ts';
 import { openServing, type Serving } from './gateway/serving.ts';
 import { type Opened, openWhole, settingsOf } from './gateway/whole.ts';
 import { type Log, openLog, openMetrics } from './observe/index.ts';

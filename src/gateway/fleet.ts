@@ -13,9 +13,9 @@ import { openGrpc } from './grpc.ts';
 import { watchLedger } from './ledger-figures.ts';
 import { nothingMeasured, openLeftSlots, together } from './left-slots.ts';
 import { listen } from './listening.ts';
-import { openPolicies } from './managed-policies.ts';
+import { filePolicies, openPolicies } from './managed-policies.ts';
 import { openApprovals, openAudit, openLedger } from './open-stores.ts';
-import { closeProviders, filePolicies, firstModel, pin, repinned } from './pin.ts';
+import { firstModel, openOverview } from './overview.ts';
 import { mustRestart } from './restart-needed.ts';
 import { ownerName } from './serving.ts';
 import { workerCount } from './slots.ts';
@@ -57,8 +57,7 @@ async function assemble(options: FleetOptions, first: Settings, opened: Opened):
   const texts = new PolicyTexts();
   const policies = openPolicies(first, texts, log);
   opened(() => policies.close());
-  let pinned = pin(first, keys, serverSecret, policies.program());
-  opened(() => closeProviders(pinned));
+  let pinned = await openOverview(first, keys, serverSecret, policies.program());
   // Read here, spent by the workers: what they have yet to tell it lies in their own places.
   const ledger = await openLedger(first, ownerName(0), log, { reader: true });
   opened(() => ledger.close());
@@ -90,24 +89,17 @@ async function assemble(options: FleetOptions, first: Settings, opened: Opened):
   const apply = async (next: Settings): Promise<void> => {
     mustRestart(settings, next, adminListens);
     const files = policies.rebase(filePolicies(next, texts));
-    const made = pin(next, keys, serverSecret, files.program);
-    try {
-      await pool.swap(next);
-    } catch (thrown) {
-      await closeProviders(made);
-      throw thrown;
-    }
-    const old = pinned;
+    const made = await openOverview(next, keys, serverSecret, files.program);
+    await pool.swap(next);
     pinned = made;
     settings = next;
     refusals = [];
     files.commit();
     log.level(next.telemetry.log_level);
     log.info('configuration in force', { program: made.program.id });
-    await closeProviders(old);
   };
   policies.subscribe(({ program: id }) => {
-    if (id !== pinned.program.id) pinned = repinned(pinned, policies.program());
+    if (id !== pinned.program.id) pinned = { ...pinned, program: policies.program() };
   });
   const refuse = (problems: readonly Problem[]): void => {
     refusals = problems.map(problemText);
@@ -212,7 +204,6 @@ async function assemble(options: FleetOptions, first: Settings, opened: Opened):
       await Promise.all([metricsListener.close(), admin?.close()]);
       await trail.close();
       await Promise.all([ledger.close(), approvals.close()]);
-      await closeProviders(pinned);
       await keys.close();
       metrics.close();
     },

@@ -14,9 +14,9 @@ import type { DecisionPoint } from '../surfaces/decision/point.ts';
 import { buildDataListener, type DataListener } from '../surfaces/http/data.ts';
 import { decisionPoint } from './decision-point.ts';
 import { closeWithin } from './listening.ts';
-import { openPolicies } from './managed-policies.ts';
+import { filePolicies, openPolicies } from './managed-policies.ts';
 import { openApprovals, openAudit, openLedger } from './open-stores.ts';
-import { closeProviders, filePolicies, pin, repinned } from './pin.ts';
+import { closeProviders, pin, repinned } from './pin.ts';
 import { mustRestart } from './restart-needed.ts';
 import type { Opened } from './whole.ts';
 
