@@ -1,11 +1,13 @@
-import { type LoadedConfig, type Problem, problemText, type Settings, watchConfig } from './config.ts';
+import type { LoadedConfig, Settings } from './config.ts';
 import { Failure, type Secret } from './exchange/index.ts';
+import { adminKeysOf } from './gateway/admin-keys.ts';
 import { adminPorts } from './gateway/admin-ports.ts';
 import { openGrpc } from './gateway/grpc.ts';
 import { watchLedger } from './gateway/ledger-figures.ts';
 import { type LeftSlots, openLeftSlots } from './gateway/left-slots.ts';
 import { listen } from './gateway/listening.ts';
 import { firstModel } from './gateway/overview.ts';
+import { openReloading } from './gateway/reloading.ts';
 import { openServing, type Serving } from './gateway/serving.ts';
 import { type Opened, openWhole, settingsOf } from './gateway/whole.ts';
 import { type Log, openLog, openMetrics } from './observe/index.ts';
@@ -82,24 +84,11 @@ async function assemble(options: GatewayOptions, first: Settings, opened: Opened
   metrics.readWorkers(() => 1);
   opened(() => metricsListener.close());
 
-  /** Why the last change was refused, while it is. */
-  let refusals: readonly string[] = [];
-  const apply = (next: Settings): void => {
+  const reloading = openReloading(options, log, (next: Settings) => {
     serving.prepare(next).commit();
-    refusals = [];
     log.info('configuration in force', { program: serving.pinned.program.id });
-  };
-  const refuse = (problems: readonly Problem[]): void => {
-    refusals = problems.map(problemText);
-    tellRefusal(log, problems);
-  };
-  const watching =
-    options.watch === false
-      ? undefined
-      : watchConfig(options.load, apply, refuse, {
-          initial: options.loaded,
-        });
-  opened(() => watching?.close());
+  });
+  opened(() => reloading.close());
 
   const admin = adminListens
     ? buildAdminListener(
@@ -107,10 +96,7 @@ async function assemble(options: GatewayOptions, first: Settings, opened: Opened
           ...partsOf(serving, left),
           reconciled: (organization, differences) => figures.reconciled(organization, differences),
           adminKeys: () => adminKeysOf(serving.settings, options),
-          async reload() {
-            const outcome = await watching?.reload();
-            return { applied: outcome !== 'refused', problems: outcome === 'refused' ? refusals : [] };
-          },
+          reload: () => reloading.reload(),
         }),
       )
     : undefined;
@@ -147,12 +133,12 @@ async function assemble(options: GatewayOptions, first: Settings, opened: Opened
     log,
     routes: serving.data.routes,
     reload: async () => {
-      await watching?.reload();
+      await reloading.reload();
     },
     async close() {
       serving.leaving();
       figures.close();
-      await watching?.close();
+      await reloading.close();
       const { shutdown_grace_ms } = serving.settings.server;
       await Promise.all([serving.close(shutdown_grace_ms), grpc?.close(shutdown_grace_ms)]);
       await left.close();
@@ -187,20 +173,4 @@ function partsOf(serving: Serving, left: LeftSlots) {
     },
     retryAside: async () => (await trail.retryAside()) + (await left.retry()),
   };
-}
-
-/** The admin keys in force: those of the configuration and those a start made. */
-export function adminKeysOf(
-  { admin }: Settings,
-  { adminKeys = [] }: Pick<GatewayOptions, 'adminKeys'>,
-): readonly Secret[] {
-  return [...admin.keys, ...adminKeys].filter((key) => !key.empty);
-}
-
-/** One line for each reason why a configuration is not taken. */
-export function tellRefusal(log: Log, problems: readonly Problem[]): void {
-  for (const { file, line = 0, column = 0, message } of problems) {
-    const place = line === 0 ? file : `${file}:${line}:${column}`;
-    log.error('configuration refused, the last good one stays', { file: place, state: message });
-  }
 }

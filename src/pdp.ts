@@ -1,10 +1,10 @@
 import { buildDirectory, ensureServerSecret } from './callers/index.ts';
-import { type Loaded, type PdpSettings, watchConfig } from './config.ts';
+import type { Loaded, PdpSettings } from './config.ts';
 import { openGrpc } from './gateway/grpc.ts';
 import { listen, listenSocket } from './gateway/listening.ts';
 import { filePolicies, openPolicies } from './gateway/managed-policies.ts';
+import { openReloading } from './gateway/reloading.ts';
 import { type Opened, openWhole, settingsOf } from './gateway/whole.ts';
-import { tellRefusal } from './gateway.ts';
 import { type Log, openLog, openMetrics } from './observe/index.ts';
 import { openEvaluationLog } from './pdp/evaluation-log.ts';
 import { pdpPoint } from './pdp/point.ts';
@@ -44,7 +44,7 @@ export async function openPdp(options: PdpOptions): Promise<Pdp> {
   return await openWhole((opened) => assemble(options, first, opened));
 }
 
-async function assemble({ loaded, load, watch }: PdpOptions, first: PdpSettings, opened: Opened): Promise<Pdp> {
+async function assemble(options: PdpOptions, first: PdpSettings, opened: Opened): Promise<Pdp> {
   const log = openLog({ level: first.telemetry.log_level });
   const metrics = openMetrics();
   const serverSecret = ensureServerSecret(first.state.path, first.auth.hash_secret);
@@ -82,26 +82,18 @@ async function assemble({ loaded, load, watch }: PdpOptions, first: PdpSettings,
   const metricsListener = buildMetricsListener(metrics, async () => undefined);
   opened(() => metricsListener.close());
 
-  const watching =
-    watch === false
-      ? undefined
-      : watchConfig(
-          load,
-          (next: PdpSettings) => {
-            mustRestartPdp(settings, next);
-            const made = directoryOf(next);
-            const rebased = policies.rebase(filePolicies(next, texts));
-            rebased.commit();
-            directory = made;
-            settings = next;
-            log.level(next.telemetry.log_level);
-            metrics.program(rebased.program.id);
-            log.info('configuration in force', { program: rebased.program.id });
-          },
-          (problems) => tellRefusal(log, problems),
-          { initial: loaded },
-        );
-  opened(() => watching?.close());
+  const reloading = openReloading(options, log, (next: PdpSettings) => {
+    mustRestartPdp(settings, next);
+    const made = directoryOf(next);
+    const rebased = policies.rebase(filePolicies(next, texts));
+    rebased.commit();
+    directory = made;
+    settings = next;
+    log.level(next.telemetry.log_level);
+    metrics.program(rebased.program.id);
+    log.info('configuration in force', { program: rebased.program.id });
+  });
+  opened(() => reloading.close());
 
   const grpc = await openGrpc(first, {
     point,
@@ -130,11 +122,11 @@ async function assemble({ loaded, load, watch }: PdpOptions, first: PdpSettings,
       return policies.program().id;
     },
     reload: async () => {
-      await watching?.reload();
+      await reloading.reload();
     },
     async close() {
       leaving = true;
-      await watching?.close();
+      await reloading.close();
       const cut = setTimeout(() => app.server.closeAllConnections(), shutdown_grace_ms);
       await Promise.all([app.close(), grpc?.close(shutdown_grace_ms), metricsListener.close()]);
       clearTimeout(cut);

@@ -1,12 +1,13 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureServerSecret, openKeyStore } from '../callers/index.ts';
-import { type Problem, problemText, type Settings, watchConfig } from '../config.ts';
-import { adminKeysOf, type GatewayOptions, type RunningGateway, tellRefusal } from '../gateway.ts';
+import type { Settings } from '../config.ts';
+import type { GatewayOptions, RunningGateway } from '../gateway.ts';
 import { type AuditRecord, openLog, openMetrics, type QueryFilter } from '../observe/index.ts';
 import { PolicyTexts } from '../policy/index.ts';
 import { buildAdminListener } from '../surfaces/http/admin.ts';
 import { buildMetricsListener } from '../surfaces/http/metrics.ts';
+import { adminKeysOf } from './admin-keys.ts';
 import { adminPorts } from './admin-ports.ts';
 import { decisionPoint } from './decision-point.ts';
 import { openGrpc } from './grpc.ts';
@@ -16,9 +17,9 @@ import { listen } from './listening.ts';
 import { filePolicies, openPolicies } from './managed-policies.ts';
 import { openApprovals, openAudit, openLedger } from './open-stores.ts';
 import { firstModel, openOverview } from './overview.ts';
+import { openReloading } from './reloading.ts';
 import { mustRestart } from './restart-needed.ts';
-import { ownerName } from './serving.ts';
-import { workerCount } from './slots.ts';
+import { ownerName, workerCount } from './slots.ts';
 import { type Opened, openWhole, settingsOf } from './whole.ts';
 import { Pool } from './workers/pool.ts';
 
@@ -84,30 +85,21 @@ async function assemble(options: FleetOptions, first: Settings, opened: Opened):
   const metricsListener = buildMetricsListener(metrics, refresh);
   opened(() => metricsListener.close());
 
-  /** Why the last change was refused, while it is. */
-  let refusals: readonly string[] = [];
-  const apply = async (next: Settings): Promise<void> => {
+  const reloading = openReloading(options, log, async (next: Settings) => {
     mustRestart(settings, next, adminListens);
     const files = policies.rebase(filePolicies(next, texts));
     const made = await openOverview(next, keys, serverSecret, files.program);
     await pool.swap(next);
     pinned = made;
     settings = next;
-    refusals = [];
     files.commit();
     log.level(next.telemetry.log_level);
     log.info('configuration in force', { program: made.program.id });
-  };
+  });
+  opened(() => reloading.close());
   policies.subscribe(({ program: id }) => {
     if (id !== pinned.program.id) pinned = { ...pinned, program: policies.program() };
   });
-  const refuse = (problems: readonly Problem[]): void => {
-    refusals = problems.map(problemText);
-    tellRefusal(log, problems);
-  };
-  const watching =
-    options.watch === false ? undefined : watchConfig(options.load, apply, refuse, { initial: options.loaded });
-  opened(() => watching?.close());
 
   const restart = (): Promise<void> => pool.restart(settings.server.shutdown_grace_ms);
   const restartSoon = (): void => {
@@ -140,10 +132,7 @@ async function assemble(options: FleetOptions, first: Settings, opened: Opened):
           recent,
           point,
           settings: () => settings,
-          async reload() {
-            const outcome = await watching?.reload();
-            return { applied: outcome !== 'refused', problems: outcome === 'refused' ? refusals : [] };
-          },
+          reload: () => reloading.reload(),
           async health() {
             const ready = pool.ready;
             const reasons = ready > 0 ? [] : ['no worker is ready'];
@@ -190,14 +179,14 @@ async function assemble(options: FleetOptions, first: Settings, opened: Opened):
     },
     log,
     reload: async () => {
-      await watching?.reload();
+      await reloading.reload();
     },
     restart,
     async close() {
       process.off('SIGUSR2', restartSoon);
       figures.close();
       policies.close();
-      await watching?.close();
+      await reloading.close();
       const { shutdown_grace_ms } = settings.server;
       await Promise.all([pool.close(shutdown_grace_ms), grpc?.close(shutdown_grace_ms)]);
       await left.close();

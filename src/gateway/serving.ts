@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { ensureServerSecret, hashKey, type KeyStore, openKeyStore } from '../callers/index.ts';
@@ -18,6 +17,7 @@ import { filePolicies, openPolicies } from './managed-policies.ts';
 import { openApprovals, openAudit, openLedger } from './open-stores.ts';
 import { closeProviders, pin, repinned } from './pin.ts';
 import { mustRestart } from './restart-needed.ts';
+import { ownerName } from './slots.ts';
 import type { Opened } from './whole.ts';
 
 export interface ServingOptions {
@@ -197,9 +197,4 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
       await keys.close();
     },
   };
-}
-
-/** Unlike that of any process before: a container's processes often have the same id after a restart. */
-export function ownerName(slot: number): string {
-  return `gateway-${slot}-${process.pid}-${randomBytes(4).toString('hex')}`;
 }
