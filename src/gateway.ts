@@ -1,12 +1,15 @@
-import { type LoadedConfig, type Problem, problemText, type Settings, watchConfig } from './config.ts';
+import type { LoadedConfig, Settings } from './config.ts';
 import { Failure, type Secret } from './exchange/index.ts';
+import { adminKeysOf } from './gateway/admin-keys.ts';
 import { adminPorts } from './gateway/admin-ports.ts';
 import { openGrpc } from './gateway/grpc.ts';
 import { watchLedger } from './gateway/ledger-figures.ts';
 import { type LeftSlots, openLeftSlots } from './gateway/left-slots.ts';
 import { listen } from './gateway/listening.ts';
-import { firstModel } from './gateway/pin.ts';
+import { firstModel } from './gateway/overview.ts';
+import { openReloading } from './gateway/reloading.ts';
 import { openServing, type Serving } from './gateway/serving.ts';
+import { type Opened, openWhole, settingsOf } from './gateway/whole.ts';
 import { type Log, openLog, openMetrics } from './observe/index.ts';
 import { buildAdminListener } from './surfaces/http/admin.ts';
 import type { JudgedRoute } from './surfaces/http/judgement.ts';
@@ -51,22 +54,11 @@ export interface Gateway extends RunningGateway {
 
 /** Puts the gateway together and listens. Rejects with what is wrong; then nothing is left open. */
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
-  const { settings } = options.loaded;
-  if (settings === undefined) throw new Error(options.loaded.problems.map(problemText).join('\n'));
-  const opened: (() => Promise<unknown> | unknown)[] = [];
-  try {
-    return await assemble(options, settings, opened);
-  } catch (thrown) {
-    for (const close of opened.reverse()) await close();
-    throw thrown;
-  }
+  const first = settingsOf(options.loaded);
+  return await openWhole((opened) => assemble(options, first, opened));
 }
 
-async function assemble(
-  options: GatewayOptions,
-  first: Settings,
-  opened: (() => Promise<unknown> | unknown)[],
-): Promise<Gateway> {
+async function assemble(options: GatewayOptions, first: Settings, opened: Opened): Promise<Gateway> {
   const log = openLog({ level: first.telemetry.log_level });
   const metrics = openMetrics();
   const adminListens = adminKeysOf(first, options).length > 0;
@@ -76,11 +68,11 @@ async function assemble(
     log,
     metrics,
     adminListens,
-    opened: (close) => opened.push(close),
+    opened,
   });
   const { ledger, trail } = serving;
   const left = await openLeftSlots(first, 1, log);
-  opened.push(() => left.close());
+  opened(() => left.close());
   const organizations = () => serving.settings.organizations.map(({ id }) => id);
   const figures = watchLedger(metrics, () => left.with(trail.state()), ledger, organizations);
   const refresh = async (): Promise<undefined> => {
@@ -88,28 +80,15 @@ async function assemble(
     await figures.refresh();
   };
   const metricsListener = buildMetricsListener(metrics, refresh);
-  opened.push(() => figures.close());
+  opened(() => figures.close());
   metrics.readWorkers(() => 1);
-  opened.push(() => metricsListener.close());
+  opened(() => metricsListener.close());
 
-  /** Why the last change was refused, while it is. */
-  let refusals: readonly string[] = [];
-  const apply = (next: Settings): void => {
+  const reloading = openReloading(options, log, (next: Settings) => {
     serving.prepare(next).commit();
-    refusals = [];
     log.info('configuration in force', { program: serving.pinned.program.id });
-  };
-  const refuse = (problems: readonly Problem[]): void => {
-    refusals = problems.map(problemText);
-    tellRefusal(log, problems);
-  };
-  const watching =
-    options.watch === false
-      ? undefined
-      : watchConfig(options.load, apply, refuse, {
-          initial: options.loaded,
-        });
-  opened.push(() => watching?.close());
+  });
+  opened(() => reloading.close());
 
   const admin = adminListens
     ? buildAdminListener(
@@ -117,14 +96,11 @@ async function assemble(
           ...partsOf(serving, left),
           reconciled: (organization, differences) => figures.reconciled(organization, differences),
           adminKeys: () => adminKeysOf(serving.settings, options),
-          async reload() {
-            const outcome = await watching?.reload();
-            return { applied: outcome !== 'refused', problems: outcome === 'refused' ? refusals : [] };
-          },
+          reload: () => reloading.reload(),
         }),
       )
     : undefined;
-  if (admin !== undefined) opened.push(() => admin.close());
+  if (admin !== undefined) opened(() => admin.close());
 
   const grpc = await openGrpc(first, {
     point: serving.point,
@@ -132,7 +108,7 @@ async function assemble(
     ready: () => serving.readiness().ready,
     log,
   });
-  opened.push(() => grpc?.close(0));
+  opened(() => grpc?.close(0));
 
   const addresses = {
     grpc: grpc?.address,
@@ -157,12 +133,12 @@ async function assemble(
     log,
     routes: serving.data.routes,
     reload: async () => {
-      await watching?.reload();
+      await reloading.reload();
     },
     async close() {
       serving.leaving();
       figures.close();
-      await watching?.close();
+      await reloading.close();
       const { shutdown_grace_ms } = serving.settings.server;
       await Promise.all([serving.close(shutdown_grace_ms), grpc?.close(shutdown_grace_ms)]);
       await left.close();
@@ -197,20 +173,4 @@ function partsOf(serving: Serving, left: LeftSlots) {
     },
     retryAside: async () => (await trail.retryAside()) + (await left.retry()),
   };
-}
-
-/** The admin keys in force: those of the configuration and those a start made. */
-export function adminKeysOf(
-  { admin }: Settings,
-  { adminKeys = [] }: Pick<GatewayOptions, 'adminKeys'>,
-): readonly Secret[] {
-  return [...admin.keys, ...adminKeys].filter((key) => !key.empty);
-}
-
-/** One line for each reason why a configuration is not taken. */
-export function tellRefusal(log: Log, problems: readonly Problem[]): void {
-  for (const { file, line = 0, column = 0, message } of problems) {
-    const place = line === 0 ? file : `${file}:${line}:${column}`;
-    log.error('configuration refused, the last good one stays', { file: place, state: message });
-  }
 }

@@ -1,10 +1,10 @@
 import { buildDirectory, ensureServerSecret } from './callers/index.ts';
-import { type Loaded, type PdpSettings, problemText, watchConfig } from './config.ts';
+import type { Loaded, PdpSettings } from './config.ts';
 import { openGrpc } from './gateway/grpc.ts';
 import { listen, listenSocket } from './gateway/listening.ts';
-import { openPolicies } from './gateway/managed-policies.ts';
-import { filePolicies } from './gateway/pin.ts';
-import { tellRefusal } from './gateway.ts';
+import { filePolicies, openPolicies } from './gateway/managed-policies.ts';
+import { openReloading } from './gateway/reloading.ts';
+import { type Opened, openWhole, settingsOf } from './gateway/whole.ts';
 import { type Log, openLog, openMetrics } from './observe/index.ts';
 import { openEvaluationLog } from './pdp/evaluation-log.ts';
 import { pdpPoint } from './pdp/point.ts';
@@ -40,22 +40,11 @@ export interface Pdp {
 
 /** Puts the daemon together and listens. Rejects with what is wrong; then nothing is left open. */
 export async function openPdp(options: PdpOptions): Promise<Pdp> {
-  const { settings } = options.loaded;
-  if (settings === undefined) throw new Error(options.loaded.problems.map(problemText).join('\n'));
-  const opened: (() => Promise<unknown> | unknown)[] = [];
-  try {
-    return await assemble(options, settings, opened);
-  } catch (thrown) {
-    for (const close of opened.reverse()) await close();
-    throw thrown;
-  }
+  const first = settingsOf(options.loaded);
+  return await openWhole((opened) => assemble(options, first, opened));
 }
 
-async function assemble(
-  { loaded, load, watch }: PdpOptions,
-  first: PdpSettings,
-  opened: (() => Promise<unknown> | unknown)[],
-): Promise<Pdp> {
+async function assemble(options: PdpOptions, first: PdpSettings, opened: Opened): Promise<Pdp> {
   const log = openLog({ level: first.telemetry.log_level });
   const metrics = openMetrics();
   const serverSecret = ensureServerSecret(first.state.path, first.auth.hash_secret);
@@ -64,9 +53,9 @@ async function assemble(
   let directory = directoryOf(first);
   const texts = new PolicyTexts();
   const policies = openPolicies(first, texts, log);
-  opened.push(() => policies.close());
+  opened(() => policies.close());
   const evaluations = await openEvaluationLog(first, log);
-  opened.push(() => evaluations.close());
+  opened(() => evaluations.close());
   metrics.program(policies.program().id);
   policies.subscribe(({ program }) => metrics.program(program));
 
@@ -89,30 +78,22 @@ async function assemble(
     point,
     ready,
   });
-  opened.push(() => app.close());
+  opened(() => app.close());
   const metricsListener = buildMetricsListener(metrics, async () => undefined);
-  opened.push(() => metricsListener.close());
+  opened(() => metricsListener.close());
 
-  const watching =
-    watch === false
-      ? undefined
-      : watchConfig(
-          load,
-          (next: PdpSettings) => {
-            mustRestartPdp(settings, next);
-            const made = directoryOf(next);
-            const rebased = policies.rebase(filePolicies(next, texts));
-            rebased.commit();
-            directory = made;
-            settings = next;
-            log.level(next.telemetry.log_level);
-            metrics.program(rebased.program.id);
-            log.info('configuration in force', { program: rebased.program.id });
-          },
-          (problems) => tellRefusal(log, problems),
-          { initial: loaded },
-        );
-  opened.push(() => watching?.close());
+  const reloading = openReloading(options, log, (next: PdpSettings) => {
+    mustRestartPdp(settings, next);
+    const made = directoryOf(next);
+    const rebased = policies.rebase(filePolicies(next, texts));
+    rebased.commit();
+    directory = made;
+    settings = next;
+    log.level(next.telemetry.log_level);
+    metrics.program(rebased.program.id);
+    log.info('configuration in force', { program: rebased.program.id });
+  });
+  opened(() => reloading.close());
 
   const grpc = await openGrpc(first, {
     point,
@@ -120,7 +101,7 @@ async function assemble(
     ready: () => ready().ready,
     log,
   });
-  opened.push(() => grpc?.close(0));
+  opened(() => grpc?.close(0));
   const { host, port, socket, shutdown_grace_ms } = first.server;
   const addresses = {
     grpc: grpc?.address,
@@ -141,11 +122,11 @@ async function assemble(
       return policies.program().id;
     },
     reload: async () => {
-      await watching?.reload();
+      await reloading.reload();
     },
     async close() {
       leaving = true;
-      await watching?.close();
+      await reloading.close();
       const cut = setTimeout(() => app.server.closeAllConnections(), shutdown_grace_ms);
       await Promise.all([app.close(), grpc?.close(shutdown_grace_ms), metricsListener.close()]);
       clearTimeout(cut);

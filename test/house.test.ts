@@ -153,6 +153,14 @@ describe('the house', () => {
     expect(taken).toEqual([]);
   });
 
+  it('loads nothing of what serves calls in the process of a fleet that serves none', () => {
+    const loaded = new Set(['gateway/fleet.ts']);
+    for (const one of loaded)
+      for (const { from, to, typeOnly } of imports) if (from === one && !typeOnly) loaded.add(to);
+    expect(loaded.size).toBeGreaterThan(50);
+    expect([...loaded].filter((name) => roomOf(name) === 'rails' || name === 'pipeline/handle.ts')).toEqual([]);
+  });
+
   it('has an engine without input, output, clock or chance', () => {
     const engine = files.filter(({ name }) => ['policy', 'exchange'].includes(roomOf(name)));
     expect(

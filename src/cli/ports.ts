@@ -9,8 +9,6 @@ import { configLocation } from './config-file.ts';
 import { diagnose } from './diagnose.ts';
 import { inForce } from './in-force.ts';
 import { keyPort } from './key-port.ts';
-import { servePdp } from './pdp-port.ts';
-import { serveGateway } from './serve-port.ts';
 
 /** What the command line is handed: the configuration of this machine, and what it leads to. */
 export function portsOf(cwd: string, env: Readonly<Record<string, string | undefined>>, version: string): Ports {
@@ -22,8 +20,15 @@ export function portsOf(cwd: string, env: Readonly<Record<string, string | undef
   };
   return {
     configSchemaText: publishedSchemaText,
-    serve: (file) => serveGateway(configLocation(file, cwd, env), version),
-    pdp: (file) => servePdp(configLocation(file, cwd, env, 'config/pdp.yaml'), version),
+    // What serves is loaded by who serves: it is most of the program.
+    async serve(file) {
+      const { serveGateway } = await import('./serve-port.ts');
+      return await serveGateway(configLocation(file, cwd, env), version);
+    },
+    async pdp(file) {
+      const { servePdp } = await import('./pdp-port.ts');
+      return await servePdp(configLocation(file, cwd, env, 'config/pdp.yaml'), version);
+    },
     async loadSettings(file) {
       const { settings, problems } = await load(file);
       if (settings === undefined) return { problems, printable: {} };

@@ -8,10 +8,9 @@ import {
   problemText,
   type StartKeys,
 } from '../config.ts';
-import { openFleet } from '../gateway/fleet.ts';
 import { keepHeapSmall } from '../gateway/heap.ts';
 import { workerCount } from '../gateway/slots.ts';
-import { openGateway } from '../gateway.ts';
+import type { GatewayOptions, RunningGateway as Running } from '../gateway.ts';
 import { CannotRun } from '../surfaces/cli/command.ts';
 import type { RunningGateway } from '../surfaces/cli/ports.ts';
 
@@ -30,7 +29,7 @@ export async function serveGateway(location: LoadOptions, version: string): Prom
   const loaded = made === undefined ? first : await settled({ ...location, env });
   keepHeapSmall();
   const workers = workerCount(loaded.settings);
-  const gateway = await (workers > 1 ? openFleet({ loaded, load }) : openGateway({ loaded, load }));
+  const gateway = await opened(workers, { loaded, load });
   if (workers === 1) {
     // Left to Node it would end the process.
     process.on('SIGUSR2', () => gateway.log.warn('SIGUSR2 replaces workers; this gateway is one process'));
@@ -52,6 +51,16 @@ export async function serveGateway(location: LoadOptions, version: string): Prom
     log: (message) => gateway.log.info(message),
     close: () => gateway.close(),
   };
+}
+
+/** The process of a fleet loads nothing of what serves calls: its workers do. */
+async function opened(workers: number, options: GatewayOptions): Promise<Running> {
+  if (workers > 1) {
+    const { openFleet } = await import('../gateway/fleet.ts');
+    return await openFleet(options);
+  }
+  const { openGateway } = await import('../gateway.ts');
+  return await openGateway(options);
 }
 
 async function settled(

@@ -22,7 +22,6 @@ import {
   queryTrail,
   type RecordChange,
 } from '../observe/index.ts';
-import type { Pinned } from '../pipeline/index.ts';
 import { type Approvals, type Ledger, LedgerUnavailable } from '../stores/index.ts';
 import type { DecisionPoint } from '../surfaces/decision/point.ts';
 import { type AdminPorts, isOneOf, type KeyView } from '../surfaces/http/admin.ts';
@@ -31,11 +30,12 @@ import { BudgetChanges } from './budget-changes.ts';
 import { forecastReport, listBudgets, spendingReport } from './budget-reports.ts';
 import { driftView } from './counter-view.ts';
 import type { LedgerFigures } from './ledger-figures.ts';
+import type { Overview } from './overview.ts';
 
 export interface AdminParts {
   readonly log: Log;
   /** Policies and models in force. */
-  pinned(): Pinned;
+  pinned(): Overview;
   readonly keys: KeyStore;
   readonly serverSecret: Secret;
   /** Those in force now. */

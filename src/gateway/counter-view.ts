@@ -1,4 +1,4 @@
-import { isAlertMark } from '../pipeline/index.ts';
+import { isAlertMark } from '../pipeline/budget-alerts.ts';
 import {
   type BudgetCounter,
   budgetOfKey,

@@ -3,16 +3,16 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { Settings } from '../config.ts';
 import { type AuditRecord, changeRecord, lateRecords, type Metrics, type QueryFilter } from '../observe/index.ts';
-import type { Pinned } from '../pipeline/index.ts';
 import type { PolicySet } from '../registry/index.ts';
 import { openDoor } from '../surfaces/decision/door.ts';
 import { type Lately, RecentEvaluations } from '../surfaces/decision/lately.ts';
 import type { DecisionPoint } from '../surfaces/decision/point.ts';
+import type { Overview } from './overview.ts';
 
 export interface DecisionPointParts {
   readonly policies: PolicySet;
   readonly metrics: Metrics;
-  pinned(): Pinned;
+  pinned(): Pick<Overview, 'directory'>;
   settings(): Settings;
   /** Writes down a change somebody made. */
   record(record: AuditRecord): Promise<void>;

@@ -1,24 +1,26 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureServerSecret, openKeyStore } from '../callers/index.ts';
-import { type Problem, problemText, type Settings, watchConfig } from '../config.ts';
-import { adminKeysOf, type GatewayOptions, type RunningGateway, tellRefusal } from '../gateway.ts';
+import type { Settings } from '../config.ts';
+import type { GatewayOptions, RunningGateway } from '../gateway.ts';
 import { type AuditRecord, openLog, openMetrics, type QueryFilter } from '../observe/index.ts';
 import { PolicyTexts } from '../policy/index.ts';
 import { buildAdminListener } from '../surfaces/http/admin.ts';
 import { buildMetricsListener } from '../surfaces/http/metrics.ts';
+import { adminKeysOf } from './admin-keys.ts';
 import { adminPorts } from './admin-ports.ts';
 import { decisionPoint } from './decision-point.ts';
 import { openGrpc } from './grpc.ts';
 import { watchLedger } from './ledger-figures.ts';
 import { nothingMeasured, openLeftSlots, together } from './left-slots.ts';
 import { listen } from './listening.ts';
-import { openPolicies } from './managed-policies.ts';
+import { filePolicies, openPolicies } from './managed-policies.ts';
 import { openApprovals, openAudit, openLedger } from './open-stores.ts';
-import { closeProviders, filePolicies, firstModel, pin, repinned } from './pin.ts';
+import { firstModel, openOverview } from './overview.ts';
+import { openReloading } from './reloading.ts';
 import { mustRestart } from './restart-needed.ts';
-import { ownerName } from './serving.ts';
-import { workerCount } from './slots.ts';
+import { ownerName, workerCount } from './slots.ts';
+import { type Opened, openWhole, settingsOf } from './whole.ts';
 import { Pool } from './workers/pool.ts';
 
 export interface FleetOptions extends GatewayOptions {
@@ -38,22 +40,11 @@ export interface Fleet extends RunningGateway {
  * metrics listener, and replaces workers that end. Rejects with what is wrong; then nothing is left open.
  */
 export async function openFleet(options: FleetOptions): Promise<Fleet> {
-  const { settings } = options.loaded;
-  if (settings === undefined) throw new Error(options.loaded.problems.map(problemText).join('\n'));
-  const opened: (() => Promise<unknown> | unknown)[] = [];
-  try {
-    return await assemble(options, settings, opened);
-  } catch (thrown) {
-    for (const close of opened.reverse()) await close();
-    throw thrown;
-  }
+  const first = settingsOf(options.loaded);
+  return await openWhole((opened) => assemble(options, first, opened));
 }
 
-async function assemble(
-  options: FleetOptions,
-  first: Settings,
-  opened: (() => Promise<unknown> | unknown)[],
-): Promise<Fleet> {
+async function assemble(options: FleetOptions, first: Settings, opened: Opened): Promise<Fleet> {
   const program = options.program ?? fileURLToPath(new URL('./workers/worker-program.js', import.meta.url));
   const log = openLog({ level: first.telemetry.log_level });
   const metrics = openMetrics();
@@ -63,76 +54,59 @@ async function assemble(
   const keys = openKeyStore(join(first.state.path, 'keys.json'), {
     onProblem: (error) => log.warn('key store cannot be read', { error }),
   });
-  opened.push(() => keys.close());
+  opened(() => keys.close());
   const texts = new PolicyTexts();
   const policies = openPolicies(first, texts, log);
-  opened.push(() => policies.close());
-  let pinned = pin(first, keys, serverSecret, policies.program());
-  opened.push(() => closeProviders(pinned));
+  opened(() => policies.close());
+  let pinned = await openOverview(first, keys, serverSecret, policies.program());
   // Read here, spent by the workers: what they have yet to tell it lies in their own places.
   const ledger = await openLedger(first, ownerName(0), log, { reader: true });
-  opened.push(() => ledger.close());
+  opened(() => ledger.close());
   const approvals = await openApprovals(first);
-  opened.push(() => approvals.close());
+  opened(() => approvals.close());
   // Changes made on the admin listener are written down here, in a spool of this process.
   const trail = await openAudit(first, log, 0);
-  opened.push(() => trail.close());
+  opened(() => trail.close());
   const count = workerCount(first);
   const pool = new Pool({ count, program, adminListens, log, metrics, settings: first });
   const data = await pool.open();
-  opened.push(() => pool.close(0));
+  opened(() => pool.close(0));
   const left = await openLeftSlots(first, count, log);
-  opened.push(() => left.close());
+  opened(() => left.close());
 
   const organizations = () => settings.organizations.map(({ id }) => id);
   const figures = watchLedger(metrics, () => left.with(trail.state()), ledger, organizations);
-  opened.push(() => figures.close());
+  opened(() => figures.close());
   metrics.readWorkers(() => pool.ready);
   const refresh = async () => {
     await figures.refresh();
     return await pool.figures();
   };
   const metricsListener = buildMetricsListener(metrics, refresh);
-  opened.push(() => metricsListener.close());
+  opened(() => metricsListener.close());
 
-  /** Why the last change was refused, while it is. */
-  let refusals: readonly string[] = [];
-  const apply = async (next: Settings): Promise<void> => {
+  const reloading = openReloading(options, log, async (next: Settings) => {
     mustRestart(settings, next, adminListens);
     const files = policies.rebase(filePolicies(next, texts));
-    const made = pin(next, keys, serverSecret, files.program);
-    try {
-      await pool.swap(next);
-    } catch (thrown) {
-      await closeProviders(made);
-      throw thrown;
-    }
-    const old = pinned;
+    const made = await openOverview(next, keys, serverSecret, files.program);
+    await pool.swap(next);
     pinned = made;
     settings = next;
-    refusals = [];
     files.commit();
     log.level(next.telemetry.log_level);
     log.info('configuration in force', { program: made.program.id });
-    await closeProviders(old);
-  };
-  policies.subscribe(({ program: id }) => {
-    if (id !== pinned.program.id) pinned = repinned(pinned, policies.program());
   });
-  const refuse = (problems: readonly Problem[]): void => {
-    refusals = problems.map(problemText);
-    tellRefusal(log, problems);
-  };
-  const watching =
-    options.watch === false ? undefined : watchConfig(options.load, apply, refuse, { initial: options.loaded });
-  opened.push(() => watching?.close());
+  opened(() => reloading.close());
+  policies.subscribe(({ program: id }) => {
+    if (id !== pinned.program.id) pinned = { ...pinned, program: policies.program() };
+  });
 
   const restart = (): Promise<void> => pool.restart(settings.server.shutdown_grace_ms);
   const restartSoon = (): void => {
     restart().catch((error: unknown) => log.error('workers are not replaced any further', { error }));
   };
   process.on('SIGUSR2', restartSoon);
-  opened.push(() => process.off('SIGUSR2', restartSoon));
+  opened(() => process.off('SIGUSR2', restartSoon));
 
   const record = (one: AuditRecord) => trail.end(one);
   const recent = async (filter: QueryFilter) =>
@@ -158,10 +132,7 @@ async function assemble(
           recent,
           point,
           settings: () => settings,
-          async reload() {
-            const outcome = await watching?.reload();
-            return { applied: outcome !== 'refused', problems: outcome === 'refused' ? refusals : [] };
-          },
+          reload: () => reloading.reload(),
           async health() {
             const ready = pool.ready;
             const reasons = ready > 0 ? [] : ['no worker is ready'];
@@ -174,7 +145,7 @@ async function assemble(
         }),
       )
     : undefined;
-  if (admin !== undefined) opened.push(() => admin.close());
+  if (admin !== undefined) opened(() => admin.close());
 
   // Deciding needs no provider, no ledger and no worker: it is answered here.
   const grpc = await openGrpc(first, {
@@ -183,7 +154,7 @@ async function assemble(
     ready: () => pool.ready > 0,
     log,
   });
-  opened.push(() => grpc?.close(0));
+  opened(() => grpc?.close(0));
 
   const addresses = {
     data,
@@ -208,21 +179,20 @@ async function assemble(
     },
     log,
     reload: async () => {
-      await watching?.reload();
+      await reloading.reload();
     },
     restart,
     async close() {
       process.off('SIGUSR2', restartSoon);
       figures.close();
       policies.close();
-      await watching?.close();
+      await reloading.close();
       const { shutdown_grace_ms } = settings.server;
       await Promise.all([pool.close(shutdown_grace_ms), grpc?.close(shutdown_grace_ms)]);
       await left.close();
       await Promise.all([metricsListener.close(), admin?.close()]);
       await trail.close();
       await Promise.all([ledger.close(), approvals.close()]);
-      await closeProviders(pinned);
       await keys.close();
       metrics.close();
     },

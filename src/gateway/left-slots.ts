@@ -4,8 +4,7 @@ import type { Settings } from '../config.ts';
 import type { AuditMeasured, Log, Trail } from '../observe/index.ts';
 import type { Ledger } from '../stores/index.ts';
 import { openAudit, openLedger } from './open-stores.ts';
-import { ownerName } from './serving.ts';
-import { slotOfSpool, slotPlaces } from './slots.ts';
+import { ownerName, slotOfSpool, slotPlaces } from './slots.ts';
 
 /** Places on disk that no worker has any more, since there are fewer workers than there were. */
 export interface LeftSlots {

@@ -1,8 +1,21 @@
 import { join } from 'node:path';
+import type { Settings } from '../config.ts';
 import type { Log } from '../observe/index.ts';
 import type { PolicyTexts } from '../policy/index.ts';
-import { openPolicyFiles, openPolicySet, type PolicySet } from '../registry/index.ts';
-import { filePolicies, type PolicySettings } from './pin.ts';
+import { type Base, openPolicyFiles, openPolicySet, type PolicySet } from '../registry/index.ts';
+
+/** The part of settings that is about policies. */
+export interface PolicySettings extends Pick<Settings, 'policyFiles'> {
+  readonly policies: Pick<Settings['policies'], 'default'>;
+}
+
+/**
+ * The policies of the settings' files; `texts` keeps those whose text does not change. Throws `PolicyError` with every
+ * problem.
+ */
+export function filePolicies({ policyFiles, policies }: PolicySettings, texts: PolicyTexts): Base {
+  return { ...texts.read(policyFiles), default: policies.default };
+}
 
 /**
  * The policies of the configuration's files and the managed ones of the data directory. Every process of a gateway opens

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { ensureServerSecret, hashKey, type KeyStore, openKeyStore } from '../callers/index.ts';
@@ -14,10 +13,12 @@ import type { DecisionPoint } from '../surfaces/decision/point.ts';
 import { buildDataListener, type DataListener } from '../surfaces/http/data.ts';
 import { decisionPoint } from './decision-point.ts';
 import { closeWithin } from './listening.ts';
-import { openPolicies } from './managed-policies.ts';
+import { filePolicies, openPolicies } from './managed-policies.ts';
 import { openApprovals, openAudit, openLedger } from './open-stores.ts';
-import { closeProviders, filePolicies, pin, repinned } from './pin.ts';
+import { closeProviders, pin, repinned } from './pin.ts';
 import { mustRestart } from './restart-needed.ts';
+import { ownerName } from './slots.ts';
+import type { Opened } from './whole.ts';
 
 export interface ServingOptions {
   readonly settings: Settings;
@@ -27,8 +28,7 @@ export interface ServingOptions {
   readonly metrics: Metrics;
   /** Whether the gateway has an admin listener. */
   readonly adminListens: boolean;
-  /** Called with how to close each part, as it is opened. */
-  readonly opened: (close: () => Promise<unknown> | unknown) => void;
+  readonly opened: Opened;
 }
 
 export interface Readiness {
@@ -197,9 +197,4 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
       await keys.close();
     },
   };
-}
-
-/** Unlike that of any process before: a container's processes often have the same id after a restart. */
-export function ownerName(slot: number): string {
-  return `gateway-${slot}-${process.pid}-${randomBytes(4).toString('hex')}`;
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Settings } from '../config.ts';
@@ -30,4 +31,9 @@ export function slotOfSpool(spoolId: string): number | undefined {
 /** How many processes are to serve. */
 export function workerCount({ server }: Settings): number {
   return server.workers === 'auto' ? availableParallelism() : server.workers;
+}
+
+/** What a process is called in the ledger. No process before was: a container's often have the same id after a restart. */
+export function ownerName(slot: number): string {
+  return `gateway-${slot}-${process.pid}-${randomBytes(4).toString('hex')}`;
 }

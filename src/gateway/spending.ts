@@ -1,4 +1,4 @@
-import { alertPrefix } from '../pipeline/index.ts';
+import { alertPrefix } from '../pipeline/budget-alerts.ts';
 import type { LedgerEntry } from '../stores/index.ts';
 
 /** What spending can be told by. Days and months are UTC's. */

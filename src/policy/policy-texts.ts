@@ -1,56 +1,49 @@
 import { parsePolicies } from './parse.ts';
 import type { Policy } from './policy.ts';
 import { PolicyError, type PolicyProblem } from './problem.ts';
-import { type CompileOptions, compile, type Program } from './program.ts';
 
 /** A file's text; `path` names it in messages. */
 export interface PolicyText {
   readonly path: string;
   readonly text: string;
+  /** Its policies are not in force; others may be made of them. */
+  readonly library?: boolean;
 }
 
-interface Parsed extends PolicyText {
+/** What texts hold: policies in force, and those that they may be made of. */
+export interface ReadPolicies {
+  readonly policies: readonly Policy[];
+  readonly library: readonly Policy[];
+}
+
+interface Parsed {
+  readonly path: string;
+  readonly text: string;
   readonly policies: readonly Policy[];
 }
 
 /**
- * Policies whose texts are read again as they change. A text that is the same as last time keeps its parsed policies, and a
- * set most of which is the same keeps most of its program: one changed policy of ten thousand costs milliseconds.
+ * Policies whose texts are read again as they change. A text that is the same as last time keeps its parsed policies, which
+ * are the same objects: what is compiled from them keeps most of its program, so that one changed policy of ten thousand
+ * costs milliseconds.
  */
 export class PolicyTexts {
   /** In the order they were given last. */
-  #parsed: readonly Parsed[] = [];
-  #program: Program | undefined;
+  #last: readonly Parsed[] = [];
 
   /**
-   * The program of these texts, the same as if each had been parsed and all been compiled anew.
-   * @throws PolicyError with the problems of all texts, or of the set. What was there before is kept for the next time.
+   * The policies of these texts. What is wrong with a library's text matters to nobody: its policies are left out, and who
+   * is made of them does not compile.
+   * @throws PolicyError with the problems of all texts in force. What was there before is kept for the next time.
    */
-  program(texts: readonly PolicyText[], options: Omit<CompileOptions, 'previous'> = {}): Program {
-    const { parsed, policies } = this.#read(texts);
-    const program = compile(policies, { ...options, previous: this.#program });
-    this.#parsed = parsed;
-    this.#program = program;
-    return program;
-  }
-
-  /**
-   * The policies of these texts; those of a text that did not change are the same objects as last time.
-   * @throws PolicyError with the problems of all texts. What was there before is kept for the next time.
-   */
-  policies(texts: readonly PolicyText[]): readonly Policy[] {
-    const { parsed, policies } = this.#read(texts);
-    this.#parsed = parsed;
-    return policies;
-  }
-
-  #read(texts: readonly PolicyText[]): { readonly parsed: readonly Parsed[]; readonly policies: readonly Policy[] } {
-    const last = this.#parsed;
+  read(texts: readonly PolicyText[]): ReadPolicies {
+    const last = this.#last;
     let byPath: ReadonlyMap<string, Parsed> | undefined;
     const parsed: Parsed[] = [];
     const problems: PolicyProblem[] = [];
     const policies: Policy[] = [];
-    for (const { path, text } of texts) {
+    const others: Policy[] = [];
+    for (const { path, text, library = false } of texts) {
       // Nearly always in the place it had; after one that came or went it is looked for.
       let known = last[parsed.length];
       if (known?.path !== path) {
@@ -60,13 +53,15 @@ export class PolicyTexts {
       try {
         const now = known?.text === text ? known : { path, text, policies: parsePolicies(text, { file: path }) };
         parsed.push(now);
-        for (const policy of now.policies) policies.push(policy);
+        const into = library ? others : policies;
+        for (const policy of now.policies) into.push(policy);
       } catch (thrown) {
         if (!(thrown instanceof PolicyError)) throw thrown;
-        problems.push(...thrown.problems);
+        if (!library) problems.push(...thrown.problems);
       }
     }
     if (problems.length > 0) throw new PolicyError(problems);
-    return { parsed, policies };
+    this.#last = parsed;
+    return { policies, library: others };
   }
 }

@@ -210,6 +210,14 @@ describe('a gateway with two workers', slow, () => {
     const refused = await fetch(`${fleet.origin}/health`);
     expect(refused.status).toBe(200);
     await eventually('it is refused', () => /configuration refused, the last good one stays/.test(fleet.cli.out));
+    // What only a worker opens is refused with its place all the same.
+    const moduled =
+      'rules: [{ id: m, wasm: { module: ./none.wasm, inputs: [llm.model] }, action: { decision: deny } }]';
+    writeFileSync(policy, `metadata: { id: quiet }\n${moduled}\n`);
+    await eventually('it is refused', () =>
+      fleet.cli.out.includes('the module ./none.wasm: it cannot be read (ENOENT)'),
+    );
+    expect(fleet.cli.out).toMatch(/quiet\.yaml:1:1[^\n]*none\.wasm/);
     const [first] = await fleet.workers();
     process.kill(first?.pid ?? 0, 'SIGKILL');
     await eventually('it is noticed', async () => (await fleet.workers())[0]?.crashes === 1);

@@ -3,6 +3,7 @@ import { openLog, openMetrics } from '../../observe/index.ts';
 import { keepHeapSmall } from '../heap.ts';
 import { drained, listen } from '../listening.ts';
 import { openServing, type Serving } from '../serving.ts';
+import { openWhole } from '../whole.ts';
 import { type Answered, type Asked, listening, type Question, type Questions, type Start } from './channel.ts';
 import { unpackSettings } from './parcel.ts';
 
@@ -59,24 +60,12 @@ class Worker {
   async #start({ slot, parcel, adminListens }: Start): Promise<string> {
     const settings = unpackSettings(parcel);
     const log = openLog({ level: settings.telemetry.log_level }).child({ worker: slot });
-    const opened: (() => unknown)[] = [];
     const metrics = this.#metrics;
-    try {
-      const options = {
-        settings,
-        slot,
-        log,
-        metrics,
-        adminListens,
-        opened: (close: () => unknown) => opened.push(close),
-      };
-      this.#serving = await openServing(options);
+    return await openWhole(async (opened) => {
+      this.#serving = await openServing({ settings, slot, log, metrics, adminListens, opened });
       metrics.readAudit(() => this.#running.trail.state());
       return await listen(this.#serving.data.app, { ...settings.server, section: 'server' });
-    } catch (thrown) {
-      for (const close of opened.reverse()) await close();
-      throw thrown;
-    }
+    });
   }
 
   async #drain(grace_ms: number) {
