@@ -12,7 +12,7 @@ import { judge, passes, type Verdict } from './decide.ts';
 import { encode, limitWarning } from './encode.ts';
 import { errorBody } from './error-body.ts';
 import type { Lease } from './lease.ts';
-import { unansweredCost } from './settle.ts';
+import { type Cost, unansweredCost } from './settle.ts';
 import { ReplySource } from './upstream.ts';
 import type { Walk } from './walk.ts';
 
@@ -47,8 +47,8 @@ export class Attempts {
   readonly notes: AttemptNote[] = [];
   /** A request reached a provider that may bill it, though no usable reply came back. */
   sent = false;
-  /** Candidates of tries that fell silent after they were sent: each may be billed beside the one that answers. */
-  readonly unanswered: Candidate[] = [];
+  /** What tries may cost that fell silent after they were sent: each may be billed beside the one that answers. */
+  readonly unanswered: Cost[] = [];
   hold: Hold;
   candidate: Candidate | undefined;
   verdict: Verdict;
@@ -158,9 +158,9 @@ async function once(
       admitted.pinned.health.report(candidate, { kind: 'failed', failure: thrown });
     const billed = sent && mayBeBilled(thrown, status);
     attempts.sent = sentBefore || billed;
-    const cost = billed ? unansweredCost(admitted, candidate) : undefined;
+    const cost = billed ? unansweredCost(admitted, candidate, attempts.verdict) : undefined;
     if (cost !== undefined) {
-      attempts.unanswered.push(candidate);
+      attempts.unanswered.push(cost);
       lease.owe(cost);
     }
     note(attempts, candidate, status, thrown.code, walk.monotonic() - started, cost?.nusd);

@@ -26,6 +26,7 @@ import {
   streamHeaders,
   upstreamMs,
 } from './reply-headers.ts';
+import { sentView } from './sent.ts';
 import { finalCost, settle } from './settle.ts';
 import { throttleRates } from './throttle-rates.ts';
 import type { Arrival, Outlet, Walk } from './walk.ts';
@@ -182,8 +183,9 @@ function learn(walk: Walk, { admitted, attempts, guarded, lease, cost }: Progres
   }
   const candidate = attempts?.candidate;
   const output = cost.usage.output;
-  if (candidate === undefined || output === undefined || guarded?.ending !== 'complete') return;
-  if (admitted.view.choices > 1) return;
+  if (attempts === undefined || candidate === undefined || output === undefined || guarded?.ending !== 'complete')
+    return;
+  if (sentView(admitted, attempts.verdict).choices > 1) return;
   walk.outputs.add(candidate.provider.id, candidate.model, admitted.identity.caller.key.id, output);
 }
 

@@ -1,14 +1,16 @@
-import type { Usage } from '../exchange/index.ts';
+import type { RequestView, Usage } from '../exchange/index.ts';
 import { type Candidate, price } from '../providers/index.ts';
 import { LedgerUnavailable } from '../stores/index.ts';
 import type { Admitted, Hold } from './admit.ts';
 import type { Answered, Attempts } from './attempt.ts';
 import type { CallLimits } from './call-limits.ts';
 import { countedInput } from './count-input.ts';
+import type { Verdict } from './decide.ts';
 import { likelyInputTokens, likelyTokens } from './estimate.ts';
 import type { Identified } from './identify.ts';
 import { labelsOf } from './labels.ts';
 import type { ReplyMeter } from './reply-meter.ts';
+import { sentView } from './sent.ts';
 import type { Walk } from './walk.ts';
 
 /** What an exchange cost, and whether we counted it ourselves. */
@@ -39,11 +41,14 @@ export async function finalCost(
   attempts: Attempts,
   meter: ReplyMeter | undefined,
 ): Promise<Cost> {
-  const unanswered = attempts.unanswered.map((candidate) => unansweredCost(admitted, candidate));
+  const { unanswered } = attempts;
   const candidate = attempts.candidate;
   // A try that was under way when the exchange ended is not among those that failed.
   const underWay = attempts.sent && meter === undefined && unanswered.length === 0;
-  const last = meter !== undefined || underWay ? await lastCost(walk, admitted, candidate, meter) : undefined;
+  const last =
+    meter !== undefined || underWay
+      ? await lastCost(walk, sentView(admitted, attempts.verdict), admitted.at_ms, candidate, meter)
+      : undefined;
   if (unanswered.length === 0) return last ?? nothing;
   const costs = last === undefined ? unanswered : [last, ...unanswered];
   return {
@@ -56,21 +61,22 @@ export async function finalCost(
 }
 
 /** What a try may be billed for of which nothing was seen: its input. */
-export function unansweredCost(admitted: Admitted, candidate: Candidate): Cost {
-  return costed(admitted, candidate, { input: likelyInputTokens(admitted.view), output: 0 }, true);
+export function unansweredCost(admitted: Admitted, candidate: Candidate, verdict: Verdict): Cost {
+  const view = sentView(admitted, verdict);
+  return costed(view, admitted.at_ms, candidate, { input: likelyInputTokens(view), output: 0 }, true);
 }
 
 async function lastCost(
   walk: Walk,
-  admitted: Admitted,
+  view: RequestView,
+  at_ms: number,
   candidate: Candidate | undefined,
   meter: ReplyMeter | undefined,
 ): Promise<Cost> {
   const told = meter?.usage;
   if (meter?.complete === true && told?.input !== undefined && told.output !== undefined) {
-    return costed(admitted, candidate, told, false);
+    return costed(view, at_ms, candidate, told, false);
   }
-  const { view } = admitted;
   const counted =
     candidate === undefined || told?.input !== undefined ? undefined : countedInput(walk.tokens, view, candidate);
   const usage: Usage = {
@@ -79,7 +85,7 @@ async function lastCost(
     // A reply that broke off may have told its output so far (Anthropic's first event says 1): the larger counts.
     output: Math.max(told?.output ?? 0, meter === undefined ? 0 : await observedOutput(walk, candidate, meter)),
   };
-  return costed(admitted, candidate, usage, true);
+  return costed(view, at_ms, candidate, usage, true);
 }
 
 async function observedOutput(walk: Walk, candidate: Candidate | undefined, meter: ReplyMeter): Promise<number> {
@@ -89,13 +95,18 @@ async function observedOutput(walk: Walk, candidate: Candidate | undefined, mete
   return counted ?? likelyTokens(meter.characters);
 }
 
-function costed(admitted: Admitted, candidate: Candidate | undefined, usage: Usage, estimated: boolean): Cost {
+function costed(
+  { serviceTier }: RequestView,
+  at_ms: number,
+  candidate: Candidate | undefined,
+  usage: Usage,
+  estimated: boolean,
+): Cost {
   const book = candidate?.price;
-  const { serviceTier } = admitted.view;
-  let nusd = book === undefined ? 0 : (price(book, usage, admitted.at_ms) ?? 0);
+  let nusd = book === undefined ? 0 : (price(book, usage, at_ms) ?? 0);
   // A tier was asked for and nobody told which one answered: the dearer of the two, as it was held.
   if (book !== undefined && usage.serviceTier === undefined && serviceTier !== undefined) {
-    nusd = Math.max(nusd, price(book, usage, admitted.at_ms, { serviceTier }) ?? 0);
+    nusd = Math.max(nusd, price(book, usage, at_ms, { serviceTier }) ?? 0);
   }
   return { nusd, usage, tokens: wholeTokens(usage), estimated };
 }
