@@ -1,7 +1,7 @@
 import type { EncodedRequest, RequestEdits } from '../exchange/index.ts';
 import type { Candidate } from '../providers/index.ts';
 import type { Admitted, Hold } from './admit.ts';
-import type { Attempts } from './attempt.ts';
+import type { Attempts } from './attempts.ts';
 import { sent, sentAsAsked } from './sent.ts';
 
 const noTexts: RequestEdits['texts'] = [];

@@ -1,15 +1,17 @@
 import type { Failure } from '../exchange/index.ts';
 import type { Ending } from '../observe/index.ts';
 import { accept, clientGone } from './accept.ts';
+import type { Admitted } from './admit.ts';
 import { admitDecided } from './admit-decided.ts';
 import { ApprovalRequired, approve, useApproval } from './approve.ts';
-import { type Answered, Attempts, attempt } from './attempt.ts';
+import { type Answered, attempt } from './attempt.ts';
+import { Attempts } from './attempts.ts';
 import { cleanThrown } from './clean-failure.ts';
 import { Denial, decide } from './decide.ts';
 import { decideSettled } from './decide-settled.ts';
 import { dryRun } from './dry-run.ts';
 import { askAttention, endingOf, failureOf } from './ending.ts';
-import { guard } from './guard.ts';
+import { type Guarded, guard } from './guard.ts';
 import { identify } from './identify.ts';
 import { inspect } from './inspect.ts';
 import { answering } from './labels.ts';
@@ -106,6 +108,7 @@ async function climb(walk: Walk, progress: Progress, outlet: Outlet): Promise<Wa
     });
     const guarded = guarding instanceof Promise ? await guarding : guarding;
     progress.guarded = guarded;
+    reportEnd(admitted, answered, guarded);
     if (guarded.failure !== undefined && !headSent) throw guarded.failure;
     return {
       ending: guarded.ending,
@@ -118,6 +121,12 @@ async function climb(walk: Walk, progress: Progress, outlet: Outlet): Promise<Wa
   } finally {
     lease.stop();
   }
+}
+
+/** Tells a candidate's health how its reply came to its end; who ended it otherwise says nothing of the provider. */
+function reportEnd({ pinned: { health } }: Admitted, { candidate }: Answered, { ending, failure }: Guarded): void {
+  if (ending === 'complete') health.report(candidate, { kind: 'completed' });
+  else if (failure?.fault === 'provider') health.report(candidate, { kind: 'broken', failure });
 }
 
 /** What a thrown failure becomes: a status line in the caller's format. */

@@ -2,10 +2,10 @@ import type { RequestView, Usage } from '../exchange/index.ts';
 import { type Candidate, price } from '../providers/index.ts';
 import { LedgerUnavailable } from '../stores/index.ts';
 import type { Admitted, Hold } from './admit.ts';
-import type { Answered, Attempts } from './attempt.ts';
+import type { Answered } from './attempt.ts';
+import type { Attempts, Refusal } from './attempts.ts';
 import type { CallLimits } from './call-limits.ts';
 import { countedInput } from './count-input.ts';
-import type { Verdict } from './decide.ts';
 import { likelyInputTokens, likelyTokens } from './estimate.ts';
 import type { Identified } from './identify.ts';
 import { labelsOf } from './labels.ts';
@@ -47,7 +47,7 @@ export async function finalCost(
   const underWay = attempts.sent && meter === undefined && unanswered.length === 0;
   const last =
     meter !== undefined || underWay
-      ? await lastCost(walk, sentView(admitted, attempts.verdict), admitted.at_ms, candidate, meter)
+      ? await lastCost(walk, sentView(admitted, attempts.verdict), admitted.at_ms, attempts.hold, candidate, meter)
       : undefined;
   if (unanswered.length === 0) return last ?? nothing;
   const costs = last === undefined ? unanswered : [last, ...unanswered];
@@ -56,36 +56,66 @@ export async function finalCost(
     tokens: costs.reduce((sum, { tokens }) => added(sum, tokens), 0),
     // What the caller's reply took; what was paid for without one stands with its attempt.
     usage: last?.usage ?? unanswered.at(-1)?.usage ?? {},
-    estimated: true,
+    estimated: costs.some(({ estimated }) => estimated),
   };
 }
 
-/** What a try may be billed for of which nothing was seen: its input. */
-export function unansweredCost(admitted: Admitted, candidate: Candidate, verdict: Verdict): Cost {
+/**
+ * What a try may be billed for that gave no reply: what it told; else its input, and where a reply came that says
+ * nothing, all the output that was held for it.
+ */
+export async function unansweredCost(
+  walk: Walk,
+  admitted: Admitted,
+  { verdict, hold }: Pick<Attempts, 'verdict' | 'hold'>,
+  candidate: Candidate,
+  { usage, whole }: Pick<Refusal, 'usage' | 'whole'> = {},
+): Promise<Cost> {
   const view = sentView(admitted, verdict);
-  return costed(view, admitted.at_ms, candidate, { input: likelyInputTokens(view), output: 0 }, true);
+  const told = usage?.input !== undefined && usage.output !== undefined;
+  const input = usage?.input ?? (whole ? await likelyInput(walk, view, candidate) : likelyInputTokens(view));
+  const output = usage?.output ?? (whole ? hold.output.held * view.choices : 0);
+  return costed(view, admitted.at_ms, candidate, { ...usage, input, output }, !told);
 }
 
 async function lastCost(
   walk: Walk,
   view: RequestView,
   at_ms: number,
+  hold: Hold,
   candidate: Candidate | undefined,
   meter: ReplyMeter | undefined,
 ): Promise<Cost> {
   const told = meter?.usage;
-  if (meter?.complete === true && told?.input !== undefined && told.output !== undefined) {
+  if (meter?.whole === true && told?.input !== undefined && told.output !== undefined) {
     return costed(view, at_ms, candidate, told, false);
   }
-  const counted =
-    candidate === undefined || told?.input !== undefined ? undefined : countedInput(walk.tokens, view, candidate);
   const usage: Usage = {
     ...told,
-    input: told?.input ?? (await counted) ?? likelyInputTokens(view),
-    // A reply that broke off may have told its output so far (Anthropic's first event says 1): the larger counts.
-    output: Math.max(told?.output ?? 0, meter === undefined ? 0 : await observedOutput(walk, candidate, meter)),
+    input: told?.input ?? (await likelyInput(walk, view, candidate)),
+    output: await likelyOutput(walk, view, hold, candidate, meter),
   };
   return costed(view, at_ms, candidate, usage, true);
+}
+
+async function likelyInput(walk: Walk, view: RequestView, candidate: Candidate | undefined): Promise<number> {
+  const counted = candidate === undefined ? undefined : await countedInput(walk.tokens, view, candidate);
+  return counted ?? likelyInputTokens(view);
+}
+
+async function likelyOutput(
+  walk: Walk,
+  view: RequestView,
+  hold: Hold,
+  candidate: Candidate | undefined,
+  meter: ReplyMeter | undefined,
+): Promise<number> {
+  if (meter === undefined) return 0;
+  // A whole reply that neither says anything nor what it cost: all that was held for it may have been produced.
+  if (meter.whole && meter.characters === 0 && meter.usage?.output === undefined)
+    return hold.output.held * view.choices;
+  // A reply that broke off may have told its output so far (Anthropic's first event says 1): the larger counts.
+  return Math.max(meter.usage?.output ?? 0, await observedOutput(walk, candidate, meter));
 }
 
 async function observedOutput(walk: Walk, candidate: Candidate | undefined, meter: ReplyMeter): Promise<number> {
