@@ -39,6 +39,8 @@ export interface RequestView {
   readonly passages: readonly Passage[];
   /** The request in the neutral vocabulary, for translation into another format. */
   readonly chat: ChatRequest;
+  /** The request with these edits in the client's own format. Throws `invalid_request` where they break it. */
+  edited(edits: Pick<RequestEdits, 'set' | 'remove' | 'texts' | 'prependSystem'>): RequestView;
 }
 
 /** Edits of one attempt. Every attempt is encoded from the original bytes with its own edits. */

@@ -1,11 +1,4 @@
-import {
-  type ChatRequest,
-  Failure,
-  type FormatName,
-  type Passage,
-  type RequestEdits,
-  type RequestView,
-} from '../exchange/index.ts';
+import type { ChatRequest, FormatName, Passage, RequestEdits, RequestView } from '../exchange/index.ts';
 import { findSpans, type JsonEdit, type JsonObject, openArray, parsePath, quote, splice } from './json/index.ts';
 
 /** What a format found in a body at first sight. */
@@ -87,14 +80,16 @@ export class View implements RequestView {
     return this.#chat;
   }
 
-  /** Reads other bytes in the same format. */
-  reread(bytes: Buffer): RequestView {
-    return this.#reading.read(bytes);
+  edited(edits: Edits): RequestView {
+    const list = policyEdits(this, edits);
+    return list.length === 0 ? this : this.#reading.read(splice(this.bytes, list));
   }
 }
 
+type Edits = Parameters<RequestView['edited']>[0];
+
 /** The edits a policy asks for, as changes of the client's own document. */
-export function policyEdits(view: RequestView, edits: RequestEdits): JsonEdit[] {
+export function policyEdits(view: RequestView, edits: Edits): JsonEdit[] {
   const list: JsonEdit[] = [];
   for (const path of edits.remove) list.push({ op: 'remove', path: parsePath(path) });
   for (const [path, value] of Object.entries(edits.set)) {
@@ -130,12 +125,4 @@ function preambleEdit(
   if (first === openArray)
     return { edit: { op: 'prepend', path: ['system'], json: JSON.stringify({ type: 'text', text }) } };
   return { edit: { op: 'set', path: ['system'], json: JSON.stringify(text) } };
-}
-
-/** The view with the policy's edits applied: for a translation, which starts from what the client would have sent. */
-export function edited(view: RequestView, edits: RequestEdits): RequestView {
-  const list = policyEdits(view, edits);
-  if (list.length === 0) return view;
-  if (!(view instanceof View)) throw new Failure('internal_error', 'The gateway could not finish this call.');
-  return view.reread(splice(view.bytes, list));
 }

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { KeyStore } from '../callers/index.ts';
 import type { Settings } from '../config.ts';
-import type { Secret } from '../exchange/index.ts';
+import { Secret } from '../exchange/index.ts';
 import { Matchers, type Pinned, passEntries, type WalkLimits } from '../pipeline/index.ts';
 import type { Program } from '../policy/index.ts';
 import { circuitBreaker, measured } from '../providers/index.ts';
@@ -9,21 +9,52 @@ import { railByName } from '../rails/index.ts';
 import { catalogOf, directoryOf } from './overview.ts';
 import { openRuleModules } from './rule-modules.ts';
 
-/** Settings to what an exchange pins. Throws with `problems` what only shows when parts are put together. */
-export function pin(settings: Settings, keys: KeyStore, serverSecret: Secret, program: Program): Pinned {
+/** What was in force until now. */
+export interface Before {
+  readonly settings: Settings;
+  readonly pinned: Pinned;
+}
+
+/**
+ * Settings to what an exchange pins. Circuits of providers that are as they were `before` go on. Throws with `problems`
+ * what only shows when parts are put together.
+ */
+export function pin(
+  settings: Settings,
+  keys: KeyStore,
+  serverSecret: Secret,
+  program: Program,
+  before?: Before,
+): Pinned {
   prepareRails(program);
   const catalog = catalogOf(settings);
   const now = () => performance.now();
+  const health = measured(circuitBreaker(settings.routing.circuit, now), now);
+  if (before !== undefined) health.inherit(before.pinned.health, unchanged(settings, before.settings));
   return {
     program,
     catalog,
     directory: directoryOf(settings, keys, serverSecret),
     matchers: new Matchers(),
-    health: measured(circuitBreaker(settings.routing.circuit, now), now),
+    health,
     limits: limitsOf(settings),
     modules: openRuleModules(program, settings.policyFiles),
     passthrough: passEntries(settings.passthrough),
   };
+}
+
+/** Providers whose address, credentials and ways are the same in both. */
+function unchanged(settings: Settings, before: Settings): ReadonlySet<string> {
+  const texts = new Set(before.providers.map(addressOf));
+  return new Set(settings.providers.filter((one) => texts.has(addressOf(one))).map(({ id }) => id));
+}
+
+/** A provider's settings but for its models, as one text. It has the secrets in it: it is compared and let go. */
+function addressOf({ models: _, ...settings }: Settings['providers'][number]): string {
+  return JSON.stringify(settings, function (this: Record<string, unknown>, key, value: unknown) {
+    const own = this[key];
+    return own instanceof Secret ? own.reveal() : value;
+  });
 }
 
 /** The same with another program: providers, keys and what is known of their health go on. */

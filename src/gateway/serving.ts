@@ -169,7 +169,7 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
     prepare(next) {
       mustRestart(settings, next, options.adminListens);
       const files = policies.rebase(filePolicies(next, texts));
-      const made = pin(next, keys, serverSecret, files.program);
+      const made = pin(next, keys, serverSecret, files.program, { settings, pinned });
       const commit = (): void => {
         putInForce(next, made);
         files.commit();

@@ -1,7 +1,8 @@
 import { enrich } from './accept.ts';
 import { type Admitted, admit } from './admit.ts';
 import type { Approved } from './approve.ts';
-import { Denial, decide, passes, type Substitution } from './decide.ts';
+import type { Attempts } from './attempts.ts';
+import { type Decided, Denial, decide, passes, type Substitution } from './decide.ts';
 import { Refused, windowName } from './refusal.ts';
 import type { Walk } from './walk.ts';
 
@@ -29,23 +30,33 @@ export async function admitDecided(walk: Walk, decided: Approved): Promise<Admit
   }
 }
 
-/** The call decided for the model a budget names; undefined where that leads nowhere. */
-function substituted(walk: Walk, decided: Approved, { refusal, substituteModel: to }: Refused): Approved | undefined {
-  const { view, pinned, substitutions, candidates } = decided;
-  const tried = [view.model, candidates[0]?.model, ...substitutions.map((one) => one.to)];
-  if (to === undefined || refusal.kind !== 'budget' || tried.includes(to) || substitutions.length >= substitutionsMax) {
+/** From a model to the one that the refusing budget names; undefined where it names none, or one of those `tried`. */
+export function budgetStep(
+  { refusal, substituteModel: to }: Refused,
+  from: string,
+  tried: readonly string[],
+): Substitution | undefined {
+  // The first two are what was asked for and what it stands for.
+  if (to === undefined || refusal.kind !== 'budget' || tried.includes(to) || tried.length - 2 >= substitutionsMax)
     return undefined;
-  }
-  const next = pinned.catalog.resolve(to, walk.random());
-  if (next.length === 0) return undefined;
   const { scope } = refusal.budget;
   const window = windowName(refusal.budget);
-  const step: Substitution = {
-    from: candidates[0]?.model ?? view.model,
+  const asked = tried[0] ?? from;
+  return {
+    from,
     to,
     rule: `${window} budget of ${scope.kind} ${scope.id}`,
-    warning: `The ${window} budget of ${scope.kind} '${scope.id}' has no room for '${view.model}': '${to}' answers instead.`,
+    warning: `The ${window} budget of ${scope.kind} '${scope.id}' has no room for '${asked}': '${to}' answers instead.`,
   };
+}
+
+/** The call decided for the model a budget names; undefined where that leads nowhere. */
+function substituted(walk: Walk, decided: Approved, refused: Refused): Approved | undefined {
+  const { view, pinned, substitutions, candidates } = decided;
+  const from = candidates[0]?.model ?? view.model;
+  const step = budgetStep(refused, from, [view.model, from, ...substitutions.map((one) => one.to)]);
+  const next = step === undefined ? [] : pinned.catalog.resolve(step.to, walk.random());
+  if (step === undefined || next.length === 0) return undefined;
   try {
     const other = decide(walk, decided, [...substitutions, step], next);
     if (!passes(other.verdict.decision, decided.approved)) return undefined;
@@ -56,7 +67,13 @@ function substituted(walk: Walk, decided: Approved, { refusal, substituteModel: 
   }
 }
 
+/** Every substitution that led to the candidate in use, oldest first. */
+export function substitutionsOf(decided: Pick<Decided, 'substitutions'>, attempts?: Attempts): readonly Substitution[] {
+  const last = attempts?.substitution;
+  return last === undefined ? decided.substitutions : [...decided.substitutions, last];
+}
+
 /** What callers are told of substitutions. */
-export function substitutionWarnings({ substitutions }: Pick<Approved, 'substitutions'>): readonly string[] {
+export function substitutionWarnings(substitutions: readonly Substitution[]): readonly string[] {
   return substitutions.flatMap(({ warning }) => (warning === undefined ? [] : [warning]));
 }

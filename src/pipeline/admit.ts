@@ -1,4 +1,4 @@
-import { Failure } from '../exchange/index.ts';
+import { Failure, type RequestView } from '../exchange/index.ts';
 import { type Candidate, price, pricesMedia, worstUsage } from '../providers/index.ts';
 import {
   type Amount,
@@ -14,7 +14,7 @@ import { enrich } from './accept.ts';
 import type { Approved } from './approve.ts';
 import { type CallLimits, callLimits, modelLimits, namesOf } from './call-limits.ts';
 import type { Decided, Verdict } from './decide.ts';
-import { figuresFor } from './decide.ts';
+import { outputFor } from './decide.ts';
 import { inputTokensMax, type OutputBound } from './estimate.ts';
 import { fitted } from './fitted.ts';
 import type { Identified } from './identify.ts';
@@ -22,6 +22,7 @@ import { answering, labelsOf } from './labels.ts';
 import type { Lease } from './lease.ts';
 import { preambleTokensMax } from './preamble.ts';
 import { Refused } from './refusal.ts';
+import { sent, sentAsAsked, sentView } from './sent.ts';
 import { throttleRates } from './throttle-rates.ts';
 import type { Walk } from './walk.ts';
 
@@ -115,17 +116,24 @@ export interface Worst {
 
 /** Upper bound of what the call may cost before its hold is extended. Throws `price_unknown` under a money budget. */
 export function worstCase(walk: Walk, decided: Decided, candidate: Candidate, verdict: Verdict): Worst {
-  const { view } = decided;
-  const { output } = figuresFor(walk, decided, candidate, verdict.decision.modifications.capMaxTokens);
-  const inputTokens = inputTokensMax(view, candidate) + preambleTokensMax(verdict.decision);
-  return { inputTokens, output, amount: amountFor(decided, candidate, inputTokens, output.held) };
+  const { view, grownBytes } = sentAsAsked(verdict) ? { view: decided.view, grownBytes: 0 } : sent(decided, verdict);
+  const output = outputFor(walk, decided, candidate, verdict.decision.modifications.capMaxTokens, view);
+  const inputTokens = inputTokensMax(view, candidate, grownBytes) + preambleTokensMax(verdict.decision);
+  return { inputTokens, output, amount: amountFor(decided, candidate, verdict, inputTokens, output.held) };
 }
 
 /** Money and tokens of a call with this input and this output a choice, at the dearest tier the request can reach. */
-export function amountFor(decided: Decided, candidate: Candidate, input: number, output: number): Amount {
-  const { view, identity } = decided;
+export function amountFor(
+  decided: Decided,
+  candidate: Candidate,
+  verdict: Verdict,
+  input: number,
+  output: number,
+): Amount {
+  const { identity } = decided;
+  const view = sentView(decided, verdict);
   const tokens = input + output * view.choices;
-  const nusd = dearest(decided, candidate, input, output);
+  const nusd = dearest(view, decided.at_ms, candidate, input, output);
   if (nusd === undefined) {
     const { budgets } = modelLimits(decided, candidate);
     if ([...identity.budgets, ...budgets].some((budget) => budget.unit === 'nusd' && budget.hard)) {
@@ -143,9 +151,10 @@ export function amountFor(decided: Decided, candidate: Candidate, input: number,
   return { nusd, tokens, input };
 }
 
-/** The worst case's price: at the dearest reading of its tokens, and of the tier the client asked for. */
+/** The worst case's price: at the dearest reading of its tokens, and of the tier that is asked for. */
 function dearest(
-  { view, at_ms }: Decided,
+  view: RequestView,
+  at_ms: number,
   { price: book }: Candidate,
   input: number,
   output: number,

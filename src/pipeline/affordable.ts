@@ -1,7 +1,7 @@
 import type { Candidate } from '../providers/index.ts';
 import type { Refusal } from '../stores/index.ts';
 import { amountFor } from './admit.ts';
-import type { Decided } from './decide.ts';
+import type { Decided, Verdict } from './decide.ts';
 
 /**
  * The most output tokens a choice may have so that the call fits the budget that refused it, at the dearest reading of
@@ -10,6 +10,7 @@ import type { Decided } from './decide.ts';
 export function affordableOutput(
   decided: Decided,
   candidate: Candidate,
+  verdict: Verdict,
   inputTokens: number,
   most: number,
   refusal: Refusal,
@@ -17,7 +18,7 @@ export function affordableOutput(
   if (refusal.kind !== 'budget' || refusal.budget.unit === 'requests') return undefined;
   const { unit } = refusal.budget;
   const left = refusal.limit - refusal.spent - refusal.held;
-  const fits = (output: number): boolean => amountFor(decided, candidate, inputTokens, output)[unit] <= left;
+  const fits = (output: number): boolean => amountFor(decided, candidate, verdict, inputTokens, output)[unit] <= left;
   if (!fits(1)) return undefined;
   // A call's price never falls with its output, so the largest that fits is found by halving.
   let [low, high] = [1, most];

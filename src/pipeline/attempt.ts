@@ -1,4 +1,4 @@
-import { type EncodedRequest, Failure, type FailureCode } from '../exchange/index.ts';
+import { type EncodedRequest, Failure } from '../exchange/index.ts';
 import {
   backoff_ms,
   type Candidate,
@@ -8,25 +8,17 @@ import {
   type UpstreamReply,
 } from '../providers/index.ts';
 import { type Admitted, admitAgain, type Hold } from './admit.ts';
+import { budgetStep } from './admit-decided.ts';
+import type { Attempts } from './attempts.ts';
 import { judge, passes, type Verdict } from './decide.ts';
 import { encode, limitWarning } from './encode.ts';
 import { errorBody } from './error-body.ts';
 import type { Lease } from './lease.ts';
+import { Refused } from './refusal.ts';
+import { nameOf } from './route.ts';
 import { unansweredCost } from './settle.ts';
 import { ReplySource } from './upstream.ts';
 import type { Walk } from './walk.ts';
-
-/** One try at one candidate, for the record. */
-export interface AttemptNote {
-  readonly provider: string;
-  readonly model: string;
-  /** The provider's status; 0 where none came. */
-  readonly status: number;
-  readonly failure: FailureCode | undefined;
-  readonly ms: number;
-  /** What a try without a reply may be billed for, estimated; part of the exchange's cost. */
-  readonly cost_nusd?: number;
-}
 
 /** A provider answers: its status is good and its first frame is no error. Nothing has left to the client yet. */
 export interface Answered {
@@ -42,47 +34,33 @@ export interface Answered {
   readonly firstAt: number;
 }
 
-/** What attempts leave behind even when none succeeds: the record and the settlement need it. */
-export class Attempts {
-  readonly notes: AttemptNote[] = [];
-  /** A request reached a provider that may bill it, though no usable reply came back. */
-  sent = false;
-  /** Candidates of tries that fell silent after they were sent: each may be billed beside the one that answers. */
-  readonly unanswered: Candidate[] = [];
-  hold: Hold;
-  candidate: Candidate | undefined;
-  verdict: Verdict;
-  /** The last refusal of a provider, with the headers it came with: they go on with it, should it become the reply. */
-  refusal: { readonly failure: Failure; readonly headers: Readonly<Record<string, string>> } | undefined;
-  /** Milliseconds from the request to the first frame of its reply. */
-  firstToken_ms: number | undefined;
-  /** What the gateway itself took of that. */
-  overhead_ms: number | undefined;
-
-  constructor(admitted: Admitted) {
-    this.hold = admitted.hold;
-    this.verdict = admitted.verdict;
-    this.firstToken_ms = undefined;
-    this.overhead_ms = undefined;
-    this.candidate = undefined;
-    this.refusal = undefined;
-  }
-}
-
 /**
  * Sends, retries and falls back, only while nothing has left to the client. Each new model is decided and reserved
  * again. Throws the last failure, or `no_healthy_provider`.
  */
 export async function attempt(walk: Walk, admitted: Admitted, attempts: Attempts, lease: Lease): Promise<Answered> {
   let last: Failure | undefined;
-  for (let index = 0; index < admitted.candidates.length; index += 1) {
-    const candidate = admitted.candidates[index];
+  let { candidates } = admitted;
+  for (let index = 0; index < candidates.length; index += 1) {
+    const candidate = candidates[index];
     if (candidate === undefined || !admitted.pinned.health.healthy(candidate)) continue;
     if (index > 0) {
       // The limits and rules of the model finally used hold, not those of the one first asked (decide, then reserve).
       const verdict = judge(walk, admitted, candidate);
       if (!passes(verdict.decision, admitted.approved)) continue;
-      attempts.hold = await admitAgain(walk, lease, admitted, candidate, verdict);
+      try {
+        attempts.hold = await admitAgain(walk, lease, admitted, candidate, verdict);
+      } catch (thrown) {
+        if (!(thrown instanceof Refused)) throw thrown;
+        // No room for this one: what its budget names instead may fit, or who comes after it.
+        last = thrown;
+        candidates = candidates.toSpliced(
+          index + 1,
+          0,
+          ...insteadOf(walk, admitted, attempts, candidates, index, thrown),
+        );
+        continue;
+      }
       attempts.verdict = verdict;
     }
     attempts.candidate = candidate;
@@ -104,6 +82,26 @@ export async function attempt(walk: Walk, admitted: Admitted, attempts: Attempts
   throw (
     last ?? new Failure('no_healthy_provider', 'No provider for this model can be tried now.', { retryAfterSeconds: 5 })
   );
+}
+
+/** Candidates of the model that a refusing budget names, where it was not among those to be tried. */
+function insteadOf(
+  walk: Walk,
+  admitted: Admitted,
+  attempts: Attempts,
+  candidates: readonly Candidate[],
+  index: number,
+  refused: Refused,
+): readonly Candidate[] {
+  const from = candidates[index]?.model ?? admitted.view.model;
+  const before = [...admitted.substitutions, ...new Set(attempts.instead.values())];
+  const tried = [admitted.view.model, from, ...before.map(({ to }) => to)];
+  const step = budgetStep(refused, from, tried);
+  if (step === undefined) return [];
+  const known = new Set(candidates.map(nameOf));
+  const next = admitted.pinned.catalog.resolve(step.to, walk.random()).filter((one) => !known.has(nameOf(one)));
+  for (const one of next) attempts.instead.set(one, step);
+  return next;
 }
 
 /** Most tries of one candidate after the first: what a rule says of this failure, else what the configuration does. */
@@ -150,20 +148,22 @@ async function once(
     status = reply.status;
     const answered = await open(walk, admitted, attempts, candidate, lease, reply, encoded);
     admitted.pinned.health.report(candidate, { kind: 'answered', first_byte_ms: answered.firstAt - started });
-    note(attempts, candidate, status, undefined, walk.monotonic() - started);
+    attempts.note(candidate, status, undefined, walk.monotonic() - started);
     return answered;
   } catch (thrown) {
     if (!(thrown instanceof Failure)) throw thrown;
     if (admitted.abort.reason === undefined)
       admitted.pinned.health.report(candidate, { kind: 'failed', failure: thrown });
-    const billed = sent && mayBeBilled(thrown, status);
+    // What it told of its cost is paid, whatever else it said.
+    const told = attempts.refusal?.failure === thrown ? attempts.refusal : undefined;
+    const billed = sent && (told?.usage !== undefined || mayBeBilled(thrown, status));
     attempts.sent = sentBefore || billed;
-    const cost = billed ? unansweredCost(admitted, candidate) : undefined;
+    const cost = billed ? await unansweredCost(walk, admitted, attempts, candidate, told) : undefined;
     if (cost !== undefined) {
-      attempts.unanswered.push(candidate);
+      attempts.unanswered.push(cost);
       lease.owe(cost);
     }
-    note(attempts, candidate, status, thrown.code, walk.monotonic() - started, cost?.nusd);
+    attempts.note(candidate, status, thrown.code, walk.monotonic() - started, cost?.nusd);
     return thrown;
   }
 }
@@ -174,24 +174,6 @@ export function mayBeBilled(failure: Failure, status: number): boolean {
   // The provider's own error in the first frame is a refusal whatever its status line said.
   if (failure.code === 'upstream_auth' || failure.detail.upstreamCode !== undefined) return false;
   return failure.detail.extra?.phase !== 'connect';
-}
-
-function note(
-  attempts: Attempts,
-  candidate: Candidate,
-  status: number,
-  failure: FailureCode | undefined,
-  ms: number,
-  cost_nusd?: number,
-): void {
-  attempts.notes.push({
-    provider: candidate.provider.id,
-    model: candidate.model,
-    status,
-    failure,
-    ms,
-    ...(cost_nusd === undefined ? undefined : { cost_nusd }),
-  });
 }
 
 /** Milliseconds until the whole exchange must be over, all its attempts together. */
@@ -249,8 +231,9 @@ async function open(
   if (admitted.abort.reason !== undefined) throw admitted.abort.reason;
   const failure = source.openingFailure();
   if (failure !== undefined) {
+    const { keptUsage: usage, keptReply: whole } = source;
     source.abort(failure);
-    attempts.refusal = { failure, headers: reply.headers };
+    attempts.refusal = { failure, headers: reply.headers, usage, whole };
     throw failure;
   }
   return {

@@ -71,9 +71,10 @@ export class Ceiling {
 
   /** Whether the hold has grown by a step, and covers what is needed now. */
   async #grown(needed: number): Promise<boolean> {
-    const { hold, candidate, lease } = this.#answered;
+    const { hold, candidate, verdict, lease } = this.#answered;
     const next = Math.min(hold.output.most, Math.max(this.#held + this.#step, needed));
-    const reserved = await lease.hold(amountFor(this.#admitted, candidate, hold.inputTokens, next), candidate);
+    const amount = amountFor(this.#admitted, candidate, verdict, hold.inputTokens, next);
+    const reserved = await lease.hold(amount, candidate);
     if (reserved.outcome === 'held') this.#held = next;
     else this.#limitedBy = limitName(reserved.refusal);
     return reserved.outcome === 'held';

@@ -1,6 +1,6 @@
 import { type Decision, decide, type FactTree } from '../policy/index.ts';
 import type { Admitted } from './admit.ts';
-import type { Attempts } from './attempt.ts';
+import type { Attempts } from './attempts.ts';
 import type { Guarded } from './guard.ts';
 import type { Cost } from './settle.ts';
 import type { Walk } from './walk.ts';

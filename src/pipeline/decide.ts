@@ -1,8 +1,8 @@
-import { Failure, type FailureCode, type FailureDetail, failures } from '../exchange/index.ts';
+import { Failure, type FailureCode, type FailureDetail, failures, type RequestView } from '../exchange/index.ts';
 import { type Decision, decide as decideProgram, type FactTree, Unable } from '../policy/index.ts';
 import { type Candidate, price } from '../providers/index.ts';
 import { enrich } from './accept.ts';
-import { heldUsage, likelyInputTokens, outputBound } from './estimate.ts';
+import { heldUsage, likelyInputTokens, type OutputBound, outputBound } from './estimate.ts';
 import { llmFacts, type ModelFigures } from './facts.ts';
 import type { Inspected } from './inspect.ts';
 import type { MoneyOfModels } from './money-facts.ts';
@@ -121,14 +121,25 @@ export function figuresFor(
   candidate: Candidate,
   policyCap: number | undefined,
 ): ModelFigures {
-  const { view, pinned, at_ms, identity } = inspected;
-  const observed = walk.outputs.high(candidate.provider.id, candidate.model, identity.caller.key.id);
-  const output = outputBound(view, candidate, policyCap, pinned.limits.stream_hold_tokens, observed);
+  const { view, at_ms } = inspected;
+  const output = outputFor(walk, inspected, candidate, policyCap, view);
   const cost =
     candidate.price === undefined
       ? undefined
       : price(candidate.price, heldUsage(likelyInputTokens(view), output.held, view.choices), at_ms);
   return { candidate, output, cost_usd: cost === undefined ? undefined : cost / 1e9 };
+}
+
+/** The output a request (`view`) is held for: what was asked, or what a decision made of it. */
+export function outputFor(
+  walk: Walk,
+  { pinned, identity }: Inspected,
+  candidate: Candidate,
+  policyCap: number | undefined,
+  view: RequestView,
+): OutputBound {
+  const observed = walk.outputs.high(candidate.provider.id, candidate.model, identity.caller.key.id);
+  return outputBound(view, candidate, policyCap, pinned.limits.stream_hold_tokens, observed);
 }
 
 /** A deny, with the decision that says it and the facts it was made on. */

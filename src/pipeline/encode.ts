@@ -1,8 +1,10 @@
 import type { EncodedRequest, RequestEdits } from '../exchange/index.ts';
 import type { Candidate } from '../providers/index.ts';
 import type { Admitted, Hold } from './admit.ts';
-import type { Attempts } from './attempt.ts';
-import { redactedTexts } from './redact-request.ts';
+import type { Attempts } from './attempts.ts';
+import { sent, sentAsAsked } from './sent.ts';
+
+const noTexts: RequestEdits['texts'] = [];
 
 /** What a caller is told whose limit was lowered. */
 export function limitWarning({ limitedBy, output }: Hold): string[] {
@@ -19,7 +21,7 @@ export function encode(admitted: Admitted, attempts: Attempts, candidate: Candid
     model: candidate.model,
     ...(cap === undefined ? {} : { maxOutputTokens: cap }),
     ...(modifications.prependSystem === undefined ? {} : { prependSystem: modifications.prependSystem }),
-    texts: redactedTexts(admitted, attempts.verdict.decision),
+    texts: sentAsAsked(attempts.verdict) ? noTexts : sent(admitted, attempts.verdict).texts,
     set: modifications.set,
     remove: modifications.remove,
     askUsage: view.stream && !view.usageAsked && quirks.streamUsage === 'ask',

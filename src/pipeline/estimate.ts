@@ -13,10 +13,11 @@ const bytesPerToken = 4;
 
 /**
  * An upper bound of the input's tokens that costs nothing to know: a byte-level tokeniser never makes more tokens than
- * bytes, and the JSON around a message is longer than the marks a provider puts in its place.
+ * bytes, and the JSON around a message is longer than the marks a provider puts in its place. `grownBytes` are those an
+ * edit adds.
  */
-export function inputTokensMax(view: RequestView, candidate: Candidate): number {
-  return inputBound(view, candidate, view.bytes.length);
+export function inputTokensMax(view: RequestView, candidate: Candidate, grownBytes = 0): number {
+  return inputBound(view, candidate, view.bytes.length + grownBytes);
 }
 
 /** The bound with this many tokens for everything but images, of which the bytes are among them. */

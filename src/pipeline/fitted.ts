@@ -6,7 +6,7 @@ import type { CallLimits } from './call-limits.ts';
 import { countedInputMax } from './count-input.ts';
 import type { Decided, Verdict } from './decide.ts';
 import { preambleTokensMax } from './preamble.ts';
-import { redactedTexts } from './redact-request.ts';
+import { sent } from './sent.ts';
 import type { Walk } from './walk.ts';
 
 /** Budgets a limit is fitted to, one after the other: each refusal names one. */
@@ -45,12 +45,12 @@ export async function fitted(
     told = undefined;
     if (reserved.outcome === 'held') return reserved;
     if (countsTokens(reserved.refusal)) {
-      const redacted = redactedTexts(decided, verdict.decision);
-      counted ??= countedInputMax(walk.tokens, decided.view, candidate, redacted);
+      const { view, redacted } = sent(decided, verdict);
+      counted ??= countedInputMax(walk.tokens, view, candidate, redacted);
       const exact = await counted;
       const inputTokens = exact === undefined ? undefined : exact + preambleTokensMax(verdict.decision);
       if (inputTokens !== undefined && inputTokens < worst.inputTokens) {
-        const closer = withOutput(decided, candidate, { ...worst, inputTokens }, worst.output.held);
+        const closer = withOutput(decided, candidate, verdict, { ...worst, inputTokens }, worst.output.held);
         fit = { worst: closer, limitedBy: undefined };
         reserved = await hold(closer.amount);
         if (reserved.outcome === 'held') return reserved;
@@ -59,9 +59,9 @@ export async function fitted(
     const least = verdict.decision.modifications.affordableTokensMin;
     for (let fitting = 0; least !== undefined && fitting < fittingsMax; fitting += 1) {
       const { inputTokens, output } = fit.worst;
-      const affordable = affordableOutput(decided, candidate, inputTokens, output.held - 1, reserved.refusal);
+      const affordable = affordableOutput(decided, candidate, verdict, inputTokens, output.held - 1, reserved.refusal);
       if (affordable === undefined || affordable < least) break;
-      const lowered = withOutput(decided, candidate, fit.worst, affordable);
+      const lowered = withOutput(decided, candidate, verdict, fit.worst, affordable);
       const capped = { ...lowered, output: { held: affordable, most: affordable, splice: affordable } };
       fit = { worst: capped, limitedBy: limitName(reserved.refusal) };
       reserved = await hold(capped.amount);
@@ -77,11 +77,11 @@ export async function fitted(
 
 const nothing: Amount = { nusd: 0, tokens: 0 };
 
-function withOutput(decided: Decided, candidate: Candidate, worst: Worst, output: number): Worst {
+function withOutput(decided: Decided, candidate: Candidate, verdict: Verdict, worst: Worst, output: number): Worst {
   return {
     inputTokens: worst.inputTokens,
     output: { ...worst.output, held: output },
-    amount: amountFor(decided, candidate, worst.inputTokens, output),
+    amount: amountFor(decided, candidate, verdict, worst.inputTokens, output),
   };
 }
 

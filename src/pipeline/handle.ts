@@ -1,15 +1,17 @@
 import type { Failure } from '../exchange/index.ts';
 import type { Ending } from '../observe/index.ts';
 import { accept, clientGone } from './accept.ts';
+import type { Admitted } from './admit.ts';
 import { admitDecided } from './admit-decided.ts';
 import { ApprovalRequired, approve, useApproval } from './approve.ts';
-import { type Answered, Attempts, attempt } from './attempt.ts';
+import { type Answered, attempt } from './attempt.ts';
+import { Attempts } from './attempts.ts';
 import { cleanThrown } from './clean-failure.ts';
 import { Denial, decide } from './decide.ts';
 import { decideSettled } from './decide-settled.ts';
 import { dryRun } from './dry-run.ts';
 import { askAttention, endingOf, failureOf } from './ending.ts';
-import { guard } from './guard.ts';
+import { type Guarded, guard } from './guard.ts';
 import { identify } from './identify.ts';
 import { inspect } from './inspect.ts';
 import { answering } from './labels.ts';
@@ -26,6 +28,7 @@ import {
   streamHeaders,
   upstreamMs,
 } from './reply-headers.ts';
+import { sentView } from './sent.ts';
 import { finalCost, settle } from './settle.ts';
 import { throttleRates } from './throttle-rates.ts';
 import type { Arrival, Outlet, Walk } from './walk.ts';
@@ -105,6 +108,7 @@ async function climb(walk: Walk, progress: Progress, outlet: Outlet): Promise<Wa
     });
     const guarded = guarding instanceof Promise ? await guarding : guarding;
     progress.guarded = guarded;
+    reportEnd(admitted, answered, guarded);
     if (guarded.failure !== undefined && !headSent) throw guarded.failure;
     return {
       ending: guarded.ending,
@@ -117,6 +121,12 @@ async function climb(walk: Walk, progress: Progress, outlet: Outlet): Promise<Wa
   } finally {
     lease.stop();
   }
+}
+
+/** Tells a candidate's health how its reply came to its end; who ended it otherwise says nothing of the provider. */
+function reportEnd({ pinned: { health } }: Admitted, { candidate }: Answered, { ending, failure }: Guarded): void {
+  if (ending === 'complete') health.report(candidate, { kind: 'completed' });
+  else if (failure?.fault === 'provider') health.report(candidate, { kind: 'broken', failure });
 }
 
 /** What a thrown failure becomes: a status line in the caller's format. */
@@ -182,8 +192,9 @@ function learn(walk: Walk, { admitted, attempts, guarded, lease, cost }: Progres
   }
   const candidate = attempts?.candidate;
   const output = cost.usage.output;
-  if (candidate === undefined || output === undefined || guarded?.ending !== 'complete') return;
-  if (admitted.view.choices > 1) return;
+  if (attempts === undefined || candidate === undefined || output === undefined || guarded?.ending !== 'complete')
+    return;
+  if (sentView(admitted, attempts.verdict).choices > 1) return;
   walk.outputs.add(candidate.provider.id, candidate.model, admitted.identity.caller.key.id, output);
 }
 

@@ -5,8 +5,8 @@ import type { Candidate } from '../providers/index.ts';
 import type { Amount } from '../stores/index.ts';
 import type { Accepted } from './accept.ts';
 import type { Admitted } from './admit.ts';
-import { substitutionWarnings } from './admit-decided.ts';
-import type { Attempts } from './attempt.ts';
+import { substitutionsOf, substitutionWarnings } from './admit-decided.ts';
+import type { Attempts } from './attempts.ts';
 import type { Decided } from './decide.ts';
 import type { Guarded } from './guard.ts';
 import type { Identified } from './identify.ts';
@@ -93,7 +93,7 @@ export function recordOf(walk: Walk, progress: Progress, ending: Ending, failure
     rails: railsOf(inspected, guarded),
     facts: facts === undefined || inspected === undefined ? {} : factsRead(facts, inspected.wanted),
     decision: {
-      request: request && withApproval(withSubstitutions(summary(request), progress.decided), progress),
+      request: request && withApproval(withSubstitutions(summary(request), progress.decided, attempts), progress),
       response: guarded?.decision && summary(guarded.decision),
       settle: progress.settled && summary(progress.settled),
     },
@@ -205,11 +205,12 @@ function withApproval(told: DecisionSummary, { admitted, asked }: Progress): Dec
 }
 
 /** The decision is the last model's; which rules led to it is told beside it. */
-function withSubstitutions(last: DecisionSummary, decided: Decided | undefined): DecisionSummary {
-  const led = decided?.substitutions.map(({ rule }) => `substitute_model (${rule})`) ?? [];
+function withSubstitutions(last: DecisionSummary, decided: Decided | undefined, attempts?: Attempts): DecisionSummary {
+  const substitutions = decided === undefined ? [] : substitutionsOf(decided, attempts);
+  const led = substitutions.map(({ rule }) => `substitute_model (${rule})`);
   const more = led.filter((one) => !last.obligations.includes(one));
   if (more.length === 0) return last;
-  const warnings = decided === undefined ? [] : substitutionWarnings(decided);
+  const warnings = substitutionWarnings(substitutions);
   return { ...last, obligations: [...more, ...last.obligations], warnings: [...warnings, ...last.warnings] };
 }
 

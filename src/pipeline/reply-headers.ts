@@ -4,8 +4,9 @@ import { replyHeaders } from '../providers/index.ts';
 import type { RateState } from '../stores/index.ts';
 import type { Accepted } from './accept.ts';
 import type { Admitted, Hold } from './admit.ts';
-import { substitutionWarnings } from './admit-decided.ts';
-import type { Answered, Attempts } from './attempt.ts';
+import { substitutionsOf, substitutionWarnings } from './admit-decided.ts';
+import type { Answered } from './attempt.ts';
+import type { Attempts } from './attempts.ts';
 import { budgetWarnings } from './budget-alerts.ts';
 import { Refused } from './refusal.ts';
 import type { Cost } from './settle.ts';
@@ -20,7 +21,7 @@ export function answerHeaders(admitted: Admitted, answered: Answered, attempts: 
     provider: answered.candidate.provider.id,
     model: answered.candidate.model,
     decision: answered.verdict.decision,
-    warnings: [...substitutionWarnings(admitted), ...answered.warnings],
+    warnings: [...substitutionWarnings(substitutionsOf(admitted, attempts)), ...answered.warnings],
     hold: answered.hold,
     attempts: attempts.notes.length,
     overhead_ms: attempts.overhead_ms ?? 0,

@@ -13,6 +13,8 @@ export class ReplyMeter {
   /** Set by the frame that says the reply is complete. */
   complete = false;
   failure: Failure | undefined;
+  /** Set where a plain reply came whole, whatever it says. */
+  plain = false;
   model: string | undefined;
   readonly finishReasons: string[] = [];
   readonly #texts: string[] | undefined;
@@ -28,6 +30,11 @@ export class ReplyMeter {
   /** What was said so far, a text for each lane; undefined where it was not kept. */
   get said(): readonly string[] | undefined {
     return this.#lanes === undefined ? undefined : [...this.#lanes.values()].map((pieces) => pieces.join(''));
+  }
+
+  /** Nothing more of it would have come. */
+  get whole(): boolean {
+    return this.complete || this.plain;
   }
 
   /** The reply's content so far, where a rule reads it. */

@@ -1,6 +1,7 @@
 import { Failure, type Frame } from '../exchange/index.ts';
 import type { Ending } from '../observe/index.ts';
 import { clientGone } from './accept.ts';
+import { endingOf } from './ending.ts';
 import { blocked, type GuardContext, type Guarded } from './guard.ts';
 import type { Released } from './hold-back.ts';
 import { withTexts } from './reply-writer.ts';
@@ -16,6 +17,7 @@ export function runPlain(context: GuardContext): Guarded | Promise<Guarded> {
 function judged(context: GuardContext, frames: readonly Frame[]): Guarded {
   const { walk, admitted, answered, judge, meter } = context;
   const released: Released[] = [];
+  meter.plain = frames.length > 0 && !answered.source.streamed;
   for (const frame of frames) {
     meter.see(frame);
     judge.push(frame, released);
@@ -26,7 +28,8 @@ function judged(context: GuardContext, frames: readonly Frame[]): Guarded {
   };
   if (meter.failure !== undefined) {
     judge.decideStopped(meter, figures);
-    throw judge.cleared(meter.failure);
+    const failure = judge.cleared(meter.failure);
+    return over(context, endingOf(failure), failure, noBytes);
   }
   if (judge.stop === undefined) judge.conclude(meter, figures, released);
   else judge.decideStopped(meter, figures);

@@ -49,6 +49,7 @@ function isSame(a: Candidate, b: Candidate | undefined): boolean {
   return b !== undefined && nameOf(a) === nameOf(b);
 }
 
-function nameOf({ provider, model }: Candidate): string {
+/** `provider/model`. */
+export function nameOf({ provider, model }: Candidate): string {
   return `${provider.id}/${model}`;
 }

@@ -1,14 +1,16 @@
-import type { Usage } from '../exchange/index.ts';
+import type { RequestView, Usage } from '../exchange/index.ts';
 import { type Candidate, price } from '../providers/index.ts';
 import { LedgerUnavailable } from '../stores/index.ts';
 import type { Admitted, Hold } from './admit.ts';
-import type { Answered, Attempts } from './attempt.ts';
+import type { Answered } from './attempt.ts';
+import type { Attempts, Refusal } from './attempts.ts';
 import type { CallLimits } from './call-limits.ts';
 import { countedInput } from './count-input.ts';
 import { likelyInputTokens, likelyTokens } from './estimate.ts';
 import type { Identified } from './identify.ts';
 import { labelsOf } from './labels.ts';
 import type { ReplyMeter } from './reply-meter.ts';
+import { sentView } from './sent.ts';
 import type { Walk } from './walk.ts';
 
 /** What an exchange cost, and whether we counted it ourselves. */
@@ -39,11 +41,14 @@ export async function finalCost(
   attempts: Attempts,
   meter: ReplyMeter | undefined,
 ): Promise<Cost> {
-  const unanswered = attempts.unanswered.map((candidate) => unansweredCost(admitted, candidate));
+  const { unanswered } = attempts;
   const candidate = attempts.candidate;
   // A try that was under way when the exchange ended is not among those that failed.
   const underWay = attempts.sent && meter === undefined && unanswered.length === 0;
-  const last = meter !== undefined || underWay ? await lastCost(walk, admitted, candidate, meter) : undefined;
+  const last =
+    meter !== undefined || underWay
+      ? await lastCost(walk, sentView(admitted, attempts.verdict), admitted.at_ms, attempts.hold, candidate, meter)
+      : undefined;
   if (unanswered.length === 0) return last ?? nothing;
   const costs = last === undefined ? unanswered : [last, ...unanswered];
   return {
@@ -51,35 +56,66 @@ export async function finalCost(
     tokens: costs.reduce((sum, { tokens }) => added(sum, tokens), 0),
     // What the caller's reply took; what was paid for without one stands with its attempt.
     usage: last?.usage ?? unanswered.at(-1)?.usage ?? {},
-    estimated: true,
+    estimated: costs.some(({ estimated }) => estimated),
   };
 }
 
-/** What a try may be billed for of which nothing was seen: its input. */
-export function unansweredCost(admitted: Admitted, candidate: Candidate): Cost {
-  return costed(admitted, candidate, { input: likelyInputTokens(admitted.view), output: 0 }, true);
+/**
+ * What a try may be billed for that gave no reply: what it told; else its input, and where a reply came that says
+ * nothing, all the output that was held for it.
+ */
+export async function unansweredCost(
+  walk: Walk,
+  admitted: Admitted,
+  { verdict, hold }: Pick<Attempts, 'verdict' | 'hold'>,
+  candidate: Candidate,
+  { usage, whole }: Pick<Refusal, 'usage' | 'whole'> = {},
+): Promise<Cost> {
+  const view = sentView(admitted, verdict);
+  const told = usage?.input !== undefined && usage.output !== undefined;
+  const input = usage?.input ?? (whole ? await likelyInput(walk, view, candidate) : likelyInputTokens(view));
+  const output = usage?.output ?? (whole ? hold.output.held * view.choices : 0);
+  return costed(view, admitted.at_ms, candidate, { ...usage, input, output }, !told);
 }
 
 async function lastCost(
   walk: Walk,
-  admitted: Admitted,
+  view: RequestView,
+  at_ms: number,
+  hold: Hold,
   candidate: Candidate | undefined,
   meter: ReplyMeter | undefined,
 ): Promise<Cost> {
   const told = meter?.usage;
-  if (meter?.complete === true && told?.input !== undefined && told.output !== undefined) {
-    return costed(admitted, candidate, told, false);
+  if (meter?.whole === true && told?.input !== undefined && told.output !== undefined) {
+    return costed(view, at_ms, candidate, told, false);
   }
-  const { view } = admitted;
-  const counted =
-    candidate === undefined || told?.input !== undefined ? undefined : countedInput(walk.tokens, view, candidate);
   const usage: Usage = {
     ...told,
-    input: told?.input ?? (await counted) ?? likelyInputTokens(view),
-    // A reply that broke off may have told its output so far (Anthropic's first event says 1): the larger counts.
-    output: Math.max(told?.output ?? 0, meter === undefined ? 0 : await observedOutput(walk, candidate, meter)),
+    input: told?.input ?? (await likelyInput(walk, view, candidate)),
+    output: await likelyOutput(walk, view, hold, candidate, meter),
   };
-  return costed(admitted, candidate, usage, true);
+  return costed(view, at_ms, candidate, usage, true);
+}
+
+async function likelyInput(walk: Walk, view: RequestView, candidate: Candidate | undefined): Promise<number> {
+  const counted = candidate === undefined ? undefined : await countedInput(walk.tokens, view, candidate);
+  return counted ?? likelyInputTokens(view);
+}
+
+async function likelyOutput(
+  walk: Walk,
+  view: RequestView,
+  hold: Hold,
+  candidate: Candidate | undefined,
+  meter: ReplyMeter | undefined,
+): Promise<number> {
+  if (meter === undefined) return 0;
+  // A whole reply that neither says anything nor what it cost: all that was held for it may have been produced.
+  if (meter.whole && meter.characters === 0 && meter.usage?.output === undefined)
+    return hold.output.held * view.choices;
+  // A reply that broke off may have told its output so far (Anthropic's first event says 1): the larger counts.
+  return Math.max(meter.usage?.output ?? 0, await observedOutput(walk, candidate, meter));
 }
 
 async function observedOutput(walk: Walk, candidate: Candidate | undefined, meter: ReplyMeter): Promise<number> {
@@ -89,13 +125,18 @@ async function observedOutput(walk: Walk, candidate: Candidate | undefined, mete
   return counted ?? likelyTokens(meter.characters);
 }
 
-function costed(admitted: Admitted, candidate: Candidate | undefined, usage: Usage, estimated: boolean): Cost {
+function costed(
+  { serviceTier }: RequestView,
+  at_ms: number,
+  candidate: Candidate | undefined,
+  usage: Usage,
+  estimated: boolean,
+): Cost {
   const book = candidate?.price;
-  const { serviceTier } = admitted.view;
-  let nusd = book === undefined ? 0 : (price(book, usage, admitted.at_ms) ?? 0);
+  let nusd = book === undefined ? 0 : (price(book, usage, at_ms) ?? 0);
   // A tier was asked for and nobody told which one answered: the dearer of the two, as it was held.
   if (book !== undefined && usage.serviceTier === undefined && serviceTier !== undefined) {
-    nusd = Math.max(nusd, price(book, usage, admitted.at_ms, { serviceTier }) ?? 0);
+    nusd = Math.max(nusd, price(book, usage, at_ms, { serviceTier }) ?? 0);
   }
   return { nusd, usage, tokens: wholeTokens(usage), estimated };
 }

@@ -1,5 +1,5 @@
 import type { Format } from '../exchange/index.ts';
-import { Failure, type Frame, type ReplyDecoder } from '../exchange/index.ts';
+import { Failure, type Frame, mergeUsage, type ReplyDecoder, type Usage } from '../exchange/index.ts';
 import type { UpstreamReply } from '../providers/index.ts';
 
 export interface FrameListener {
@@ -52,10 +52,26 @@ export class ReplySource {
     for (const frame of this.#kept) {
       for (const event of frame.events) {
         if (event.type === 'error') return event.failure;
+        // A plain reply tells what it cost beside what is wrong with it; in a stream usage comes after something was said.
+        if (event.type === 'usage' && !this.streamed) continue;
         if (event.type !== 'ping' && event.type !== 'start') return undefined;
       }
     }
     return undefined;
+  }
+
+  /** What the frames that nobody was told of say of their cost. */
+  get keptUsage(): Usage | undefined {
+    let usage: Usage | undefined;
+    for (const { events } of this.#kept) {
+      for (const event of events) if (event.type === 'usage') usage = mergeUsage(usage, event.usage);
+    }
+    return usage;
+  }
+
+  /** Whether the frames that nobody was told of are a plain reply, whatever went wrong with it. */
+  get keptReply(): boolean {
+    return !this.streamed && this.#kept.some(({ events }) => events.some(({ type }) => type === 'start'));
   }
 
   /** The provider's body is over, well or not. */

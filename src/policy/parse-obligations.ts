@@ -30,6 +30,7 @@ const guarded: Readonly<Record<string, string>> = {
   prompt: 'use redact',
   system: 'use redact',
   stream: 'the caller reads the reply as it asked for it',
+  stream_options: 'the caller reads the reply as it asked for it, and what a stream costs is told by them',
 };
 
 /** Reads what a `modify` asks for; what cannot be enforced in the rule's phase is a problem. */

@@ -31,13 +31,23 @@ export function measured(health: Health, monotonic: () => number): MeasuredHealt
   return {
     healthy: (candidate) => health.healthy(candidate),
     open: () => health.open(),
+    inherit: (from, providers) => health.inherit(from, providers),
+    circuits: health.circuits,
     report(candidate, outcome) {
       health.report(candidate, outcome);
+      if (outcome.kind === 'completed') return;
       const { id } = candidate.provider;
       const attempts = seen.get(id) ?? [];
       seen.set(id, attempts);
       const answered = outcome.kind === 'answered';
       const failed = !answered && (outcome.failure.code === 'upstream_auth' || outcome.failure.status >= 500);
+      if (outcome.kind === 'broken') {
+        // It was counted as an answer when it began.
+        const at = failed ? attempts.findLastIndex((attempt) => !attempt.failed) : -1;
+        const [began] = at < 0 ? [] : attempts.splice(at, 1);
+        if (began !== undefined) attempts.push({ ...began, failed: true });
+        return;
+      }
       attempts.push({
         at_ms: monotonic(),
         failed,

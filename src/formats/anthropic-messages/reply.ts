@@ -143,10 +143,13 @@ export class MessageReading {
   whole(value: JsonObject, data: Buffer): Said {
     const said = new Said(data);
     if (value.type === 'error') {
+      this.#count(value.usage, said);
       said.events.push({ type: 'error', failure: errorInReply(value, data, 'anthropic-messages') });
       return said;
     }
     if (!Array.isArray(value.content)) {
+      // Nothing to give out, and paid for all the same.
+      this.#count(value.usage, said);
       const failure = new Failure('upstream_error', 'The provider sent a reply without content.');
       said.events.push({ type: 'error', failure });
       return said;

@@ -14,7 +14,7 @@ import {
 import { isObject, type JsonEdit, type JsonObject, parseStrict, RawValues, splice } from '../json/index.ts';
 import { Passages } from '../passages.ts';
 import { applyQuirks, leftBehind } from '../quirks.ts';
-import { edited, policyEdits, View } from '../view.ts';
+import { policyEdits, View } from '../view.ts';
 import { fromChat, toChat } from './chat.ts';
 import { fitThinking } from './thinking.ts';
 
@@ -279,7 +279,8 @@ function spliced(view: RequestView, edits: RequestEdits): Pick<EncodedRequest, '
 }
 
 function translated(view: RequestView, edits: RequestEdits): Pick<EncodedRequest, 'body' | 'warnings'> {
-  const { chat } = edited(view, edits);
+  // A translation starts from what the client would have sent.
+  const { chat } = view.edited(edits);
   const { body, warnings } = fromChat(chat, edits);
   return { body, warnings: [...leftBehind(chat.unknown, 'Anthropic Messages'), ...warnings] };
 }

@@ -327,13 +327,14 @@ function dropFinishes(events: ReplyEvent[]): void {
 export function usageOf(told: JsonObject, tier: string | undefined): Usage {
   const input = isObject(told.prompt_tokens_details) ? told.prompt_tokens_details : {};
   const output = isObject(told.completion_tokens_details) ? told.completion_tokens_details : {};
-  const prompt = count(told.prompt_tokens);
-  const completion = count(told.completion_tokens);
+  const total = count(told.total_tokens);
+  const prompt = count(told.prompt_tokens) ?? rest(total, count(told.completion_tokens));
+  const completion = count(told.completion_tokens) ?? rest(total, prompt);
   const reasoning = count(output.reasoning_tokens);
   // Some providers count reasoning beside the completion; their total gives it away.
   const beside =
     prompt !== undefined && completion !== undefined && reasoning !== undefined && reasoning > 0
-      ? count(told.total_tokens) === prompt + completion + reasoning
+      ? total === prompt + completion + reasoning
       : false;
   return known({
     input: prompt,
@@ -350,6 +351,11 @@ export function usageOf(told: JsonObject, tier: string | undefined): Usage {
 
 function count(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined;
+}
+
+/** What a total leaves for the part that was not told. */
+function rest(total: number | undefined, part: number | undefined): number | undefined {
+  return total === undefined || part === undefined || part > total ? undefined : total - part;
 }
 
 type Loose = { [K in keyof Usage]?: Usage[K] | undefined };

@@ -14,7 +14,7 @@ import {
 import { findSpans, isObject, type JsonEdit, type JsonObject, parseStrict, splice } from '../json/index.ts';
 import { Passages } from '../passages.ts';
 import { applyQuirks, leftBehind } from '../quirks.ts';
-import { edited, policyEdits, View } from '../view.ts';
+import { policyEdits, View } from '../view.ts';
 import { fromChat, toChat } from './chat.ts';
 
 const path = '/chat/completions';
@@ -297,7 +297,8 @@ function limit(bytes: Buffer, tokens: number): JsonEdit[] {
 }
 
 function translated(view: RequestView, edits: RequestEdits): Pick<EncodedRequest, 'body' | 'warnings'> {
-  const { chat } = edited(view, edits);
+  // A translation starts from what the client would have sent.
+  const { chat } = view.edited(edits);
   const { body, warnings } = fromChat(chat, edits, view.usageAsked || edits.askUsage);
   return { body, warnings: [...leftBehind(chat.unknown, 'OpenAI Chat'), ...warnings] };
 }
