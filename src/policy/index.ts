@@ -14,7 +14,7 @@ export { type DecisionInWords, inWords, type ToldRule } from './decision-words.t
 export { type Evaluated, evaluateExpression } from './eval.ts';
 export { type Clock, type EvaluateResponse, evaluateContext } from './evaluate.ts';
 export { type ExplainedNode, type ExplainedRule, type Explanation, explain } from './explain.ts';
-export { type Fact, type FactType, factNames, factOf } from './facts.ts';
+export { type Fact, type FactType, factNames, factOf, factPath } from './facts.ts';
 export { fmt } from './fmt.ts';
 export { glob } from './glob.ts';
 export {
