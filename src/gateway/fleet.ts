@@ -16,6 +16,7 @@ import { listen } from './listening.ts';
 import { openPolicies } from './managed-policies.ts';
 import { openApprovals, openAudit, openLedger } from './open-stores.ts';
 import { closeProviders, filePolicies, firstModel, pin, repinned } from './pin.ts';
+import { placeProblems } from './policy-places.ts';
 import { mustRestart } from './restart-needed.ts';
 import { ownerName } from './serving.ts';
 import { workerCount } from './slots.ts';
@@ -65,7 +66,7 @@ async function assemble(
   });
   opened.push(() => keys.close());
   const texts = new PolicyTexts();
-  const policies = openPolicies(first, texts, log);
+  const policies = openPolicies(first, texts, log, (program) => placeProblems(settings, program));
   opened.push(() => policies.close());
   let pinned = pin(first, keys, serverSecret, policies.program());
   opened.push(() => closeProviders(pinned));
@@ -99,7 +100,7 @@ async function assemble(
   let refusals: readonly string[] = [];
   const apply = async (next: Settings): Promise<void> => {
     mustRestart(settings, next, adminListens);
-    const files = policies.rebase(filePolicies(next, texts));
+    const files = policies.rebase(filePolicies(next, texts, (program) => placeProblems(next, program)));
     const made = pin(next, keys, serverSecret, files.program);
     try {
       await pool.swap(next);

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Log } from '../observe/index.ts';
 import type { PolicyTexts } from '../policy/index.ts';
-import { openPolicyFiles, openPolicySet, type PolicySet } from '../registry/index.ts';
+import { type Base, openPolicyFiles, openPolicySet, type PolicySet } from '../registry/index.ts';
 import { filePolicies, type PolicySettings } from './pin.ts';
 
 /**
@@ -12,10 +12,11 @@ export function openPolicies(
   settings: PolicySettings & { readonly state: { readonly path: string } },
   texts: PolicyTexts,
   log: Log,
+  check?: Base['check'],
 ): PolicySet {
   return openPolicySet({
     shelf: openPolicyFiles(join(settings.state.path, 'policies')),
-    base: filePolicies(settings, texts),
+    base: filePolicies(settings, texts, check),
     clock: Date.now,
     onProblem: ({ message }) =>
       log.error('managed policies cannot be put in force, those before stay', { state: message }),

@@ -48,15 +48,17 @@ export interface PolicySettings extends Pick<Settings, 'policyFiles'> {
 }
 
 /**
- * The policies of the settings' files; `texts` keeps those whose text does not change. Throws `PolicyError` with every
+ * The policies of the settings' files; `texts` keeps those whose text does not change. `check` is asked of each program
+ * that is made of them. Throws `PolicyError` with every
  * problem.
  */
-export function filePolicies(settings: PolicySettings, texts: PolicyTexts): Base {
+export function filePolicies(settings: PolicySettings, texts: PolicyTexts, check?: Base['check']): Base {
   const inForce = settings.policyFiles.filter(({ library }) => library !== true);
   return {
     policies: texts.policies(inForce),
     default: settings.policies.default,
     library: libraryOf(settings),
+    ...(check === undefined ? {} : { check }),
   };
 }
 

@@ -26,6 +26,7 @@ export {
 export { type Finding, type FindingCode, type LintReport, type Severity, severities } from './lint/finding.ts';
 export { type LintInput, lint } from './lint/lint.ts';
 export { type Measured, measured } from './measured.ts';
+export { type KnownPlaces, unknownPlaces } from './named-places.ts';
 export type { Needs } from './needs.ts';
 export { checkPolicy, parsePolicies } from './parse.ts';
 export { type PatternRef, patternsOf } from './pattern.ts';
