@@ -1,4 +1,5 @@
 import { loadConfig, printable, problemText, publishedSchemaText, type Settings } from '../config.ts';
+import { placeProblems } from '../gateway/policy-places.ts';
 import { compile } from '../policy/index.ts';
 import { CannotRun } from '../surfaces/cli/command.ts';
 import { parseTexts, problemsOf } from '../surfaces/cli/policy-files.ts';
@@ -48,14 +49,15 @@ export function portsOf(cwd: string, env: Readonly<Record<string, string | undef
 }
 
 /** The enabled policies are part of the configuration: those that do not compile are problems of it. */
-function policyProblems({ policyFiles, policies }: Settings): readonly FileProblem[] {
+function policyProblems(settings: Settings): readonly FileProblem[] {
+  const { policyFiles, policies } = settings;
   const textsOf = (library: true | undefined) =>
     policyFiles.flatMap((one) => (one.library === library ? [{ file: one.path, path: one.path, text: one.text }] : []));
   const parsed = parseTexts(textsOf(undefined));
   if (parsed.problems.length > 0) return parsed.problems;
   try {
-    compile(parsed.policies, { default: policies.default, library: parseTexts(textsOf(true)).policies });
-    return [];
+    const library = parseTexts(textsOf(true)).policies;
+    return placeProblems(settings, compile(parsed.policies, { default: policies.default, library }));
   } catch (error) {
     return problemsOf(error);
   }

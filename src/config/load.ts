@@ -64,6 +64,17 @@ function settingsOf(
     passthrough: document.passthrough.filter(({ provider }) => on.has(provider)),
     providers: loaded.providers,
     providersOff: loaded.off,
+    modelNames: {
+      entries: Object.keys(document.models),
+      providers: Object.fromEntries(loaded.read.map(({ provider: { id, models } }) => [id, namesOf(models)])),
+    },
     policyFiles,
   });
+}
+
+/** Each with the provider's own word for it beside it, where that is another. */
+function namesOf(
+  models: LoadedProviders['read'][number]['provider']['models'],
+): Settings['modelNames']['providers'][string] {
+  return Object.entries(models).map(([name, { name: own }]) => ({ name, ...(own === undefined ? {} : { own }) }));
 }

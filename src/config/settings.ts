@@ -10,6 +10,11 @@ export interface Settings extends Omit<GatewayDocument, 'providers'> {
   readonly providers: readonly ProviderSettings[];
   /** Ids of providers that are defined and off (`enabled_if`). Models and pass-through entries do not mention them. */
   readonly providersOff: readonly string[];
+  /** What models are called, whether they can be had now or their provider is off; patterns are among them. */
+  readonly modelNames: {
+    readonly entries: readonly string[];
+    readonly providers: Readonly<Record<string, readonly { readonly name: string; readonly own?: string }[]>>;
+  };
   /** The enabled policies' texts, for the policy room to parse. */
   readonly policyFiles: readonly TextFile[];
 }

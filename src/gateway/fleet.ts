@@ -17,6 +17,7 @@ import { listen } from './listening.ts';
 import { filePolicies, openPolicies } from './managed-policies.ts';
 import { openApprovals, openAudit, openLedger } from './open-stores.ts';
 import { firstModel, openOverview } from './overview.ts';
+import { placeProblems } from './policy-places.ts';
 import { openReloading } from './reloading.ts';
 import { mustRestart } from './restart-needed.ts';
 import { ownerName, workerCount } from './slots.ts';
@@ -56,7 +57,7 @@ async function assemble(options: FleetOptions, first: Settings, opened: Opened):
   });
   opened(() => keys.close());
   const texts = new PolicyTexts();
-  const policies = openPolicies(first, texts, log);
+  const policies = openPolicies(first, texts, log, (program) => placeProblems(settings, program));
   opened(() => policies.close());
   let pinned = await openOverview(first, keys, serverSecret, policies.program());
   // Read here, spent by the workers: what they have yet to tell it lies in their own places.
@@ -87,7 +88,7 @@ async function assemble(options: FleetOptions, first: Settings, opened: Opened):
 
   const reloading = openReloading(options, log, async (next: Settings) => {
     mustRestart(settings, next, adminListens);
-    const files = policies.rebase(filePolicies(next, texts));
+    const files = policies.rebase(filePolicies(next, texts, (program) => placeProblems(next, program)));
     const made = await openOverview(next, keys, serverSecret, files.program);
     await pool.swap(next);
     pinned = made;

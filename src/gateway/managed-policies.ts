@@ -10,11 +10,15 @@ export interface PolicySettings extends Pick<Settings, 'policyFiles'> {
 }
 
 /**
- * The policies of the settings' files; `texts` keeps those whose text does not change. Throws `PolicyError` with every
- * problem.
+ * The policies of the settings' files; `texts` keeps those whose text does not change. `check` is asked of each program
+ * that is made of them. Throws `PolicyError` with every problem.
  */
-export function filePolicies({ policyFiles, policies }: PolicySettings, texts: PolicyTexts): Base {
-  return { ...texts.read(policyFiles), default: policies.default };
+export function filePolicies(
+  { policyFiles, policies }: PolicySettings,
+  texts: PolicyTexts,
+  check?: Base['check'],
+): Base {
+  return { ...texts.read(policyFiles), default: policies.default, ...(check === undefined ? {} : { check }) };
 }
 
 /**
@@ -25,10 +29,11 @@ export function openPolicies(
   settings: PolicySettings & { readonly state: { readonly path: string } },
   texts: PolicyTexts,
   log: Log,
+  check?: Base['check'],
 ): PolicySet {
   return openPolicySet({
     shelf: openPolicyFiles(join(settings.state.path, 'policies')),
-    base: filePolicies(settings, texts),
+    base: filePolicies(settings, texts, check),
     clock: Date.now,
     onProblem: ({ message }) =>
       log.error('managed policies cannot be put in force, those before stay', { state: message }),

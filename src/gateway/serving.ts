@@ -16,6 +16,7 @@ import { closeWithin } from './listening.ts';
 import { filePolicies, openPolicies } from './managed-policies.ts';
 import { openApprovals, openAudit, openLedger } from './open-stores.ts';
 import { closeProviders, pin, repinned } from './pin.ts';
+import { placeProblems } from './policy-places.ts';
 import { mustRestart } from './restart-needed.ts';
 import { ownerName } from './slots.ts';
 import type { Opened } from './whole.ts';
@@ -72,7 +73,7 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
   });
   opened(() => keys.close());
   const texts = new PolicyTexts();
-  const policies = openPolicies(settings, texts, log);
+  const policies = openPolicies(settings, texts, log, (program) => placeProblems(settings, program));
   opened(() => policies.close());
   let pinned = pin(settings, keys, serverSecret, policies.program());
   opened(() => closeProviders(pinned));
@@ -168,7 +169,7 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
     },
     prepare(next) {
       mustRestart(settings, next, options.adminListens);
-      const files = policies.rebase(filePolicies(next, texts));
+      const files = policies.rebase(filePolicies(next, texts, (program) => placeProblems(next, program)));
       const made = pin(next, keys, serverSecret, files.program, { settings, pinned });
       const commit = (): void => {
         putInForce(next, made);

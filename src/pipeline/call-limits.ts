@@ -2,7 +2,7 @@ import type { CallerBudget, CallerRate, Limits } from '../callers/index.ts';
 import type { Candidate } from '../providers/index.ts';
 import type { Budget, Rate } from '../stores/index.ts';
 import type { Identified } from './identify.ts';
-import { usageBudgets } from './money-facts.ts';
+import { usageBudgets, usageSeats } from './money-facts.ts';
 
 /** Every limit one call touches. */
 export interface CallLimits {
@@ -34,13 +34,21 @@ export function callLimits(
   const { identity } = identified;
   const model = identity.modelLimits(names);
   const counters = usageBudgets(identified, wanted, names[0]);
-  const plain = model.budgets.length + model.rates.length + counters.length + throttles.length === 0;
-  if (plain) return identity;
+  const seats = usageSeats(identified, wanted, names[0]);
+  const joining = model.budgets.length + model.rates.length + counters.length + seats.length + throttles.length;
+  if (joining === 0) return identity;
+  const rates =
+    model.rates.length + throttles.length === 0 ? identity.rates : [...identity.rates, ...model.rates, ...throttles];
   return {
     budgets: [...identity.budgets, ...model.budgets, ...counters],
-    rates:
-      model.rates.length + throttles.length === 0 ? identity.rates : [...identity.rates, ...model.rates, ...throttles],
+    rates: seats.length === 0 ? rates : withSeats(rates, seats),
   };
+}
+
+/** Where a limit takes the same seats, they are counted already. */
+function withSeats(rates: readonly CallerRate[], seats: readonly Rate[]): readonly CallerRate[] {
+  const taken = new Set(rates.filter(({ unit }) => unit === 'concurrent').map(rateName));
+  return [...rates, ...seats.filter((one) => !taken.has(rateName(one)))];
 }
 
 /** A budget's counter without its window's date: what tells budgets apart. */

@@ -1,6 +1,6 @@
 import type { Passage, RequestView } from '../exchange/index.ts';
-import { type FactTree, Unable } from '../policy/index.ts';
-import type { Candidate } from '../providers/index.ts';
+import { type FactTree, factPath, Unable } from '../policy/index.ts';
+import { type Candidate, usdPerMtok } from '../providers/index.ts';
 import type { OutputBound } from './estimate.ts';
 import { likelyInputTokens } from './estimate.ts';
 import type { Identified } from './identify.ts';
@@ -29,6 +29,7 @@ export function callerFacts(
     key: caller.key,
     request: requestPart(identified, wanted),
     provider: providerFacts(identified, wanted),
+    price: priceFacts(identified, wanted),
     metadata,
     llm: undefined,
     rails: undefined,
@@ -46,6 +47,26 @@ function providerFacts({ pinned }: Identified, wanted: ReadonlySet<string>): Rec
   return Object.fromEntries(
     providers.filter((id) => known.has(id)).map((id) => [id, pinned.health.figures(id)] as const),
   );
+}
+
+/** What the models that rules name cost today. Of one without a price it is not known, and one nobody offers is missing. */
+function priceFacts({ pinned, at_ms }: Identified, wanted: ReadonlySet<string>): Record<string, unknown> | undefined {
+  const { priced } = wants(wanted);
+  if (priced.length === 0) return undefined;
+  const prices: Record<string, unknown> = {};
+  for (const model of priced) {
+    const rates = pinned.catalog.standing(model).map((one) => one.price && usdPerMtok(one.price, at_ms));
+    if (rates.length === 0) continue;
+    const known = rates.filter((one) => one !== undefined);
+    prices[model] =
+      known.length < rates.length
+        ? new Unable(`nobody told the price of ${model}`)
+        : {
+            input_usd_per_mtok: Math.max(...known.map(({ input }) => input)),
+            output_usd_per_mtok: Math.max(...known.map(({ output }) => output)),
+          };
+  }
+  return prices;
 }
 
 function requestPart(identified: Identified, wanted: ReadonlySet<string>): Record<string, unknown> {
@@ -66,8 +87,12 @@ interface Wants {
   readonly headers: boolean;
   /** Ids of those whose figures are read. */
   readonly providers: readonly string[];
+  /** Models whose prices are read. */
+  readonly priced: readonly string[];
   readonly budget: boolean;
   readonly usage: boolean;
+  /** Whether calls at once are. */
+  readonly seats: boolean;
 }
 
 const known = new WeakMap<ReadonlySet<string>, Wants>();
@@ -80,8 +105,10 @@ export function wants(wanted: ReadonlySet<string>): Wants {
     found = {
       headers: any('request.headers.'),
       providers: [...new Set([...wanted].flatMap((name) => /^provider\.([^.]+)\./.exec(name)?.[1] ?? []))],
+      priced: [...new Set([...wanted].flatMap((name) => (name.startsWith('price.') ? (factPath(name)[1] ?? []) : [])))],
       budget: any('budget.'),
       usage: any('usage.'),
+      seats: [...wanted].some((name) => name.startsWith('usage.') && name.endsWith('.concurrent')),
     };
     known.set(wanted, found);
   }
@@ -134,7 +161,11 @@ export function llmFacts(read: Read, figures: ModelFigures, wanted: ReadonlySet<
 
 /** What the user said last and everything else that is not the operator's: the text a prompt rule is about. */
 function promptOf(view: RequestView): string {
-  return textOf(view.passages.filter((p) => p.role === 'user' && p.channel === 'content'));
+  return textOf(promptPassages(view));
+}
+
+export function promptPassages(view: RequestView): readonly Passage[] {
+  return view.passages.filter((p) => p.role === 'user' && p.channel === 'content');
 }
 
 function textOf(passages: readonly Passage[]): string {

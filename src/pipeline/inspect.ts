@@ -4,7 +4,7 @@ import { Unable, withVerdicts } from '../policy/index.ts';
 import { railByName } from '../rails/index.ts';
 import { enrich } from './accept.ts';
 import { figuresFor } from './decide.ts';
-import { llmFacts, requestFacts, wants } from './facts.ts';
+import { llmFacts, promptPassages, requestFacts, wants } from './facts.ts';
 import { budgetFacts, type MoneyOfModels, moneyOfModels, usageFacts } from './money-facts.ts';
 import type { Read } from './read.ts';
 import type { Walk } from './walk.ts';
@@ -66,7 +66,7 @@ async function measure(
       const started = walk.monotonic();
       const measuring = measureAll(name, wantedTypes(types), passages, scanned, found);
       const measured = measuring instanceof Promise ? await measuring : measuring;
-      rails[name] = measured;
+      rails[name] = needs.facts.has(`rails.${name}.redacted`) ? withRedacted(measured, read, name, found) : measured;
       railOutcomes.push(outcomeOf(name, measured));
       walk.metrics.rail(name, (walk.monotonic() - started) / 1000);
     }
@@ -97,6 +97,26 @@ async function moduleFacts(walk: Walk, inspected: Inspected): Promise<FactTree> 
   const llm = llmFacts(inspected, figuresFor(walk, inspected, first, undefined), wanted);
   const known = await withVerdicts(program, 'request', { ...facts, llm } as FactTree, modules.run);
   return { ...known, llm: undefined };
+}
+
+/** What was measured, and the prompt without it. */
+function withRedacted(measured: RailFact | Unable, { view }: Read, rail: string, found: readonly FoundIn[]): unknown {
+  if (measured instanceof Unable) return measured;
+  const redacted = promptPassages(view).map((passage) => withoutFindings(passage, rail, found));
+  return { ...measured, redacted: redacted.join('\n') };
+}
+
+function withoutFindings(passage: Passage, rail: string, found: readonly FoundIn[]): string {
+  const own = found
+    .filter((one) => one.passage === passage && one.finding.rail === rail)
+    .map(({ finding }) => finding)
+    .sort((a, b) => a.start - b.start);
+  let [text, from] = ['', 0];
+  for (const { type, start, end } of own) {
+    if (start >= from) text += `${passage.text.slice(from, start)}[REDACTED:${type}]`;
+    from = Math.max(from, end);
+  }
+  return text + passage.text.slice(from);
 }
 
 const lists = new WeakMap<ReadonlySet<string>, readonly string[]>();

@@ -1,14 +1,17 @@
 import { Unable } from '../policy/index.ts';
 import type { Candidate } from '../providers/index.ts';
-import type { Budget, BudgetState, ScopeKind, Window } from '../stores/index.ts';
+import type { Budget, BudgetState, Rate, RateState, ScopeKind, Window } from '../stores/index.ts';
 import { usedPercent } from './budget-alerts.ts';
+import { wants } from './facts.ts';
 import type { Identified } from './identify.ts';
 import { scopeId } from './scopes.ts';
 import type { Walk } from './walk.ts';
 
 const nanoPerUsd = 1e9;
+const none: readonly never[] = Object.freeze([]);
 /** A counter that only counts: a limit nobody reaches (2^53 - 1, the largest exact integer). */
 const unlimited = Number.MAX_SAFE_INTEGER;
+const seatsName = /^usage\.(organization|team|project|user|key|model)\.concurrent$/;
 const usageName = /^usage\.(organization|team|project|user|key|model)\.(requests|tokens)_per_(minute|hour|day)$/;
 
 /** `budget.<scope>.*` of the tightest money budget of each scope, where the program reads any. */
@@ -77,29 +80,51 @@ export function usageBudgets(identified: Identified, wanted: ReadonlySet<string>
   return budgets;
 }
 
-/** `usage.<scope>.{requests,tokens}_per_{minute,hour,day}`, where the program reads any. */
+/**
+ * Seats that a program's `usage.<scope>.concurrent` reads: a call takes one until it is settled, and nobody is refused.
+ * Those of the scope `model` are of the one named.
+ */
+export function usageSeats(identified: Identified, wanted: ReadonlySet<string>, model?: string): readonly Rate[] {
+  if (!wants(wanted).seats) return none;
+  const seats: Rate[] = [];
+  for (const name of wanted) {
+    const kind = seatsName.exec(name)?.[1] as ScopeKind | undefined;
+    if (kind === undefined) continue;
+    const id = kind === 'model' ? model : scopeId(identified.identity.caller, kind);
+    if (id !== undefined) seats.push({ scope: { kind, id }, unit: 'concurrent', limit: unlimited, window_ms: 0 });
+  }
+  return seats;
+}
+
+/** `usage.<scope>.concurrent` and `usage.<scope>.{requests,tokens}_per_{minute,hour,day}`, where the program reads any. */
 export async function usageFacts(
   walk: Walk,
   identified: Identified,
   wanted: ReadonlySet<string>,
 ): Promise<Record<string, unknown> | Unable | undefined> {
   const budgets = usageBudgets(identified, wanted);
-  if (budgets.length === 0) return undefined;
+  const seats = usageSeats(identified, wanted);
+  if (budgets.length + seats.length === 0) return undefined;
   try {
-    const { budgets: states } = await walk.ledger.read(identified.identity.caller.organization.id, budgets, []);
-    return countedOf(states);
+    const { organization } = identified.identity.caller;
+    const states = await walk.ledger.read(organization.id, budgets, seats);
+    return countedOf(states.budgets, states.rates);
   } catch {
     return new Unable('the ledger did not answer');
   }
 }
 
-function countedOf(states: readonly BudgetState[]): Record<string, Record<string, number>> {
+function countedOf(
+  states: readonly BudgetState[],
+  seats: readonly RateState[],
+): Record<string, Record<string, number>> {
   const usage: Record<string, Record<string, number>> = {};
   for (const { budget, spent, held } of states) {
     const scope = usage[budget.scope.kind] ?? {};
     usage[budget.scope.kind] = scope;
     scope[`${budget.unit}_per_${budget.window}`] = spent + held;
   }
+  for (const { rate, used } of seats) usage[rate.scope.kind] = { ...usage[rate.scope.kind], concurrent: used };
   return usage;
 }
 
@@ -126,7 +151,8 @@ export async function moneyOfModels(
     const name = `${provider.id}/${model}`;
     const limits = identity.modelLimits([model, name]).budgets.filter(({ unit }) => unit === 'nusd');
     const counters = usageBudgets(identified, wanted, model).filter(({ scope }) => scope.kind === 'model');
-    figures.set(name, await moneyOf(walk, identity.caller.organization.id, limits, counters));
+    const seats = usageSeats(identified, wanted, model).filter(({ scope }) => scope.kind === 'model');
+    figures.set(name, await moneyOf(walk, identity.caller.organization.id, limits, counters, seats));
   }
   return figures;
 }
@@ -136,11 +162,12 @@ async function moneyOf(
   organization: string,
   limits: readonly Budget[],
   counters: readonly Budget[],
+  seats: readonly Rate[],
 ): Promise<MoneyOfModel> {
   try {
     const { budgets } = await walk.ledger.read(organization, limits, []);
-    const { budgets: counted } = await walk.ledger.read(organization, counters, []);
-    return { budget: tightestOf(budgets).model, usage: countedOf(counted).model };
+    const { budgets: counted, rates } = await walk.ledger.read(organization, counters, seats);
+    return { budget: tightestOf(budgets).model, usage: countedOf(counted, rates).model };
   } catch {
     const unable = new Unable('the ledger did not answer');
     return { budget: unable, usage: unable };

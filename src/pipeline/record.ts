@@ -1,6 +1,6 @@
 import type { Caller, Failure } from '../exchange/index.ts';
 import type { AuditRecord, DecisionSummary, Ending, Intent, RecordCaller, RecordRail } from '../observe/index.ts';
-import { type Decision, type FactTree, Unable } from '../policy/index.ts';
+import { type Decision, type FactTree, factPath, Unable } from '../policy/index.ts';
 import type { Candidate } from '../providers/index.ts';
 import type { Amount } from '../stores/index.ts';
 import type { Accepted } from './accept.ts';
@@ -166,7 +166,7 @@ const knownPaths = new WeakMap<ReadonlySet<string>, readonly FactPath[]>();
 function pathsOf(wanted: ReadonlySet<string>): readonly FactPath[] {
   let paths = knownPaths.get(wanted);
   if (paths === undefined) {
-    paths = [...wanted].map((name) => ({ name, path: name.split('.') }));
+    paths = [...wanted].map((name) => ({ name, path: factPath(name) }));
     knownPaths.set(wanted, paths);
   }
   return paths;

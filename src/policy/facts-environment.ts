@@ -39,7 +39,8 @@ export function factsEnvironment(phase: Phase, params: Params): Environment {
     variable: (name) => {
       if (name.startsWith('params.')) return paramVariable(name, params);
       const fact = factOf(name);
-      return fact === undefined || (fact.ofReply && phase === 'request') ? undefined : factVariable(fact);
+      if (fact === undefined || (phase === 'request' ? fact.ofReply : fact.ofRequest)) return undefined;
+      return factVariable(fact);
     },
     unknown: (name) => unknownFact(name, params),
     functions: computedFunctions,
@@ -119,6 +120,7 @@ function unknownFact(name: string, params: Params): { readonly message?: string;
   const fact = factOf(name);
   if (fact?.ofReply === true)
     return { message: `${fact.name} is known once there is a reply: use it in rules with on: response or on: settle` };
+  if (fact?.ofRequest === true) return { message: `${fact.name} is of the request: use it in rules with on: request` };
   const member = factNames().find((one) => one.startsWith(`${name}.`));
   if (member !== undefined)
     return { message: `${clip(name)} is a group of facts: name one of them, such as ${member}` };

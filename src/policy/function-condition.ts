@@ -1,4 +1,4 @@
-import { functionNames, functionOf } from './functions/catalog.ts';
+import { functionNames, functionOf, missingFunction } from './functions/catalog.ts';
 import type { FunctionCall, Json, LeafOperator } from './policy.ts';
 import { nearest } from './problem.ts';
 
@@ -53,6 +53,8 @@ function literalText(value: Json): string {
 /** Why there is no function of this name, with the nearest one there is; undefined where there is. */
 export function functionMisfit(name: string): { readonly message: string; readonly suggestion?: string } | undefined {
   if (functionOf(name) !== undefined) return undefined;
+  const missing = missingFunction(name);
+  if (missing !== undefined) return { message: missing };
   const near = nearest(name, functionNames());
   return { message: `unknown function ${name.slice(0, 80)}`, ...(near === undefined ? {} : { suggestion: near }) };
 }

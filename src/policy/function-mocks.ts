@@ -1,4 +1,4 @@
-import { factOf } from './facts.ts';
+import { factOf, factPath } from './facts.ts';
 import { functionNames, functionOf } from './functions/catalog.ts';
 import type { PolicyFunction } from './functions/function.ts';
 import type { Json } from './policy.ts';
@@ -44,6 +44,7 @@ export function mockedFacts(
 function standsFor({ is }: PolicyFunction, read: readonly string[]): readonly string[] | undefined {
   switch (is.kind) {
     case 'computed':
+    case 'listed':
       return undefined;
     case 'expression': {
       const texts = is.forms.filter(({ parameters }) => parameters.length === 0).map(({ text }) => text);
@@ -52,7 +53,7 @@ function standsFor({ is }: PolicyFunction, read: readonly string[]): readonly st
     }
     case 'fact':
       return read.filter((fact) => {
-        const parts = fact.split('.');
+        const parts = factPath(fact);
         const args = is.choices.map((choice) =>
           choice instanceof RegExp ? parts.slice(1) : choice.filter((one) => fact.includes(one)),
         );

@@ -14,7 +14,7 @@ export { type DecisionInWords, inWords, type ToldRule } from './decision-words.t
 export { type Evaluated, evaluateExpression } from './eval.ts';
 export { type Clock, type EvaluateResponse, evaluateContext } from './evaluate.ts';
 export { type ExplainedNode, type ExplainedRule, type Explanation, explain } from './explain.ts';
-export { type Fact, type FactType, factNames, factOf } from './facts.ts';
+export { type Fact, type FactType, factNames, factOf, factPath } from './facts.ts';
 export { fmt } from './fmt.ts';
 export { glob } from './glob.ts';
 export {
@@ -26,6 +26,7 @@ export {
 export { type Finding, type FindingCode, type LintReport, type Severity, severities } from './lint/finding.ts';
 export { type LintInput, lint } from './lint/lint.ts';
 export { type Measured, measured } from './measured.ts';
+export { type KnownPlaces, unknownPlaces } from './named-places.ts';
 export type { Needs } from './needs.ts';
 export { checkPolicy, parsePolicies } from './parse.ts';
 export { type PatternRef, patternsOf } from './pattern.ts';

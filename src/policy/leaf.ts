@@ -1,5 +1,5 @@
 import { holds, parseAddress, parseCidr } from './cidr.ts';
-import type { Fact } from './facts.ts';
+import { type Fact, factPath } from './facts.ts';
 import { glob } from './glob.ts';
 import { expression, timeOf } from './operators.ts';
 import type { Json, LeafOperator } from './policy.ts';
@@ -16,7 +16,7 @@ export type Test = (facts: FactTree) => Outcome;
 
 /** A function that reads a fact from a tree. An `Unable` on the way is the answer. */
 export function reader(fact: Fact): Read {
-  const parts = fact.name.split('.');
+  const parts = factPath(fact.name);
   if (fact.open) return openReader(parts);
   const [a = '', b = '', c] = parts;
   if (c === undefined) {

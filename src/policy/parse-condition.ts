@@ -171,6 +171,8 @@ export function readFact(field: string, path: Path, reader: Reader, phase: Phase
   if (fact === undefined) reader.fault(path, `unknown fact ${clip(field)}`, nearestFact(field));
   else if (fact.ofReply && phase === 'request') {
     reader.fault(path, `${fact.name} is known once there is a reply: use it in rules with on: response or on: settle`);
-  } else return fact;
+  } else if (fact.ofRequest && phase !== 'request')
+    reader.fault(path, `${fact.name} is of the request: use it in rules with on: request`);
+  else return fact;
   return undefined;
 }

@@ -1,4 +1,4 @@
-import { factAliases, factOf } from './facts.ts';
+import { factAliases, factOf, factPath } from './facts.ts';
 import { type Read, reader } from './leaf.ts';
 import type { Phase } from './policy.ts';
 import type { Program } from './program.ts';
@@ -87,9 +87,12 @@ function unableIn(branch: FactTree): Unable | undefined {
 
 /** A copy of the tree with one fact, given by its dotted name, set. `replace: false` leaves one that is there. */
 export function withFact(facts: FactTree, name: string, value: unknown, replace = true): FactTree {
-  const [head = '', ...rest] = name.split('.');
+  return placed(facts, factPath(name), value, replace);
+}
+
+function placed(facts: FactTree, [head = '', ...rest]: readonly string[], value: unknown, replace: boolean): FactTree {
   const below = branchOf(facts[head]) ?? {};
-  if (rest.length > 0) return { ...facts, [head]: withFact(below, rest.join('.'), value, replace) };
+  if (rest.length > 0) return { ...facts, [head]: placed(below, rest, value, replace) };
   return !replace && facts[head] !== undefined ? facts : { ...facts, [head]: value };
 }
 

@@ -195,7 +195,10 @@ export const policySchema = {
       ],
     },
     fact: {
-      anyOf: [{ enum: [...factNames()] }, { type: 'string', pattern: '^(metadata|provider|request\\.headers)\\.' }],
+      anyOf: [
+        { enum: [...factNames()] },
+        { type: 'string', pattern: '^(metadata|provider|price|request\\.headers)\\.' },
+      ],
     },
     action: {
       anyOf: [

@@ -14,5 +14,5 @@ export function wasmFactOf(name: string): Fact | undefined {
 }
 
 function factNamed(name: string, reason: boolean): Fact {
-  return { name, type: reason ? 'string' : 'boolean', text: false, ofReply: false, open: true };
+  return { name, type: reason ? 'string' : 'boolean', text: false, ofReply: false, ofRequest: false, open: true };
 }

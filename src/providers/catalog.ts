@@ -25,6 +25,8 @@ export interface Catalog {
    * several providers' patterns fit: `provider/name` says which.
    */
   resolve(model: string, random: number): readonly Candidate[];
+  /** Candidates a name, or `provider/name`, may lead to, in no order and without taking a turn; empty where nobody knows it, or several may. */
+  standing(model: string): readonly Candidate[];
   /** Every name but patterns, sorted. */
   list(): readonly ModelInfo[];
   /** A provider's own model, where a policy names both. */
@@ -117,6 +119,21 @@ export function buildCatalog({ providers, models, off }: CatalogParts): Catalog 
       if (entry !== undefined) return inOrder(entry, random);
       const own = owners.get(model);
       return own ?? byPattern(providers, byId, model);
+    },
+    standing: (model) => {
+      const entry = entries.get(model);
+      if (entry !== undefined) return entry.candidates.map(({ value }) => value);
+      const own = owners.get(model);
+      if (own !== undefined) return own;
+      const slash = model.indexOf('/');
+      const named = slash > 0 ? candidateFor(model.slice(0, slash), model.slice(slash + 1)) : undefined;
+      if (named !== undefined) return [named];
+      try {
+        return byPattern(providers, byId, model);
+      } catch (thrown) {
+        if (thrown instanceof Failure) return [];
+        throw thrown;
+      }
     },
     list: () => listed(entries, owners),
     candidateFor,

@@ -59,6 +59,18 @@ export function price(book: ModelPrice, usage: Usage, at_ms: number, options: Pr
   return nanoDollars(parts, dated.factor);
 }
 
+/** Dollars of a million tokens at a moment, at the standard tier and a short context; undefined where none is known. */
+export function usdPerMtok(
+  book: ModelPrice,
+  at_ms: number,
+): { readonly input: number; readonly output: number } | undefined {
+  const dated = priceAt(book, at_ms);
+  if (dated === undefined) return undefined;
+  const { numerator, denominator } = dated.factor;
+  const usd = (pico: number): number => (pico * numerator) / denominator / 1_000_000;
+  return { input: usd(dated.standard.rates.input), output: usd(dated.standard.rates.output) };
+}
+
 export interface WorstCase {
   /** Upper bound of input tokens, cached ones included. */
   readonly input: number;

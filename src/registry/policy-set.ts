@@ -83,7 +83,7 @@ export function openPolicySet({ shelf, base, clock, onProblem }: PolicySetOption
     policies.filter(({ loaded }) => loaded).map(policyOf);
   /** What is in force already is not compiled again. */
   const compiled = (files: Base, manifest: Manifest, previous?: Program): Program =>
-    compile([...files.policies, ...managedOf(manifest)], { ...optionsOf(files), previous });
+    programOf(files, [...files.policies, ...managedOf(manifest)], previous);
 
   const first = shelf.read();
   let inForce: InForce = { base, manifest: first, program: compiled(base, first) };
@@ -172,7 +172,7 @@ export function openPolicySet({ shelf, base, clock, onProblem }: PolicySetOption
       );
       return {
         policies,
-        program: compile([...others, ...policies], { ...optionsOf(inForce.base), previous: inForce.program }),
+        program: programOf(inForce.base, [...others, ...policies], inForce.program),
       };
     },
     subscribe(listener) {
@@ -195,8 +195,13 @@ export function openPolicySet({ shelf, base, clock, onProblem }: PolicySetOption
   };
 }
 
-function optionsOf({ default: otherwise, emptyAllowed = false, library = [] }: Base) {
-  return { default: otherwise, emptyAllowed, library };
+/** These policies compiled and checked, as the base says. @throws PolicyError */
+function programOf(base: Base, policies: readonly Policy[], previous: Program | undefined): Program {
+  const { default: otherwise, emptyAllowed = false, library = [], check } = base;
+  const program = compile(policies, { default: otherwise, emptyAllowed, library, previous });
+  const problems = check?.(program) ?? [];
+  if (problems.length > 0) throw new PolicyError(problems);
+  return program;
 }
 
 /** All policies of these texts. @throws PolicyError where one is not valid, or there is none, or one twice. */

@@ -1,4 +1,4 @@
-import type { Policy, Program, Status } from '../policy/index.ts';
+import type { Policy, PolicyProblem, Program, Status } from '../policy/index.ts';
 import type { Manifest } from './manifest.ts';
 
 /** The policies of files, and what holds where no rule matched. */
@@ -9,6 +9,8 @@ export interface Base {
   readonly emptyAllowed?: boolean;
   /** Policies that are not in force and that others may be made of. */
   readonly library?: readonly Policy[];
+  /** What is wrong with a program where it is to be in force, beside what any program may not be. */
+  readonly check?: (program: Program) => readonly PolicyProblem[];
 }
 
 export interface PolicyView {

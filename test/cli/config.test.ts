@@ -34,6 +34,37 @@ describe('config check', () => {
     expect(code).toBe(1);
     expect(out).toMatch(/^policies\/security\/bad\.yaml:2:1: .*did you mean 'rules'\?/);
   });
+
+  it('knows the providers and models that rules send calls to, whether they are on or off', async () => {
+    const rule = (action: string) =>
+      place.write(
+        'policies/security/route.yaml',
+        `metadata: { id: route, version: 1.0.0 }\nrules:\n  - id: r\n    action: { decision: modify, ${action} }\n`,
+      );
+    rule('route_to: [elsewhere]');
+    const { code, out } = await config(['check']);
+    expect([code, out]).toEqual([
+      1,
+      "policies/security/route.yaml:4:5: the rule r: route_to: there is no provider 'elsewhere'\n",
+    ]);
+    place.write(
+      'providers/elsewhere.yaml',
+      `id: elsewhere\nformat: openai\nbase_url: http://127.0.0.1:1/v1\nenabled_if: "\${NOT_SET:-}"\nmodels: { near-*: {} }\n`,
+    );
+    for (const action of ['route_to: [elsewhere]', 'route_to: elsewhere/near-by', 'substitute_model: near-by']) {
+      rule(action);
+      expect(await config(['check'])).toMatchObject({ code: 0 });
+    }
+    rule('route_to: elsewhere/far');
+    expect((await config(['check'])).out).toContain("the provider 'elsewhere' has no model 'far'");
+    place.write(
+      'policies/security/route.yaml',
+      `metadata: { id: route, version: 1.0.0 }\nrules:\n  - id: r\n    when: modelPrice("far", "input") > 1.0\n    action: { decision: deny }\n`,
+    );
+    expect((await config(['check'])).out).toContain(
+      "policies/security/route.yaml:4:5: the rule r: price: no provider and no entry of models has a model 'far'",
+    );
+  });
 });
 
 describe('config print', () => {

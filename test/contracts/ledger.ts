@@ -79,6 +79,19 @@ export function ledgerContract(
     const used = async (one: Rate) => (await ledger.read('acme', [], [one])).rates[0]!.used;
 
     describe('reserve', () => {
+      test('counts calls at once under a limit that nobody reaches, until they end', async () => {
+        const seats = rate({ unit: 'concurrent', window_ms: 0, limit: Number.MAX_SAFE_INTEGER });
+        expect(await used(seats)).toBe(0);
+        for (const id of ['a', 'b', 'c']) {
+          const held = await ledger.reserve(request(id, { nusd: 10 }, { rates: [seats] }));
+          expect(held.outcome).toBe('held');
+        }
+        expect(await used(seats)).toBe(3);
+        await settle('a', 5);
+        await ledger.release('b', 'acme');
+        expect(await used(seats)).toBe(1);
+      });
+
       test('holds the worst case under every budget and every rate', async () => {
         const budgets = [
           budget(),

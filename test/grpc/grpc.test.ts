@@ -34,7 +34,7 @@ let client: GrpcClient;
 beforeAll(async () => {
   gateway = await startGateway({
     policies: { house },
-    providers: { demo: { id: 'demo', format: 'demo', models: { demo: {} } } },
+    providers: { demo: { id: 'demo', format: 'demo', models: { demo: {}, 'gpt-4o-mini': {} } } },
     team: {
       keys: [
         ref('TEST_TEAM_KEY'),

@@ -88,6 +88,14 @@ async function changes(): Promise<AuditRecord[]> {
 }
 
 describe('publishing', () => {
+  test('of a rule that sends calls where nobody is changes nothing and says so', async () => {
+    const body = managed('demo').replace(/action: .*/, 'action: { decision: modify, route_to: [nowhere] }');
+    const told = await admin('POST /api/v1/policies', { body, type: yaml });
+    expect(told.status).toBe(400);
+    expect(JSON.stringify(told.body)).toContain("route_to: there is no provider 'nowhere'");
+    expect((await admin('GET /api/v1/policies/managed')).status).toBe(404);
+  });
+
   test('puts a policy in force for evaluations and for calls, and is recorded', async () => {
     const told = await admin('POST /api/v1/policies', { body: managed('demo'), type: yaml });
     expect([told.status, told.body]).toMatchObject([

@@ -98,7 +98,7 @@ describe('route_to', () => {
     format: 'openai',
     base_url: baseUrl,
     auth: { type: 'bearer', key: ref('FAKE_KEY') },
-    models: { 'big-one': prices, 'gpt-4o': prices },
+    models: { 'big-one': prices, 'gpt-4o': prices, 'second-only': prices },
   });
   const first = (baseUrl: string) => ({
     id: 'first',
@@ -153,10 +153,23 @@ describe('route_to', () => {
   });
 
   test('refuses where nobody there has the model', async () => {
-    await open('{ decision: modify, route_to: [third, first/unheard-of] }', async (gateway) => {
-      const answer = await ask(gateway);
+    await open('{ decision: modify, route_to: first }', async (gateway) => {
+      const answer = await ask(gateway, { model: 'second-only' });
       expect([answer.status, answer.error.code, answer.error.rule]).toEqual([503, 'model_not_found', 'route/r']);
     });
+  });
+
+  test('is refused at load where nobody knows the place, with the rule and its line', async () => {
+    const never = async () => {};
+    await expect(open('{ decision: modify, route_to: [second, frist] }', never)).rejects.toThrow(
+      "policies/route.yaml:4:5: the rule r: route_to: there is no provider 'frist' (did you mean first?)",
+    );
+    await expect(open('{ decision: modify, route_to: first/big-one }', never)).rejects.toThrow(
+      "the rule r: route_to: the provider 'first' has no model 'big-one'",
+    );
+    await expect(open('{ decision: modify, substitute_model: big-won }', never)).rejects.toThrow(
+      "substitute_model: no provider and no entry of models has a model 'big-won' (did you mean big-one?)",
+    );
   });
 });
 

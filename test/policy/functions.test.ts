@@ -16,13 +16,20 @@ import {
   parsePolicies,
   planResponse,
   recordFacts,
+  Unable,
+  withFact,
 } from '../../src/policy/index.ts';
 import { UNABLE } from '../../src/policy/leaf.ts';
 import { compileWhen } from '../../src/policy/when.ts';
 import { macroExamples, standardExamples } from './standard-functions.ts';
 
 const valueOfExample = (text: string, facts: object | undefined) =>
-  plainOf(prepare(text, factsEnvironment('response', {})).evaluate((facts ?? {}) as FactTree));
+  plainOf(
+    prepare(
+      text,
+      factsEnvironment(text.includes('redact') || text.includes('Redact') ? 'request' : 'response', {}),
+    ).evaluate((facts ?? {}) as FactTree),
+  );
 
 function policyOf(rule: object): Policy {
   return checkPolicy({
@@ -131,12 +138,63 @@ describe('functions of policies', () => {
     ],
     ['requestCount(team.id, "hour") > 1', '1:14: requestCount takes a name in quotes here'],
     ['requestCount("team") > 1', '1:1: requestCount is called as requestCount(string, string)'],
+    ['modelPrice("gpt 4o", "input") > 1.0', '1:12: modelPrice takes a name in quotes here'],
+    ['modelPrice("gpt-4o", "inputs") > 1.0', '1:22: modelPrice takes input, output here (did you mean input?)'],
+    ['cheapestModel([]) == "a"', '1:15: cheapestModel takes a list of 1 to 20 names in quotes here'],
+    ['cheapestModel("gpt-4o") == "a"', '1:15: cheapestModel takes a list of 1 to 20 names in quotes here'],
+    ['cheapestModel(["gpt-4o", llm.model]) == "a"', '1:26: cheapestModel takes a name in quotes here'],
+    ['cheapestModel() == "a"', '1:1: cheapestModel is called as cheapestModel(list(string))'],
+    ['concurrentRequests("everybody") > 1', '1:20: concurrentRequests takes organization, team'],
+    ['toxicityScore(llm.prompt) > 0.5', '1:1: toxicityScore cannot be computed: no rail here measures toxicity'],
     ['isWeekend(1, 2)', '1:1: isWeekend is called as isWeekend() or isWeekend(string)'],
     ['isEu(3)', '1:6: isEU takes a text here, this is a number'],
     ['isWekend()', '1:1: unknown function isWekend (did you mean isWeekend?)'],
     ['lower(llm.model) > 3', '1:18: > does not work on a text and a number'],
   ])('are checked when they are loaded: %s', (text, message) => {
     expect(() => prepare(text, factsEnvironment('request', {}))).toThrow(message);
+  });
+
+  it('tell prices as facts of the models they name, and do not decide on one that nobody knows', () => {
+    const program = compile([policyOf({ when: 'llm.model != CheapestModel(["gpt-4.1", "openai/gpt-4.1-mini"])' })]);
+    expect([...program.needs('request').facts].sort()).toEqual([
+      'llm.model',
+      ...['price.gpt-4.1.input_usd_per_mtok', 'price.gpt-4.1.output_usd_per_mtok'],
+      ...['price.openai/gpt-4.1-mini.input_usd_per_mtok', 'price.openai/gpt-4.1-mini.output_usd_per_mtok'],
+    ]);
+    const mini = { input_usd_per_mtok: 0.4, output_usd_per_mtok: 1.6 };
+    const price = { 'gpt-4.1': { input_usd_per_mtok: 2, output_usd_per_mtok: 8 }, 'openai/gpt-4.1-mini': mini };
+    const facts = { llm: { model: 'gpt-4.1' }, price };
+    expect(decide(program, 'request', facts)).toMatchObject({ decision: 'deny', matchedRules: ['p/r'] });
+    expect(recordFacts(program, 'request', facts)).toMatchObject({
+      'price.openai/gpt-4.1-mini.input_usd_per_mtok': 0.4,
+    });
+    const recorded = Object.entries(recordFacts(program, 'request', facts));
+    const again = recorded.reduce<FactTree>((tree, [name, value]) => withFact(tree, name, value), {});
+    expect(again).toEqual(facts);
+    const unknown = { ...facts, price: { ...price, 'openai/gpt-4.1-mini': new Unable('nobody told the price') } };
+    expect(decide(program, 'request', unknown)).toMatchObject({
+      decision: 'deny',
+      matchedRules: [],
+      unable: [{ rule: 'p/r' }],
+    });
+    expect(decide(program, 'request', { ...facts, llm: { model: 'openai/gpt-4.1-mini' } }).matchedRules).toEqual([]);
+  });
+
+  it('that read what the request said stand in no rule about its reply', () => {
+    expect(() => policyOf({ on: 'response', when: 'redactPII() == ""' })).toThrow(
+      'rails.pii.redacted is of the request',
+    );
+    expect(() =>
+      policyOf({ on: 'settle', condition: { operator: 'eq', field: 'rails.secrets.redacted', value: '' } }),
+    ).toThrow('rails.secrets.redacted is of the request: use it in rules with on: request');
+    expect(() => policyOf({ condition: { operator: 'eq', field: 'rails.injection.redacted', value: '' } })).toThrow(
+      'unknown fact rails.injection.redacted',
+    );
+    const program = compile([policyOf({ when: 'redactPII().size() < 10' })]);
+    expect([...program.needs('request').rails]).toEqual([['pii', 'all']]);
+    expect(recordFacts(program, 'request', { rails: { pii: { redacted: 'a secret' } } }, () => 'hmac:x')).toEqual({
+      'rails.pii.redacted': 'hmac:x',
+    });
   });
 
   it('take arguments that hold what their own variables are called', () => {
@@ -171,6 +229,7 @@ describe('functions of policies', () => {
   });
 
   it('are checked in conditions too', () => {
+    expect(problem({ function: 'ToxicityScore', operator: 'gt', value: 0.5 })).toContain('let a module of your own');
     expect(problem({ function: 'isEuro', args: [] })).toContain('unknown function isEuro (did you mean isEU?)');
     expect(problem({ function: 'isEU', args: 'AT' })).toContain('args must be a list');
     expect(problem({ function: 'isEU', args: [] })).toContain('isEU takes 1 arguments');

@@ -16,7 +16,10 @@ export const record_bytes_max = 32_768;
 export const trimmed_bytes_max = 8192;
 
 /** Facts that are texts of people or models: only their keyed hash is kept. */
-const textFacts = new Set(['llm.prompt', 'llm.systemPrompt', 'llm.messages', 'response.text']);
+const textFacts = new Set([
+  ...['llm.prompt', 'llm.systemPrompt', 'llm.messages', 'response.text'],
+  ...['rails.pii.redacted', 'rails.secrets.redacted'],
+]);
 /** Facts that tell who somebody is, or that callers fill freely. */
 const personalFact = /^(?:user\.(?:id|email)$|request\.(?:ip$|headers|userAgent$)|metadata\.|metadata$)/;
 const fact_characters_max = 256;

@@ -4,8 +4,9 @@ import { SyntaxFault } from '../cel/fault.ts';
 import { parseExpression } from '../cel/parser.ts';
 import { rewrite } from '../cel/rewrite.ts';
 import { overloadOf } from '../cel/signatures.ts';
+import { factPath } from '../facts.ts';
 import { nearest } from '../problem.ts';
-import { functionOf, policyFunctions } from './catalog.ts';
+import { functionOf, missingFunction, policyFunctions } from './catalog.ts';
 import type { PolicyFunction } from './function.ts';
 
 /** The functions that are computed from their arguments, as an expression's environment takes them. */
@@ -23,18 +24,21 @@ export const computedFunctions: ReadonlyMap<string, Declared> = new Map(
  * @throws SyntaxFault where a fact is asked for by arguments that name none.
  */
 export function expandFunction(call: CallNode): CelNode | undefined {
+  const missing = call.target === undefined ? missingFunction(call.name) : undefined;
+  if (missing !== undefined) throw new SyntaxFault(call.nameAt, call.nameAt + call.name.length, missing);
   const known = call.target === undefined ? functionOf(call.name) : undefined;
   if (known === undefined) return undefined;
   const { is, name } = known;
   if (is.kind === 'computed') return call.name === name ? undefined : { ...call, name };
   if (is.kind === 'fact') return factNode(call, known, is);
+  if (is.kind === 'listed') return listedNode(call, known, is);
   const form = is.forms.find(({ parameters }) => parameters.length === call.args.length);
   if (form === undefined) throw counted(call, known);
   return filled(bodyOf(form.text), form.parameters, call);
 }
 
 function counted(call: CallNode, { name, signatures }: PolicyFunction): SyntaxFault {
-  const ways = signatures.map((one) => name + one.slice(0, one.indexOf(')') + 1)).join(' or ');
+  const ways = signatures.map((one) => name + one.slice(0, one.lastIndexOf(') ') + 1)).join(' or ');
   return new SyntaxFault(call.nameAt, call.nameAt + call.name.length, `${call.name} is called as ${ways}`);
 }
 
@@ -73,6 +77,23 @@ function filled(body: CelNode, parameters: readonly string[], { at, end, args }:
   return rewrite(body, placed);
 }
 
+/** Names in a list that an expression is made for; more of them make a dear one. */
+const listed_max = 20;
+
+function listedNode(call: CallNode, known: PolicyFunction, { shape, text }: PolicyFunction['is'] & { kind: 'listed' }) {
+  const [list] = call.args;
+  if (call.args.length !== 1 || list === undefined) throw counted(call, known);
+  const items = list.kind === 'list' ? list.items.map(({ value }) => value) : [];
+  if (items.length === 0 || items.length > listed_max)
+    throw new SyntaxFault(list.at, list.end, `${call.name} takes a list of 1 to ${listed_max} names in quotes here`);
+  const names = items.map((item) => {
+    const value = item.kind === 'literal' && typeof item.value === 'string' ? item.value : undefined;
+    if (value === undefined || !shape.test(value)) throw unfit(call, item, undefined, shape);
+    return value;
+  });
+  return filled(bodyOf(text(names)), [], call);
+}
+
 function factNode(call: CallNode, known: PolicyFunction, is: PolicyFunction['is'] & { kind: 'fact' }): CelNode {
   if (call.args.length !== is.choices.length) throw counted(call, known);
   const values = is.choices.map((choice, i) => {
@@ -83,7 +104,7 @@ function factNode(call: CallNode, known: PolicyFunction, is: PolicyFunction['is'
     return value ?? '';
   });
   const { at, end } = call;
-  const [root = '', ...fields] = is.nameOf(...values).split('.');
+  const [root = '', ...fields] = factPath(is.nameOf(...values));
   return fields.reduce<CelNode>(
     (operand, field) => ({ kind: 'select', at, end, operand, field, optional: false, test: false, fieldAt: at }),
     { kind: 'ident', at, end, name: root, absolute: false },

@@ -38,6 +38,8 @@ export type Meaning =
       readonly kind: 'expression';
       readonly forms: readonly { readonly parameters: readonly string[]; readonly text: string }[];
     }
+  /** An expression made of the names in a list that is known at load. */
+  | { readonly kind: 'listed'; readonly shape: RegExp; text(names: readonly string[]): string }
   /** A fact, named by arguments that are texts known at load. */
   | {
       readonly kind: 'fact';
@@ -55,6 +57,10 @@ export function expression(...forms: readonly (readonly string[])[]): Meaning {
     kind: 'expression',
     forms: forms.map((form) => ({ parameters: form.slice(0, -1), text: form.at(-1) ?? '' })),
   };
+}
+
+export function listed(shape: RegExp, text: (names: readonly string[]) => string): Meaning {
+  return { kind: 'listed', shape, text };
 }
 
 export function fact(

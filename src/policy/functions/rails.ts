@@ -2,7 +2,7 @@ import { expression, type PolicyFunction } from './function.ts';
 
 const pii = {
   rails: {
-    pii: { found: true, types: ['card'], count: 2, score: 1 },
+    pii: { found: true, types: ['card'], count: 2, score: 1, redacted: 'An invoice for [REDACTED:card]: invoice' },
     injection: { found: true, score: 0.9 },
     secrets: { found: true, types: ['github-token'] },
   },
@@ -38,6 +38,16 @@ export const railFunctions: readonly PolicyFunction[] = [
     aliases: ['PIICount', 'CountPII'],
     example: ['piiCount()', 2, pii],
     is: expression(['rails.pii.count']),
+  },
+  {
+    name: 'redactPII',
+    family: 'content',
+    signatures: ['() string'],
+    gives: 'the prompt with `[REDACTED:type]` in place of personal data; in rules about the request',
+    cost: 1,
+    aliases: ['RedactPII', 'RedactPrompt'],
+    example: ['redactPII().contains("invoice")', true, pii],
+    is: expression(['rails.pii.redacted']),
   },
   {
     name: 'containsPromptInjection',

@@ -1,4 +1,4 @@
-import { expression, fact, type PolicyFunction } from './function.ts';
+import { fact, type PolicyFunction } from './function.ts';
 
 const scopes = ['organization', 'team', 'project', 'user', 'key', 'model'];
 const windows = ['minute', 'hour', 'day'];
@@ -6,7 +6,7 @@ const name = /^[A-Za-z0-9_][A-Za-z0-9_-]*$/;
 const budget = (figure: string) => fact([scopes], (scope = '') => `budget.${scope}.${figure}`);
 const provider = (figure: string) => fact([name], (id = '') => `provider.${id}.${figure}`);
 const team = {
-  usage: { team: { requests_per_hour: 12, tokens_per_day: 9000 } },
+  usage: { team: { requests_per_hour: 12, tokens_per_day: 9000, concurrent: 3 } },
   budget: { team: { limit_usd: 50, spent_usd: 40, held_usd: 1, remaining_usd: 9, used_percent: 82 } },
 };
 const openai = { provider: { openai: { healthy: true, errorRate: 0.02, latency_ms: 310 } } };
@@ -32,6 +32,16 @@ export const usageFunctions: readonly PolicyFunction[] = [
     aliases: ['TokenUsage', 'GetTokenUsage', 'GetTokenCount'],
     example: ['tokenUsage("team", "day")', 9000, team],
     is: fact([scopes, windows], (scope, window) => `usage.${scope}.tokens_per_${window}`),
+  },
+  {
+    name: 'concurrentRequests',
+    family: 'usage',
+    signatures: ['(string) double'],
+    gives: 'the calls of a scope that run now, this one not counted',
+    cost: 1,
+    aliases: ['ConcurrentRequests', 'GetConcurrentRequests', 'GetActiveRequests'],
+    example: ['concurrentRequests("team")', 3, team],
+    is: fact([scopes], (scope) => `usage.${scope}.concurrent`),
   },
   {
     name: 'periodSpending',
@@ -112,45 +122,5 @@ export const usageFunctions: readonly PolicyFunction[] = [
     aliases: ['ProviderLatency', 'GetProviderLatency'],
     example: ['providerLatency("openai")', 310, openai],
     is: provider('latency_ms'),
-  },
-  {
-    name: 'estimateTokens',
-    family: 'models',
-    signatures: ['() double'],
-    gives: 'the tokens the call is likely to take',
-    cost: 1,
-    aliases: ['EstimateTokens', 'GetEstimatedTokens'],
-    example: ['estimateTokens()', 400, { llm: { estimatedTokens: 400 } }],
-    is: expression(['llm.estimatedTokens']),
-  },
-  {
-    name: 'estimateRequestCost',
-    family: 'models',
-    signatures: ['() double'],
-    gives: 'the dollars the call is likely to cost',
-    cost: 1,
-    aliases: ['EstimateRequestCost', 'EstimateCost', 'GetEstimatedCost'],
-    example: ['estimateRequestCost() > 0.05', true, { llm: { estimatedCost: 0.06 } }],
-    is: expression(['llm.estimatedCost']),
-  },
-  {
-    name: 'modelMatches',
-    family: 'models',
-    signatures: ['(string) bool', '(list(string)) bool'],
-    gives: 'whether the model fits a pattern, or one of several, in which `*` stands for anything',
-    cost: 50,
-    aliases: ['ModelMatches', 'IsModel'],
-    example: ['modelMatches("gpt-4o*")', true, { llm: { model: 'gpt-4o-mini' } }],
-    is: expression(['pattern', 'globAny(llm.model, pattern)']),
-  },
-  {
-    name: 'hasTool',
-    family: 'models',
-    signatures: ['(string) bool'],
-    gives: 'whether the call offers a tool of this name',
-    cost: 10,
-    aliases: ['HasTool', 'UsesTool'],
-    example: ['hasTool("shell")', true, { llm: { tools: ['shell'] } }],
-    is: expression(['tool', 'tool in llm.tools']),
   },
 ];
