@@ -6,7 +6,8 @@ export default defineConfig({
     pool: 'threads',
     isolate: false,
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // For what hangs: how fast a machine is, nobody asks.
+    testTimeout: 90_000,
+    hookTimeout: 120_000,
   },
 });

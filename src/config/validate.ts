@@ -1,6 +1,6 @@
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import { nearest } from '../policy/index.ts';
 import type { Path } from './document.ts';
-import { nearest } from './nearest.ts';
 import { alternative, type Shape } from './shape.ts';
 
 /** What a schema found wrong, at which path; `at` says whether the key itself is meant. */

@@ -53,7 +53,7 @@ export {
   runPolicyTests,
 } from './policy-tests.ts';
 export { type PolicyText, PolicyTexts } from './policy-texts.ts';
-export { PolicyError, type PolicyProblem, problemText } from './problem.ts';
+export { nearest, PolicyError, type PolicyProblem, problemText } from './problem.ts';
 export { type CompileOptions, compile, type PolicySummary, type Program } from './program.ts';
 export { canonicalFacts, recordFacts, withFact } from './record-facts.ts';
 export { type Recorded, type RecordedDecision, type RecordedExchange, recordedBy } from './replay.ts';

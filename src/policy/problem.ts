@@ -30,31 +30,42 @@ export function wholeProblem(file: string, message: string): PolicyProblem {
   return { file, line: 0, column: 0, message };
 }
 
-/** The candidate nearest in spelling, or undefined where none is near enough to be meant. */
+/**
+ * The candidate that was probably meant: the nearest in spelling (of two that are as near, the first), where it is near
+ * enough for a slip of the fingers, or else the first that begins with what was written.
+ */
 export function nearest(name: string, candidates: Iterable<string>): string | undefined {
   const wanted = name.slice(0, 80).toLowerCase();
   let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(wanted.length / 3)) + 1;
+  let bestDistance = Math.max(1, Math.floor(wanted.length / 3)) + 1;
+  let begun: string | undefined;
   for (const candidate of candidates) {
-    const distance = editDistance(wanted, candidate.toLowerCase(), bestDistance);
+    const known = candidate.toLowerCase();
+    const distance = editDistance(wanted, known, bestDistance);
     if (distance < bestDistance) {
       best = candidate;
       bestDistance = distance;
     }
+    if (wanted.length > 1 && known.startsWith(wanted)) begun ??= candidate;
   }
-  return best;
+  return best ?? begun;
 }
 
-function editDistance(a: string, b: string, limit: number): number {
-  if (Math.abs(a.length - b.length) >= limit) return limit;
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const swap = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(swap, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+/** Insertions, deletions, replacements and swaps of neighbours that turn one word into the other; `limit` for that many and more. */
+function editDistance(from: string, to: string, limit: number): number {
+  if (Math.abs(from.length - to.length) >= limit) return limit;
+  let before: number[] = [];
+  let above = Array.from({ length: to.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= from.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= to.length; j++) {
+      const replaced = (above[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1);
+      const least = Math.min(replaced, (above[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1);
+      const swapped = i > 1 && j > 1 && from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1];
+      row.push(swapped ? Math.min(least, (before[j - 2] ?? 0) + 1) : least);
     }
-    row = next;
+    before = above;
+    above = row;
   }
-  return row[b.length] ?? limit;
+  return Math.min(limit, above[to.length] ?? limit);
 }

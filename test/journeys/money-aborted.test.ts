@@ -51,7 +51,7 @@ describe.each(stores)('a client that leaves, on the %s store', (store) => {
       const left_ms = performance.now();
       leaving.abort();
       await eventually('the provider sees the abort', () => asked!.aborted_ms !== undefined);
-      expect(asked!.aborted_ms! - left_ms).toBeLessThan(1000);
+      expect(asked!.aborted_ms! - left_ms).toBeLessThan(5000);
 
       const { spent, held } = await house.atRest('research');
       expect(held).toBe(0);

@@ -118,7 +118,7 @@ describe.each(stores)('a budget that is used up on the %s store', (store) => {
     });
     const calls = [house.ask('throttled', dearest), house.ask('throttled', dearest)];
     await eventually('one is at the provider', () => house.provider.requests.length === 1);
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    await new Promise((resolve) => setTimeout(resolve, 1000));
     expect(house.provider.requests.length).toBe(1);
     open();
     const answers = await Promise.all(calls);

@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { AuditRecord } from '../../src/observe/index.ts';
 import { type FakeProvider, startFakeProvider } from '../support/fake-provider.ts';
 import { type FleetProcess, removeFleets, startFleet } from '../support/fleet.ts';
 import { type Answered, type AskedBody, costOf, eventually, heldBy, hi, usd } from '../support/money.ts';
+import { allRecords } from '../support/records.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 
 const seconds = Number(process.env.SOAK_SECONDS ?? 6);
 const deadline_ms = 500;
 /** What a busy core may add to a deadline. */
-const slack_ms = 1500;
+const slack_ms = 3000;
 const usage = { input: 40, output: 30 };
 const asked = (stream: boolean): AskedBody => ({ model: 'gpt-4o', max_tokens: 50, stream, messages: hi });
 const price = costOf(heldBy(asked(false)));
@@ -104,7 +104,7 @@ test(
     if (process.env.SOAK_SECONDS !== undefined) console.log(figures);
     expect(slowest, figures).toBeLessThan(2 * deadline_ms + slack_ms);
     // A loop that stands still for every command that nobody answers would be late by the deadline, again and again.
-    expect(lag, figures).toBeLessThan(1);
+    expect(lag, figures).toBeLessThan(2);
     expect(recovery_ms, figures).toBeLessThan(2000 + slack_ms);
     const changes = told.filter((line) => line.includes('ledger is'));
     expect(changes.length, figures).toBe(1);
@@ -126,8 +126,7 @@ test(
 
     // What the share was spent on is told, and stays within the budget. A stream near its end is ended by it, and by no other.
     const paid = async () => {
-      const path = '/admin/v1/records?team=shared&limit=1000';
-      const { records } = await gateway.admin<{ records: AuditRecord[] }>(path);
+      const records = await allRecords((path) => gateway.admin(path), { team: 'shared' });
       return records.filter(({ ending }) => ending !== 'denied');
     };
     await eventually('all is recorded', async () => (await paid()).length === 5 + passed, 20_000);

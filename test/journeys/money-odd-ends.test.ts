@@ -71,7 +71,7 @@ describe('an exchange that ends in an odd way', () => {
       house.provider.requests.length === 1 ? { stall: 'first_frame' } : { usage: { input: 1e300, output: 1e300 } },
     );
     await house.ask('absurd', stream, { headers: { 'x-request-id': named() } });
-    expect((await house.atRest('absurd', 3000)).spent).toBeGreaterThan(1e15);
+    expect((await house.atRest('absurd')).spent).toBeGreaterThan(1e15);
     expect((await house.ask('absurd', plain)).status).toBe(429);
   });
 });
@@ -91,9 +91,10 @@ describe('a client that leaves while the ledger is asked', () => {
       const leaving = new AbortController();
       const asked = house.send('research', plain, { headers: { 'x-request-id': 'left' }, signal: leaving.signal });
       asked.catch(() => {});
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      // The frozen ledger tells nobody that it is asked: the call has had all this time to come that far.
+      await new Promise((resolve) => setTimeout(resolve, 1000));
       leaving.abort();
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await new Promise((resolve) => setTimeout(resolve, 500));
       house.redis?.thaw();
       const record = await house.record('left');
       expect(house.provider.requests).toHaveLength(1);

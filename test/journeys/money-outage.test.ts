@@ -17,7 +17,7 @@ const stream: AskedBody = { ...plain, stream: true };
 const usage = { input: 40, output: 30 };
 const deadline_ms = 150;
 /** What a busy core may add to a deadline. */
-const slack_ms = 1500;
+const slack_ms = 5000;
 const teams = {
   research: { budgets: [{ window: 'total', limit_usd: 1 }], limits: { concurrent: 50 } },
   small: { budgets: [{ window: 'total', limit_usd: usd(3 * costOf(heldBy(plain))) }] },

@@ -48,9 +48,7 @@ test('with Redis gone, its queue and all that reconnects, calls that may go on d
   // Each on its heels: a loop that stands still while somebody connects would hold them all up.
   const began = performance.now();
   let asked = 0;
-  // As many records as one look at the trail shows.
-  const most = 900;
-  for (; performance.now() - began < 3000 && asked < most; asked += 1) {
+  for (; performance.now() - began < 3000; asked += 1) {
     const answer = await house.ask('open', { ...body, stream: asked % 2 === 0 }, requestId(asked));
     expect(answer.status).toBe(200);
     expect((await fetch(`${gateway.origin}/health`)).status).toBe(200);

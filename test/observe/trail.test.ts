@@ -89,14 +89,13 @@ describe('delivery', () => {
       trail.begin(intent(`x${at}`));
       await trail.end(record(`x${at}`));
     }
-    await until(() => trail.state().delivered.file === 40);
+    await until(() => trail.state().delivered.file === 40 && (trail.state().failed.moody ?? 0) > 0);
     const held = trail.state();
     expect(held.delivered.moody).toBe(0);
-    expect(held.failed.moody).toBeGreaterThan(0);
     const whole = held.bytes;
     moody.broken = false;
     await until(() => trail.state().delivered.moody === 40);
-    expect(trail.state().bytes).toBeLessThan(whole / 3);
+    await until(() => trail.state().bytes < whole / 3);
     expect(moody.taken.map((one) => one.seq)).toEqual(Array.from({ length: 40 }, (_, at) => at + 1));
     expect(trail.state()).toMatchObject({ spooled: 40, live: 0, accepting: true });
   });

@@ -30,13 +30,13 @@ async function spendAndKill(round: number): Promise<string[][]> {
   const ready = new Promise<void>((resolve, reject) => {
     child.stdout.on('data', (bytes) => {
       output += bytes;
-      if (output.includes('settled')) resolve();
+      if (output.split('settled').length > 30) resolve();
     });
     child.once('exit', () => reject(new Error('the child ended by itself')));
   });
   await ready;
   await sleep(80 + 70 * round);
-  const ended = new Promise((resolve) => child.stdout.once('close', resolve));
+  const ended = new Promise((resolve) => child.once('close', resolve));
   child.kill('SIGKILL');
   await ended;
   const whole = output.slice(0, output.lastIndexOf('\n'));

@@ -101,13 +101,15 @@ describe('slices of a counter', () => {
     const ledger = await process();
     const five = rate({ limit: 5, window_ms: 600 });
     const call = (id: string) => ledger.reserve(request(id, {}, { budgets: [], rates: [five] }));
-    const times: number[] = [];
+    /** When each that was admitted was asked and answered: its moment lies between. */
+    const times: { asked: number; answered: number }[] = [];
     for (let at = 0; at < 60; at++) {
-      if ((await call(`r${at}`)).outcome === 'held') times.push(performance.now());
+      const asked = performance.now();
+      if ((await call(`r${at}`)).outcome === 'held') times.push({ asked, answered: performance.now() });
       await sleep(20);
     }
-    for (const [at, time] of times.entries()) {
-      const within = times.slice(at).filter((other) => other - time < 590);
+    for (const [at, { asked }] of times.entries()) {
+      const within = times.slice(at).filter(({ answered }) => answered - asked < 590);
       expect(within.length).toBeLessThanOrEqual(5);
     }
     expect(times.length).toBeGreaterThan(8);

@@ -78,7 +78,8 @@ describe('a failover that loses acknowledged writes', () => {
       expect(counted).toBeGreaterThanOrEqual(load.made() * cost);
       expect(counted).toBeLessThanOrEqual((load.made() + 16) * cost);
       expect(await ledgers[0]!.reconcile('acme', { repair: false })).toEqual([]);
-      expect(notices.filter((text) => text.includes('told it again'))).toHaveLength(2);
+      // Both of them told; on a busy machine Redis may be missed, and told, more than once.
+      expect(notices.filter((text) => text.includes('told it again')).length).toBeGreaterThanOrEqual(2);
     },
   );
 });
@@ -147,13 +148,13 @@ describe('a Redis that was killed and comes back empty', () => {
     const ledger = await open({ url: server.url, lease_ms: 1_500 });
     await ledger.reserve(request('a', { nusd: 100 }));
     // As a process does that is killed later: it was heard of, and will not be again.
+    const heard = performance.now();
     await server.client().zadd('llm:{acme}:owners', Date.now(), 'gone');
     await sleep(500);
     await server.restart();
-    const started = performance.now();
     await expect(ledger.reserve(request('b', { nusd: 1 }))).rejects.toThrow(LedgerUnavailable);
     await eventually(async () => (await ledger.reserve(request('c', { nusd: 1 }))).outcome === 'held');
-    expect(performance.now() - started).toBeGreaterThan(1_000);
+    expect(performance.now() - heard).toBeGreaterThan(1_490);
     expect(await ledger.holds('acme')).toMatchObject([{ id: 'a' }, { id: 'c' }]);
   });
 });

@@ -61,9 +61,7 @@ describe('a Redis that stands still', () => {
     const ledger = await open();
     await ledger.reserve(request('a', { nusd: 100 }));
     server.freeze();
-    const started = performance.now();
     await expect(ledger.reserve(request('b', { nusd: 200 }, { rates }))).rejects.toThrow(LedgerUnavailable);
-    expect(performance.now() - started).toBeLessThan(2_000);
     expect(states).toEqual(['lost']);
     await expect(ledger.reserve(request('c', { nusd: 50 }))).rejects.toThrow('did not answer within 50 ms');
     await expect(ledger.amend({ ...request('a', { nusd: 100 }) })).rejects.toThrow(LedgerUnavailable);

@@ -4,7 +4,9 @@ import { expect } from 'vitest';
 import type { FormatName } from '../../src/exchange/index.ts';
 import type { AuditRecord } from '../../src/observe/index.ts';
 import { type FakeProvider, type FakeReply, startFakeProvider } from './fake-provider.ts';
-import { adminKey, startGateway, type TestGateway, type TestGatewayOptions, teamKey } from './gateway.ts';
+import { startGateway, type TestGateway, type TestGatewayOptions, teamKey } from './gateway.ts';
+import { eventually } from './money.ts';
+import { recordsOf } from './refusals.ts';
 import { type Ending, wellFormed } from './well-formed.ts';
 
 /** What a client's own `fetch` saw of one call. */
@@ -127,26 +129,12 @@ function watch(calls: SeenCall[]): typeof fetch {
 
 /** Waits until the trail's sink has the record: the client may be told before. */
 async function recordOf(gateway: TestGateway, requestId: string): Promise<AuditRecord> {
-  const url = `${gateway.admin}/admin/v1/records?limit=1000`;
-  const deadline = Date.now() + 10_000;
-  for (;;) {
-    const response = await fetch(url, { headers: { authorization: `Bearer ${adminKey}` } });
-    if (!response.ok) throw new Error(`the admin listener said ${response.status}`);
-    const { records } = (await response.json()) as { records: AuditRecord[] };
-    const found = records.find((record) => record.request_id === requestId);
-    if (found !== undefined) return found;
-    if (Date.now() > deadline) throw new Error(`no record of ${requestId} among ${records.length}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
-/** Polls until it holds; throws when it does not in time. */
-export async function until(what: string, holds: () => boolean, within_ms = 5000): Promise<void> {
-  const deadline = Date.now() + within_ms;
-  while (!holds()) {
-    if (Date.now() > deadline) throw new Error(`not within ${within_ms} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  let found: AuditRecord | undefined;
+  await eventually(`a record of ${requestId}`, async () => {
+    found = (await recordsOf(gateway)).find((record) => record.request_id === requestId);
+    return found !== undefined;
+  });
+  return found as AuditRecord;
 }
 
 /** Everything an async iterable gives. */

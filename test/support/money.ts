@@ -5,6 +5,7 @@ import type { AuditRecord } from '../../src/observe/index.ts';
 import { type FakeProvider, type FakeReply, type FakeRequest, startFakeProvider } from './fake-provider.ts';
 import type { FakeUsage } from './fake-provider-wire.ts';
 import { adminKey, startGateway, type TestGateway, type TestGatewayOptions } from './gateway.ts';
+import { allRecords } from './records.ts';
 import { type RedisServer, startRedis } from './redis.ts';
 
 /** Every journey about money goes over both. */
@@ -201,7 +202,7 @@ export function askerOf(at: { readonly origin: string; readonly admin: string; r
       if (found === null) throw new Error('no llm_gateway_reservations among the metrics');
       return Number(found[1]);
     },
-    async atRest(team, within_ms = 5000) {
+    async atRest(team, within_ms) {
       await eventually('nothing is held', async () => (await asker.reservations()) === 0, within_ms);
       return asker.budget(team);
     },
@@ -219,7 +220,7 @@ export function askerOf(at: { readonly origin: string; readonly admin: string; r
       return found as AuditRecord;
     },
     async records() {
-      return (await asker.admin<{ records: AuditRecord[] }>('/admin/v1/records?limit=1000')).records;
+      return await allRecords((path) => asker.admin(path));
     },
   };
   return asker;
@@ -254,8 +255,8 @@ export const usd = (nano: number) => nano / 1e9;
 
 export const hi = [{ role: 'user', content: 'Hi' }] as const;
 
-/** Polls until it holds; throws when it does not in time. */
-export async function eventually(what: string, holds: () => Promise<boolean> | boolean, within_ms = 5000) {
+/** Polls until it holds; throws when it does not in time, which is patience and says nothing of how fast it should be. */
+export async function eventually(what: string, holds: () => Promise<boolean> | boolean, within_ms = 20_000) {
   const deadline = Date.now() + within_ms;
   while (!(await holds())) {
     if (Date.now() > deadline) throw new Error(`not within ${within_ms} ms: ${what}`);

@@ -5,6 +5,7 @@ import { type FakeProvider, startFakeProvider } from './fake-provider.ts';
 import { adminKey, call, startGateway, type TestGateway, teamKey } from './gateway.ts';
 import { eventually } from './money.ts';
 import { type RawReply, type RawRequest, rawRequest } from './raw-http.ts';
+import { allRecords } from './records.ts';
 
 /** A wire language with a request that is right and a reader of its errors. */
 export interface Language {
@@ -123,9 +124,12 @@ export async function startRefusals(): Promise<RefusalHouse> {
   };
 }
 
-/** The newest records the admin listener tells. */
-export async function recordsOf(gateway: TestGateway): Promise<readonly AuditRecord[]> {
+/** Every record the admin listener tells. */
+export function recordsOf(gateway: TestGateway): Promise<readonly AuditRecord[]> {
   const headers = { authorization: `Bearer ${adminKey}` };
-  const response = await fetch(`${gateway.admin}/admin/v1/records?limit=1000`, { headers });
-  return ((await response.json()) as { records: AuditRecord[] }).records;
+  return allRecords(async (path) => {
+    const response = await fetch(gateway.admin + path, { headers });
+    if (!response.ok) throw new Error(`the admin listener said ${response.status}: ${await response.text()}`);
+    return (await response.json()) as { records: AuditRecord[] };
+  });
 }

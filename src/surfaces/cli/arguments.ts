@@ -1,6 +1,6 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { nearest } from '../../policy/index.ts';
 import { UsageError } from './command.ts';
-import { nearestWord } from './nearest-word.ts';
 
 type Options = NonNullable<ParseArgsConfig['options']>;
 
@@ -25,7 +25,7 @@ function optionMessage(error: NodeJS.ErrnoException, args: readonly string[], kn
     .filter((arg) => arg.startsWith('-'))
     .map((arg) => arg.replace(/^-+/, '').replace(/=.*$/, ''))
     .find((name) => !known.includes(name));
-  const meant = nearestWord(unknown ?? '', known);
+  const meant = nearest(unknown ?? '', known);
   return `unknown option '--${unknown}'${meant === undefined ? '' : `; did you mean '--${meant}'?`}`;
 }
 

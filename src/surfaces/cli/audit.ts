@@ -8,12 +8,12 @@ import {
   queryTrail,
   verifyTrail,
 } from '../../observe/index.ts';
+import { nearest } from '../../policy/index.ts';
 import { readArguments } from './arguments.ts';
 import { showAside } from './audit-aside.ts';
 import { mustExist, placesOf } from './audit-places.ts';
 import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
 import { moment } from './moment.ts';
-import { nearestWord } from './nearest-word.ts';
 import { shownTime } from './output.ts';
 
 export const audit: Command = {
@@ -89,7 +89,7 @@ async function* found(
   if (limit !== undefined && !(Number.isInteger(limit) && limit > 0)) throw new UsageError('--limit is a whole number');
   const { team, user, decision, model, exchange } = values;
   if (decision !== undefined && !decisions.includes(decision)) {
-    const meant = nearestWord(decision, decisions);
+    const meant = nearest(decision, decisions);
     const hint = meant === undefined ? decisions.join(', ') : `did you mean '${meant}'?`;
     throw new UsageError(`there is no decision or ending '${decision}'; ${hint}`);
   }

@@ -1,5 +1,5 @@
+import { nearest } from '../../policy/index.ts';
 import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
-import { nearestWord } from './nearest-word.ts';
 
 /** Everything of a command's context that is the same for all of them. */
 export type World = Omit<CommandContext, 'args' | 'json' | 'config'>;
@@ -68,7 +68,7 @@ function takeGlobals(args: readonly string[]): Globals {
 function find(name: string, commands: readonly Command[]): Command {
   const command = commands.find((one) => one.name === name);
   if (command !== undefined) return command;
-  const meant = nearestWord(
+  const meant = nearest(
     name,
     commands.map((one) => one.name),
   );
