@@ -235,3 +235,52 @@ describe('limits that say different things', () => {
     expect(await admitted(ledger, 'a', 9, [silent])).toHaveLength(7);
   });
 });
+
+describe('a Redis that comes and goes', () => {
+  test('gives no process a second share of a budget, nor of a rate in its window, and is told each cost once', async () => {
+    const [one, other] = [await process(), await process()];
+    await sleep(beat_ms + 200);
+    const windows = [rate({ limit: 30, window_ms: 3_600_000, onLoss: 'local_share' })];
+    const total = budget({ window: 'total', limit: 10_000, onLoss: 'local_share' });
+    const quick = { budgets: [total], rates: windows };
+    for (const ledger of [one, other]) await ledger.reserve(request(`seen${ledger === one}`, {}, quick));
+    const held = new Map<string, Ledger>();
+    const admittedLost = { budget: 0 };
+    let calls = 0;
+    for (let phase = 0; phase < 6; phase += 1) {
+      server.freeze();
+      for (const ledger of [one, other]) {
+        // The first is late, and by it the ledger is known to be lost.
+        for (let call = 0; call < 40; call += 1) {
+          const id = `p${phase}c${calls++}`;
+          const reserved = await reserve(ledger, id, 200, [total]);
+          if (reserved.outcome !== 'held') break;
+          admittedLost.budget += 200;
+          held.set(id, ledger);
+        }
+        for (let call = 0; call < 40; call += 1) {
+          const id = `r${phase}c${calls++}`;
+          if ((await reserve(ledger, id, 0, [], windows)).outcome !== 'held') break;
+          held.set(id, ledger);
+        }
+      }
+      server.thaw();
+      await sleep(300);
+    }
+    expect(admittedLost.budget).toBeGreaterThan(0);
+    // Two shares of one half each, whatever came between.
+    expect(admittedLost.budget).toBeLessThanOrEqual(10_000);
+    const ofRate = [...held.keys()].filter((id) => id.startsWith('r'));
+    expect(ofRate.length).toBeLessThanOrEqual(30);
+    await back(one);
+    await back(other);
+    for (const [id, ledger] of held) {
+      const amount = id.startsWith('p') ? 150 : 0;
+      await ledger.settle({ id, organization: 'acme', amount: { nusd: amount, tokens: amount }, estimated: false });
+    }
+    for (const ledger of [one, other]) await ledger.release(`seen${ledger === one}`, 'acme');
+    const spent = 150 * (held.size - ofRate.length);
+    await expect.poll(() => spentOf(one), { timeout: 10_000 }).toEqual({ spent, held: 0 });
+    expect(await one.reconcile('acme', { repair: false })).toEqual([]);
+  });
+});

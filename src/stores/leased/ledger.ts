@@ -129,9 +129,9 @@ export class LeasedLedger extends Passing implements Ledger {
     this.#shares.seen(this.#office, this.#account(organization).books, budgets, rates);
   }
 
-  /** The shared ledger is back: shares of what was left before count no more. */
+  /** The shared ledger is back. */
   back(): void {
-    this.#shares.forget();
+    this.#shares.back(this.#office.clock());
   }
 
   amend(amendment: Amendment): Promise<Reserved> {

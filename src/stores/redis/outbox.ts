@@ -1,17 +1,8 @@
-import {
-  closeSync,
-  fsyncSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { lock } from '../lock.ts';
 import { encoded } from '../window-key.ts';
+import { WholeLines } from './whole-lines.ts';
 
 /** What Redis has yet to hear. Sending it twice changes nothing. */
 export type Message =
@@ -34,38 +25,46 @@ const file_bytes_max = 8 * 1_048_576;
 const messages_max = 200_000;
 /** What was acknowledged is struck from the file this late at most: sent again after a crash, it changes nothing. */
 const strike_ms = 50;
+/** How soon a full disk is tried again. */
+const full_ms = 500;
 
 /**
  * Settlements and releases that Redis has not acknowledged. They are written to a file, all of one turn of the event loop
  * in one write, so that neither a crash nor a long outage forgets them. A line is a message, or `-` and the name of one
- * that was acknowledged. Beyond `messages_max` a settlement is left to the reaper, which settles at the estimate.
+ * that was acknowledged. What a full disk has no room for is in memory until it has, and sent all the same. Beyond `messages_max` a settlement is left to the reaper, which settles at the estimate.
  */
 export class Outbox {
   readonly #messages = new Map<string, Message>();
   readonly #notice: (message: string) => void;
-  readonly #path: string | undefined;
   readonly #lock: { release(): void } | undefined;
-  #fd: number | undefined;
-  #size = 0;
+  #file: WholeLines | undefined;
   #lines = '';
   #struck = '';
   #written: (() => void)[] = [];
   #scheduled = false;
   #timer: NodeJS.Timeout | undefined;
   #size_max = file_bytes_max;
+  /** Monotonic ms. */
+  #rewritable_ms = 0;
+  /** The disk had no room last. */
+  #full = false;
 
   /** Opens the file and reads what an earlier process left. Throws where another process has it open. */
   constructor(path: string | undefined, notice: (message: string) => void) {
     this.#notice = notice;
-    this.#path = path;
     if (path === undefined) return;
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     this.#lock = lock(`${path}.lock`);
-    this.#fd = openSync(path, 'a+', 0o600);
+    // Made where it is missing, and for nobody else.
+    writeFileSync(path, '', { flag: 'a', mode: 0o600 });
     const text = readFileSync(path, 'utf8');
+    this.#file = new WholeLines(path, text);
+    const torn = text.slice(text.lastIndexOf('\n') + 1);
     for (const line of text.split('\n')) {
       if (line === '') continue;
       if (line.startsWith('-')) {
+        // Half a name may be the name of another.
+        if (line === torn) continue;
         this.#messages.delete(line.slice(1));
         continue;
       }
@@ -96,7 +95,7 @@ export class Outbox {
   /** Resolves once the message is in the file; false where there was no room for it. */
   keep(message: Message): Promise<boolean> {
     if (!this.#add(message)) return Promise.resolve(false);
-    if (this.#fd === undefined) return Promise.resolve(true);
+    if (this.#file === undefined) return Promise.resolve(true);
     this.#schedule();
     return new Promise((resolve) => {
       this.#written.push(() => resolve(true));
@@ -113,13 +112,13 @@ export class Outbox {
       return false;
     }
     this.#messages.set(name, message);
-    if (this.#fd !== undefined) this.#lines += `${JSON.stringify(message)}\n`;
+    if (this.#file !== undefined) this.#lines += `${JSON.stringify(message)}\n`;
     return true;
   }
 
   done(message: Message): void {
     const name = nameOf(message);
-    if (!this.#messages.delete(name) || this.#fd === undefined) return;
+    if (!this.#messages.delete(name) || this.#file === undefined) return;
     this.#struck += `-${name}\n`;
     this.#timer ??= setTimeout(this.#write, strike_ms).unref();
   }
@@ -140,49 +139,51 @@ export class Outbox {
     this.#lines = '';
     this.#struck = '';
     for (const resolve of written) resolve();
-    if ((this.#messages.size === 0 && this.#size > 0) || this.#size > this.#size_max) this.#rewrite();
+    const { size = 0, behind = false, owes = false } = this.#file ?? {};
+    if (behind || (this.#messages.size === 0 && (size > 0 || owes)) || size > this.#size_max) this.#rewrite();
+    if (this.#file?.owes) this.#timer ??= setTimeout(this.#write, full_ms).unref();
   };
 
   #append(text: string): void {
-    if (this.#fd === undefined || text === '') return;
-    try {
-      this.#size += writeSync(this.#fd, text);
-    } catch (error) {
-      this.#notice(`the outbox cannot be written, its messages are in memory only: ${(error as Error).message}`);
-    }
+    const file = this.#file;
+    if (file === undefined || (text === '' && !file.owes) || file.behind) return;
+    this.#try('be written, its messages are in memory only', () => file.append(text));
   }
 
-  /** A new file takes the place of the old one in one step, so that a crash leaves one or the other. */
   #rewrite(): void {
-    if (this.#fd === undefined || this.#path === undefined) return;
-    try {
-      if (this.#messages.size === 0) ftruncateSync(this.#fd, 0);
-      else this.#replace(this.#path);
-      this.#size = this.#messages.size === 0 ? 0 : this.#size;
-      this.#size_max = this.#size + file_bytes_max;
-    } catch (error) {
-      this.#notice(`the outbox cannot be rewritten: ${(error as Error).message}`);
-    }
+    const file = this.#file;
+    // Everything anew is dear: a disk that had no room is not asked all the time.
+    if (file === undefined || performance.now() < this.#rewritable_ms) return;
+    this.#rewritable_ms = performance.now() + full_ms;
+    this.#try('be rewritten', () => {
+      let text = '';
+      for (const message of this.#messages.values()) text += `${JSON.stringify(message)}\n`;
+      file.rewrite(text);
+      this.#rewritable_ms = 0;
+    });
+    this.#size_max = file.size + file_bytes_max;
   }
 
-  #replace(path: string): void {
-    let text = '';
-    for (const message of this.#messages.values()) text += `${JSON.stringify(message)}\n`;
-    writeFileSync(`${path}.draft`, text, { mode: 0o600 });
-    const fd = openSync(`${path}.draft`, 'a+', 0o600);
-    renameSync(`${path}.draft`, path);
-    if (this.#fd !== undefined) closeSync(this.#fd);
-    this.#fd = fd;
-    this.#size = Buffer.byteLength(text);
+  /** Tells once that the disk has no room, and once that it has. */
+  #try(what: string, step: () => void): void {
+    try {
+      step();
+      if (this.#full && !this.#file?.owes) this.#notice('the outbox is written again');
+      this.#full = this.#file?.owes ?? false;
+    } catch (error) {
+      if (!this.#full) this.#notice(`the outbox cannot ${what}: ${(error as Error).message}`);
+      this.#full = true;
+    }
   }
 
   close(): void {
     this.#write();
-    if (this.#fd !== undefined) {
-      fsyncSync(this.#fd);
-      closeSync(this.#fd);
+    clearTimeout(this.#timer);
+    if (this.#file !== undefined) {
+      fsyncSync(this.#file.fd);
+      closeSync(this.#file.fd);
     }
-    this.#fd = undefined;
+    this.#file = undefined;
     this.#lock?.release();
   }
 }

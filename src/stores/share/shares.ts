@@ -7,31 +7,44 @@ import type { RateSlice, SeatsSlice, Slice } from '../leased/slices.ts';
 import type { BudgetState, Rate, RateState, Refusal } from '../ledger.ts';
 
 const never = Number.NEGATIVE_INFINITY;
+/** A ledger that was heard for so long was told by all processes that live what their shares cost. */
+const told_by_all_ms = 5_000;
+
+interface Left {
+  amount: number;
+  readonly phase: number;
+}
 
 /**
  * While the ledger is lost, what this process may admit of limits that say `local_share`: its share of what was left when
- * the ledger was last seen, among as many processes as lived then. A counter never seen has no share. What was spent is
- * told when the ledger is back; it may be more than was left, where others had spent meanwhile what this one could not see.
+ * the ledger was last seen, among as many processes as lived then. A counter never seen has no share. One that comes and
+ * goes gives no second share: a phase lasts until the ledger was heard for a while and knows what was spent of the share,
+ * and a window of a rate slides on through all of them. What was spent is told when the ledger is back; it may be more than
+ * was left, where others had spent meanwhile what this one could not see.
  */
 export class Shares {
   /** Processes that lived when the ledger was last heard, this one among them. */
   #processes = 1;
-  #left = new WeakMap<Slice, number>();
-  #rings = new WeakMap<RateSlice, Ring>();
+  readonly #left = new WeakMap<Slice, Left>();
+  readonly #rings = new WeakMap<RateSlice, Ring>();
+  #phase = 0;
+  /** Monotonic ms at which the ledger was back last; undefined while it is lost. */
+  #back_ms: number | undefined;
   readonly #seen = new Set<string>();
 
   readonly lives = (processes: number): void => {
     this.#processes = Math.max(1, processes);
   };
 
-  /** The ledger is back: what was left before counts no more. */
-  forget(): void {
-    this.#left = new WeakMap();
-    this.#rings = new WeakMap();
+  /** The ledger is back, at a moment of the monotonic clock. */
+  back(now_ms: number): void {
+    this.#back_ms = now_ms;
   }
 
   /** Takes the needs, all or none. Says what does not fit. */
   take(office: Office, books: Books, needs: readonly Need[]): Refusal | undefined {
+    if (this.#back_ms !== undefined && office.clock() - this.#back_ms >= told_by_all_ms) this.#phase += 1;
+    this.#back_ms = undefined;
     const now_ms = office.now();
     for (const need of needs) {
       const refusal = this.#refusal(books, need, now_ms);
@@ -41,7 +54,8 @@ export class Shares {
       if (need.asked <= 0) continue;
       if (need.of === 'budget') {
         const lacking = Math.max(0, need.asked - need.slice.free);
-        this.#left.set(need.slice, this.#leftOf(books, need.slice) - lacking);
+        const amount = this.#leftOf(books, need.slice) - lacking;
+        this.#left.set(need.slice, { amount, phase: this.#phase });
         need.slice.free += lacking;
         need.slice.total += lacking;
         need.slice.dirty = true;
@@ -124,7 +138,13 @@ export class Shares {
 
   #leftOf(books: Books, slice: Slice): number {
     const known = this.#left.get(slice);
-    if (known !== undefined) return known;
+    const share = this.#shareOf(books, slice);
+    // What the ledger was not told yet is of the share of before.
+    const standing = known !== undefined && (known.phase === this.#phase || slice.dirty || books.pending.length > 0);
+    return standing ? Math.min(known.amount, share) : share;
+  }
+
+  #shareOf(books: Books, slice: Slice): number {
     const { limit } = budgetState(slice.budget, slice);
     let left = 0;
     if (slice.told_ms > never) {
@@ -134,9 +154,7 @@ export class Shares {
       // Its window began while the ledger was lost: nobody can have spent more of it than a share.
       left = slice.budget.limit;
     }
-    const share = Math.floor(Math.max(0, left) / this.#processes);
-    this.#left.set(slice, share);
-    return share;
+    return Math.floor(Math.max(0, left) / this.#processes);
   }
 }
 

@@ -1,0 +1,114 @@
+import { closeSync, ftruncateSync, openSync, renameSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
+
+/** Text that found no room is kept for the next try up to here; beyond, only writing everything anew helps. */
+const unwritten_max = 4 * 1_048_576;
+
+/**
+ * A file of lines that is appended to and sometimes written anew. On a full disk nothing of it is torn: what was written
+ * of a text in part is cut off again, and the text waits for the next try, whole.
+ */
+export class WholeLines {
+  readonly #path: string;
+  #fd: number;
+  /** Bytes of whole lines. */
+  #size: number;
+  /** What found no room yet. */
+  #unwritten = '';
+  /** More found no room than is kept: the file has to be written anew. */
+  #behind = false;
+  /** Something that is no whole line may stand at its end. */
+  #torn: boolean;
+
+  /** `text` is what stands in the file now. */
+  constructor(path: string, text: string) {
+    this.#path = path;
+    this.#fd = openSync(path, 'a+', 0o600);
+    this.#size = Buffer.byteLength(text.slice(0, text.lastIndexOf('\n') + 1));
+    this.#torn = text !== '' && !text.endsWith('\n');
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Whether something that was appended does not stand in the file. */
+  get owes(): boolean {
+    return this.#behind || this.#unwritten !== '';
+  }
+
+  /** Whether only `rewrite` brings the file up to date. */
+  get behind(): boolean {
+    return this.#behind;
+  }
+
+  /** Appends whole lines, after those that found no room before. Throws where there is still none; they are kept. */
+  append(lines: string): void {
+    if (this.#behind) throw new Error('it waits to be written anew');
+    const text = this.#unwritten + lines;
+    if (text === '') return;
+    this.#unwritten = text;
+    const bytes = Buffer.from(this.#mend() + text);
+    let written = 0;
+    try {
+      while (written < bytes.length) written += writeSync(this.#fd, bytes, written);
+      this.#unwritten = '';
+      this.#size += bytes.length;
+      this.#torn = false;
+    } catch (error) {
+      if (written > 0) this.#torn = true;
+      this.#mend();
+      if (text.length > unwritten_max) {
+        this.#unwritten = '';
+        this.#behind = true;
+      }
+      throw error;
+    }
+  }
+
+  /** Cuts off what is no whole line; where that fails, what is to be written first so that it harms no other line. */
+  #mend(): string {
+    if (!this.#torn) return '';
+    try {
+      ftruncateSync(this.#fd, this.#size);
+      this.#torn = false;
+      return '';
+    } catch {
+      return '\n';
+    }
+  }
+
+  /** These lines instead of all, in one step: a crash leaves the old file or the new one. Throws where there is no room. */
+  rewrite(lines: string): void {
+    if (lines === '') ftruncateSync(this.#fd, 0);
+    else this.#replace(lines);
+    this.#size = Buffer.byteLength(lines);
+    this.#unwritten = '';
+    this.#behind = false;
+    this.#torn = false;
+  }
+
+  #replace(lines: string): void {
+    const draft = `${this.#path}.draft`;
+    let fd: number | undefined;
+    try {
+      writeFileSync(draft, lines, { mode: 0o600 });
+      fd = openSync(draft, 'a+', 0o600);
+      renameSync(draft, this.#path);
+    } catch (error) {
+      if (fd !== undefined) closeSync(fd);
+      // A draft that found no room takes the room of the lines that do.
+      try {
+        unlinkSync(draft);
+      } catch {
+        // It was not even begun.
+      }
+      throw error;
+    }
+    closeSync(this.#fd);
+    this.#fd = fd;
+  }
+
+  get fd(): number {
+    return this.#fd;
+  }
+}
