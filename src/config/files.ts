@@ -63,7 +63,7 @@ export function nameBelow(directory: string, path: string): string {
   return relative(directory, path).split(sep).join('/').replace(ending, '');
 }
 
-export function basePath(path: string, reading: Reading): string {
+export function basePath(path: string, reading: Pick<Reading, 'base'>): string {
   return resolve(reading.base, path);
 }
 

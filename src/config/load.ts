@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { checkDocument, checkProviders } from './checks.ts';
-import type { Reading, TextFile } from './files.ts';
+import { basePath, type Reading, type TextFile } from './files.ts';
 import { environmentOverrides } from './overrides.ts';
 import { loadPolicies } from './policies.ts';
 import { type LoadedProviders, loadProviders } from './providers.ts';
@@ -64,6 +64,7 @@ function settingsOf(
     passthrough: document.passthrough.filter(({ provider }) => on.has(provider)),
     providers: loaded.providers,
     providersOff: loaded.off,
+    policyDirectory: basePath(document.policies.path, { base }),
     modelNames: {
       entries: Object.keys(document.models),
       providers: Object.fromEntries(loaded.read.map(({ provider: { id, models } }) => [id, namesOf(models)])),

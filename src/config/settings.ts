@@ -15,6 +15,8 @@ export interface Settings extends Omit<GatewayDocument, 'providers'> {
     readonly entries: readonly string[];
     readonly providers: Readonly<Record<string, readonly { readonly name: string; readonly own?: string }[]>>;
   };
+  /** The directory of policies, absolute. */
+  readonly policyDirectory: string;
   /** The enabled policies' texts, for the policy room to parse. */
   readonly policyFiles: readonly TextFile[];
 }

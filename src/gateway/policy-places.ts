@@ -4,9 +4,15 @@ import { type KnownPlaces, type PolicyProblem, type Program, unknownPlaces } fro
 
 type PlaceSettings = Pick<Settings, 'modelNames' | 'policyFiles'>;
 
-/** Providers and models that rules of a program name and this configuration does not know. One that is off may be named. */
-export function placeProblems(settings: PlaceSettings, program: Program): readonly PolicyProblem[] {
-  const texts = settings.policyFiles.map(({ path, text }) => ({ file: path, text }));
+/**
+ * Providers and models that rules of a program name and this configuration does not know. One that is off may be named.
+ * `texts` are the policies' files, for lines; the configuration's where they are left out.
+ */
+export function placeProblems(
+  settings: PlaceSettings,
+  program: Program,
+  texts = settings.policyFiles.map(({ path, text }) => ({ file: path, text })),
+): readonly PolicyProblem[] {
   return unknownPlaces(program, placesOf(settings.modelNames), texts);
 }
 

@@ -1,4 +1,4 @@
-import { type Draft, declaredBy, draftOf } from './drafts.ts';
+import { type Draft, declaredBy, draftOf, templatesOf } from './drafts.ts';
 import { readPolicy, trusted } from './parse.ts';
 import { checkParam } from './parse-params.ts';
 import type { Inclusion, Json, Policy, PolicyRef, Status, Surrounding } from './policy.ts';
@@ -150,11 +150,15 @@ function extended(own: JsonObject, base: Policy, document: SourceDocument | unde
     places.push(i);
   }
   const { extends: _, ...rest } = own;
+  const templates = { ...templatesOf(base), ...(isObject(own.templates) ? own.templates : {}) };
   const merged: JsonObject = {
     ...inherited(from),
     ...rest,
+    ...(Object.keys(templates).length === 0 ? {} : { templates }),
     metadata: { ...inheritedMetadata(from.metadata), ...(isObject(own.metadata) ? own.metadata : {}) },
-    params: { ...(isObject(from.params) ? from.params : {}), ...(isObject(own.params) ? own.params : {}) },
+    ...(from.params === undefined && own.params === undefined
+      ? {}
+      : { params: { ...(isObject(from.params) ? from.params : {}), ...(isObject(own.params) ? own.params : {}) } }),
     rules,
   };
   const { file = 'policies', line = 0 } = base.source ?? {};
@@ -164,6 +168,12 @@ function extended(own: JsonObject, base: Policy, document: SourceDocument | unde
     place(path, of, within) {
       const [first = '', index, ...deeper] = path;
       if (document === undefined) return there;
+      if (
+        first === 'templates' &&
+        typeof index === 'string' &&
+        !(isObject(own.templates) && Object.hasOwn(own.templates, index))
+      )
+        return there;
       if (first !== 'rules' || typeof index !== 'number')
         return Object.hasOwn(own, String(first)) || path.length === 0 ? document.place(path, of, within) : there;
       const at = places[index];
@@ -176,14 +186,16 @@ function extended(own: JsonObject, base: Policy, document: SourceDocument | unde
   return { merged, document: placed };
 }
 
-// An override that asks something asks that instead.
+// An override that asks something asks that instead, and one that is made of a template is that rule, whatever the base's was.
 function overridden(base: JsonObject, own: JsonObject): JsonObject {
+  if (own.template !== undefined) return own;
   const { condition, when, ...rest } = base;
   const asks = own.condition !== undefined || own.when !== undefined;
   const asked = asks
     ? {}
     : { ...(condition === undefined ? {} : { condition }), ...(when === undefined ? {} : { when }) };
-  return { ...rest, ...asked, ...own };
+  const values = isObject(base.with) && isObject(own.with) ? { with: { ...base.with, ...own.with } } : {};
+  return { ...rest, ...asked, ...own, ...values };
 }
 
 function inherited({ metadata: _, status: __, rules: ___, tests: ____, ...rest }: JsonObject): JsonObject {

@@ -10,6 +10,7 @@ export interface Draft {
 }
 
 const drafts = new WeakMap<Policy, Draft>();
+const templates = new WeakMap<Policy, JsonObject>();
 const declarations = new WeakMap<Policy, Declarations>();
 
 export function rememberDraft(policy: Policy, draft: Draft): void {
@@ -24,6 +25,15 @@ export function draftOf(policy: Policy): Draft | undefined {
 /** Remembers how a policy declares its parameters: whoever extends it may give values of the same types alone. */
 export function rememberDeclared(policy: Policy, declared: Declarations): void {
   declarations.set(policy, declared);
+}
+
+/** Remembers the templates of a policy, as they were written: whoever extends it may make rules of them. */
+export function rememberTemplates(policy: Policy, written: JsonObject): void {
+  templates.set(policy, written);
+}
+
+export function templatesOf(policy: Policy): JsonObject {
+  return templates.get(policy) ?? {};
 }
 
 export function declaredBy(policy: Policy): Declarations {

@@ -17,6 +17,8 @@ export interface EvaluateRequest {
 
 export interface EngineOptions {
   readonly policies?: readonly Policy[];
+  /** Policies that others extend or include, and that decide nothing themselves. */
+  readonly library?: readonly Policy[];
   /** What holds where no rule matched. Default deny. */
   readonly default?: 'allow' | 'deny';
   /** Keyed hash for prompts in `facts`. */
@@ -115,6 +117,7 @@ export class PolicyEngine {
   }
 
   #compile(policies: readonly Policy[], previous?: Program): Program {
-    return compile(policies, { default: this.#options.default ?? 'deny', emptyAllowed: true, previous });
+    const { library, default: fallback = 'deny' } = this.#options;
+    return compile(policies, { default: fallback, emptyAllowed: true, previous, ...(library && { library }) });
   }
 }

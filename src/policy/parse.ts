@@ -1,4 +1,4 @@
-import { rememberDeclared, rememberDraft } from './drafts.ts';
+import { rememberDeclared, rememberDraft, rememberTemplates } from './drafts.ts';
 import { factOf } from './facts.ts';
 import { misfit } from './operators.ts';
 import { checkSurrounding, readBase, readInclusions } from './parse-composition.ts';
@@ -156,7 +156,10 @@ export function readPolicy(
   const shown = plain ? undefined : { ...given, ...policy, params: given.params, templates: given.templates };
   return kept(
     { ...policy, metadata },
-    (whole) => rememberDeclared(whole, declared),
+    (whole) => {
+      rememberDeclared(whole, declared);
+      if (isObject(given.templates)) rememberTemplates(whole, given.templates);
+    },
     shown === undefined ? undefined : defined({ ...shown, rules: asWritten, source: undefined }),
   );
 }

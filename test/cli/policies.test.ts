@@ -112,3 +112,77 @@ describe('fmt', () => {
     expect(await cli('fmt', 'p/cap.yaml', '--check')).toEqual({ code: 0, out: '', err: '' });
   });
 });
+
+describe('policies that are made of others', () => {
+  const base = `metadata: { id: base, version: 1.2.0 }
+params: { usd: 1 }
+rules:
+  - id: dear
+    condition: { operator: gt, field: llm.estimatedCost, value: "\${params.usd}" }
+    action: { decision: deny, reason: Too dear }
+`;
+  const own = 'metadata: { id: own, version: 1.0.0 }\nextends: base@^1.0.0\nparams: { usd: 5 }\nrules: []\n';
+  const cost = (usd: number) => JSON.stringify({ llm: { estimatedCost: usd } });
+
+  beforeEach(() => {
+    place.write('lib/base.yaml', base);
+    place.write('own/own.yaml', own);
+  });
+
+  it('are refused alone, with what to name', async () => {
+    const { code, out } = await cli('validate', 'own');
+    expect([code, out]).toEqual([
+      1,
+      'own/own.yaml:2:10: own extends base, and there is no such policy among those named; --library or --config may name it\n',
+    ]);
+  });
+
+  it('find what they are made of in a library, which is not looked at itself', async () => {
+    expect(await cli('validate', 'own', '--library', 'lib')).toMatchObject({
+      code: 0,
+      out: '1 policy, 1 rule: fine.\n',
+    });
+    expect((await cli('lint', 'own', '--library', 'lib/base.yaml', '--severity', 'error')).code).toBe(0);
+    const [under, over] = [cost(4), cost(6)];
+    const decided = (usd: string, ...more: string[]) =>
+      cli('evaluate', 'own', '--context', usd, '--default', 'allow', '--library', 'lib', ...more);
+    expect([(await decided(under)).code, (await decided(over)).code]).toEqual([0, 1]);
+    expect((await cli('explain', 'own', '--context', over, '--library', 'lib')).out).toContain('own/dear');
+    const measured = await cli('bench', 'own', '--library', 'lib', '--context', over, '--seconds', '0.05', '--json');
+    expect(JSON.parse(measured.out)).toMatchObject({ decision: 'deny', rules: 1 });
+    place.write('records.json', '{"records": []}');
+    const simulated = await cli('simulate', '--against', 'own', '--library', 'lib', '--records', 'records.json');
+    expect(simulated).toMatchObject({ code: 0, out: 'No record with a decision fits.\n' });
+  });
+
+  it('find it in the directory of the configuration, in force or not', async () => {
+    place.write('gateway.yaml', 'policies: { path: ./policies, enabled: [security/*], default: allow }\n');
+    place.write('policies/base.yaml', base);
+    const config = ['--config', 'gateway.yaml'];
+    expect(await cli('validate', 'own', ...config)).toMatchObject({ code: 0, out: '1 policy, 1 rule: fine.\n' });
+    // The default is the configuration's.
+    expect((await cli('evaluate', 'own', '--context', cost(4), ...config)).code).toBe(0);
+    expect((await cli('evaluate', 'own', '--context', cost(6), ...config)).code).toBe(1);
+    // And so is what there is to send calls to.
+    place.write(
+      'own/own.yaml',
+      `${own.replace('rules: []', 'rules:')}  - id: go\n    action: { decision: modify, route_to: demo2 }\n`,
+    );
+    expect(await cli('validate', 'own', ...config)).toMatchObject({
+      code: 1,
+      out: "own/own.yaml:6:5: the rule go: route_to: there is no provider 'demo2' (did you mean demo?)\n",
+    });
+  });
+
+  it('without names are those of the configuration', async () => {
+    place.write('gateway.yaml', 'policies: { path: ./policies, enabled: [security/*], default: deny }\n');
+    place.write('policies/base.yaml', base);
+    place.write('policies/security/own.yaml', own);
+    const config = ['--config', 'gateway.yaml'];
+    expect(await cli('validate', ...config)).toMatchObject({ code: 0, out: '2 policies, 2 rules: fine.\n' });
+    expect((await cli('evaluate', '--context', cost(4), ...config)).out).toMatch(/^deny: No rule matched/);
+    expect((await cli('explain', '--context', cost(6), ...config)).out).toContain('own/dear');
+    expect((await cli('lint', '--severity', 'error', ...config)).code).toBe(0);
+    expect((await cli('validate')).code).toBe(2);
+  });
+});

@@ -71,6 +71,41 @@ const action = fc.oneof(
     redact: fc.record({ rails: fc.subarray(['pii', 'pii/card', 'secrets'], { minLength: 1 }) }),
   }),
   fc.record({
+    decision: fc.constant('throttle'),
+    limit: fc.record({
+      requests: fc.integer({ min: 1, max: 3 }),
+      per: fc.constantFrom('team', 'user'),
+      window: fc.constantFrom('minute', 'hour'),
+    }),
+    queue_ms: fc.constantFrom(0, 100),
+  }),
+  fc.record({
+    decision: fc.constant('throttle'),
+    limit: fc.record({ concurrent: fc.integer({ min: 1, max: 3 }), per: fc.constant('key') }),
+  }),
+  fc.record({
+    decision: fc.constant('approve'),
+    role: fc.constantFrom('boss', 'chief'),
+    ttl_seconds: fc.constantFrom(60, 600),
+    reason,
+  }),
+  fc.record({
+    decision: fc.constant('modify'),
+    route_to: fc.constantFrom(['eu'], ['us/small', 'eu']),
+  }),
+  fc.record({ decision: fc.constant('modify'), substitute_model: fc.constantFrom('small', 'tiny') }),
+  fc.record({ decision: fc.constant('modify'), prepend_system: fc.constantFrom('Be brief.', 'Be kind.') }),
+  fc.record({
+    decision: fc.constant('modify'),
+    retry: fc.record(
+      {
+        when: fc.subarray(['upstream_error', 'upstream_timeout'], { minLength: 1 }),
+        max: fc.integer({ min: 0, max: 3 }),
+      },
+      { requiredKeys: ['max'] },
+    ),
+  }),
+  fc.record({
     decision: fc.constant('modify'),
     add_tags: fc.constant(['t']),
     set: fc.record({ temperature: fc.constantFrom(0, 1) }),

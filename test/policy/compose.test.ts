@@ -251,6 +251,68 @@ status: draft
   });
 });
 
+describe('templates of a base', () => {
+  const caps = capped('  - { id: free, template: over, with: { usd: 1 } }\n');
+  const own = (rules: string, more = '') => `metadata: { id: own }\nextends: p\n${more}rules:\n${rules}`;
+  const decided = (compiled: ReturnType<typeof compile>, estimatedCost: number, tier: string) => {
+    const { decision, determining, reason } = decide(compiled, 'request', { llm: { estimatedCost }, team: { tier } });
+    return `${decision} ${determining.join()} ${reason}`;
+  };
+  const alone = (...texts: string[]) => {
+    const [policy, ...library] = set(...texts);
+    return compile([policy!], { default: 'allow', library });
+  };
+
+  it('make rules of whoever extends it, and of whoever extends that', () => {
+    const compiled = alone(
+      `metadata: { id: last }\nextends: own\nrules:\n  - { id: team, template: over, with: { usd: 9, tier: team } }\n`,
+      own('  - { id: pro, template: over, with: { usd: 5, tier: pro } }\n'),
+      caps,
+    );
+    expect(decided(compiled, 2, 'free')).toBe('deny last/free over 1 in free');
+    expect(decided(compiled, 6, 'pro')).toBe('deny last/pro over 5 in pro');
+    expect(decided(compiled, 5, 'pro')).toMatch(/^allow/);
+    expect(decided(compiled, 10, 'team')).toBe('deny last/team over 9 in team');
+  });
+
+  it('are replaced by one of the same name, for the rules of who says it', () => {
+    const over = `templates:\n  over:\n    params: { usd: number }\n    rule: { when: llm.estimatedCost > params.usd, action: { decision: warn, reason: "about ${place('params.usd')}" } }\n`;
+    const compiled = alone(own('  - { id: pro, template: over, with: { usd: 5 } }\n', over), caps);
+    expect(decided(compiled, 6, 'pro')).toBe('warn own/pro about 5');
+    expect(decided(compiled, 6, 'free')).toBe('deny own/free over 1 in free');
+  });
+
+  it('give values that an override changes one by one, and a rule that an override makes anew', () => {
+    const changed = alone(own('  - { id: free, with: { usd: 3 } }\n'), caps);
+    expect(decided(changed, 2, 'free')).toMatch(/^allow/);
+    expect(decided(changed, 4, 'free')).toBe('deny own/free over 3 in free');
+    const anew = alone(own('  - { id: free, template: over, with: { usd: 4, tier: pro } }\n'), caps);
+    expect(decided(anew, 5, 'free')).toMatch(/^allow/);
+    expect(decided(anew, 5, 'pro')).toBe('deny own/free over 4 in pro');
+  });
+
+  it('are the same as the policy written out, and are formatted as they stand', () => {
+    const text = own('  - { id: pro, template: over, with: { usd: 5, tier: pro } }\n');
+    const out = capped(
+      '  - { id: free, template: over, with: { usd: 1 } }\n  - { id: pro, template: over, with: { usd: 5, tier: pro } }\n',
+    ).replace('id: p', 'id: own');
+    expect(alone(text, caps).id).toBe(program(out).id);
+    const again = parsePolicies(fmt(set(text)[0]!), { file: 'p0.yaml' });
+    expect(compile(again, { default: 'allow', library: set(caps) }).id).toBe(alone(text, caps).id);
+  });
+
+  it('tell what is missing, of the wrong type or unknown, where the rule stands', () => {
+    const wrong = (rule: string) => told(() => alone(own(`  - ${rule}\n`), caps));
+    expect(wrong('{ id: pro, template: oevr, with: { usd: 5 } }')).toContain(
+      'p0.yaml:4:26: there is no template oevr (did you mean over?)',
+    );
+    expect(wrong('{ id: pro, template: over, with: { usd: five } }')).toMatch(
+      /^p0\.yaml:4:\d+: .*usd must be of type number/,
+    );
+    expect(wrong('{ id: pro, template: over }')).toMatch(/^p0\.yaml:4:\d+: .*usd/);
+  });
+});
+
 it('a set without composition is left as it is', () => {
   const plain = set('metadata: { id: a }\nrules: [{ id: r, action: { decision: allow } }]\n');
   expect(resolvePolicies(plain)).toBe(plain);

@@ -33,7 +33,7 @@ export function lint({ program, policies, files, tested }: LintInput): LintRepor
       ((rule: { readonly id: string }) =>
         tested.matched(policy.metadata.namespace, `${policy.metadata.id}/${rule.id}`));
     const live = policy.status !== 'draft' && policy.status !== 'disabled';
-    for (const { place, ...remark } of remarksOn(policy, places, live ? seen : undefined))
+    for (const { place, parameter: _, ...remark } of ownRemarks(program, policy, places, live ? seen : undefined))
       findings.push({ ...place, severity: findingCodes[remark.code], ...remark });
   }
   for (const phase of phases) {
@@ -64,6 +64,20 @@ export function lint({ program, policies, files, tested }: LintInput): LintRepor
   }
   findings.sort((a, b) => order(a.file, b.file) || a.line - b.line || a.column - b.column || order(a.code, b.code));
   return { findings, unanalysed };
+}
+
+/** Of a policy that extends another, as far as its own text says it: what its base says is the base's matter. */
+function ownRemarks(program: Program, policy: Policy, places: Places, seen: Parameters<typeof remarksOn>[2]) {
+  if (policy.extends === undefined) return remarksOn(policy, places, seen);
+  const { id, namespace } = policy.metadata;
+  const whole = inside(program).parts.members.find(
+    ({ policy: { metadata } }) => metadata.id === id && metadata.namespace === namespace,
+  )?.policy;
+  return remarksOn(whole ?? policy, places, seen).filter(({ rule, parameter }) =>
+    parameter === undefined
+      ? !rule.includes('/') || places.says(policy, 'rules', rule.slice(id.length + 1))
+      : places.says(policy, 'params', parameter),
+  );
 }
 
 function order(a: string, b: string): number {

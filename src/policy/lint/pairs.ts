@@ -3,7 +3,7 @@ import { canonicalJson } from '../canonical.ts';
 import { wishesOf } from '../claims.ts';
 import type { CompiledRule } from '../compiled-rule.ts';
 import { decide } from '../decide.ts';
-import type { Decision } from '../decision.ts';
+import type { Decision, Obligation } from '../decision.ts';
 import { factsRead } from '../node.ts';
 import type { Phase } from '../policy.ts';
 import { inside, type Program } from '../program.ts';
@@ -35,7 +35,8 @@ export function judgePairs(program: Program, phase: Phase): readonly PairClaim[]
     const claim =
       first(before, (other) => duplicate(context, rule, other)) ??
       first(before, (other) => unreachable(context, rule, other)) ??
-      first(enforced, (other) => shadowed(context, enforced, rule, other));
+      first(enforced, (other) => shadowed(context, enforced, rule, other)) ??
+      first(enforced, (other) => outdone(context, enforced, rule, other));
     return [
       ...(claim === undefined ? [] : [claim]),
       ...before.flatMap((other) => contradictory(context, rule, other) ?? []),
@@ -97,11 +98,11 @@ function shadowed(
   other: CompiledRule,
 ): PairClaim | undefined {
   if (rule === other || context.phase === 'response' || other.effect !== 'deny') return undefined;
-  if (rule.final || rule.effect === 'audit' || rule.audit !== undefined) return undefined;
+  if (rule.final || rule.effect === 'audit' || isTold(rule)) return undefined;
   const [own, others] = [rule.policy.metadata.priority, other.policy.metadata.priority];
   const earlier = rules.indexOf(other) < rules.indexOf(rule);
   if (rule.effect === 'deny' && !earlier) return undefined;
-  if (others < own && rules.some(({ final, policy }) => final && policy.metadata.priority > others)) return undefined;
+  if (others < own && mayBeEnded(rules, other)) return undefined;
   const proof = covers(context, other, rule);
   if (proof === undefined) return undefined;
   const told = rule.effect === 'deny' ? 'its reason is never told' : `it never has an effect`;
@@ -119,6 +120,87 @@ function shadowed(
       determining.includes(other.ref) &&
       determining[0] !== rule.ref,
   );
+}
+
+/**
+ * A rule whose every wish is met by another that matches whenever it does: a stricter limit, an approval by the same
+ * people, a value that stands before its own.
+ */
+function outdone(
+  context: Context,
+  rules: readonly CompiledRule[],
+  rule: CompiledRule,
+  other: CompiledRule,
+): PairClaim | undefined {
+  if (rule === other || context.phase === 'response' || rule.effect !== other.effect) return undefined;
+  if (!['throttle', 'approve', 'modify'].includes(rule.effect) || isTold(rule)) return undefined;
+  const earlier = rules.indexOf(other) < rules.indexOf(rule);
+  if (!earlier && mayBeEnded(rules, other)) return undefined;
+  if (!rule.obligations.every((wish) => other.obligations.some((one) => outdoes(one, wish, earlier)))) return undefined;
+  const proof = covers(context, other, rule);
+  if (proof === undefined) return undefined;
+  const message = `it changes nothing when it matches: ${other.ref} matches too, and ${more[rule.effect as keyof typeof more]}`;
+  return shown(
+    context,
+    'shadowed',
+    rule,
+    other,
+    message,
+    proof,
+    ({ decision, matchedRules }) => decision !== 'deny' && [rule, other].every(({ ref }) => matchedRules.includes(ref)),
+  );
+}
+
+const more = {
+  throttle: 'limits as strictly or more strictly, and counts no fewer calls',
+  approve: 'asks the same people, for no longer',
+  modify: 'has the same done, or its values stand instead',
+} as const;
+
+/** Whether `wish` changes nothing where `one` is there. `earlier`: of two values for one thing that one's stands. */
+function outdoes(one: Obligation, wish: Obligation, earlier: boolean): boolean {
+  switch (wish.type) {
+    case 'throttle':
+      return (
+        one.type === 'throttle' &&
+        one.unit === wish.unit &&
+        one.per === wish.per &&
+        one.window_ms === wish.window_ms &&
+        one.limit <= wish.limit &&
+        (one.limit < wish.limit || earlier)
+      );
+    case 'approve':
+      return (
+        one.type === 'approve' &&
+        one.role === wish.role &&
+        one.ttl_seconds <= wish.ttl_seconds &&
+        (one.ttl_seconds < wish.ttl_seconds || earlier)
+      );
+    case 'substitute_model':
+    case 'route_to':
+      return one.type === wish.type && earlier;
+    case 'cap_max_tokens':
+      if (one.type !== 'cap_max_tokens' || 'affordable' in wish || 'affordable' in one) return false;
+      return one.tokens < wish.tokens || (one.tokens === wish.tokens && earlier);
+    case 'retry':
+      return (
+        one.type === 'retry' &&
+        wish.when.every((code) => one.when.includes(code)) &&
+        (one.max < wish.max || (one.max === wish.max && earlier))
+      );
+    default:
+      return false;
+  }
+}
+
+/** Something of it is known of a call even where nothing of it is done. */
+function isTold({ audit, tags, rule }: CompiledRule): boolean {
+  return audit !== undefined || tags.length > 0 || rule.metrics !== undefined;
+}
+
+/** Whether a final allow may keep a rule from being reached. */
+function mayBeEnded(rules: readonly CompiledRule[], { policy }: CompiledRule): boolean {
+  return rules.some((one) => one.final && one.policy.metadata.priority > policy.metadata.priority);
 }
 
 function contradictory(context: Context, rule: CompiledRule, other: CompiledRule): PairClaim | undefined {
@@ -163,7 +245,9 @@ function shown(
 function doing({ effect, obligations, status, code, final, audit, tags, onError, rule }: CompiledRule): string {
   const wished = obligations.map(({ rule: _, ...obligation }) => obligation);
   return canonicalJson(
-    JSON.parse(JSON.stringify([effect, wished, status, code, final, audit, tags, onError, rule.action.reason])),
+    JSON.parse(
+      JSON.stringify([effect, wished, status, code, final, audit, tags, rule.metrics, onError, rule.action.reason]),
+    ),
   );
 }
 

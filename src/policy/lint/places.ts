@@ -25,6 +25,14 @@ export class Places {
     return { file, ...place };
   }
 
+  /** Whether a policy's own text has a rule of this id, or a parameter of this name. */
+  says({ source }: Policy, what: 'rules' | 'params', name: string): boolean {
+    const document = this.#documents.get(`${source?.file}:${source?.line}`);
+    const part = isObject(document?.value) ? document.value[what] : undefined;
+    if (what === 'params') return isObject(part) && Object.hasOwn(part, name);
+    return Array.isArray(part) && part.some((rule) => isObject(rule) && rule.id === name);
+  }
+
   /** Of a rule, or of the first of the given parts that stands in it. */
   ofRule(policy: Policy, id: string, ...parts: readonly string[]): Place {
     const document = this.#documents.get(`${policy.source?.file}:${policy.source?.line}`);

@@ -10,6 +10,8 @@ export interface Remark {
   readonly place: Place;
   readonly code: FindingCode;
   readonly rule: string;
+  /** The parameter it is about; undefined for a rule's. */
+  readonly parameter?: string;
   readonly message: string;
 }
 
@@ -27,6 +29,7 @@ export function remarksOn(
         place: places.ofPolicy(policy, ['params', name]),
         code: 'unused-parameter',
         rule: id,
+        parameter: name,
         message: `the parameter ${name} is used by no rule`,
       }),
     ),

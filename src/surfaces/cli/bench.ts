@@ -1,45 +1,43 @@
-import {
-  canonicalFacts,
-  compile,
-  decide,
-  measured,
-  type Policy,
-  parsePolicies,
-  recordFacts,
-} from '../../policy/index.ts';
+import { canonicalFacts, compile, decide, measured, parsePolicies, recordFacts } from '../../policy/index.ts';
 import { readArguments } from './arguments.ts';
 import { type Command, type CommandContext, exit, UsageError } from './command.ts';
 import { contextOf } from './evaluate.ts';
-import { type PolicyText, parseTexts, problemsOf, readPolicyTexts, tellProblems } from './policy-files.ts';
+import { type GivenPolicies, givenPolicies, libraryOption, libraryUsage } from './given-policies.ts';
+import { problemsOf, tellProblems } from './policy-files.ts';
 import { timed } from './stopwatch.ts';
 
 export const bench: Command = {
   name: 'bench',
   summary: 'Measure policies: how long loading and deciding take',
-  usage: `  llm-policy bench FILE|DIRECTORY... --context JSON [--seconds N] [--default allow|deny]
+  usage: `  llm-policy bench FILE|DIRECTORY... --context JSON [--seconds N] [--default allow|deny] [--library FILE|DIRECTORY]
 
   --context   the facts of a request: JSON, @FILE, a file's name, or - for standard input
   --seconds   how long to measure (default 2)
-  --default   what holds where no rule matched (default deny)`,
+  --default   what holds where no rule matched (default: as the configuration says, or deny)
+${libraryUsage}`,
   async run(context) {
     const { values, positionals } = readArguments(context.args, {
       context: { type: 'string' },
       seconds: { type: 'string' },
       default: { type: 'string' },
+      ...libraryOption,
     } as const);
-    if (positionals.length === 0) throw new UsageError("'bench' needs a file or a directory");
+    if (positionals.length === 0 && context.config === undefined)
+      throw new UsageError("'bench' needs a file or a directory");
     if (values.context === undefined) throw new UsageError("'bench' needs --context");
     const seconds = Number(values.seconds ?? 2);
     if (!(seconds > 0 && seconds <= 600)) throw new UsageError('--seconds is a number up to 600');
-    const fallback = values.default ?? 'deny';
-    if (fallback !== 'allow' && fallback !== 'deny') throw new UsageError('--default is allow or deny');
-    const given = /^\s*[{@-]/.test(values.context) ? values.context : `@${values.context}`;
-    const facts = canonicalFacts(await contextOf(given, context, 'facts'));
-    const texts = await readPolicyTexts(positionals, context.cwd);
-    const { policies, problems } = parseTexts(texts);
-    if (problems.length > 0) return tellProblems(context, problems);
+    const wanted = values.default;
+    if (wanted !== undefined && wanted !== 'allow' && wanted !== 'deny')
+      throw new UsageError('--default is allow or deny');
+    const shown = /^\s*[{@-]/.test(values.context) ? values.context : `@${values.context}`;
+    const facts = canonicalFacts(await contextOf(shown, context, 'facts'));
+    const given = await givenPolicies(context, positionals, values.library);
+    if (given.problems.length > 0) return tellProblems(context, given.problems);
     try {
-      tell(context, benched(texts, policies, facts, fallback, seconds * 1_000));
+      const fallback = wanted ?? given.default ?? 'deny';
+      given.program({ default: fallback });
+      tell(context, benched(given, facts, fallback, seconds * 1_000));
       return exit.fine;
     } catch (error) {
       return tellProblems(context, problemsOf(error));
@@ -48,16 +46,15 @@ export const bench: Command = {
 };
 
 function benched(
-  texts: readonly PolicyText[],
-  policies: readonly Policy[],
+  { files, policies, library }: GivenPolicies,
   facts: ReturnType<typeof canonicalFacts>,
   fallback: 'allow' | 'deny',
   ms: number,
 ) {
   const started = performance.now();
-  const fresh = texts.flatMap(({ file, text }) => parsePolicies(text, { file }));
+  const fresh = files.flatMap(({ file, text }) => parsePolicies(text, { file }));
   const parsed = performance.now();
-  const program = compile(fresh, { default: fallback });
+  const program = compile(fresh, { default: fallback, library });
   const loaded = performance.now();
   const deciding = timed(() => decide(program, 'request', facts), ms * 0.8);
   const recording = timed(() => {

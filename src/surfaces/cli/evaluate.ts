@@ -3,17 +3,21 @@ import { resolve } from 'node:path';
 import { type FactTree, type Policy, PolicyEngine } from '../../policy/index.ts';
 import { type Arguments, readArguments } from './arguments.ts';
 import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
-import { parseTexts, problemsOf, readPolicyTexts, tellProblems } from './policy-files.ts';
+import { givenPolicies, libraryOption, libraryUsage } from './given-policies.ts';
+import { problemsOf, tellProblems } from './policy-files.ts';
 
 const options = {
   context: { type: 'string' },
   default: { type: 'string' },
+  ...libraryOption,
 } as const;
 
-const usage = `  llm-policy evaluate FILE|DIRECTORY... --context JSON [--default allow|deny]
+const usage = `  llm-policy evaluate FILE|DIRECTORY... --context JSON [--default allow|deny] [--library FILE|DIRECTORY]
+  llm-policy evaluate --context JSON --config FILE
 
   --context   the facts of a request: JSON, @FILE, or - for standard input
-  --default   what holds where no rule matched (default deny)
+  --default   what holds where no rule matched (default: as the configuration says, or deny)
+${libraryUsage}
 
   Exits with 1 when the request is denied.`;
 
@@ -26,29 +30,35 @@ export const evaluate: Command = {
 
 interface Asked {
   readonly policies: readonly Policy[];
+  readonly library: readonly Policy[];
   readonly facts: FactTree;
   readonly fallback: 'allow' | 'deny';
 }
 
 async function withPolicies(context: CommandContext): Promise<number> {
   const { values, positionals }: Arguments<typeof options> = readArguments(context.args, options);
-  if (positionals.length === 0) throw new UsageError("'evaluate' needs a file or a directory");
+  if (positionals.length === 0 && context.config === undefined)
+    throw new UsageError("'evaluate' needs a file or a directory");
   if (values.context === undefined) throw new UsageError("'evaluate' needs --context");
-  const fallback = values.default ?? 'deny';
-  if (fallback !== 'allow' && fallback !== 'deny') throw new UsageError('--default is allow or deny');
+  const wanted = values.default;
+  if (wanted !== undefined && wanted !== 'allow' && wanted !== 'deny')
+    throw new UsageError('--default is allow or deny');
   const facts = await contextOf(values.context, context, 'facts');
-  const { policies, problems } = parseTexts(await readPolicyTexts(positionals, context.cwd));
+  const given = await givenPolicies(context, positionals, values.library);
+  const { policies, library, problems } = given;
   if (problems.length > 0) return tellProblems(context, problems);
   try {
-    return await decided(context, { policies, facts, fallback });
+    const fallback = wanted ?? given.default ?? 'deny';
+    given.program({ default: fallback });
+    return await decided(context, { policies, library, facts, fallback });
   } catch (error) {
     return tellProblems(context, problemsOf(error));
   }
 }
 
-async function decided({ out, json }: CommandContext, { policies, facts, fallback }: Asked): Promise<number> {
+async function decided({ out, json }: CommandContext, { policies, library, facts, fallback }: Asked): Promise<number> {
   const clock = { now: Date.now, elapsed: () => performance.now() };
-  const response = await new PolicyEngine(clock, { policies, default: fallback }).evaluate({ context: facts });
+  const response = await new PolicyEngine(clock, { policies, library, default: fallback }).evaluate({ context: facts });
   const { decision } = response;
   if (json) out.json(response);
   else {

@@ -1,20 +1,19 @@
 import {
   canonicalFacts,
-  compile,
   type DecisionInWords,
   explain as explainFacts,
   type FactTree,
   inWords,
-  type Policy,
+  type Program,
   recordedBy,
   replayed,
 } from '../../policy/index.ts';
 import { readArguments } from './arguments.ts';
 import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
 import { contextOf } from './evaluate.ts';
-import { parseTexts, problemsOf, readPolicyTexts, tellProblems } from './policy-files.ts';
+import { type GivenPolicies, givenPolicies, libraryOption, libraryUsage, programInForce } from './given-policies.ts';
+import { problemsOf, tellProblems } from './policy-files.ts';
 import { recordedExchanges } from './recorded.ts';
-import { programInForce } from './simulate.ts';
 
 const options = {
   context: { type: 'string' },
@@ -22,19 +21,22 @@ const options = {
   record: { type: 'string' },
   records: { type: 'string' },
   data: { type: 'string' },
+  ...libraryOption,
 } as const;
 
 export const explain: Command = {
   name: 'explain',
   summary: 'Say why a request is decided as it is: which rule, which comparison, which value',
-  usage: `  llm-policy explain FILE|DIRECTORY... --context JSON [--default allow|deny]
+  usage: `  llm-policy explain FILE|DIRECTORY... --context JSON [--default allow|deny] [--library FILE|DIRECTORY]
+  llm-policy explain --context JSON --config FILE
   llm-policy explain --record EXCHANGE [--records FILE|DIRECTORY] [FILE|DIRECTORY...]
 
   --context   the facts of a request: JSON, @FILE, or - for standard input
   --record    the id of a recorded call, decided again on the facts of its time; without policies by those in force
   --records   a trail, a file of one, or what 'audit export' printed (default: the configured trail)
   --data      where the trail's keys lie (default: as configured)
-  --default   what holds where no rule matched (default: deny; for a record as the configuration says)
+  --default   what holds where no rule matched (default: as the configuration says, or deny; for a record allow)
+${libraryUsage}
 
   Exits with 1 when the request is denied.`,
   async run(context) {
@@ -44,28 +46,23 @@ export const explain: Command = {
       throw new UsageError('--default is allow or deny');
     if ((values.context === undefined) === (values.record === undefined))
       throw new UsageError("'explain' needs --context or --record");
-    if (values.context !== undefined && positionals.length === 0)
+    if (values.context !== undefined && positionals.length === 0 && context.config === undefined)
       throw new UsageError("'explain' needs a file or a directory");
-    const texts = positionals.length === 0 ? undefined : await readPolicyTexts(positionals, context.cwd);
-    const { policies, problems } = texts === undefined ? { policies: undefined, problems: [] } : parseTexts(texts);
-    if (problems.length > 0) return tellProblems(context, problems);
+    const inForce = values.record !== undefined && positionals.length === 0;
+    const given = inForce ? undefined : await givenPolicies(context, positionals, values.library);
+    if (given !== undefined && given.problems.length > 0) return tellProblems(context, given.problems);
     try {
-      if (values.record !== undefined) return await ofRecord(context, values.record, policies, fallback, values);
+      if (values.record !== undefined) return await ofRecord(context, values.record, given, fallback, values);
       const facts = canonicalFacts(await contextOf(values.context ?? '{}', context, 'facts'));
-      return ofFacts(context, policies ?? [], facts, fallback ?? 'deny');
+      return ofFacts(context, given?.program({ default: fallback ?? given.default ?? 'deny' }), facts);
     } catch (error) {
       return tellProblems(context, problemsOf(error));
     }
   },
 };
 
-function ofFacts(
-  { out, json }: CommandContext,
-  policies: readonly Policy[],
-  facts: FactTree,
-  fallback: 'allow' | 'deny',
-) {
-  const program = compile(policies, { default: fallback });
+function ofFacts({ out, json }: CommandContext, program: Program | undefined, facts: FactTree) {
+  if (program === undefined) throw new CannotRun('there are no policies to explain by');
   const explanation = explainFacts(program, 'request', facts);
   const words = inWords(program, 'request', facts);
   if (json) out.json({ ...explanation, sentences: words.sentences });
@@ -79,7 +76,7 @@ function ofFacts(
 async function ofRecord(
   context: CommandContext,
   exchange: string,
-  policies: readonly Policy[] | undefined,
+  given: GivenPolicies | undefined,
   fallback: 'allow' | 'deny' | undefined,
   { records: path, data }: { readonly records?: string | undefined; readonly data?: string | undefined },
 ): Promise<number> {
@@ -89,14 +86,13 @@ async function ofRecord(
   const then = record.decision.request;
   if (then === undefined) throw new CannotRun(`the exchange ${exchange} ended before it was decided on`);
   const inForce = await context.ports.inForce(context.config).catch((error: unknown) => {
-    if (policies !== undefined && error instanceof CannotRun) return undefined;
+    if (given !== undefined && error instanceof CannotRun) return undefined;
     throw error;
   });
   const running = programInForce(inForce);
-  const program =
-    policies === undefined ? running[0] : compile(policies, { default: fallback ?? inForce?.default ?? 'allow' });
+  const program = given === undefined ? running : given.program({ default: fallback ?? inForce?.default ?? 'allow' });
   if (program === undefined) throw new CannotRun('no policies are in force; name some');
-  const { facts, hinges } = replayed(program, record, recordedBy([record], [program, ...running]));
+  const { facts, hinges } = replayed(program, record, recordedBy([record], [program, running ?? []].flat()));
   const words = inWords(program, 'request', facts);
   const explanation = explainFacts(program, 'request', facts);
   const same = record.program === program.id;

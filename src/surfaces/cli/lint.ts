@@ -1,6 +1,5 @@
 import {
   Coverage,
-  compile,
   type Finding,
   type LintReport,
   lint as lintPolicies,
@@ -10,36 +9,42 @@ import {
 } from '../../policy/index.ts';
 import { readArguments } from './arguments.ts';
 import { type Command, type CommandContext, exit, UsageError } from './command.ts';
-import { parseTexts, problemsOf, readPolicyTexts, tellProblems } from './policy-files.ts';
+import { givenPolicies, libraryOption, libraryUsage } from './given-policies.ts';
+import { problemsOf, tellProblems } from './policy-files.ts';
 import { runTestFile, testFilesOf } from './test-files.ts';
 
 export const lint: Command = {
   name: 'lint',
   summary: 'Find what is doubtful in policies',
   usage: `  llm-policy lint [FILE|DIRECTORY...] [--severity error|warning|note] [--default allow|deny]
+                  [--library FILE|DIRECTORY] [--config FILE]
 
   Looks at policies (default: those in policies) and at all of them together: rules that can never match or never have an
   effect, duplicates, contradictions, conditions that are always true or false, unused parameters, missing reasons and
   tests, slow rules, unbounded patterns. What is said about facts comes with a proof.
 
   --severity  the least that is told (default note)
+  --default   what holds where no rule matched (default: as the configuration says, or deny)
+${libraryUsage}
 
   Exits with 1 when something is found.`,
   async run(context) {
     const { values, positionals } = readArguments(context.args, {
       severity: { type: 'string' },
       default: { type: 'string' },
+      ...libraryOption,
     } as const);
     const least = severities.find((one) => one === (values.severity ?? 'note'));
     if (least === undefined) throw new UsageError(`--severity is ${severities.join(', ')}`);
-    const fallback = values.default ?? 'deny';
-    if (fallback !== 'allow' && fallback !== 'deny') throw new UsageError('--default is allow or deny');
-    const names = positionals.length > 0 ? positionals : ['policies'];
-    const files = await readPolicyTexts(names, context.cwd);
-    const { policies, problems } = parseTexts(files);
+    const wanted = values.default;
+    if (wanted !== undefined && wanted !== 'allow' && wanted !== 'deny')
+      throw new UsageError('--default is allow or deny');
+    const names = positionals.length > 0 || context.config !== undefined ? positionals : ['policies'];
+    const given = await givenPolicies(context, names, values.library);
+    const { policies, problems, files } = given;
     if (problems.length > 0) return tellProblems(context, problems);
     try {
-      const program = compile(policies, { default: fallback });
+      const program = given.program({ default: wanted ?? given.default ?? 'deny' });
       const tested = await coverageOf(names, policies, context.cwd);
       const report = lintPolicies({ program, policies, files, tested });
       return tell(context, report, least, policies.length);

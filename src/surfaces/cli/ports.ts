@@ -1,3 +1,6 @@
+import type { PolicyProblem, Program } from '../../policy/index.ts';
+import type { PolicyText } from './policy-files.ts';
+
 /** Something wrong in a file, and where. */
 export interface FileProblem {
   readonly file: string;
@@ -212,8 +215,14 @@ export type SchemaName = (typeof schemaNames)[number];
 
 /** What the configuration puts in force, for commands that decide again. */
 export interface InForce {
-  readonly policies: readonly { readonly file: string; readonly text: string }[];
+  readonly policies: readonly PolicyText[];
+  /** What they are made of, and not in force itself. */
+  readonly library: readonly PolicyText[];
+  /** Where its policies lie, absolute. */
+  readonly directory: string;
   readonly default: 'allow' | 'deny';
+  /** Providers and models that rules of a program name and the configuration does not know. */
+  unknownPlaces(program: Program, texts: readonly PolicyText[]): readonly PolicyProblem[];
   /** Nano-dollars of a usage with a model, at the prices of a moment (Unix ms); undefined where they are not known. */
   costWith(model: string, usage: unknown, at_ms: number): number | undefined;
 }

@@ -1,8 +1,9 @@
-import { compile, type Program, simulate as replay, type SimulationReport } from '../../policy/index.ts';
+import { simulate as replay, type SimulationReport } from '../../policy/index.ts';
 import { readArguments } from './arguments.ts';
 import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
+import { givenPolicies, libraryOption, programInForce } from './given-policies.ts';
 import { moment } from './moment.ts';
-import { parseTexts, problemsOf, readPolicyTexts, tellProblems } from './policy-files.ts';
+import { problemsOf, tellProblems } from './policy-files.ts';
 import type { InForce } from './ports.ts';
 import { recordedExchanges } from './recorded.ts';
 
@@ -10,9 +11,10 @@ export const simulate: Command = {
   name: 'simulate',
   summary: 'Decide recorded calls again by other policies',
   usage: `  llm-policy simulate --against FILE|DIRECTORY... [--records FILE|DIRECTORY] [--since T] [--until T] [--team ID]
-                      [--limit N] [--against-default allow|deny]
+                      [--limit N] [--against-default allow|deny] [--library FILE|DIRECTORY]
 
   --against          the policies to try; may be given several times, and what follows without a name is one too
+  --library          what they are made of (extends, include), beside the policies of a configuration that --config names
   --against-default  what they say where no rule matches (default: as the configuration says, or allow)
   --records          a trail, a file of one, or what 'audit export' printed (default: the configured trail)
   --since, --until   RFC 3339, or how long ago: 30m, 12h, 7d
@@ -31,6 +33,7 @@ export const simulate: Command = {
       until: { type: 'string' },
       team: { type: 'string' },
       limit: { type: 'string' },
+      ...libraryOption,
     } as const);
     const names = [...(values.against ?? []), ...positionals];
     if (names.length === 0) throw new UsageError("'simulate' needs --against");
@@ -40,16 +43,16 @@ export const simulate: Command = {
     if (fallback !== undefined && fallback !== 'allow' && fallback !== 'deny')
       throw new UsageError('--against-default is allow or deny');
     const [since, until] = [moment('since', values.since), moment('until', values.until)];
-    const texts = await readPolicyTexts(names, context.cwd);
-    const { policies, problems } = parseTexts(texts);
+    const given = await givenPolicies(context, names, values.library);
+    const { problems } = given;
     if (problems.length > 0) return tellProblems(context, problems);
     const { records: path, data, team } = values;
     const records = await recordedExchanges(context, { path, data, since, until, team, limit });
     const inForce = await configured(context);
     try {
-      const program = compile(policies, { default: fallback ?? inForce?.default ?? 'allow' });
+      const program = given.program({ default: fallback ?? inForce?.default ?? 'allow' });
       const report = replay(program, records, {
-        programs: programInForce(inForce),
+        programs: [programInForce(inForce) ?? []].flat(),
         costWith: (model, { usage, time_ms }) => inForce?.costWith(model, usage, time_ms),
       });
       if (context.json) context.out.json(report);
@@ -67,13 +70,6 @@ async function configured({ ports, config }: CommandContext): Promise<InForce | 
     if (config === undefined && error instanceof CannotRun) return undefined;
     throw error;
   });
-}
-
-/** The program of the configuration: of the records it made all that it reads is known. */
-export function programInForce(inForce: InForce | undefined): readonly Program[] {
-  if (inForce === undefined) return [];
-  const { policies, problems } = parseTexts(inForce.policies.map((one) => ({ ...one, path: one.file })));
-  return problems.length > 0 || policies.length === 0 ? [] : [compile(policies, { default: inForce.default })];
 }
 
 function tell({ out }: CommandContext, report: SimulationReport): void {

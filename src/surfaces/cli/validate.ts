@@ -1,19 +1,24 @@
-import { compile } from '../../policy/index.ts';
 import { readArguments } from './arguments.ts';
 import { type Command, exit, UsageError } from './command.ts';
-import { parseTexts, problemsOf, readPolicyTexts, tellProblems } from './policy-files.ts';
+import { givenPolicies, libraryOption, libraryUsage } from './given-policies.ts';
+import { problemsOf, tellProblems } from './policy-files.ts';
 
 export const validate: Command = {
   name: 'validate',
   summary: 'Check policies, each and together',
-  usage: '  llm-policy validate FILE|DIRECTORY...',
+  usage: `  llm-policy validate FILE|DIRECTORY... [--library FILE|DIRECTORY]
+  llm-policy validate --config FILE
+
+${libraryUsage}`,
   async run(context) {
-    const { positionals } = readArguments(context.args, {});
-    if (positionals.length === 0) throw new UsageError("'validate' needs a file or a directory");
-    const { policies, problems } = parseTexts(await readPolicyTexts(positionals, context.cwd));
+    const { values, positionals } = readArguments(context.args, libraryOption);
+    if (positionals.length === 0 && context.config === undefined)
+      throw new UsageError("'validate' needs a file or a directory");
+    const given = await givenPolicies(context, positionals, values.library);
+    const { policies, problems } = given;
     if (problems.length > 0) return tellProblems(context, problems);
     try {
-      const program = compile(policies);
+      const program = given.program({});
       const rules = program.policies.reduce((sum, policy) => sum + policy.rules, 0);
       if (context.json) context.out.json({ ok: true, policies: policies.length, rules, program: program.id });
       else
