@@ -83,7 +83,7 @@ async function climb(walk: Walk, progress: Progress, outlet: Outlet): Promise<Wa
   const admitted = await admitDecided(walk, await approve(walk, decided));
   progress.admitted = admitted;
   await useApproval(walk, admitted);
-  walk.trail.begin(intentOf(admitted));
+  await walk.trail.begin(intentOf(admitted));
   const attempts = new Attempts(admitted);
   progress.attempts = attempts;
   const [first] = admitted.candidates;

@@ -88,7 +88,7 @@ export class Lease {
         this.#joined.add(candidate);
         for (const rate of fresh) this.#throttles.add(rateName(rate));
         this.#amount = amount;
-        this.#note(candidate);
+        await this.#note(candidate);
       }
       return reserved;
     });
@@ -120,10 +120,10 @@ export class Lease {
   }
 
   /** Should the process end, the record made of the intent tells what the ledger settles: so the intent is told anew. */
-  #note(candidate: Candidate): void {
+  async #note(candidate: Candidate): Promise<void> {
     if (this.#over || this.#intent === undefined) return;
     try {
-      this.#walk.trail.begin(this.#intent(candidate, this.#amount));
+      await this.#walk.trail.begin(this.#intent(candidate, this.#amount));
     } catch {
       // A disk that is full now: the first intent stands, and with it the record.
     }

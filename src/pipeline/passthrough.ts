@@ -41,7 +41,7 @@ export async function enter(walk: Walk, arrival: PassArrival, outlet: Pick<Outle
     if (headers['x-llm-dry-run'] !== undefined) return { reply: await dryRun(judged, end) };
     const admitted = await admit(walk, judged);
     progress.admitted = admitted;
-    walk.trail.begin(passIntent(admitted));
+    await walk.trail.begin(passIntent(admitted));
     end.keep();
     return { pass: new Pass(walk, admitted, progress, end) };
   } catch (thrown) {

@@ -64,7 +64,7 @@ async function open(dir: string, sink: Sink, queue: JobQueue, spoolId = 'one'): 
 
 function put(trail: Trail, from: number, count: number, name = 'x'): void {
   for (let at = from; at < from + count; at++) {
-    trail.begin(intent(`${name}${at}`));
+    void trail.begin(intent(`${name}${at}`));
     void trail.end(record(`${name}${at}`));
   }
 }

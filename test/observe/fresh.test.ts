@@ -1,70 +1,137 @@
 import { describe, expect, it } from 'vitest';
 import { BatchJob, readJob } from '../../src/observe/trail/batch.ts';
+import { Chain } from '../../src/observe/trail/chain.ts';
 import { Fresh } from '../../src/observe/trail/fresh.ts';
-import { genesis, parseLine, type SpooledRecord, writeLine } from '../../src/observe/trail/line.ts';
+import { genesis, lineHolds, parseLine } from '../../src/observe/trail/line.ts';
 
-function records(count: number, filler = ''): SpooledRecord[] {
-  let prev = genesis;
-  return Array.from({ length: count }, (_, index) => {
-    const place = { spool: 'main.0123456789abcdef', seq: index + 1, at_ms: 1_790_000_000_000 + index, prev };
-    const { line, hash } = writeLine(place, `{"exchange":"é${index}${filler}"}`, undefined);
-    const record = { ...place, hash, line };
-    prev = hash;
-    return record;
-  });
-}
+const spool = 'main.0123456789abcdef';
 
-function filled(all: readonly SpooledRecord[]): Fresh {
-  const fresh = new Fresh();
-  for (const record of all) fresh.pend(record);
-  fresh.written(3, 100);
-  return fresh;
+/** A chain, and the memory its lines lie in. */
+function opened() {
+  const fresh = new Fresh(spool);
+  const chain = new Chain(spool, { seq: 0, hash: genesis, at_ms: 1_790_000_000_000 }, () => 0);
+  const lines: string[] = [];
+  /** Links records, without writing them. */
+  const pend = (count: number, filler = ''): void => {
+    for (let index = 0; index < count; index += 1) {
+      const from = fresh.pending;
+      chain.link({ json: `{"exchange":"é${chain.count}${filler}"}`, sealed: undefined }, fresh);
+      const { block, start, end } = fresh.unwritten;
+      lines.push(block.toString('utf8', start + from, end - 1));
+    }
+  };
+  let size = 0;
+  /** Writes them behind `before` bytes of something else. */
+  const write = (before = 0, segment = 3): void => {
+    size += before + fresh.pending;
+    fresh.written(segment, size);
+  };
+  return { fresh, chain, lines, pend, write, size: () => size };
 }
 
 describe('the newest records of a spool', () => {
   it('are handed out as they were written, with the place behind the last of them', () => {
-    const all = records(5);
-    const bytes = all.slice(0, 4).reduce((sum, { line }) => sum + Buffer.byteLength(line) + 1, 0);
-    const batch = filled(all).after(1, 3);
-    expect(batch).toMatchObject({ segment: 3, offset: 100 + bytes, from: 2, to: 4, hash: all[3]?.hash });
-    expect(batch?.records).toEqual(all.slice(1, 4));
+    const { fresh, chain, lines, pend, write, size } = opened();
+    pend(2);
+    write(100);
+    pend(3);
+    write(50);
+    const batch = fresh.after(0);
+    expect(batch).toMatchObject({ segment: 3, offset: size(), from: 1, to: 5, count: 5, hash: chain.tail.hash });
+    expect(batch?.lines()).toEqual(lines);
+    let prev = genesis;
+    for (const text of batch?.lines() ?? []) {
+      const line = parseLine(text);
+      expect(line).toMatchObject({ spool, prev });
+      expect(line !== undefined && lineHolds(line)).toBe(true);
+      prev = line?.hash ?? '';
+    }
+    expect(prev).toBe(chain.tail.hash);
   });
 
   it('are not there before they are written, nor for whom one before them is missing', () => {
-    const all = records(3);
-    const fresh = new Fresh();
-    for (const record of all.slice(1)) fresh.pend(record);
-    expect(fresh.after(1, 10)).toBeUndefined();
-    fresh.written(1, 0);
-    expect(fresh.after(0, 10)).toBeUndefined();
-    expect(fresh.after(1, 10)?.records).toEqual(all.slice(1));
-    expect(fresh.after(3, 10)).toBeUndefined();
+    const { fresh, pend, write } = opened();
+    pend(3);
+    expect(fresh.after(0)).toBeUndefined();
+    expect(fresh.bytesAfter(0)).toBeUndefined();
+    write();
+    expect(fresh.after(1)).toBeUndefined();
+    expect(fresh.after(3)).toBeUndefined();
+    expect(fresh.after(0)?.to).toBe(3);
   });
 
-  it('are forgotten once every sink has them, and all of them where they would take too much memory', () => {
-    const all = records(4);
-    const fresh = filled(all);
-    fresh.forget(2);
-    expect(fresh.after(1, 10)).toBeUndefined();
-    expect(fresh.after(2, 10)?.records).toEqual(all.slice(2));
-    const large = filled(records(9, 'x'.repeat(500_000)));
-    expect(large.after(0, 10)).toBeUndefined();
+  it('that come while a sink is at those before them are its next batch', () => {
+    const { fresh, lines, pend, write } = opened();
+    pend(2);
+    write();
+    const first = fresh.after(0);
+    pend(2);
+    write();
+    expect(first?.lines()).toEqual(lines.slice(0, 2));
+    // Another sink has taken nothing yet: its batch holds all of them.
+    expect(fresh.after(0)?.lines()).toEqual(lines);
+    const second = fresh.after(2);
+    expect(second?.lines()).toEqual(lines.slice(2));
+    expect(fresh.bytesAfter(2)).toBe(second?.run?.bytes.reduce((sum, { length }) => sum + length, 0));
   });
 
-  it('come in batches of two megabytes at the most', () => {
-    const all = records(6, 'x'.repeat(600_000));
-    expect(filled(all).after(0, 10)?.records).toEqual(all.slice(0, 3));
+  it('are forgotten once every sink has them, and their memory is used again only then', () => {
+    const { fresh, lines, pend, write } = opened();
+    for (let round = 0; round < 50; round += 1) {
+      const before = lines.length;
+      pend(20, 'x'.repeat(3000));
+      write();
+      const batch = fresh.after(before);
+      pend(5, 'y'.repeat(3000));
+      // Not forgotten yet: what came since lies somewhere else.
+      expect(batch?.lines()).toEqual(lines.slice(before, before + 20));
+      write();
+      fresh.forget(before + 20);
+      expect(fresh.after(before)).toBeUndefined();
+      expect(fresh.after(before + 20)?.lines()).toEqual(lines.slice(before + 20));
+      fresh.forget(lines.length);
+    }
+  });
+
+  it('are given up where they would take too much memory; a sink that is at them still has them whole', () => {
+    const { fresh, lines, pend, write } = opened();
+    pend(1, 'x'.repeat(500_000));
+    write();
+    const batch = fresh.after(0);
+    for (let round = 0; round < 8; round += 1) {
+      pend(1, 'y'.repeat(500_000));
+      write();
+    }
+    expect(fresh.after(0)).toBeUndefined();
+    pend(40, 'z'.repeat(10_000));
+    write();
+    expect(batch?.lines()).toEqual(lines.slice(0, 1));
+    expect(fresh.after(9)?.lines()).toEqual(lines.slice(9));
+  });
+
+  it('come in batches of two megabytes at the most, though they were written at once', () => {
+    const { fresh, lines, pend, write } = opened();
+    pend(6, 'x'.repeat(600_000));
+    write();
+    const first = fresh.after(0);
+    expect(first?.count).toBeLessThan(4);
+    expect(first?.lines()).toEqual(lines.slice(0, first?.to));
+    expect(fresh.after(first?.to ?? 0)?.from).toBe((first?.to ?? 0) + 1);
   });
 
   it('are the same to a sink whether the job is handed over or spelled and read', () => {
-    const all = records(3);
+    const { fresh, lines, pend, write } = opened();
+    pend(3);
+    write();
+    const batch = fresh.after(0);
+    if (batch === undefined) throw new Error('there is no batch');
     for (const late of [false, true]) {
-      const job = new BatchJob('one', 'file', all, late);
+      const job = new BatchJob('one', 'file', batch, late);
       const read = readJob({ id: job.id, payload: job.payload });
-      expect(readJob(job)).toMatchObject({ sink: 'file', late, records: all });
-      expect(read.sink).toBe('file');
-      expect(read.late).toBe(late);
-      expect(read.records).toEqual(all.map(({ line }) => parseLine(line)));
+      expect(readJob(job)).toMatchObject({ sink: 'file', late });
+      expect(read).toMatchObject({ sink: 'file', late, run: undefined });
+      expect(job.records()).toEqual(lines.map(parseLine));
+      expect(read.records()).toEqual(job.records());
     }
   });
 });

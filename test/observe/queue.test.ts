@@ -108,7 +108,7 @@ describe('with a real Redis', () => {
       for (let at = 0; at < 5; at++) {
         const id = `x${made}`;
         made += 1;
-        trail.begin(intent(id));
+        void trail.begin(intent(id));
         void trail.end(record(id));
       }
     }, 5);

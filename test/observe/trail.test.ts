@@ -14,6 +14,7 @@ import {
   verifyTrail,
 } from '../../src/observe/index.ts';
 import { dropPersonal, parseLine } from '../../src/observe/trail/line.ts';
+import type { Run } from '../../src/observe/trail/run.ts';
 import { openEmbeddedQueue } from '../../src/stores/index.ts';
 import { crash, runProgram } from './program.ts';
 import { intent, record, temporary, until } from './records.ts';
@@ -55,7 +56,7 @@ async function sample(count = 6): Promise<{ dir: string; file: string; text: str
   for (let at = 0; at < count; at++) {
     const user = at % 2 === 0 ? 'ann' : 'bob';
     const caller = { ...intent('').caller, user, email: `${user}@example.com` };
-    trail.begin(intent(`x${at}`, { caller }));
+    void trail.begin(intent(`x${at}`, { caller }));
     await trail.end(record(`x${at}`, { caller }));
   }
   await trail.close();
@@ -86,7 +87,7 @@ describe('delivery', () => {
     moody.broken = true;
     const trail = await open(dir, { sinks: [fileSink(join(dir, 'audit')), moody], segment_bytes_max: 5000 });
     for (let at = 0; at < 40; at++) {
-      trail.begin(intent(`x${at}`));
+      void trail.begin(intent(`x${at}`));
       await trail.end(record(`x${at}`));
     }
     await until(() => trail.state().delivered.file === 40 && (trail.state().failed.moody ?? 0) > 0);
@@ -151,6 +152,53 @@ describe('delivery', () => {
     await fileSink(other).write(records.slice(2));
     await Promise.all([fileSink(other).write(records), fileSink(other).write(records.slice(3))]);
     expect(readFileSync(join(other, readdirSync(other).find((name) => name.startsWith('audit-'))!), 'utf8')).toBe(text);
+  });
+
+  test('records as they lie in memory are written as they are, once, and each to its day', async () => {
+    const { dir, text } = await sample();
+    const lines = text.trim().split('\n');
+    const runOf = (from: number, to: number, last_ms?: number): Run => {
+      const records = lines.slice(from - 1, to).map((line) => parseLine(line)!);
+      const [first, last] = [records[0]!, records.at(-1)!];
+      const bytes = records.map(({ line }) => Buffer.from(`${line}\n`));
+      const { spool, at_ms: first_ms } = first;
+      return { spool, from, to, hash: last.hash, first_ms, last_ms: last_ms ?? last.at_ms, bytes };
+    };
+    const other = join(dir, 'other');
+    const [sink, another] = [fileSink(other), fileSink(other)];
+    await sink.append?.(runOf(1, 2));
+    // Others wrote meanwhile, and what comes was there in part, or whole.
+    await another.append?.(runOf(1, 4));
+    await sink.append?.(runOf(3, 4));
+    await sink.append?.(runOf(3, 5));
+    // The last of them is said to be of another day: they are looked at one by one.
+    await another.append?.(runOf(6, 6, parseLine(lines[5]!)!.at_ms + 86_400_000));
+    expect(readFileSync(join(other, readdirSync(other).find((name) => name.startsWith('audit-'))!), 'utf8')).toBe(text);
+  });
+
+  test('a sink that keeps pace gets few batches, though there are always records for it', async () => {
+    const taken: number[] = [];
+    const slow: Sink = {
+      name: 'slow',
+      write: (batch) => {
+        taken.push(batch.length);
+        return new Promise((later) => setTimeout(later, 5));
+      },
+      close: () => Promise.resolve(),
+    };
+    const trail = await open(temporary(), { sinks: [slow], linger_ms: 100 });
+    const started = performance.now();
+    let made = 0;
+    while (performance.now() - started < 600) {
+      void trail.begin(intent(`x${made}`));
+      await trail.end(record(`x${made}`));
+      made += 1;
+      await new Promise((later) => setTimeout(later, 1));
+    }
+    await trail.close();
+    expect(taken.reduce((sum, count) => sum + count, 0)).toBe(made);
+    // One for each pause of 100 ms at the most, and one at the end.
+    expect(taken.length).toBeLessThanOrEqual((performance.now() - started) / 100 + 2);
   });
 
   test('a torn last line of a file is cut, and its record written again', async () => {

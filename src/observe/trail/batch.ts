@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import type { Job } from '../../stores/index.ts';
-import { genesis, parseLine, type SpooledRecord } from './line.ts';
+import { genesis, parsedLine, parseLine, type SpooledRecord } from './line.ts';
+import type { Run } from './run.ts';
 import { listSegments, segmentFile } from './segment.ts';
 import type { Spool } from './spool.ts';
 
@@ -15,13 +16,11 @@ export interface Batch extends Place {
   readonly from: number;
   readonly to: number;
   readonly hash: string;
-  /** As they were written; where they were read back from a file, their lines alone. */
-  readonly records: readonly (SpooledRecord | Unread)[];
-}
-
-/** A line of a file nobody has taken apart yet. */
-export interface Unread {
-  readonly line: string;
+  readonly count: number;
+  /** Their lines, without newlines. */
+  readonly lines: () => readonly string[];
+  /** As they lie in memory, where they do. */
+  readonly run?: Run;
 }
 
 export const batch_bytes_max = 1 << 21;
@@ -54,16 +53,16 @@ function sound(path: string, segment: number, offset: number, size: number, foun
   const first = parseLine(found.lines[0] ?? '');
   const last = parseLine(found.lines.at(-1) ?? '');
   if (first !== undefined && last !== undefined) {
-    return { segment, offset: found.end, from: first.seq, to: last.seq, hash: last.hash, records: unread(found) };
+    return { segment, offset: found.end, from: first.seq, to: last.seq, hash: last.hash, ...held(found) };
   }
   const fewer = first === undefined ? 1 : found.lines.length - 1;
   const cut = readLines(path, offset, size, fewer) ?? found;
   if (first !== undefined) return sound(path, segment, offset, size, cut);
-  return { segment, offset: cut.end, from: 0, to: 0, hash: genesis, records: unread(cut) };
+  return { segment, offset: cut.end, from: 0, to: 0, hash: genesis, ...held(cut) };
 }
 
-function unread({ lines }: Lines): readonly Unread[] {
-  return lines.map((line) => ({ line }));
+function held({ lines }: Lines): Pick<Batch, 'count' | 'lines'> {
+  return { count: lines.length, lines: () => lines };
 }
 
 interface Lines {
@@ -115,36 +114,32 @@ export class BatchJob implements Job {
   readonly sink: string;
   /** The records after them are there already. */
   readonly late: boolean;
-  readonly #records: readonly (SpooledRecord | Unread)[];
+  /** As they lie in memory, where they do. */
+  readonly run: Run | undefined;
+  readonly #lines: () => readonly string[];
 
-  constructor(id: string, sink: string, records: readonly (SpooledRecord | Unread)[], late = false) {
+  constructor(id: string, sink: string, { lines, run }: Pick<Batch, 'lines' | 'run'>, late = false) {
     this.id = id;
     this.sink = sink;
     this.late = late;
-    this.#records = records;
+    this.run = run;
+    this.#lines = lines;
   }
 
   get payload(): string {
-    const lines = this.#records.map(({ line }) => line);
-    return `${this.sink}${this.late ? ' late' : ''}\n${lines.join('\n')}`;
+    return `${this.sink}${this.late ? ' late' : ''}\n${this.#lines().join('\n')}`;
   }
 
   /** Throws where a line is no record. */
-  get records(): readonly SpooledRecord[] {
-    return this.#records.map((record) => ('seq' in record ? record : parsed(record.line)));
+  records(): readonly SpooledRecord[] {
+    return this.#lines().map(parsedLine);
   }
 }
 
-/** What a job carries, however it came. Throws where a line is no record. */
-export function readJob(job: Job): Pick<BatchJob, 'sink' | 'late' | 'records'> {
+/** What a job carries, however it came. `records` throws where a line is no record. */
+export function readJob(job: Job): Pick<BatchJob, 'sink' | 'late' | 'run' | 'records'> {
   if (job instanceof BatchJob) return job;
   const [head = '', ...lines] = job.payload.split('\n');
   const [sink = '', late] = head.split(' ');
-  return { sink, late: late === 'late', records: lines.map(parsed) };
-}
-
-function parsed(text: string): SpooledRecord {
-  const line = parseLine(text);
-  if (line === undefined) throw new Error('A job holds a line that is no record');
-  return line;
+  return { sink, late: late === 'late', run: undefined, records: () => lines.map(parsedLine) };
 }

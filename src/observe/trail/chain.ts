@@ -1,5 +1,6 @@
 import type { Composed } from './compose.ts';
-import { type SpooledRecord, writeLine } from './line.ts';
+import type { Fresh } from './fresh.ts';
+import { closingText, coveredText } from './line.ts';
 import type { Tail } from './recover.ts';
 
 /** Numbers and links the records of one spool. */
@@ -24,15 +25,14 @@ export class Chain {
     return this.#count;
   }
 
-  /** The next record. Its time never falls: files are by day and a chain must not jump between them. */
-  link(composed: Composed): SpooledRecord {
-    const at_ms = Math.max(this.#clock(), this.#tail.at_ms);
-    const seq = this.#tail.seq + 1;
-    const spool = this.#spool;
-    const prev = this.#tail.hash;
-    const { line, hash } = writeLine({ spool, seq, at_ms, prev }, composed.json, composed.sealed);
+  /** Puts the next record's line there. Its time never falls: files are by day and a chain must not jump between them. */
+  link({ json, sealed }: Composed, into: Fresh): void {
+    const { seq: last, hash: prev, at_ms: before } = this.#tail;
+    const seq = last + 1;
+    const at_ms = Math.max(this.#clock(), before);
+    const hash = into.cover(coveredText({ spool: this.#spool, seq, at_ms, prev }, json, sealed));
     this.#tail = { seq, hash, at_ms };
+    into.close(closingText(hash, sealed), this.#tail);
     this.#count += 1;
-    return { spool, seq, at_ms, prev, hash, line };
   }
 }

@@ -27,3 +27,31 @@ export function writeCursor(file: string, { head, segment, offset }: Cursor): vo
   writeFileSync(`${file}.new`, text, { mode: 0o600 });
   renameSync(`${file}.new`, file);
 }
+
+/** How often it is written down at the most; after a restart a sink leaves out what it has already. */
+const cursor_ms = 1000;
+
+/** Writes a sink's cursor down while records are delivered: now and then, and where nothing is left to do. */
+export class CursorFile {
+  readonly #file: string;
+  #writtenAt = Number.NEGATIVE_INFINITY;
+  #behind = false;
+
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  /** The cursor moved. Whether it is to be written now. */
+  moved(): boolean {
+    this.#behind = true;
+    return performance.now() - this.#writtenAt >= cursor_ms;
+  }
+
+  /** Where it moved since it was written. Throws where the disk does not take it. */
+  write(cursor: () => Cursor): void {
+    if (!this.#behind) return;
+    this.#writtenAt = performance.now();
+    this.#behind = false;
+    writeCursor(this.#file, cursor());
+  }
+}

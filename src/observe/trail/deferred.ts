@@ -4,10 +4,21 @@ export interface Deferred {
   readonly resolve: () => void;
 }
 
-export function deferred(): Deferred {
+/** One that may be rejected as well. */
+export interface Refusable extends Deferred {
+  readonly reject: (error: Error) => void;
+}
+
+export function refusable(): Refusable {
   let resolve: () => void = () => {};
-  const done = new Promise<void>((yes) => {
+  let reject: (error: Error) => void = () => {};
+  const done = new Promise<void>((yes, no) => {
     resolve = yes;
+    reject = no;
   });
-  return { done, resolve };
+  return { done, resolve, reject };
+}
+
+export function deferred(): Deferred {
+  return refusable();
 }

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { JobFailed, type JobQueue } from '../../stores/index.ts';
 import { AsideFile, reasonOf } from './aside.ts';
-import { type Batch, BatchJob, readBatch } from './batch.ts';
-import { readCursor, writeCursor } from './cursor.ts';
+import { type Batch, readBatch } from './batch.ts';
+import { Courier } from './courier.ts';
+import { CursorFile, readCursor } from './cursor.ts';
 import type { DeliveryOptions } from './delivery-options.ts';
 import { type SignedHead, signHead } from './head.ts';
 import { genesis } from './line.ts';
@@ -13,8 +14,8 @@ import type { Spool } from './spool.ts';
 /** Records in a batch from which on the next one waits longer: under load fewer, larger batches cost a call less. */
 const busy_records = 64;
 const busy_linger_factor = 5;
-/** How often the position is written down at the most; after a restart a sink leaves out what it has already. */
-const cursor_ms = 1000;
+/** So much waits in memory that it goes now. */
+const hurry_bytes = 1 << 20;
 
 /** Times a batch fails (each time with all tries of its job) before one of its records is suspected, not the sink. */
 const suspect_rounds = 2;
@@ -30,21 +31,21 @@ export class Delivery {
   failed = 0;
 
   readonly #spool: Spool;
-  readonly #queue: JobQueue;
+  readonly #courier: Courier;
   readonly #options: DeliveryOptions;
   #segment = 0;
   #offset = 0;
   #sealed = 0;
   #working = true;
   #stopping = false;
+  /** There are records, and it waits for more. */
+  #lingering = false;
   readonly #nap = new Nap();
   #running: Promise<void> | undefined;
   #head: SignedHead;
   #lastCount = 0;
-  #cursorAt = Number.NEGATIVE_INFINITY;
-  #cursorBehind = false;
   #position: { readonly seq: number; readonly hash: string } = { seq: 0, hash: genesis };
-  readonly #cursorFile: string;
+  readonly #cursor: CursorFile;
   readonly #aside: AsideFile;
   /** Rounds the batch that begins here has failed. */
   #rounds = 0;
@@ -54,12 +55,13 @@ export class Delivery {
   constructor(spool: Spool, sink: Sink, queue: JobQueue, options: DeliveryOptions) {
     this.sink = sink;
     this.#spool = spool;
-    this.#queue = queue;
+    this.#courier = new Courier(spool.id, sink.name, queue);
     this.#options = options;
     this.#head = this.#sign(0, genesis);
-    this.#cursorFile = join(spool.dir, `cursor-${sink.name}.json`);
+    const file = join(spool.dir, `cursor-${sink.name}.json`);
+    this.#cursor = new CursorFile(file);
     this.#aside = new AsideFile(spool.dir, sink.name);
-    this.#load();
+    this.#load(file);
   }
 
   /** The position that the sink has acknowledged, signed when somebody asks. */
@@ -75,8 +77,8 @@ export class Delivery {
     return signHead(head, keys.signing, keys.signingId);
   }
 
-  #load(): void {
-    const found = readCursor(this.#cursorFile, this.#spool.id, this.sink.place ?? '');
+  #load(file: string): void {
+    const found = readCursor(file, this.#spool.id, this.sink.place ?? '');
     // None yet: from the beginning. What the sink has already it leaves out.
     if (found === undefined) return;
     this.#head = found.head;
@@ -97,8 +99,16 @@ export class Delivery {
     this.#running = this.#run();
   }
 
+  /** There are records. */
   wake(): void {
-    this.#nap.wake();
+    if (this.#lingering && !this.#few) this.#nap.cut();
+    else this.#nap.wake();
+  }
+
+  /** Whether what waits is in memory, and little. */
+  get #few(): boolean {
+    const bytes = this.#spool.fresh.bytesAfter(this.taken);
+    return bytes !== undefined && bytes < hurry_bytes;
   }
 
   /** Delivers what is there, for at most `grace_ms`; the rest waits in the spool. */
@@ -127,56 +137,54 @@ export class Delivery {
 
   async #run(): Promise<void> {
     let pause_ms = this.#options.retry_ms;
+    let failing = false;
     while (!this.#stopping) {
+      if (!failing) await this.#linger();
       const batch = this.#read();
       if (batch === undefined) {
-        if (this.#cursorBehind) this.#writeCursor();
+        this.#writeCursor();
         if (this.#nap.over) return;
         await this.#nap.sleep(undefined);
-        const factor = this.#lastCount >= busy_records ? busy_linger_factor : 1;
-        if (!this.#nap.over) await this.#nap.sleep(this.#options.linger_ms * factor);
         continue;
       }
-      if (await this.#deliver(batch)) {
+      failing = !(await this.#deliver(batch));
+      if (failing) {
+        await this.#nap.sleep(pause_ms);
+        pause_ms = Math.min(pause_ms * 2, this.#options.retry_ms_max);
+      } else {
         pause_ms = this.#options.retry_ms;
         this.#setWorking(true, undefined);
         if (this.#sealed === 0) await this.seal();
-      } else {
-        await this.#nap.sleep(pause_ms);
-        pause_ms = Math.min(pause_ms * 2, this.#options.retry_ms_max);
       }
     }
+  }
+
+  /** Waits for more records where there are a few: until they are many, or for some time. */
+  async #linger(): Promise<void> {
+    if (this.#nap.over || !this.#few) return;
+    this.#lingering = true;
+    await this.#nap.sleep(this.#options.linger_ms * (this.#lastCount >= busy_records ? busy_linger_factor : 1));
+    this.#lingering = false;
   }
 
   /** Whether it came further. */
   async #deliver(batch: Batch): Promise<boolean> {
     if (batch.from === 0) return this.#setAside(batch, 'this line is no record any more') && this.#skip(batch);
-    const error = await this.#submit(batch);
+    const error = await this.#courier.submit(batch);
     if (error === undefined) {
       this.#rounds = 0;
       if (this.#search !== undefined && batch.to >= this.#search.to) this.#search = undefined;
       this.#acknowledge(batch);
       return true;
     }
-    this.failed += batch.records.length;
+    this.failed += batch.count;
     this.#setWorking(false, error);
     // A queue that is lost says nothing about the records.
     if (error instanceof JobFailed) this.#rounds += 1;
     if (this.#rounds < suspect_rounds) return false;
-    if (batch.records.length === 1) return await this.#passBy(batch, error);
-    this.#search = { limit: Math.ceil(batch.records.length / 2), to: this.#search?.to ?? batch.to };
+    if (batch.count === 1) return await this.#passBy(batch, error);
+    this.#search = { limit: Math.ceil(batch.count / 2), to: this.#search?.to ?? batch.to };
     return false;
-  }
-
-  /** Undefined, or why the batch was not taken. */
-  async #submit({ from, to, records }: Batch): Promise<unknown> {
-    try {
-      const id = `${this.#spool.id}.${this.sink.name}.${from}-${to}`;
-      await this.#queue.submit(new BatchJob(id, this.sink.name, records));
-      return undefined;
-    } catch (error) {
-      return error ?? new Error('The queue gave no reason');
-    }
   }
 
   /**
@@ -185,9 +193,9 @@ export class Delivery {
    */
   async #passBy(record: Batch, error: unknown): Promise<boolean> {
     const { batch: next } = readBatch(this.#spool, record, 1);
-    if (next === undefined || next.from === 0 || (await this.#submit(next)) !== undefined) return false;
+    if (next === undefined || next.from === 0 || (await this.#courier.submit(next)) !== undefined) return false;
     // The sink may have come back between the two: the record has another chance, behind the one after it.
-    const late = await this.#submitLate(record.from, record.records[0]?.line ?? '');
+    const late = await this.#courier.submitLate(record.from, record.lines()[0] ?? '');
     // Before the position moves past it; where the disk does not take it, both come again.
     if (!late && !this.#setAside(record, reasonOf(error))) return false;
     this.#rounds = 0;
@@ -198,20 +206,9 @@ export class Delivery {
     return true;
   }
 
-  /** Whether the sink takes a record whose place has gone by. */
-  async #submitLate(seq: number, line: string): Promise<boolean> {
+  #setAside({ from, lines }: Batch, reason: string): boolean {
     try {
-      const id = `${this.#spool.id}.${this.sink.name}.late-${seq}`;
-      await this.#queue.submit(new BatchJob(id, this.sink.name, [{ line }], true));
-      return true;
-    } catch {
-      return false;
-    }
-  }
-
-  #setAside({ from, records: [record] }: Batch, reason: string): boolean {
-    try {
-      const line = record?.line ?? '';
+      const [line = ''] = lines();
       this.#aside.add({ seq: from, at_ms: this.#options.clock(), reason, line });
       return true;
     } catch (error) {
@@ -224,7 +221,7 @@ export class Delivery {
     this.#options.onAside(this.sink.name, 0, undefined);
     this.#segment = segment;
     this.#offset = offset;
-    this.#cursorBehind = true;
+    this.#cursor.moved();
     return true;
   }
 
@@ -247,7 +244,7 @@ export class Delivery {
   async retryAside(): Promise<number> {
     let taken = 0;
     for (const { seq, line } of this.#aside.entries) {
-      if (!(await this.#submitLate(seq, line))) continue;
+      if (!(await this.#courier.submitLate(seq, line))) continue;
       this.#aside.remove(line);
       this.delivered += 1;
       taken += 1;
@@ -256,21 +253,18 @@ export class Delivery {
   }
 
   #acknowledge(batch: Batch): void {
-    this.delivered += batch.records.length;
-    this.#lastCount = batch.records.length;
+    this.delivered += batch.count;
+    this.#lastCount = batch.count;
     this.#position = { seq: batch.to, hash: batch.hash };
     this.#segment = batch.segment;
     this.#offset = batch.offset;
-    this.#cursorBehind = true;
-    if (performance.now() - this.#cursorAt >= cursor_ms) this.#writeCursor();
+    if (this.#cursor.moved()) this.#writeCursor();
     this.#options.onProgress();
   }
 
   #writeCursor(): void {
-    this.#cursorAt = performance.now();
-    this.#cursorBehind = false;
     try {
-      writeCursor(this.#cursorFile, { head: this.head, segment: this.#segment, offset: this.#offset });
+      this.#cursor.write(() => ({ head: this.head, segment: this.#segment, offset: this.#offset }));
     } catch (error) {
       // A full disk: the position stands in memory; after a restart the sink leaves out what it has.
       this.#setWorking(false, error);
@@ -281,7 +275,7 @@ export class Delivery {
   #read(): Batch | undefined {
     if (this.waiting === 0) return undefined;
     const limit = this.#search?.limit ?? Number.POSITIVE_INFINITY;
-    const fresh = this.#spool.fresh.after(this.#position.seq, limit);
+    const fresh = this.#search === undefined ? this.#spool.fresh.after(this.#position.seq) : undefined;
     if (fresh !== undefined) return fresh;
     const from = { segment: this.#segment, offset: this.#offset };
     const { at, batch } = readBatch(this.#spool, from, limit);

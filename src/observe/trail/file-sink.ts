@@ -3,6 +3,7 @@ import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { headText, type SignedHead } from './head.ts';
 import { parseLine, type SpooledRecord } from './line.ts';
+import { type Run, recordsOf } from './run.ts';
 import type { Sink } from './sink.ts';
 import { exclusively, turnsOver } from './turn.ts';
 
@@ -30,6 +31,7 @@ export async function listLate(dir: string): Promise<string[]> {
 }
 
 const block_bytes = 1 << 18;
+const flags = constants.O_RDWR | constants.O_CREAT | constants.O_APPEND;
 
 /** Reads lines from the end backwards until one satisfies; undefined where none does. */
 async function findLast(path: string, size: number, wanted: (line: string) => boolean): Promise<string | undefined> {
@@ -118,8 +120,7 @@ class FileSink implements Sink {
   }
 
   async #append(name: string, records: readonly SpooledRecord[]): Promise<void> {
-    const path = join(this.place, name);
-    const file = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_APPEND, 0o640);
+    const file = await open(join(this.place, name), flags, 0o640);
     try {
       const size = await this.#catchUp(name, file);
       let lines = '';
@@ -134,19 +135,44 @@ class FileSink implements Sink {
         moved.set(record.spool, record);
       }
       if (lines === '') return;
-      const bytes = Buffer.from(lines);
-      try {
-        await file.appendFile(bytes);
-        await file.datasync();
-      } catch (error) {
-        // Half a batch may be there: it is read again before the next try.
-        await file.truncate(size).catch(() => {});
-        this.#known.delete(name);
-        throw error;
-      }
+      await this.#write(name, file, size, [Buffer.from(lines)]);
       for (const [spool, reached] of moved) this.#reached.set(spool, reached);
-      this.#known.set(name, size + bytes.length);
-      if (size === 0) await syncDirectory(this.place);
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Appends to a file of this size, and to the platter. */
+  async #write(name: string, file: FileHandle, size: number, parts: readonly Uint8Array[]): Promise<void> {
+    let end = size;
+    try {
+      for (const part of parts) {
+        await file.appendFile(part);
+        end += part.length;
+      }
+      await file.datasync();
+    } catch (error) {
+      // Half a batch may be there: it is read again before the next try.
+      await file.truncate(size).catch(() => {});
+      this.#known.delete(name);
+      throw error;
+    }
+    this.#known.set(name, end);
+    if (size === 0) await syncDirectory(this.place);
+  }
+
+  /** Whether the records of a run were appended as they lie: all of one day, and just behind those that are there. */
+  async #appendRun({ spool, from, to, hash, first_ms, last_ms, bytes }: Run): Promise<boolean> {
+    if (dayOf(first_ms) !== dayOf(last_ms)) return false;
+    const name = trailFile(first_ms);
+    const file = await open(join(this.place, name), flags, 0o640);
+    try {
+      const size = await this.#catchUp(name, file);
+      const { seq } = await this.#last(spool, from);
+      if (seq !== from - 1) return false;
+      await this.#write(name, file, size, bytes);
+      this.#reached.set(spool, { seq: to, hash });
+      return true;
     } finally {
       await file.close();
     }
@@ -162,7 +188,7 @@ class FileSink implements Sink {
       if (there === line) return;
       if (there !== undefined) throw new Error(`Record ${seq} of spool ${spool} is there already with another hash`);
     }
-    const file = await open(join(this.place, name), constants.O_RDWR | constants.O_CREAT | constants.O_APPEND, 0o640);
+    const file = await open(join(this.place, name), flags, 0o640);
     try {
       await repair(file, (await file.stat()).size);
       await file.appendFile(`${line}\n`);
@@ -175,28 +201,32 @@ class FileSink implements Sink {
 
   write(batch: readonly SpooledRecord[], { late } = { late: false }): Promise<void> {
     return exclusively(this.place, async () => {
-      if (late) {
-        for (const record of batch) await this.#appendLate(record);
-        return;
-      }
-      let from = 0;
-      while (from < batch.length) {
-        const at_ms = batch[from]?.at_ms ?? 0;
-        let to = from + 1;
-        while (to < batch.length && dayOf(batch[to]?.at_ms ?? 0) === dayOf(at_ms)) to++;
-        await this.#append(trailFile(at_ms), batch.slice(from, to));
-        from = to;
-      }
+      if (!late) return this.#appendAll(batch);
+      for (const record of batch) await this.#appendLate(record);
     });
+  }
+
+  append(run: Run): Promise<void> {
+    return exclusively(this.place, async () => {
+      if (!(await this.#appendRun(run))) await this.#appendAll(recordsOf(run));
+    });
+  }
+
+  /** Day by day. */
+  async #appendAll(batch: readonly SpooledRecord[]): Promise<void> {
+    let from = 0;
+    while (from < batch.length) {
+      const at_ms = batch[from]?.at_ms ?? 0;
+      let to = from + 1;
+      while (to < batch.length && dayOf(batch[to]?.at_ms ?? 0) === dayOf(at_ms)) to++;
+      await this.#append(trailFile(at_ms), batch.slice(from, to));
+      from = to;
+    }
   }
 
   seal(head: SignedHead): Promise<void> {
     return exclusively(this.place, async () => {
-      const file = await open(
-        join(this.place, 'heads.jsonl'),
-        constants.O_RDWR | constants.O_CREAT | constants.O_APPEND,
-        0o640,
-      );
+      const file = await open(join(this.place, 'heads.jsonl'), flags, 0o640);
       try {
         await repair(file, (await file.stat()).size);
         await file.appendFile(`${headText(head)}\n`);

@@ -1,77 +1,196 @@
 import { type Batch, batch_bytes_max } from './batch.ts';
-import type { SpooledRecord } from './line.ts';
+import { sha256 } from './line.ts';
+import type { Tail } from './recover.ts';
+import { linesOf } from './run.ts';
 
-/** A record that was written, and where it ends in its segment. */
-interface Entry {
-  readonly record: SpooledRecord;
-  readonly bytes: number;
+/** Lines that lie behind each other in one block and in one segment. */
+interface Stretch {
+  readonly block: Block;
+  readonly start: number;
+  end: number;
+  readonly from: number;
+  readonly first_ms: number;
+  /** Its last record. */
+  last: Tail;
   readonly segment: number;
-  readonly end: number;
+  /** Where in the segment what follows begins. */
+  offset: number;
+  /** A sink has taken it from here as it is: what comes later is another stretch. */
+  handed: boolean;
 }
 
+type Block = Buffer;
+
+/** Memory is taken in pieces of this size, outside the heap: a collector need not look at what waits for its sinks. */
+const block_bytes = 1 << 18;
+/** Blocks kept to be filled again. */
+const spare_max = 4;
 /** Bytes of lines kept in memory; a sink that is further behind reads the spool's files. */
 const fresh_bytes_max = 4 << 20;
+/** From here on a stretch takes no more: a batch is put together of whole ones. */
+const stretch_bytes_max = 1 << 20;
+/** UTF-8 of a UTF-16 unit at the most. */
+const unit_bytes_max = 3;
 
 /**
- * The newest records of a spool, as they lie in its files: a sink that keeps pace takes them from here, and nothing has
- * to be read back, split and parsed. Bounded; what is forgotten is on disk.
+ * The newest records of a spool, as bytes: put together here, written from here, and a sink that keeps pace takes them
+ * from here, so that nothing is encoded twice, read back, split or parsed. Bounded; what is forgotten is on disk.
  */
 export class Fresh {
-  #pending: { readonly record: SpooledRecord; readonly bytes: number }[] = [];
-  #entries: Entry[] = [];
+  readonly #spool: string;
+  #block: Block = Buffer.allocUnsafeSlow(block_bytes);
+  /** The lines not written yet lie between these two, in one piece. */
+  #start = 0;
+  #end = 0;
+  /** The first and the last record of each stretch of those lines, and where it ends. */
+  #pending: { readonly first: Tail; last: Tail; end: number }[] = [];
+  #stretches: Stretch[] = [];
   #bytes = 0;
+  #spare: Block[] = [];
 
-  /** A record whose line will be written next. */
-  pend(record: SpooledRecord): void {
-    this.#pending.push({ record, bytes: Buffer.byteLength(record.line) + 1 });
+  constructor(spool: string) {
+    this.#spool = spool;
   }
 
-  /** Those pending are written, one behind the other from this place on. */
-  written(segment: number, offset: number): void {
-    if (this.#pending.length === 0) return;
-    let end = offset;
-    for (const { record, bytes } of this.#pending) {
-      end += bytes;
-      this.#entries.push({ record, bytes, segment, end });
-      this.#bytes += bytes;
+  /** Bytes of lines not written yet. */
+  get pending(): number {
+    return this.#end - this.#start;
+  }
+
+  /** Begins a line with the part its hash covers; the hash of it. */
+  cover(text: string): string {
+    const length = this.#put(text);
+    return sha256(this.#block.subarray(this.#end - length, this.#end));
+  }
+
+  /** Ends the line, which is this record's. */
+  close(text: string, record: Tail): void {
+    this.#put(`${text}\n`);
+    const pending = this.#pending.at(-1);
+    const before = this.#pending.at(-2)?.end ?? this.#start;
+    if (pending !== undefined && pending.end - before < stretch_bytes_max) {
+      pending.last = record;
+      pending.end = this.#end;
+    } else {
+      this.#pending.push({ first: record, last: record, end: this.#end });
     }
+  }
+
+  #put(text: string): number {
+    const room = text.length * unit_bytes_max;
+    if (this.#block.length - this.#end < room) this.#move(room);
+    const length = this.#block.write(text, this.#end, 'utf8');
+    this.#end += length;
+    return length;
+  }
+
+  /** Goes on in another block, with what is pending. */
+  #move(room: number): void {
+    const needed = this.pending + room;
+    const fits = needed <= block_bytes / 2;
+    const block = (fits ? this.#spare.pop() : undefined) ?? Buffer.allocUnsafeSlow(fits ? block_bytes : needed * 2);
+    const old = this.#block;
+    old.copy(block, 0, this.#start, this.#end);
+    for (const one of this.#pending) one.end -= this.#start;
+    this.#end -= this.#start;
+    this.#start = 0;
+    this.#block = block;
+    if (!this.#stretches.some((one) => one.block === old)) this.#keepSpare(old);
+  }
+
+  #keepSpare(block: Block): void {
+    if (block.length === block_bytes && this.#spare.length < spare_max) this.#spare.push(block);
+  }
+
+  /** The lines not written yet: of `block` from `start` to `end`. */
+  get unwritten(): { readonly block: Block; readonly start: number; readonly end: number } {
+    return { block: this.#block, start: this.#start, end: this.#end };
+  }
+
+  /** Those pending are written: the last of them ends at this place of a segment. */
+  written(segment: number, offset: number): void {
+    const moved = offset - this.#end;
+    for (const { first, last, end } of this.#pending) this.#add(first, last, end, segment, end + moved);
     this.#pending = [];
-    if (this.#bytes > fresh_bytes_max) this.#keep([]);
+    if (this.#bytes > fresh_bytes_max) this.#drop();
+  }
+
+  #add(first: Tail, last: Tail, end: number, segment: number, offset: number): void {
+    const block = this.#block;
+    const start = this.#start;
+    this.#start = end;
+    this.#bytes += end - start;
+    const before = this.#stretches.at(-1);
+    if (before?.block === block && goesOn(before, segment)) {
+      before.end = end;
+      before.last = last;
+      before.offset = offset;
+      return;
+    }
+    const { seq: from, at_ms: first_ms } = first;
+    this.#stretches.push({ block, start, end, from, first_ms, last, segment, offset, handed: false });
+  }
+
+  /** A sink is far behind, and may be at it with what lies here: the memory is given up, not used again. */
+  #drop(): void {
+    this.#stretches = [];
+    this.#bytes = 0;
+    this.#spare = [];
+    this.#block = Buffer.allocUnsafeSlow(block_bytes);
+    this.#start = 0;
+    this.#end = 0;
   }
 
   /** Every sink has the records up to this one. */
   forget(seq: number): void {
-    const gone = this.#indexAfter(seq);
-    if (gone > 0) this.#keep(this.#entries.slice(gone));
-  }
-
-  /** The records that follow one, as many as a batch takes and at most `limit`; undefined where they are not all here. */
-  after(seq: number, limit: number): Batch | undefined {
-    const at = this.#indexAfter(seq);
-    const first = this.#entries[at];
-    if (first?.record.seq !== seq + 1) return undefined;
-    const records: SpooledRecord[] = [];
-    let last = first;
-    let bytes = 0;
-    for (let index = at; index < this.#entries.length && records.length < limit; index += 1) {
-      const entry = this.#entries[index];
-      if (entry === undefined || (records.length > 0 && bytes + entry.bytes > batch_bytes_max)) break;
-      bytes += entry.bytes;
-      records.push(entry.record);
-      last = entry;
+    while (this.#stretches[0] !== undefined && this.#stretches[0].last.seq <= seq) {
+      const { block, start, end } = this.#stretches[0];
+      this.#stretches.shift();
+      this.#bytes -= end - start;
+      if (block !== this.#block && this.#stretches[0]?.block !== block) this.#keepSpare(block);
     }
-    const { segment, end, record } = last;
-    return { segment, offset: end, from: first.record.seq, to: record.seq, hash: record.hash, records };
+    if (this.#stretches.length === 0 && this.pending === 0) {
+      this.#start = 0;
+      this.#end = 0;
+    }
   }
 
-  /** Records are numbered without a gap, so the place of one is known. */
-  #indexAfter(seq: number): number {
-    const first = this.#entries[0];
-    return first === undefined ? 0 : Math.min(this.#entries.length, Math.max(0, seq + 1 - first.record.seq));
+  /** Bytes of the records that follow one; undefined where they are not all here. */
+  bytesAfter(seq: number): number | undefined {
+    let bytes = 0;
+    for (let at = this.#stretches.length - 1; at >= 0; at -= 1) {
+      const one = this.#stretches[at];
+      if (one === undefined || one.from <= seq) break;
+      bytes += one.end - one.start;
+      if (one.from === seq + 1) return bytes;
+    }
+    return undefined;
   }
 
-  #keep(entries: Entry[]): void {
-    this.#entries = entries;
-    this.#bytes = entries.reduce((sum, { bytes }) => sum + bytes, 0);
+  /** The records that follow one, as many as a batch takes; undefined where they are not all here. */
+  after(seq: number): Batch | undefined {
+    const at = this.#stretches.findLastIndex((one) => one.from === seq + 1);
+    const first = this.#stretches[at];
+    if (first === undefined) return undefined;
+    const bytes: Uint8Array[] = [];
+    let last = first;
+    let length = 0;
+    for (let index = at; index < this.#stretches.length; index += 1) {
+      const one = this.#stretches[index];
+      if (one === undefined || (length > 0 && length + one.end - one.start > batch_bytes_max)) break;
+      length += one.end - one.start;
+      bytes.push(one.block.subarray(one.start, one.end));
+      last = one;
+    }
+    last.handed = true;
+    const { segment, offset } = last;
+    const { seq: to, hash, at_ms: last_ms } = last.last;
+    const { from, first_ms } = first;
+    const run = { spool: this.#spool, from, to, hash, first_ms, last_ms, bytes };
+    return { segment, offset, from, to, hash, count: to - from + 1, lines: () => linesOf(bytes), run };
   }
+}
+
+function goesOn({ handed, segment, start, end }: Stretch, next: number): boolean {
+  return !handed && segment === next && end - start < stretch_bytes_max;
 }

@@ -36,24 +36,42 @@ export interface ParsedLine extends SpooledRecord {
   readonly covered: number;
 }
 
-export function sha256(text: string): string {
+/** Of text as UTF-8, or of bytes; hex. */
+export function sha256(text: string | Uint8Array): string {
   return digest('sha256', text, 'hex');
 }
 
+/** Where a record stands in its spool. */
+export interface LinePlace {
+  readonly spool: string;
+  readonly seq: number;
+  readonly at_ms: number;
+  readonly prev: string;
+}
+
 /**
- * Writes the line of a record:
+ * The part of a record's line that its hash covers. The whole line:
  * `{"v":1,"spool":..,"seq":..,"at":..,"prev":..,"record":{..},"commit":".."` + `,"hash":".."` + `,"personal":{..}` + `}`.
  * `hash` is SHA-256 over the exact bytes before it, which hold the previous line's hash.
  */
+export function coveredText(place: LinePlace, recordJson: string, sealed: Sealed | undefined): string {
+  return `{"v":1,"spool":"${place.spool}","seq":${place.seq},"at":${place.at_ms},"prev":"${place.prev}","record":${recordJson},"commit":"${sealed?.commit ?? ''}"`;
+}
+
+/** What follows the covered part, up to the newline. */
+export function closingText(hash: string, sealed: Sealed | undefined): string {
+  return `,"hash":"${hash}"${sealed === undefined ? '' : `,"personal":${sealed.json}`}}`;
+}
+
+/** The line of a record and its hash. */
 export function writeLine(
-  place: { readonly spool: string; readonly seq: number; readonly at_ms: number; readonly prev: string },
+  place: LinePlace,
   recordJson: string,
   sealed: Sealed | undefined,
 ): { readonly line: string; readonly hash: string } {
-  const covered = `{"v":1,"spool":"${place.spool}","seq":${place.seq},"at":${place.at_ms},"prev":"${place.prev}","record":${recordJson},"commit":"${sealed?.commit ?? ''}"`;
+  const covered = coveredText(place, recordJson, sealed);
   const hash = sha256(covered);
-  const line = `${covered},"hash":"${hash}"${sealed === undefined ? '' : `,"personal":${sealed.json}`}}`;
-  return { line, hash };
+  return { line: covered + closingText(hash, sealed), hash };
 }
 
 const opening =
@@ -85,6 +103,13 @@ export function parseLine(line: string): ParsedLine | undefined {
     personalJson: rest[3],
     covered: covered + `,"commit":"${commit}"`.length,
   };
+}
+
+/** `parseLine`; throws where the text is no record. */
+export function parsedLine(text: string): ParsedLine {
+  const line = parseLine(text);
+  if (line === undefined) throw new Error('A job holds a line that is no record');
+  return line;
 }
 
 /** Whether the line's hash and its commitment to the personal part hold. A dropped personal part is no breach. */

@@ -1,6 +1,6 @@
 /** Sleeps that are cut short: by work while there is nothing to do, by the end at any time. */
 export class Nap {
-  #wake: ((ending: boolean) => void) | undefined;
+  #wake: ((now: boolean) => void) | undefined;
   #over = false;
 
   /** Whether the end has come: from then on a sleep is cut short by the next call of `end` alone. */
@@ -17,8 +17,8 @@ export class Nap {
         resolve();
       };
       const timer = ms === undefined ? undefined : setTimeout(done, ms);
-      this.#wake = (ending) => {
-        if (ending || ms === undefined) done();
+      this.#wake = (now) => {
+        if (now || ms === undefined) done();
       };
     });
   }
@@ -26,6 +26,11 @@ export class Nap {
   /** There is work. */
   wake(): void {
     this.#wake?.(false);
+  }
+
+  /** The sleep is over, whatever its time. */
+  cut(): void {
+    this.#wake?.(true);
   }
 
   end(): void {

@@ -1,4 +1,5 @@
 import {
+  close,
   closeSync,
   existsSync,
   fdatasync,
@@ -43,13 +44,23 @@ export function bytesBefore(dir: string, number: number): number {
 let scratch = Buffer.alloc(65_536);
 const scratch_bytes_max = 1 << 20;
 
-/** Puts lines into the scratch buffer; how many bytes they are. */
-function encoded(lines: string): number {
+/** Bytes of whole lines in a buffer. */
+export interface Slice {
+  readonly block: Buffer;
+  readonly start: number;
+  readonly end: number;
+}
+
+const nothing: Slice = { block: scratch, start: 0, end: 0 };
+
+/** The text and the bytes behind it, in the scratch buffer. */
+function together(text: string, { block, start, end }: Slice): Slice {
   // A UTF-16 unit takes three bytes at the most.
-  const room = lines.length * 3;
+  const room = text.length * 3 + end - start;
   if (room > scratch.length) scratch = Buffer.alloc(room);
   else if (scratch.length > scratch_bytes_max && room <= scratch_bytes_max) scratch = Buffer.alloc(scratch_bytes_max);
-  return scratch.write(lines, 0, 'utf8');
+  const length = scratch.write(text, 0, 'utf8');
+  return { block: scratch, start: 0, end: length + block.copy(scratch, length, start, end) };
 }
 
 /** A file that only grows, by whole lines: a write that fails half way is taken back. */
@@ -97,17 +108,20 @@ export class Segment {
     return this.#size;
   }
 
-  /** Appends in the page cache: it survives the death of the process. Throws with nothing appended. */
-  append(lines: string): void {
-    const length = encoded(lines);
-    let done = 0;
+  /**
+   * Appends lines, and bytes of more behind them, in one step in the page cache: it survives the death of the process.
+   * Throws with nothing appended.
+   */
+  append(lines: string, more: Slice = nothing): void {
+    const { block, start, end } = lines === '' ? more : together(lines, more);
+    let done = start;
     try {
-      while (done < length) done += this.#write(this.#fd, scratch, done, length - done);
+      while (done < end) done += this.#write(this.#fd, block, done, end - done);
     } catch (error) {
-      if (done > 0) ftruncateSync(this.#fd, this.#size);
+      if (done > start) ftruncateSync(this.#fd, this.#size);
       throw error;
     }
-    this.#size += length;
+    this.#size += end - start;
     this.#dirty = true;
   }
 
@@ -125,8 +139,23 @@ export class Segment {
     fdatasync(this.#fd, (error) => {
       this.#syncing = false;
       if (error !== null) this.#dirty = true;
-      if (this.#closed) closeSync(this.#fd);
+      if (!this.#closed) return;
+      // What was written since is not on the platter yet.
+      if (this.#dirty && error === null) this.syncSoon();
+      else this.#letGo();
     });
+  }
+
+  /** To the platter, some time soon, and then closed: no call waits for as much as a segment holds. */
+  closeSoon(): void {
+    this.#closed = true;
+    this.syncSoon();
+    if (!this.#syncing) this.#letGo();
+  }
+
+  /** Where the bytes are many and the name is gone already, closing takes its time as well. */
+  #letGo(): void {
+    close(this.#fd);
   }
 
   #closed = false;

@@ -1,5 +1,6 @@
 import type { SignedHead } from './head.ts';
 import type { SpooledRecord } from './line.ts';
+import type { Run } from './run.ts';
 
 /**
  * Where records go. A batch may come again (at least once): a sink keeps each (spool, seq) exactly once and resolves
@@ -12,6 +13,8 @@ export interface Sink {
   readonly place?: string;
   /** `late`: records that were set aside; those after them are there already. */
   write(batch: readonly SpooledRecord[], how?: { readonly late: boolean }): Promise<void>;
+  /** `write` of records as they lie in memory, for a sink that need not take them apart. */
+  append?(run: Run): Promise<void>;
   /** A signed position of a spool up to which this sink has taken every record. */
   seal?(head: SignedHead): Promise<void>;
   close(): Promise<void>;

@@ -8,10 +8,12 @@ import { Fresh } from './fresh.ts';
 import { openKeys, type TrailKeys } from './keys.ts';
 import { Lately } from './lately.ts';
 import { sha256 } from './line.ts';
+import { Live } from './live.ts';
 import { lockDirectory } from './lock.ts';
 import { intentLine, recover, segmentOpening, spoolIdentity } from './recover.ts';
 import { probe, Reserve } from './reserve.ts';
-import { bytesBefore, listSegments, Segment, segmentFile } from './segment.ts';
+import { Segment } from './segment.ts';
+import { Segments } from './segments.ts';
 import { type SpoolOptions, type SpoolState, SpoolUnavailable } from './spool-options.ts';
 import { Subjects } from './subjects.ts';
 
@@ -28,7 +30,7 @@ export class Spool {
   readonly dir: string;
   readonly keys: TrailKeys;
   /** The newest records that not every sink has yet. */
-  readonly fresh = new Fresh();
+  readonly fresh: Fresh;
   /** Set by the delivery: called after records were appended. */
   onAppend: (() => void) | undefined;
   /** What recovery found at opening. */
@@ -40,16 +42,13 @@ export class Spool {
   readonly #reserve: Reserve;
   readonly #unlock: () => void;
   readonly #timer: NodeJS.Timeout;
-  readonly #open = new Map<string, string>();
+  readonly #live = new Live();
   readonly #ended = new Lately(4096);
   /** Refused calls that ended while the disk was full: their records wait for room of their own. */
   readonly #waiting: AuditRecord[] = [];
-  #segment: Segment;
-  #rotateAt: number;
-  #olderBytes = 0;
+  readonly #segments: Segments;
   readonly #chain: Chain;
   #unrecorded = 0;
-  #pending = '';
   #written: Deferred | undefined;
   #scheduled = false;
   #accepting = true;
@@ -64,6 +63,7 @@ export class Spool {
     this.#unlock = lockDirectory(this.dir);
     try {
       this.id = spoolIdentity(this.dir, options.spoolId);
+      this.fresh = new Fresh(this.id);
       this.#subjects = new Subjects(this.keys.dir, options.spoolId, this.keys.textHash);
       this.#composer = new Composer(this.#subjects, this.keys.textHash);
       this.#reserve = new Reserve(join(this.dir, 'reserve'), options.reserve_bytes);
@@ -73,15 +73,15 @@ export class Spool {
       const fresh = found.segment === 0 || found.missing > 0;
       const carried = [...found.open.values()].map((open) => open.line).join('');
       const number = fresh ? found.segment + 1 : found.segment;
-      this.#segment = fresh
+      const segment = fresh
         ? Segment.create(this.dir, number, segmentOpening(this.id, number, this.#chain.tail) + carried, options.write)
         : Segment.open(this.dir, number, options.write);
-      this.#rotateAt = options.segment_bytes_max;
-      this.#countOlder();
+      this.#segments = new Segments(this.dir, segment, options.segment_bytes_max, options.write);
       for (const open of found.open.values()) {
         const json = JSON.stringify(lostRecord(open.intent, options.clock()));
         const personal = open.personalJson;
-        this.#link({ json, sealed: personal === undefined ? undefined : { json: personal, commit: sha256(personal) } });
+        const sealed = personal === undefined ? undefined : { json: personal, commit: sha256(personal) };
+        this.#chain.link({ json, sealed }, this.fresh);
       }
       this.found = { lost: found.open.size, cut_bytes: found.cut_bytes, missing: found.missing };
       this.flush();
@@ -94,28 +94,26 @@ export class Spool {
   }
 
   /**
-   * Writes down that an exchange is about to call a provider. When it returns, the line survives kill -9. Throws
-   * `SpoolUnavailable` where the disk does not take it, or cannot keep room for the record.
+   * Writes down that an exchange is about to call a provider. Resolves when the line survives kill -9; those of one turn
+   * of the event loop share a write. Rejects with `SpoolUnavailable` where the disk does not take it, or cannot keep
+   * room for the record.
    */
-  begin(intent: Intent): void {
-    if (this.#closed) throw new SpoolUnavailable('The audit spool is closed');
-    if (!this.#accepting && !this.#recovered()) throw new SpoolUnavailable('The audit spool is full');
-    const before = this.#open.get(intent.exchange);
+  begin(intent: Intent): Promise<void> {
+    if (this.#closed) return Promise.reject(new SpoolUnavailable('The audit spool is closed'));
+    if (!this.#accepting && !this.#recovered()) return Promise.reject(new SpoolUnavailable('The audit spool is full'));
+    let line: string;
     try {
-      const composed = this.#composer.intent(intent);
-      const line = intentLine(composed.json, composed.sealed?.json);
-      // Open before it is written: a rotation in the same step carries it over.
-      this.#open.set(intent.exchange, line);
-      this.#reserve.ensure(this.#open.size);
-      this.#append(line);
-      if (this.#options.fsync === 'always') this.#segment.sync();
+      const { json, sealed } = this.#composer.intent(intent);
+      line = intentLine(json, sealed?.json);
+      this.#reserve.ensure(this.#live.size + 1);
     } catch (cause) {
-      if (before === undefined) this.#open.delete(intent.exchange);
-      else this.#open.set(intent.exchange, before);
       this.#setAccepting(false, cause);
       this.flush();
-      throw new SpoolUnavailable('The audit spool cannot be written', { cause });
+      return Promise.reject(unwritable(cause));
     }
+    // After the promises of this turn: calls whose holds were journalled together begin together.
+    if (this.#live.unwritten === '') process.nextTick(this.#flushNow);
+    return this.#live.begin(intent.exchange, line);
   }
 
   /**
@@ -126,9 +124,10 @@ export class Spool {
    */
   end(record: AuditRecord): Promise<void> {
     const { exchange } = record;
-    if (this.#closed || this.#ended.has(exchange)) return Promise.resolve();
+    if (this.#closed) return Promise.resolve();
+    const begun = this.#live.end(exchange);
+    if (!begun && this.#ended.has(exchange)) return Promise.resolve();
     this.#ended.add(exchange);
-    const begun = this.#open.delete(exchange);
     if (!begun && !this.#accepting) {
       if (this.#waiting.length < waiting_max) this.#waiting.push(record);
       else this.#unrecorded += 1;
@@ -138,42 +137,34 @@ export class Spool {
   }
 
   #put(record: AuditRecord): Promise<void> {
-    this.#link(this.#compose(record));
+    this.#chain.link(this.#compose(record), this.fresh);
     if (!this.#scheduled) {
       this.#scheduled = true;
-      setImmediate(() => this.flush());
+      setImmediate(this.#flushNow);
     }
     this.#written ??= deferred();
     return this.#written.done;
-  }
-
-  #link(composed: Composed): void {
-    const record = this.#chain.link(composed);
-    this.#pending += `${record.line}\n`;
-    this.fresh.pend(record);
   }
 
   get state(): SpoolState {
     return {
       spooled: this.#chain.count,
       unrecorded: this.#unrecorded + this.#waiting.length,
-      bytes: this.#olderBytes + this.#segment.size,
-      live: this.#open.size,
+      bytes: this.#segments.bytes,
+      live: this.#live.size,
       accepting: this.#accepting,
       tail: this.#chain.tail,
     };
   }
 
   /** The segment that is written now, and how many bytes of it are whole. */
-  get current(): { readonly number: number; readonly size: number } {
-    return this.#segment;
+  get current(): Pick<Segment, 'number' | 'size'> {
+    return this.#segments.current;
   }
 
   /** Removes segments before `number`: every sink has what they hold. */
-  removeBefore(number: number, remove: (path: string) => void): void {
-    const old = listSegments(this.dir).filter((one) => one < number && one < this.#segment.number);
-    for (const one of old) remove(segmentFile(this.dir, one));
-    if (old.length > 0) this.#countOlder();
+  removeBefore(number: number): void {
+    this.#segments.removeBefore(number);
   }
 
   /** Forgets the key of a person (`user <id>`): their part of every record can no longer be read. */
@@ -187,7 +178,7 @@ export class Spool {
     clearInterval(this.#timer);
     this.flush();
     this.#closed = true;
-    this.#segment.close();
+    this.#segments.current.close();
     this.#unlock();
   }
 
@@ -201,21 +192,24 @@ export class Spool {
     }
   }
 
-  /** Pending records and then this line, in one write. */
-  #append(line: string): void {
-    const hadRecords = this.#pending.length > 0;
-    const { number, size } = this.#segment;
-    this.#segment.append(this.#pending + line);
-    this.#pending = '';
-    this.fresh.written(number, size);
-    if (hadRecords) this.#recordsWritten();
-    if (this.#segment.size >= this.#rotateAt) this.#rotate();
+  /** Whether there is anything to write. */
+  get #pending(): boolean {
+    return this.#live.unwritten !== '' || this.fresh.pending > 0;
   }
 
-  #recordsWritten(): void {
-    if (this.#options.fsync === 'always') this.#segment.sync();
-    this.#settleWaiters();
-    this.onAppend?.();
+  /** Pending intents and then the pending records, in one write. */
+  #append(): void {
+    const hadRecords = this.fresh.pending > 0;
+    const segment = this.#segments.current;
+    segment.append(this.#live.unwritten, this.fresh.unwritten);
+    this.fresh.written(segment.number, segment.size);
+    if (this.#options.fsync === 'always') segment.sync();
+    this.#live.written();
+    if (hadRecords) {
+      this.#settleWaiters();
+      this.onAppend?.();
+    }
+    this.#segments.rotate((number) => segmentOpening(this.id, number, this.#chain.tail) + this.#live.text);
   }
 
   #settleWaiters(): void {
@@ -223,29 +217,40 @@ export class Spool {
     this.#written = undefined;
   }
 
-  /** Writes pending records now. */
+  /** Writes what is pending now. */
   flush(): void {
     this.#scheduled = false;
-    if (this.#pending === '') return;
+    if (!this.#pending) return;
     try {
-      this.#append('');
+      this.#append();
     } catch (error) {
+      this.#live.refuse(unwritable(error));
       this.#setAccepting(false, error);
-      this.#reserve.release();
-      try {
-        this.#append('');
-      } catch {
-        // Kept in memory for the next tick; the intent on disk still stands for the record.
-      }
-      // Replies do not wait for a broken disk.
-      this.#settleWaiters();
+      this.#flushRecords();
     }
   }
 
+  /** Pending records on a disk that did not take them a moment ago, together with an intent or by themselves. */
+  #flushRecords(): void {
+    for (const makeRoom of [() => {}, () => this.#reserve.release()]) {
+      if (!this.#pending) break;
+      makeRoom();
+      try {
+        this.#append();
+      } catch {
+        // Kept in memory for the next tick; the intent on disk still stands for the record.
+      }
+    }
+    // Replies do not wait for a broken disk.
+    this.#settleWaiters();
+  }
+
+  readonly #flushNow = (): void => this.flush();
+
   #tick(): void {
-    if (this.#pending !== '' && !this.#scheduled) this.flush();
+    if (this.#pending && !this.#scheduled) this.flush();
     if (!this.#accepting) this.#recovered();
-    if (this.#options.fsync === 'group') this.#segment.syncSoon();
+    if (this.#options.fsync === 'group') this.#segments.current.syncSoon();
   }
 
   /** Looks, once a second, whether the disk takes exchanges again: the reserve, and some room beside it. */
@@ -254,34 +259,15 @@ export class Spool {
     if (now - this.#triedAt < retry_ms) return false;
     this.#triedAt = now;
     try {
-      this.#reserve.ensure(this.#open.size + 1);
+      this.#reserve.ensure(this.#live.size + 1);
       probe(join(this.dir, 'probe'), Math.max(65_536, this.#options.reserve_bytes / 4), this.#options.write);
-      this.#append('');
+      this.#append();
     } catch {
       return false;
     }
     this.#setAccepting(true, undefined);
     for (const record of this.#waiting.splice(0)) void this.#put(record);
     return true;
-  }
-
-  #rotate(): void {
-    const number = this.#segment.number + 1;
-    try {
-      const lines = segmentOpening(this.id, number, this.#chain.tail) + [...this.#open.values()].join('');
-      const next = Segment.create(this.dir, number, lines, this.#options.write);
-      this.#segment.close();
-      this.#segment = next;
-      this.#rotateAt = Math.max(this.#options.segment_bytes_max, next.size * 2);
-      this.#countOlder();
-    } catch {
-      // No room for another file: this one grows on and the next rotation is tried later.
-      this.#rotateAt = this.#segment.size + this.#options.segment_bytes_max;
-    }
-  }
-
-  #countOlder(): void {
-    this.#olderBytes = bytesBefore(this.dir, this.#segment.number);
   }
 
   #setAccepting(accepting: boolean, error: unknown): void {
@@ -296,4 +282,8 @@ export function openSpool(options: SpoolOptions): Spool {
   if (!/^[\w-]{1,60}$/.test(options.spoolId))
     throw new Error(`A spool id may hold letters, digits, - and _: ${options.spoolId}`);
   return new Spool(options);
+}
+
+function unwritable(cause: unknown): SpoolUnavailable {
+  return new SpoolUnavailable('The audit spool cannot be written', { cause });
 }

@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JobQueue } from '../../stores/index.ts';
 import type { Log } from '../log.ts';
@@ -53,11 +53,13 @@ export interface TrailState {
 
 /** Evidence: every exchange ends in exactly one record. */
 export interface Trail {
-  /** Before the first upstream call. Synchronous and durable against kill -9. Throws `SpoolUnavailable`. */
-  begin(intent: Intent): void;
   /**
-   * The record of an exchange, once. Resolves when it survives kill -9 (the same turn of the event loop shares a
-   * write). Never throws nor rejects; on a full disk the record of a call that never began waits in memory.
+   * Before the first upstream call, which waits for it: resolves when the intent survives kill -9. Those of the same
+   * turn of the event loop share a write, with the records of that turn. Rejects with `SpoolUnavailable`.
+   */
+  begin(intent: Intent): Promise<void>;
+  /**
+   * The record of an exchange, once. Resolves when it survives kill -9 (the same turn shares a write). Never throws nor rejects; on a full disk the record of a call that never began waits in memory.
    */
   end(record: AuditRecord): Promise<void>;
   state(): TrailState;
@@ -94,9 +96,9 @@ class LiveTrail implements Trail {
     this.#timer.unref();
   }
 
-  begin(intent: Intent): void {
-    if (this.#closing) throw new SpoolUnavailable('The audit trail is closing');
-    this.#spool.begin(intent);
+  begin(intent: Intent): Promise<void> {
+    if (this.#closing) return Promise.reject(new SpoolUnavailable('The audit trail is closing'));
+    return this.#spool.begin(intent);
   }
 
   end(record: AuditRecord): Promise<void> {
@@ -249,9 +251,7 @@ export async function openTrail(options: TrailOptions): Promise<Trail> {
           }),
         onProgress: () => {
           spool.fresh.forget(Math.min(...deliveries.map((one) => one.taken)));
-          spool.removeBefore(Math.min(...deliveries.map((one) => one.segment)), (file) =>
-            rmSync(file, { force: true }),
-          );
+          spool.removeBefore(Math.min(...deliveries.map((one) => one.segment)));
         },
       }),
     );
@@ -261,10 +261,12 @@ export async function openTrail(options: TrailOptions): Promise<Trail> {
   };
   try {
     await queue.work(async (job) => {
-      const { sink: name, late, records } = readJob(job);
+      const told = readJob(job);
+      const { sink: name, late, run } = told;
       const sink = sinks.find((one) => one.name === name);
       if (sink === undefined) throw new Error(`No sink is called ${name}`);
-      await sink.write(records, { late });
+      if (run !== undefined && sink.append !== undefined) await sink.append(run);
+      else await sink.write(told.records(), { late });
     });
   } catch (error) {
     spool.close();

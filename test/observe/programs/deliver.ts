@@ -18,7 +18,7 @@ console.log('ready');
 if (run === 'drain') await trail.close();
 for (let count = 0; run !== 'drain'; count++) {
   const ids = [0, 1, 2].map((lane) => `${run}-${count}-${lane}`);
-  for (const id of ids) trail.begin(intent(id));
+  await Promise.all(ids.map((id) => trail.begin(intent(id))));
   await Promise.all(ids.map((id) => trail.end(record(id))));
   if (count === 12) console.log('under way');
   await new Promise((next) => setImmediate(next));

@@ -15,10 +15,7 @@ const spool = openSpool({
 console.log('ready');
 for (let count = 0; ; count++) {
   const ids = [0, 1, 2, 3, 4].map((lane) => `${run}-${count}-${lane}`);
-  for (const id of ids) {
-    spool.begin(intent(id));
-    appendFileSync(journal, `begun ${id}\n`);
-  }
+  for (const id of ids) void spool.begin(intent(id)).then(() => appendFileSync(journal, `begun ${id}\n`));
   // The last of five is still under way when the next ones begin.
   const ended = ids.slice(0, 4);
   if (count > 0) ended.push(`${run}-${count - 1}-4`);

@@ -1,0 +1,61 @@
+import { rm } from 'node:fs';
+import { bytesBefore, listSegments, Segment, segmentFile, type WriteSync } from './segment.ts';
+
+/** A spool's segments: the one that is written, and those before it that some sink still needs. */
+export class Segments {
+  readonly #dir: string;
+  readonly #bytes_max: number;
+  readonly #write: WriteSync | undefined;
+  #current: Segment;
+  #rotateAt: number;
+  #olderBytes = 0;
+  #removedBefore = 0;
+
+  constructor(dir: string, current: Segment, bytes_max: number, write?: WriteSync) {
+    this.#dir = dir;
+    this.#current = current;
+    this.#bytes_max = bytes_max;
+    this.#write = write;
+    this.#rotateAt = bytes_max;
+    this.#countOlder();
+  }
+
+  get current(): Segment {
+    return this.#current;
+  }
+
+  /** Of all of them, on disk. */
+  get bytes(): number {
+    return this.#olderBytes + this.#current.size;
+  }
+
+  /** Goes on in the next segment where this one is full; `opening` gives its first lines. */
+  rotate(opening: (number: number) => string): void {
+    if (this.#current.size < this.#rotateAt) return;
+    const number = this.#current.number + 1;
+    try {
+      const next = Segment.create(this.#dir, number, opening(number), this.#write);
+      this.#current.closeSoon();
+      this.#current = next;
+      this.#rotateAt = Math.max(this.#bytes_max, next.size * 2);
+      this.#countOlder();
+    } catch {
+      // No room for another file: this one grows on and the next rotation is tried later.
+      this.#rotateAt = this.#current.size + this.#bytes_max;
+    }
+  }
+
+  /** Removes segments before `number`, some time soon: the file system takes its time for so many bytes. */
+  removeBefore(number: number): void {
+    const before = Math.min(number, this.#current.number);
+    if (before <= this.#removedBefore) return;
+    this.#removedBefore = before;
+    for (const one of listSegments(this.#dir)) {
+      if (one < before) rm(segmentFile(this.#dir, one), { force: true }, () => this.#countOlder());
+    }
+  }
+
+  #countOlder(): void {
+    this.#olderBytes = bytesBefore(this.#dir, this.#current.number);
+  }
+}
