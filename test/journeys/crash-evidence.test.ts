@@ -81,7 +81,7 @@ describe.each(stores)('kill -9 with calls under way, on the %s store', (store) =
     await eventually('every record is in the sink', async () => (await gateway.records()).length >= asked.size, 20_000);
     budget = await gateway.budget('research');
     records = await gateway.records();
-  }, 60_000);
+  });
   afterAll(async () => {
     await gateway.stop();
     await provider.close();

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { openAsking } from '../support/asking.ts';
 import { adminKey, call, ref, startGateway, type TestGateway, teamKey } from '../support/gateway.ts';
+import { heapInUse } from '../support/heap.ts';
 import { eventually } from '../support/wait.ts';
 
 const policy = `
@@ -119,7 +120,7 @@ describe('a stream of questions', () => {
 
   test('is paused for a client that does not read, whose answers do not pile up', async () => {
     const stream = await openAsking(gateway.origin, { key: slowKey });
-    const heap = () => process.memoryUsage().arrayBuffers + process.memoryUsage().heapUsed;
+    const heap = () => heapInUse() + process.memoryUsage().arrayBuffers;
     stream.socket.pause();
     const question = JSON.stringify({
       context: { llm: { model: 'm', estimatedCost: 0 }, metadata: { x: 'y'.repeat(500) } },

@@ -104,7 +104,7 @@ describe('a client that leaves while the ledger is asked', () => {
       house.redis?.thaw();
       await house.close();
     }
-  }, 30_000);
+  });
 });
 
 describe('what a provider reads or runs by itself', () => {

@@ -56,7 +56,7 @@ describe('a gateway with a rule of a module', () => {
       { env: testEnv },
     );
     expect(replayed.out).toBe('2 calls: 0 would change (0.0 %), 2 would not, 0 cannot be told.\n');
-  }, 60_000);
+  });
 });
 
 describe('a module that goes wrong', () => {

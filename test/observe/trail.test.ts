@@ -312,7 +312,7 @@ describe('a verified trail', () => {
     }
     expect(text.length).toBeGreaterThan(2000);
     expect((await verify(dir)).ok).toBe(true);
-  }, 60_000);
+  }, 240_000);
 
   test('a removed record shows, with its number', async () => {
     const { dir, file, text } = await sample();

@@ -201,7 +201,7 @@ test('a Redis that lost everything is told what calls hold before it admits othe
           (one) => one.outcome,
           () => '',
         ),
-      { timeout: 15_000 },
+      { timeout: 30_000 },
     )
     .toBe('held');
   await expect
@@ -211,7 +211,7 @@ test('a Redis that lost everything is told what calls hold before it admits othe
           ({ spent }) => spent,
           () => 0,
         ),
-      { timeout: 15_000 },
+      { timeout: 30_000 },
     )
     .toBe(1_500);
   const { spent, held } = await counted();

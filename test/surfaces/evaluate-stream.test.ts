@@ -77,7 +77,7 @@ describe('a stream', () => {
     // It answered until nobody took the answers, and no further.
     expect(recent.figures.total).toBeGreaterThan(50);
     stream.socket.terminate();
-  }, 60_000);
+  });
 
   test('whose client is not there any more is cut, one that answers pings is not', async () => {
     const { recent, origin } = await house({ ping_ms: 100 });

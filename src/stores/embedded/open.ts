@@ -5,6 +5,7 @@ import type { EmbeddedLedger, EmbeddedLedgerOptions } from './index.ts';
 import { Journal } from './journal.ts';
 import { Embedded } from './ledger.ts';
 import { Scribe } from './records.ts';
+import { Replay } from './replay.ts';
 import { discard, load, start } from './segments.ts';
 
 const prune_every = 60;
@@ -21,8 +22,8 @@ export async function openEmbeddedLedger(options: EmbeddedLedgerOptions): Promis
   const held = lock(join(path, 'lock'));
   try {
     for (const name of readdirSync(path)) if (name.endsWith('.draft')) rmSync(join(path, name));
-    const loaded = load(path, notice);
-    const organizations = loaded?.organizations ?? new Map();
+    const loaded = load(path, notice, () => new Replay(new Map()));
+    const organizations = loaded?.replay.organizations ?? new Map();
     let number = loaded?.number ?? 0;
     const scribe = new Scribe((text) => journal.line(text));
     const prune = () => {

@@ -12,8 +12,6 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { frame, frameAfter, frameAt } from './frames.ts';
-import type { Organization } from './organization.ts';
-import { Replay } from './replay.ts';
 
 const frame_bytes = 1_048_576;
 
@@ -27,28 +25,36 @@ export function segments(directory: string): { readonly number: number; readonly
     .sort((a, b) => a.number - b.number);
 }
 
-export interface Loaded {
-  readonly organizations: Map<string, Organization>;
+/** Builds the state that the lines of a segment describe. */
+export interface Follower {
+  /** Throws for a line that makes no sense: the frame around it was whole, so this is no torn end. */
+  line(text: string): void;
+  /** Whether the snapshot at the head was read to its end. */
+  readonly whole: boolean;
+}
+
+export interface Loaded<R extends Follower> {
+  readonly replay: R;
   readonly number: number;
   readonly file: string;
   readonly size: number;
 }
 
 /**
- * The state the newest segment describes; undefined for an empty directory. A torn end is cut off with a notice, a
- * newest segment whose very head is torn (a power cut while it was started) gives way to the one before it. Throws where
- * whole frames follow a broken one: that is damage, and to go on would forget money.
+ * The state the newest segment describes, followed by what `begin` makes; undefined for an empty directory. A torn end is
+ * cut off with a notice, a newest segment whose very head is torn (a power cut while it was started) gives way to the one
+ * before it. Throws where whole frames follow a broken one: that is damage, and to go on would forget money.
  */
-export function load(directory: string, notice: (message: string) => void): Loaded | undefined {
-  const all = segments(directory);
-  for (const { number, file } of all.reverse()) {
-    const organizations = new Map<string, Organization>();
-    const replay = new Replay(organizations);
+export function load<R extends Follower>(
+  directory: string,
+  notice: (message: string) => void,
+  begin: () => R,
+): Loaded<R> | undefined {
+  for (const { number, file } of segments(directory).reverse()) {
+    const replay = begin();
     const bytes = readFileSync(file);
     let at = 0;
-    while (at < bytes.length) {
-      const next = frameAt(bytes, at);
-      if (next === undefined) break;
+    for (let next = frameAt(bytes, at); next !== undefined; next = frameAt(bytes, at)) {
       follow(replay, next.text, file, at);
       at = next.end;
     }
@@ -64,12 +70,12 @@ export function load(directory: string, notice: (message: string) => void): Load
       notice(`${file}: cut off ${bytes.length - at} bytes of a torn last record at byte ${at}`);
       truncateSync(file, at);
     }
-    return { organizations, number, file, size: at };
+    return { replay, number, file, size: at };
   }
   return undefined;
 }
 
-function follow(replay: Replay, text: string, file: string, at: number): void {
+function follow(replay: Follower, text: string, file: string, at: number): void {
   let start = 0;
   for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
     try {

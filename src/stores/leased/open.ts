@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Journal } from '../embedded/journal.ts';
-import { discard, start } from '../embedded/segments.ts';
+import { discard, load, start } from '../embedded/segments.ts';
 import type { OnLoss } from '../ledger.ts';
 import { lock } from '../lock.ts';
 import { openRedisLedger, type RedisLedger, type RedisLedgerOptions } from '../redis/index.ts';
@@ -10,7 +10,7 @@ import type { Books } from './books.ts';
 import { LeasedLedger } from './ledger.ts';
 import { Notes } from './notes.ts';
 import type { Leasing, Office } from './office.ts';
-import { load } from './segments.ts';
+import { Replay } from './replay.ts';
 
 export interface LeasedLedgerOptions extends RedisLedgerOptions {
   /** Directory of the journal; made where missing, and locked by this process. */
@@ -61,7 +61,7 @@ export function leaseFrom(
   const held = lock(join(path, 'lock'));
   try {
     for (const name of readdirSync(path)) if (name.endsWith('.draft')) rmSync(join(path, name));
-    const loaded = load(path, notice);
+    const loaded = load(path, notice, () => new Replay());
     const all = loaded?.replay.all ?? new Map<string, Books>();
     const owner = loaded?.replay.owner ?? randomBytes(9).toString('base64url');
     const notes = new Notes((text) => journal.line(text));
