@@ -44,6 +44,8 @@ export interface ReplyCloser {
 /** A wire language, both directions. Four files a folder: request, reply, stream, failure. */
 export interface Format {
   readonly name: FormatName;
+  /** Switches in the query of a call's address that clients of the format set: they go on to a provider that speaks it. */
+  readonly passQuery: readonly string[];
 
   // Serving: the client speaks it.
   /** Reads a request body. Throws `invalid_request` with `param`: not JSON, invalid UTF-8, duplicate keys, wrong types. */

@@ -28,8 +28,8 @@ export interface RequestView {
    * document, results of tools it runs itself. Then only the model's context bounds the input.
    */
   readonly readsElsewhere: boolean;
-  /** Tools the provider runs and may bill by the call, and the most calls of each. */
-  readonly hostedCalls?: Readonly<Record<string, number>>;
+  /** Tools the provider runs and may bill by the call, and the most calls of each; null where the request does not say. */
+  readonly hostedCalls?: Readonly<Record<string, number | null>>;
   /** The service tier the client asked for, in the format's own word: prices may depend on it. */
   readonly serviceTier?: string;
   /** The caller's own words, unverified: `user` and `metadata` of the body. */

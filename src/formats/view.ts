@@ -15,7 +15,7 @@ interface Facts {
   readonly usageAsked: boolean;
   readonly cacheWrites: boolean;
   readonly readsElsewhere: boolean;
-  readonly hostedCalls: Readonly<Record<string, number>> | undefined;
+  readonly hostedCalls: Readonly<Record<string, number | null>> | undefined;
   readonly serviceTier: string | undefined;
   readonly user: string | undefined;
   readonly metadata: JsonObject | undefined;
@@ -40,7 +40,7 @@ export class View implements RequestView {
   readonly usageAsked: boolean;
   readonly cacheWrites: boolean;
   readonly readsElsewhere: boolean;
-  declare readonly hostedCalls?: Readonly<Record<string, number>>;
+  declare readonly hostedCalls?: Readonly<Record<string, number | null>>;
   declare readonly serviceTier?: string;
   declare readonly maxOutputTokens?: number;
   declare readonly temperature?: number;

@@ -15,7 +15,7 @@ import type { Approved } from './approve.ts';
 import { type CallLimits, callLimits, modelLimits, namesOf } from './call-limits.ts';
 import type { Decided, Verdict } from './decide.ts';
 import { outputFor } from './decide.ts';
-import { inputTokensMax, type OutputBound } from './estimate.ts';
+import { hostedCalls, inputTokensMax, type OutputBound } from './estimate.ts';
 import { fitted } from './fitted.ts';
 import type { Identified } from './identify.ts';
 import { answering, labelsOf } from './labels.ts';
@@ -155,10 +155,11 @@ export function amountFor(
 function dearest(
   view: RequestView,
   at_ms: number,
-  { price: book }: Candidate,
+  candidate: Candidate,
   input: number,
   output: number,
 ): number | undefined {
+  const { price: book } = candidate;
   if (book === undefined) return undefined;
   const options = view.serviceTier === undefined ? {} : { serviceTier: view.serviceTier };
   const media = pricesMedia(book, at_ms);
@@ -169,7 +170,7 @@ function dearest(
     // A body that has audio, or asks for it, has the word somewhere.
     audio: media && view.bytes.includes('audio'),
     images: media && view.hasImages,
-    ...(view.hostedCalls === undefined ? undefined : { toolCalls: view.hostedCalls }),
+    ...(view.hostedCalls === undefined ? undefined : { toolCalls: hostedCalls(view, candidate) }),
   };
   return price(book, worstUsage(book, bounds, at_ms, options), at_ms, options);
 }

@@ -14,6 +14,7 @@ import { judge, passes, type Verdict } from './decide.ts';
 import { encode, limitWarning } from './encode.ts';
 import { errorBody } from './error-body.ts';
 import type { Lease } from './lease.ts';
+import { passedQuery } from './own-query.ts';
 import { Refused } from './refusal.ts';
 import { nameOf } from './route.ts';
 import { unansweredCost } from './settle.ts';
@@ -189,9 +190,10 @@ function send(
   sameFormat: boolean,
 ): Promise<UpstreamReply> {
   const { limits } = admitted.pinned;
+  const { provider } = candidate;
   const left_ms = Math.max(1, Math.ceil(timeLeft(walk, admitted)));
-  return candidate.provider.send({
-    path: candidate.provider.requestPath(encoded, candidate),
+  return provider.send({
+    path: provider.requestPath(encoded, candidate) + passedQuery(admitted.arrival, provider.format).text,
     headers: requestHeaders(admitted.arrival.headers, sameFormat, encoded.headers),
     body: encoded.body,
     abort: admitted.abort,
@@ -244,7 +246,7 @@ async function open(
     source,
     headers: reply.headers,
     status: reply.status,
-    warnings: [...encoded.warnings, ...limitWarning(attempts.hold)],
+    warnings: [...encoded.warnings, ...limitWarning(attempts.hold), ...passedQuery(admitted.arrival, format).warnings],
     firstAt: walk.monotonic(),
   };
 }

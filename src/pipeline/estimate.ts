@@ -3,6 +3,8 @@ import { type Candidate, type ImageRule, imageTokens, imageTokensMax } from '../
 
 /** What providers add for tools besides their text: Anthropic's tool prompt is 313 to 346 tokens, OpenAI's less. */
 const toolPromptTokensMax = 512;
+/** Calls of a hosted tool in one exchange, where nobody set a limit: so often Anthropic's API goes on by itself. */
+const hostedCallsMax = 10;
 /** Input that may be read from elsewhere, where nobody told how long the model's context is. */
 const elsewhereTokensMax = 1_000_000;
 /** What providers add for a chat besides its text (role marks, the start of the answer). */
@@ -24,9 +26,20 @@ export function inputTokensMax(view: RequestView, candidate: Candidate, grownByt
 export function inputBound(view: RequestView, candidate: Candidate, text: number): number {
   const media = mediaOf(view, candidate.imageTokens);
   const tools = view.toolNames.length > 0 ? toolPromptTokensMax : 0;
-  const elsewhere = view.readsElsewhere ? elsewhereTokensMax : 0;
+  const { contextTokens, hostedInputTokensMax } = candidate;
+  const elsewhere = view.readsElsewhere ? (hostedInputTokensMax ?? elsewhereTokensMax) : 0;
   const bound = Math.max(0, text - media.bytes) + media.tokens + tools + chatTokensMax + elsewhere;
-  return candidate.contextTokens === undefined ? bound : Math.min(bound, candidate.contextTokens);
+  if (contextTokens === undefined) return bound;
+  // What the provider reads in several turns by itself may come to more than one context.
+  return Math.min(bound, view.readsElsewhere ? Math.max(contextTokens, hostedInputTokensMax ?? 0) : contextTokens);
+}
+
+/** The most calls of each tool the provider runs itself. */
+export function hostedCalls(
+  { hostedCalls: asked = {} }: RequestView,
+  { hostedCallsMax: assumed = hostedCallsMax }: Candidate,
+): Readonly<Record<string, number>> {
+  return Object.fromEntries(Object.entries(asked).map(([tool, most]) => [tool, most ?? assumed]));
 }
 
 /** Most tokens the images of a request cost, and the bytes that are no text since they are images. */

@@ -87,6 +87,8 @@ export interface Arrival {
   readonly format: Format;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly ip: string;
+  /** What stands behind the `?` of its address. */
+  readonly query?: string;
   readonly body: Buffer;
 }
 

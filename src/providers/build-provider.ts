@@ -122,6 +122,10 @@ function providerModel(provider: ProviderSettings, name: string, settings: Model
     ...(price === undefined ? undefined : { price }),
     ...(settings.context_tokens === undefined ? undefined : { contextTokens: settings.context_tokens }),
     ...(settings.output_tokens_max === undefined ? undefined : { outputTokensMax: settings.output_tokens_max }),
+    ...(settings.hosted_calls_max === undefined ? undefined : { hostedCallsMax: settings.hosted_calls_max }),
+    ...(settings.hosted_input_tokens_max === undefined
+      ? undefined
+      : { hostedInputTokensMax: settings.hosted_input_tokens_max }),
     ...(settings.reasoning === undefined ? undefined : { reasoning: settings.reasoning }),
     ...(settings.tokenizer === undefined || settings.tokenizer === 'none'
       ? undefined

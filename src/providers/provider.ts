@@ -23,6 +23,10 @@ export interface ProviderModel {
   readonly price?: ModelPrice;
   readonly contextTokens?: number;
   readonly outputTokensMax?: number;
+  /** Calls of a hosted tool to hold for where a request does not say. */
+  readonly hostedCallsMax?: number;
+  /** Input to hold for that does not stand in a request; default one context. */
+  readonly hostedInputTokensMax?: number;
   /** Produces output it does not show (hidden reasoning is billed as output). */
   readonly reasoning?: boolean;
   /** Counts its tokens exactly; missing where none is public. */
@@ -64,6 +68,8 @@ export interface Candidate {
   readonly price?: ModelPrice;
   readonly contextTokens?: number;
   readonly outputTokensMax?: number;
+  readonly hostedCallsMax?: number;
+  readonly hostedInputTokensMax?: number;
   readonly reasoning?: boolean;
   readonly tokenizer?: EncodingName;
   /** How images are counted; missing where nobody wrote it down. */

@@ -107,6 +107,19 @@ const modelSchema = Type.Object(
     }),
     context_tokens: Type.Optional(Type.Integer({ minimum: 1 })),
     output_tokens_max: Type.Optional(Type.Integer({ minimum: 1 })),
+    hosted_calls_max: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 10_000,
+        description: 'Calls of each hosted tool that are held for where the request sets no max_uses; default 10',
+      }),
+    ),
+    hosted_input_tokens_max: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        description: 'Input held for that the provider reads by itself (hosted tools, files); default one context',
+      }),
+    ),
     reasoning: Type.Optional(Type.Boolean({ description: 'Produces output it does not show' })),
     tokenizer: Type.Optional(
       Type.Enum([...encodingNames, 'none'], {

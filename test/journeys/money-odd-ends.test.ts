@@ -120,7 +120,16 @@ describe('what a provider reads or runs by itself', () => {
         'fake-openai': fakeOpenai(baseUrl),
         'fake-anthropic': {
           ...fakeAnthropic(baseUrl),
-          models: { 'claude-sonnet-4-5': { ...prices, tool_call_usd: { web_search: 0.01 } } },
+          models: {
+            'claude-sonnet-4-5': { ...prices, tool_call_usd: { web_search: 0.01 } },
+            'claude-told': {
+              ...prices,
+              tool_call_usd: { web_search: 0.01 },
+              hosted_calls_max: 4,
+              hosted_input_tokens_max: 2 * context,
+            },
+            'claude-short': { ...prices, tool_call_usd: { web_search: 0.01 }, hosted_input_tokens_max: 5_000 },
+          },
         },
       }),
     });
@@ -148,6 +157,20 @@ describe('what a provider reads or runs by itself', () => {
     const requests = house.provider.requests.length;
     expect((await house.ask('poor', { ...claude, tools: [tool] })).status).toBe(429);
     expect(house.provider.requests).toHaveLength(requests);
+  });
+
+  test('is held for as its model says, where a request does not', async () => {
+    const told = { ...claude, model: 'claude-told' };
+    // Turns of its own may read more than one context.
+    const input = heldBy({ ...told, tools: [search] }).input + 512 + 2 * context;
+    expect(await heldFor({ ...told, tools: [search] })).toBe(
+      costOf({ input: Math.min(input, 2 * context), output: 50 }) + 4 * cent,
+    );
+    expect(await heldFor({ ...told, tools: [{ ...search, max_uses: 9 }] })).toBe(
+      costOf({ input: 2 * context, output: 50 }) + 9 * cent,
+    );
+    const short = { ...claude, model: 'claude-short', tools: [search] };
+    expect(await heldFor(short)).toBe(costOf({ input: heldBy(short).input + 512 + 5_000, output: 50 }) + 10 * cent);
   });
 
   const bash = { type: 'bash_20250124', name: 'bash' };

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { Books } from '../../src/stores/leased/books.ts';
 import { newHold } from '../../src/stores/leased/counter.ts';
 import { fitting, naming } from '../../src/stores/leased/naming.ts';
-import { budget, request } from '../contracts/ledger.ts';
+import type { RateSlice, SeatsSlice } from '../../src/stores/leased/slices.ts';
+import { budget, rate, request } from '../contracts/ledger.ts';
 
 const day_ms = 86_400_000;
 
@@ -14,13 +15,13 @@ test('slices of windows that are over are let go, but for those of estimates tha
   hold.provisional = true;
   hold.slices.push(kept!);
   books.holds.set(hold.id, hold);
-  books.prune(day_ms - 1);
+  books.prune(day_ms - 1, 0);
   expect(books.slices.size).toBe(3);
-  books.prune(day_ms);
+  books.prune(day_ms, 0);
   expect([...books.slices.values()]).toEqual([kept]);
   expect(rest).toHaveLength(2);
   books.holds.delete(hold.id);
-  books.prune(day_ms);
+  books.prune(day_ms, 0);
   expect(books.slices.size).toBe(0);
 });
 
@@ -59,3 +60,52 @@ test('those who wait for many slices take turns', () => {
   expect(fitting(waiters.slice(150))).toBe(50);
   expect(fitting(Array.from({ length: 250 }, () => waiters[0]!))).toBe(250);
 });
+
+test('of 100,000 counters only so many idle ones are remembered, and none of which anything is held', () => {
+  const books = new Books('acme');
+  const of = (at: number) => {
+    const scope = { kind: 'user' as const, id: `u${at}` };
+    return {
+      budgets: [budget({ scope, window: 'total' }), budget({ scope, window: 'rolling', rolling_ms: 3_600_000 })],
+      rates: [rate({ scope }), rate({ scope, unit: 'concurrent', window_ms: 0 })],
+    };
+  };
+  const first = of(0);
+  const hold = newHold(request('runs', {}));
+  const [total, rolling] = first.budgets.map((one) => books.slice(one, 0));
+  const [requests, seats] = first.rates.map((one) => books.rate(one));
+  hold.slices.push(total!);
+  hold.parts.push({ slice: requests as RateSlice, slot: 0, amount: 1 });
+  hold.seats.push(seats as SeatsSlice);
+  books.holds.set(hold.id, hold);
+  // Told of nothing yet, taken and free, and a share of a lost ledger.
+  const kept = [...of(1).budgets, ...of(2).budgets].map((one) => books.slice(one, 0));
+  kept[0]!.dirty = true;
+  kept[1]!.free = 5;
+  kept[2]!.shared_ms = 1_000;
+  let most = 0;
+  for (let at = 3; at < 25_000; at += 1) {
+    const { budgets, rates } = of(at);
+    for (const one of budgets) books.slice(one, 0);
+    for (const one of rates) books.rate(one);
+    if (at % 500 === 0) books.prune(0, 2_000);
+    most = Math.max(most, books.slices.size + books.rates.size + books.seats.size);
+  }
+  books.prune(0, 2_000);
+  expect(most).toBeLessThan(45_000);
+  expect(books.slices.size).toBeLessThanOrEqual(12_500);
+  for (const slice of [total!, ...kept.slice(0, 3)]) expect(books.slices.get(slice.key)).toBe(slice);
+  expect([books.rate(first.rates[0]!), books.rate(first.rates[1]!)]).toEqual([requests, seats]);
+  // What was let go is made anew, empty, and not mistaken for what it was.
+  expect(books.slices.has(rolling!.key)).toBe(false);
+  const again = books.slice(first.budgets[1]!, 0);
+  expect(again).not.toBe(rolling);
+  expect(again.told_ms).toBe(Number.NEGATIVE_INFINITY);
+  // A trade that is under way may be granted something yet.
+  const before = books.slices.size;
+  for (let at = 200_000; at < 205_000; at += 1) for (const one of of(at).budgets) books.slice(one, 0);
+  books.trading = true;
+  books.prune(0, 2_000);
+  books.prune(0, 2_000);
+  expect(books.slices.size).toBe(before + 10_000);
+}, 120_000);

@@ -55,6 +55,33 @@ describe('a process with thousands of calls under way', () => {
     });
   }, 120_000);
 
+  test('one after the other, of more users than are remembered: what was let go is asked for anew, and adds up', async () => {
+    const [users, again] = [12_800, 1_600];
+    const settled = new Set<string>();
+    await leased(async (ledger) => {
+      // The first to come are the first to be let go; they come again.
+      for (const [round, most] of [users, again].entries()) {
+        for (let from = 0; from < most; from += 800) {
+          const ids = Array.from({ length: 800 }, (_, at) => `r${round}c${from + at}`);
+          await Promise.all(
+            ids.map(async (id, at) => {
+              const user = { kind: 'project' as const, id: `p${from + at}` };
+              const limits = { budgets: [budget({ scope: user, window: 'total' })], rates: [rate({ scope: user })] };
+              const reserved = await ledger.reserve(request(id, { nusd: 10, tokens: 1 }, limits));
+              if (reserved.outcome === 'held') settled.add(id);
+              await ledger.settle({ id, organization: 'acme', amount: { nusd: 7, tokens: 1 }, estimated: false });
+            }),
+          );
+        }
+      }
+      expect(settled.size).toBe(users + again);
+      const counters = (await ledger.counters('acme')).filter(({ key }) => key.startsWith('budget:project:'));
+      expect(counters).toHaveLength(users);
+      expect(counters.filter(({ spent }) => spent === 14)).toHaveLength(again);
+      expect(counters.filter(({ spent }) => spent === 7)).toHaveLength(users - again);
+    });
+  }, 240_000);
+
   test('all under one limit on calls at once', async () => {
     await leased(async (ledger) => {
       const seats = rate({ unit: 'concurrent', window_ms: 0, limit: 20_000 });

@@ -7,6 +7,8 @@ import { closer, streamDecoder, streamEncoder } from './stream.ts';
 /** Anthropic's Messages. */
 export const anthropicMessages: Format = {
   name: 'anthropic-messages',
+  // Anthropic's own clients send it with beta features.
+  passQuery: ['beta'],
   read,
   failureBody,
   streamEncoder,

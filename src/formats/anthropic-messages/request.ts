@@ -105,15 +105,13 @@ function hasServers({ mcp_servers }: JsonObject): boolean {
 
 /** Tools that have a type of their own and are run by the client all the same. */
 const clientTools = /^(?:custom$|bash_|text_editor_|computer_|memory_)/;
-/** Calls of a hosted tool in one exchange, where the client set no limit: so often the API goes on by itself. */
-const hostedCallsMax = 10;
 
-/** The tools that the API runs itself, by name, with the most calls of each. */
-function hostedCallsOf(tools: readonly JsonObject[]): Readonly<Record<string, number>> | undefined {
-  let calls: Record<string, number> | undefined;
+/** The tools that the API runs itself, by name, with the most calls of each; null where the client set no limit. */
+function hostedCallsOf(tools: readonly JsonObject[]): Readonly<Record<string, number | null>> | undefined {
+  let calls: Record<string, number | null> | undefined;
   for (const { type, name, max_uses } of tools) {
     if (typeof type !== 'string' || typeof name !== 'string' || clientTools.test(type)) continue;
-    const most = Number.isSafeInteger(max_uses) && Number(max_uses) >= 0 ? Number(max_uses) : hostedCallsMax;
+    const most = Number.isSafeInteger(max_uses) && Number(max_uses) >= 0 ? Number(max_uses) : null;
     calls = { ...calls, [name]: most };
   }
   return calls;

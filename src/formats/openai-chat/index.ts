@@ -7,6 +7,7 @@ import { closer, streamDecoder, streamEncoder } from './stream.ts';
 /** OpenAI's Chat Completions, and the many that speak it. */
 export const openaiChat: Format = {
   name: 'openai-chat',
+  passQuery: [],
   read,
   failureBody,
   streamEncoder,

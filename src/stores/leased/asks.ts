@@ -58,3 +58,10 @@ export function giveBack(slice: Slice): void {
 export function floorOf({ key, budget, expires_ms, spent, told_at_ms }: Slice): Floor {
   return { key, budget, expires_ms, spent, at_ms: told_at_ms };
 }
+
+/** How fast calls take of a slice of late. */
+export function measure(slice: Slice | RateSlice, now_ms: number): void {
+  const since_s = Math.max(0.001, (now_ms - Math.max(slice.told_ms, now_ms - 10_000)) / 1_000);
+  slice.pace += Math.min(1, since_s) * (slice.drawn / since_s - slice.pace);
+  slice.drawn = 0;
+}

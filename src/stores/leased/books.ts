@@ -5,6 +5,10 @@ import { Memory } from './memory.ts';
 import type { LocalHold, RateSlice, SeatsSlice, Slice } from './slices.ts';
 
 const settled_max = 32_768;
+/** Counters of each kind that nothing is held of are let go beyond so many: those nobody asked about for longest. */
+const idle_max = 10_000;
+/** A share that was taken lately is not forgotten with its counter. */
+const shared_kept_ms = 60_000;
 
 /** An item that the shared ledger has not acknowledged. */
 export interface Pending {
@@ -26,6 +30,8 @@ export class Books {
   /** Monotonic ms until which what was taken is ours. */
   lease_until_ms = Number.NEGATIVE_INFINITY;
   mark = 0;
+  /** A trade is under way: what it names may be granted something yet. */
+  trading = false;
   readonly #ofBudget = new WeakMap<Budget, Slice>();
   readonly #ofRate = new WeakMap<Rate, RateSlice | SeatsSlice>();
 
@@ -37,11 +43,15 @@ export class Books {
   slice(budget: Budget, now_ms: number): Slice {
     const known = this.#ofBudget.get(budget);
     if (known !== undefined && (known.end_ms === 0 || (now_ms < known.end_ms && now_ms >= known.start_ms))) {
-      if (this.slices.get(known.key) === known) return known;
+      if (this.slices.get(known.key) === known) {
+        known.touched = true;
+        return known;
+      }
     }
     const { key, start_ms, end_ms } = windowKey(budget, now_ms);
     const expires_ms = budget.window === 'total' || end_ms === 0 ? 0 : end_ms + kept_ms[budget.window];
     const slice = this.slices.get(key) ?? this.addSlice({ key, budget, start_ms, end_ms, expires_ms });
+    slice.touched = true;
     this.#ofBudget.set(budget, slice);
     return slice;
   }
@@ -69,6 +79,8 @@ export class Books {
       wanted: false,
       head: '',
       mark: 0,
+      touched: true,
+      shared_ms: Number.NEGATIVE_INFINITY,
     };
     this.slices.set(of.key, slice);
     return slice;
@@ -77,9 +89,13 @@ export class Books {
   /** The slice of a sliding window, or of seats. */
   rate(rate: Rate): RateSlice | SeatsSlice {
     const known = this.#ofRate.get(rate);
-    if (known !== undefined) return known;
+    if (known !== undefined && (isSeats(known) ? this.seats : this.rates).get(known.key) === known) {
+      known.touched = true;
+      return known;
+    }
     const key = rateKey(rate);
     const found = rate.unit === 'concurrent' ? this.seatsOf(key, rate) : this.#window(key, rate);
+    found.touched = true;
     this.#ofRate.set(rate, found);
     return found;
   }
@@ -98,6 +114,7 @@ export class Books {
         told_ms: never,
         used_ms: never,
         dirty: false,
+        touched: true,
       };
       this.seats.set(key, seats);
     }
@@ -109,14 +126,35 @@ export class Books {
     if (slice === undefined) {
       const never = Number.NEGATIVE_INFINITY;
       const figures = { slot: 0, free: 0, used: 0, reset_ms: 0, retry_after_ms: 0, drawn: 0, pace: 0 };
-      slice = { key, rate, ...figures, until_ms: never, told_ms: never };
+      slice = { key, rate, ...figures, until_ms: never, told_ms: never, touched: true, shared_ms: never };
       this.rates.set(key, slice);
     }
     return slice;
   }
 
-  /** Lets go of slices of windows that are over and of which nothing is left. */
-  prune(now_ms: number): void {
+  #evict(clock_ms: number): void {
+    const crowded = Math.max(this.slices.size, this.rates.size, this.seats.size) > idle_max + (idle_max >> 2);
+    if (!crowded || this.trading) return;
+    const held = new Set<unknown>();
+    for (const { slices, parts, seats } of this.holds.values()) {
+      for (const slice of slices) held.add(slice);
+      for (const { slice } of parts) held.add(slice);
+      for (const one of seats) held.add(one);
+    }
+    const shared = (one: Slice | RateSlice, kept_ms: number) => clock_ms - one.shared_ms < kept_ms;
+    letGo(this.slices, (one) => {
+      return one.free + one.held === 0 && !one.dirty && !held.has(one) && !shared(one, shared_kept_ms);
+    });
+    letGo(this.rates, (one) => one.free === 0 && !held.has(one) && !shared(one, one.rate.window_ms));
+    letGo(this.seats, (one) => one.granted + one.taken === 0 && !one.dirty && !held.has(one));
+  }
+
+  /**
+   * Lets go of slices of windows that are over and of which nothing is left, and of what is idle where there is much of
+   * it. `clock_ms` is monotonic.
+   */
+  prune(now_ms: number, clock_ms: number): void {
+    this.#evict(clock_ms);
     let wanted: Set<Slice> | undefined;
     for (const slice of this.slices.values()) {
       if (slice.end_ms === 0 || now_ms < slice.end_ms || slice.free + slice.held > 0 || slice.dirty) continue;
@@ -124,6 +162,17 @@ export class Books {
       wanted ??= new Set([...this.holds.values()].flatMap(({ slices }) => slices));
       if (!wanted.has(slice)) this.slices.delete(slice.key);
     }
+  }
+}
+
+/** Deletes from the front what is idle, and keeps what was looked up since the last time: at its next turn it is not. */
+function letGo<T extends { key: string; touched: boolean }>(table: Map<string, T>, idle: (one: T) => boolean): void {
+  const all = table.size > idle_max + (idle_max >> 2) ? [...table.values()] : [];
+  for (const one of all) {
+    if (table.size <= idle_max) return;
+    table.delete(one.key);
+    if (one.touched || !idle(one)) table.set(one.key, one);
+    one.touched = false;
   }
 }
 

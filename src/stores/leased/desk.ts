@@ -2,13 +2,12 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Budget, Rate } from '../ledger.ts';
 import { LedgerUnavailable } from '../ledger.ts';
 import type { Need } from './admission.ts';
-import { type Asked, asks, floorOf, giveBack, govern, sameLimit } from './asks.ts';
-import { type Books, slotsOf } from './books.ts';
-import { takeSeats, takeSlice } from './granted.ts';
-import { rateItem } from './items.ts';
+import { type Asked, asks, floorOf, giveBack, govern, measure, sameLimit } from './asks.ts';
+import type { Books } from './books.ts';
+import { takeRate, takeSeats, takeSlice, uncount } from './granted.ts';
 import { fitting, naming } from './naming.ts';
-import { firstNumber, margin, note, type Office } from './office.ts';
-import type { Floor, RateAsk, RateGrant, SeatsAsk, SliceAsk, Trade, Traded } from './port.ts';
+import { firstNumber, margin, type Office } from './office.ts';
+import type { Floor, RateAsk, SeatsAsk, SliceAsk, Trade, Traded } from './port.ts';
 import type { RateSlice, SeatsSlice, Slice } from './slices.ts';
 
 /** A call that waits for more than this process has. */
@@ -21,6 +20,8 @@ export interface Waiter {
 }
 
 const late_max = 4;
+/** Most things told in one trade. */
+const items_max = 1_000;
 /** Taken ahead of the first calls, whose pace is not known yet, in calls. */
 const first_calls = 4;
 
@@ -121,10 +122,11 @@ export class Desk {
     const books = this.#books;
     // Nothing is given back to nobody.
     if (office.store.lost) throw new LedgerUnavailable('the shared ledger is lost');
+    await this.#tellBacklog();
     const waiting = this.#waiters.splice(0, fitting(this.#waiters));
     const { budgets, rates, seats } = asks(waiting);
     const sent_ms = office.clock();
-    for (const rate of books.rates.values()) if (sent_ms >= rate.until_ms) this.#giveBack(rate);
+    for (const rate of books.rates.values()) if (sent_ms >= rate.until_ms) uncount(office, books, rate);
     const sliceAsks = this.#sliceAsks(budgets, sent_ms);
     const rateAsks = this.#rateAsks(rates, sent_ms);
     const seatsAsks = this.#seatsAsks(seats, sent_ms);
@@ -132,6 +134,7 @@ export class Desk {
     const last = books.pending.at(-1)?.number ?? 0;
     this.#looks.clear();
     let answer: Extract<Traded, { outcome: 'done' }>;
+    books.trading = true;
     try {
       answer = await this.#send({
         items,
@@ -145,33 +148,53 @@ export class Desk {
       for (const [one] of seatsAsks) one.dirty = true;
       for (const waiter of waiting) waiter.failed(error as Error);
       throw error;
+    } finally {
+      books.trading = false;
     }
     this.#whole = false;
     this.#traded_ms = sent_ms;
     office.told(answer.now_ms);
-    if (items.length > 0) {
-      books.pending = books.pending.filter(({ number }) => number > last);
-      office.notes.acknowledged(books, last);
-    }
+    if (items.length > 0) this.#acknowledged(last);
     books.lease_until_ms = sent_ms + office.lease_ms - margin(office.lease_ms);
     for (const [at, [slice, ask]] of sliceAsks.entries()) {
       takeSlice(slice, ask, grant(answer.slices, at), sent_ms, answer.now_ms);
       if (slice.wanted && slice.free > 0) this.#again = true;
     }
-    for (const [at, [slice]] of rateAsks.entries()) this.#takeRate(slice, grant(answer.rates, at), sent_ms);
+    for (const [at, [slice]] of rateAsks.entries()) takeRate(office, books, slice, grant(answer.rates, at), sent_ms);
     for (const [at, [slice]] of seatsAsks.entries()) {
       takeSeats(slice, grant(answer.seats, at), sent_ms, books.lease_until_ms);
     }
     for (const waiter of waiting) if (!waiter.answered(sent_ms)) this.#waiters.push(waiter);
-    books.prune(office.now());
+    books.prune(office.now(), office.clock());
   }
 
-  async #send(asked: Pick<Trade, 'items' | 'slices' | 'rates' | 'seats'>, permit?: string) {
+  /** After an outage there is much to tell: in parts, so that Redis is not kept from everyone else for long. */
+  async #tellBacklog(): Promise<void> {
+    const books = this.#books;
+    while (books.pending.length > items_max) {
+      const some = books.pending.slice(0, items_max);
+      const items = some.map(({ text }) => text);
+      await this.#send({ items, slices: [], rates: [], seats: [] }, undefined, false);
+      this.#acknowledged(some.at(-1)?.number ?? 0);
+    }
+  }
+
+  #acknowledged(last: number): void {
+    const books = this.#books;
+    books.pending = books.pending.filter(({ number }) => number > last);
+    this.#office.notes.acknowledged(books, last);
+  }
+
+  async #send(
+    asked: Pick<Trade, 'items' | 'slices' | 'rates' | 'seats'>,
+    permit?: string,
+    whole = this.#whole,
+  ): Promise<Extract<Traded, { outcome: 'done' }>> {
     const { store, owner, lease_ms } = this.#office;
     for (let tries = 0; tries < late_max; tries++) {
       const number = ++this.#number;
       const organization = this.#books.id;
-      const answer = await store.trade({ ...asked, organization, owner, number, lease_ms, whole: this.#whole }, permit);
+      const answer = await store.trade({ ...asked, organization, owner, number, lease_ms, whole }, permit);
       if (answer.outcome === 'done') return answer;
       this.#number = Math.max(this.#number, answer.number);
     }
@@ -197,7 +220,7 @@ export class Desk {
       const want = asked.get(slice);
       const changed = want !== undefined && !sameLimit(want.limit, slice.budget);
       if (want !== undefined) govern(slice, want.limit);
-      this.#measure(slice, now_ms);
+      measure(slice, now_ms);
       const over = slice.end_ms !== 0 && slice.told_ms > Number.NEGATIVE_INFINITY && now_ms >= slice.until_ms;
       const idle = this.#idle(slice.used_ms, now_ms);
       if (over || changed || slice.wanted || idle) giveBack(slice);
@@ -227,9 +250,9 @@ export class Desk {
     for (const slice of this.#books.rates.values()) {
       const want = asked.get(slice);
       if (want === undefined && !this.#looks.has(slice)) continue;
-      if (want !== undefined && want.limit.limit !== slice.rate.limit) this.#giveBack(slice);
+      if (want !== undefined && want.limit.limit !== slice.rate.limit) uncount(this.#office, this.#books, slice);
       if (want !== undefined) slice.rate = want.limit;
-      this.#measure(slice, now_ms);
+      measure(slice, now_ms);
       const more = want === undefined ? 0 : Math.max(0, want.sum - slice.free);
       const least = more === 0 || want === undefined ? 0 : Math.max(1, want.least - slice.free);
       const ahead = want === undefined ? 0 : this.#ahead(slice.pace, want);
@@ -256,33 +279,6 @@ export class Desk {
       list.push([slice, { key, rate: slice.rate, holds: taken, free, least: Math.min(1, more), asked: more, ahead }]);
     }
     return list;
-  }
-
-  #measure(slice: Slice | RateSlice, now_ms: number): void {
-    const since_s = Math.max(0.001, (now_ms - Math.max(slice.told_ms, now_ms - 10_000)) / 1_000);
-    slice.pace += Math.min(1, since_s) * (slice.drawn / since_s - slice.pace);
-    slice.drawn = 0;
-  }
-
-  /** What was taken of a slot and not used is uncounted in that slot. */
-  #giveBack(slice: RateSlice): void {
-    if (slice.free === 0) return;
-    const { key, slot, free, rate } = slice;
-    const { slot_ms, count } = slotsOf(rate);
-    slice.free = 0;
-    note(this.#office, this.#books, (number) => rateItem(number, key, slot, -free, slot_ms, count));
-  }
-
-  #takeRate(slice: RateSlice, granted: RateGrant, sent_ms: number): void {
-    const stale = slice.slot === granted.slot ? 0 : slice.free;
-    if (stale > 0) this.#giveBack(slice);
-    slice.slot = granted.slot;
-    slice.free += granted.granted;
-    slice.until_ms = sent_ms + granted.lasts_ms;
-    slice.used = granted.used - stale;
-    slice.reset_ms = granted.reset_ms;
-    slice.retry_after_ms = granted.retry_after_ms;
-    slice.told_ms = sent_ms;
   }
 }
 

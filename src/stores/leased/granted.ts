@@ -1,5 +1,8 @@
-import type { SeatsGrant, SliceAsk, SliceGrant } from './port.ts';
-import type { SeatsSlice, Slice } from './slices.ts';
+import { type Books, slotsOf } from './books.ts';
+import { rateItem } from './items.ts';
+import { note, type Office } from './office.ts';
+import type { RateGrant, SeatsGrant, SliceAsk, SliceGrant } from './port.ts';
+import type { RateSlice, SeatsSlice, Slice } from './slices.ts';
 
 /** What the shared ledger told of a slice that was asked about at `sent_ms`. */
 export function takeSlice(slice: Slice, ask: SliceAsk, told: SliceGrant, sent_ms: number, now_ms: number): void {
@@ -20,4 +23,25 @@ export function takeSeats(slice: SeatsSlice, told: SeatsGrant, sent_ms: number, 
   slice.others = told.others;
   slice.until_ms = until_ms;
   slice.told_ms = sent_ms;
+}
+
+export function takeRate(office: Office, books: Books, slice: RateSlice, granted: RateGrant, sent_ms: number): void {
+  const stale = slice.slot === granted.slot ? 0 : slice.free;
+  if (stale > 0) uncount(office, books, slice);
+  slice.slot = granted.slot;
+  slice.free += granted.granted;
+  slice.until_ms = sent_ms + granted.lasts_ms;
+  slice.used = granted.used - stale;
+  slice.reset_ms = granted.reset_ms;
+  slice.retry_after_ms = granted.retry_after_ms;
+  slice.told_ms = sent_ms;
+}
+
+/** What was taken of a slot and not used is uncounted in that slot. */
+export function uncount(office: Office, books: Books, slice: RateSlice): void {
+  if (slice.free === 0) return;
+  const { key, slot, free, rate } = slice;
+  const { slot_ms, count } = slotsOf(rate);
+  slice.free = 0;
+  note(office, books, (number) => rateItem(number, key, slot, -free, slot_ms, count));
 }

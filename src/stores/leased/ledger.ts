@@ -264,7 +264,7 @@ export class LeasedLedger extends Passing implements Ledger {
   #expire(): number {
     const { reaped, next_ms } = expire(this.#office, this.#parts.all.values(), Date.now());
     // Shares are seen without a trade: nobody else lets go of theirs. A trade that is under way may still be granted some.
-    for (const books of this.#parts.all.values()) books.prune(this.#office.now() - pruned_ms);
+    for (const books of this.#parts.all.values()) books.prune(this.#office.now() - pruned_ms, this.#office.clock());
     this.#nextExpiry_ms = next_ms;
     return reaped;
   }

@@ -42,6 +42,10 @@ export interface Slice {
   head: string;
   /** Number in the journal's current segment; 0 where it was not named there yet. */
   mark: number;
+  /** Looked up since idle ones were last looked for. */
+  touched: boolean;
+  /** Monotonic ms at which a share of it was last taken, the shared ledger being lost. */
+  shared_ms: number;
 }
 
 /** A part of a sliding window, good for the slot it was taken in. */
@@ -57,6 +61,9 @@ export interface RateSlice {
   told_ms: number;
   drawn: number;
   pace: number;
+  /** As of a slice. */
+  touched: boolean;
+  shared_ms: number;
 }
 
 /** Seats taken out of a limit on calls at once. */
@@ -70,6 +77,7 @@ export interface SeatsSlice {
   told_ms: number;
   used_ms: number;
   dirty: boolean;
+  touched: boolean;
 }
 
 /** What a call has in a sliding window. */

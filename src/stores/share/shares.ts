@@ -10,6 +10,9 @@ const never = Number.NEGATIVE_INFINITY;
 /** A ledger that was heard for so long was told by all processes that live what their shares cost. */
 const told_by_all_ms = 5_000;
 
+/** Budgets remembered through their windows. */
+const seen_max = 20_000;
+
 interface Left {
   amount: number;
   readonly phase: number;
@@ -59,7 +62,9 @@ export class Shares {
         need.slice.free += lacking;
         need.slice.total += lacking;
         need.slice.dirty = true;
+        need.slice.shared_ms = office.clock();
       } else if (need.of === 'rate') {
+        need.slice.shared_ms = office.clock();
         const ring = this.#ringOf(need.slice);
         ring.advance(now_ms);
         ring.add(ring.head, need.asked);
@@ -80,7 +85,7 @@ export class Shares {
       const slice = books.slice(budget, now_ms);
       slice.budget = budget;
       Object.assign(slice, { limit, spent, total: held + slice.free, told_ms });
-      this.#seen.add(seriesOf(books, slice));
+      this.#sees(books, slice);
     }
     for (const { rate, used } of rates) {
       const slice = books.rate(rate);
@@ -126,6 +131,14 @@ export class Shares {
     return { used: ring.used, retry_after_ms: ring.retry_ms(now_ms, excess), reset_ms: ring.reset_ms(now_ms) };
   }
 
+  /** Remembers that the ledger told of a budget: the oldest of too many are forgotten, as if never told of. */
+  #sees(books: Books, slice: Slice): void {
+    const series = seriesOf(books, slice);
+    this.#seen.delete(series);
+    this.#seen.add(series);
+    if (this.#seen.size > seen_max) this.#seen.delete(this.#seen.values().next().value ?? '');
+  }
+
   #ringOf(slice: RateSlice): Ring {
     let ring = this.#rings.get(slice);
     if (ring === undefined) {
@@ -148,7 +161,7 @@ export class Shares {
     const { limit } = budgetState(slice.budget, slice);
     let left = 0;
     if (slice.told_ms > never) {
-      this.#seen.add(seriesOf(books, slice));
+      this.#sees(books, slice);
       left = limit - slice.spent - slice.total;
     } else if (this.#seen.has(seriesOf(books, slice))) {
       // Its window began while the ledger was lost: nobody can have spent more of it than a share.

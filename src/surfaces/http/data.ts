@@ -136,7 +136,10 @@ class Exchanges {
 const noBody = Buffer.alloc(0);
 
 function arrival({ route, format }: Place, request: FastifyRequest, body: Buffer): Arrival {
-  return { route, format: format ?? formatOf(request), headers: request.raw.headers, ip: request.ip, body };
+  const { url = '' } = request.raw;
+  const at = url.indexOf('?');
+  const made = { route, format: format ?? formatOf(request), headers: request.raw.headers, ip: request.ip, body };
+  return at < 0 ? made : { ...made, query: url.slice(at + 1) };
 }
 
 /** Runs a route that answers with JSON from our own state; failures become the caller's format. */

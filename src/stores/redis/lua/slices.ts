@@ -1,3 +1,4 @@
+import { owning } from './owner.ts';
 import { books, written } from './turn.ts';
 
 /**
@@ -6,7 +7,8 @@ import { books, written } from './turn.ts';
  *   slices          a sorted set: owners by the end of their lease
  *   slices:<owner>  a hash: `number` of the last trade, `done` the last item, `lost` when the lease was over and the
  *                   slices were counted as spent, `b|<counter>` the amount of a slice, `c|<seats>` seats,
- *                   `r|<counter>` its resets when it was lost, `p|<id>` when an estimate was counted
+ *                   `r|<counter>` its resets when it was lost, `p|<id>` when an estimate was counted, `have` how many
+ *                   slices and seats there are
  *   wanted          a hash: who could not get what a call needed of a counter, and until when that is told
  */
 const slicing = `
@@ -21,23 +23,14 @@ end
 local function lease(c, amount)
   c.held, c.leased, c.leases, c.touched = sum(c.held, amount), sum(c.leased, amount), true, true
 end
-local function load(key)
-  local rec, all = {b = {}, c = {}, r = {}, p = {}}, call('HGETALL', key)
-  for at = 1, #all, 2 do
-    local kind, name = match(all[at], '^(%a)|(.*)$')
-    if kind == 'p' then rec.p[name] = all[at + 1]
-    elseif kind then rec[kind][name] = tonumber(all[at + 1])
-    else rec[all[at]] = tonumber(all[at + 1]) end
-  end
-  return rec
-end
+${owning}
 local function moved(owner, c, amount, prior)
   entry('slice:' .. owner .. ':' .. c.key, 'slice', 0, 0, 0, '1', prior, c.key, '', c.ms and true)
   local e = entries[#entries]
   e[#e + 1], e[#e + 2] = 'moved', amount
 end
 local function lose(owner, rec)
-  for short, amount in pairs(rec.b) do
+  for short, amount in each(rec.b) do
     local c = shaped(short)
     if c.alive and amount > 0 then
       lease(c, -amount)
@@ -49,7 +42,7 @@ local function lose(owner, rec)
   rec.lost = tick()
 end
 local function find_again(owner, rec)
-  for short, amount in pairs(rec.b) do
+  for short, amount in each(rec.b) do
     local c = shaped(short)
     if c.alive and amount > 0 then
       lease(c, amount)
@@ -71,7 +64,7 @@ end
  */
 export const trade = `${books}${slicing}
 local t = cjson.decode(A[2])
-local rec = load(K[1])
+local rec = load(K[1], not t.whole)
 local owner = t.owner
 if t.number <= (rec.number or 0) then return plain({1, now, rec.number}) end
 if rec.lost then find_again(owner, rec) end
@@ -119,7 +112,7 @@ for _, item in ipairs(t.items) do
           lease(c, -used)
         end
       end
-      if was then forgotten['p|' .. id], rec.p[id] = true, nil end
+      if was then forgotten['p|' .. id], rec.p[id] = true, false end
       if kind == 'p' then rec.p[id] = text(tick()) .. ' ' .. table.concat(found, ' ') end
       local name = kind == 's' and 'settled' or kind == 'p' and 'provisional' or kind == 'v' and 'held' or 'released'
       local prior = was and (text(item[8]) .. ':' .. text(item[9]) .. ':' .. text(item[10]) .. ':' .. text(at)) or ''
@@ -193,13 +186,13 @@ for _, ask in ipairs(t.seats) do
   say(mine, others)
 end
 if t.whole then
-  for short, amount in pairs(rec.b) do
+  for short, amount in each(rec.b) do
     if not touched[short] then
       lease(shaped(short), -amount)
       rec.b[short] = 0
     end
   end
-  for key, amount in pairs(rec.c) do
+  for key, amount in each(rec.c) do
     if not touched[key] then
       for at = 1, amount do seats(key).moved[seat(at)] = false end
       rec.c[key] = 0
@@ -208,23 +201,32 @@ if t.whole then
 end
 
 ${written}
-local fields, gone, holds = {'number', t.number, 'done', done}, {'lost'}, false
+local fields, gone, have = {}, {'lost'}, rec.have or 0
 local function field(name, value)
   fields[#fields + 1] = name
   fields[#fields + 1] = value
 end
 for _, kind in ipairs({'b', 'c'}) do
-  for name, amount in pairs(rec[kind]) do
-    if amount > 0 then
-      field(kind .. '|' .. name, amount)
-      holds = true
-    else
-      gone[#gone + 1] = kind .. '|' .. name
-      gone[#gone + 1] = 'r|' .. name
+  local was = rec.have and rec[kind][lazyWas]
+  for name, amount in each(rec[kind]) do
+    local before = was and (was[name] or 0)
+    if amount ~= before then
+      if amount > 0 then field(kind .. '|' .. name, amount)
+      else
+        gone[#gone + 1] = kind .. '|' .. name
+        gone[#gone + 1] = 'r|' .. name
+      end
+      have = have + (amount > 0 and 1 or 0) - ((before or 0) > 0 and 1 or 0)
     end
   end
 end
-for id, at in pairs(rec.p) do field('p|' .. id, at) end
+local holds = have > 0
+field('number', t.number)
+field('done', done)
+field('have', have)
+for id, at in each(rec.p) do
+  if not rec.have or rec.p[lazyWas][id] ~= at then field('p|' .. id, at) end
+end
 for name in pairs(forgotten) do gone[#gone + 1] = name end
 spread('HDEL', K[1], gone)
 spread('HSET', K[1], fields)
@@ -253,7 +255,7 @@ for _, owner in ipairs(due) do
   local rec = load(base .. 'slices:' .. owner)
   if not rec.lost then
     lose(owner, rec)
-    for key, amount in pairs(rec.c) do
+    for key, amount in each(rec.c) do
       for at = 1, amount do seats(key).moved['slice:' .. owner .. ':' .. at] = false end
     end
     lost[owner] = rec
