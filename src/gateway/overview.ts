@@ -1,9 +1,8 @@
 import { buildDirectory, type Directory, type KeyStore } from '../callers/index.ts';
 import type { Settings } from '../config.ts';
 import type { Secret } from '../exchange/index.ts';
-import { PolicyError, type Program } from '../policy/index.ts';
+import type { Program } from '../policy/index.ts';
 import { buildCatalog, buildProvider, type Catalog, type Provider } from '../providers/index.ts';
-import { moduleProblems } from './rule-modules.ts';
 
 /** What there is to know of a configuration in force without serving a call: its policies, its callers and its models. */
 export interface Overview {
@@ -22,8 +21,6 @@ export async function openOverview(
   serverSecret: Secret,
   program: Program,
 ): Promise<Overview> {
-  const problems = moduleProblems(program, settings.policyFiles);
-  if (problems.length > 0) throw new PolicyError(problems);
   const directory = directoryOf(settings, keys, serverSecret);
   const catalog = catalogOf(settings);
   const models = catalog.list();
