@@ -144,7 +144,7 @@ function weigh(table: PhaseTable, { hits, doubts }: Found, facts: FactTree): Dec
         if (error) errors.push(entry);
         else unable.push(entry);
       }
-      asked = found.some(({ reason }) => reason !== notAsked);
+      asked = found.every(({ reason }) => reason !== notAsked);
       why = `Could not be checked: ${found.map((entry) => `${entry.fact} (${entry.reason})`).join(', ')}`;
     }
     if (rule.shadow !== undefined) {
