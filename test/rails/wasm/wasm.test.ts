@@ -95,6 +95,33 @@ describe('the pool of threads', () => {
     expect(await ask(rule, { 'llm.estimatedTokens': 10 })).toEqual({ match: false });
   }, 60_000);
 
+  it('lets nobody wait behind what is stuck while another thread is free', async () => {
+    const answered: string[] = [];
+    const asked = Array.from({ length: 16 }, async (_, i) => {
+      const name = i === 0 ? 'stuck' : 'plain';
+      const verdict = await (i === 0 ? pool.evaluate(bad, '"loop"', 5_000) : ask(bad, { plain: i }));
+      answered.push(name);
+      return verdict;
+    });
+    const verdicts = await Promise.all(asked);
+    expect(answered.at(-1)).toBe('stuck');
+    expect(verdicts[0]).toEqual({ unable: 'it gave no answer within 5000 ms' });
+    expect(verdicts.slice(1)).toEqual(Array.from({ length: 15 }, () => ({ match: false })));
+  }, 60_000);
+
+  it('asks of another thread what one that ended had not begun', async () => {
+    const one = openWasmPool({ threads: 1, failures_max: 1_000 });
+    const verdicts = await Promise.all([
+      one.evaluate(bad, '"loop"', 300),
+      ...Array.from({ length: 12 }, (_, i) => one.evaluate(bad, `"plain ${i}"`, deadline_ms)),
+    ]);
+    expect(verdicts).toEqual([
+      { unable: 'it gave no answer within 300 ms' },
+      ...Array.from({ length: 12 }, () => ({ match: false })),
+    ]);
+    await one.close();
+  }, 60_000);
+
   it('answers a thousand at once, each its own', async () => {
     const tokens = Array.from({ length: 1_000 }, (_, i) => i * 8);
     const many = openWasmPool({ threads: 2 });
