@@ -61,34 +61,42 @@ export function wasmCalls(program: Program, phase: Phase): readonly WasmCall[] {
  * declared facts that are there. Where one of them could not be computed the verdict cannot be either. At once where every
  * module answers at once.
  */
-export function withVerdicts(
-  program: Program,
-  phase: Phase,
-  facts: FactTree,
-  options: VerdictOptions,
-): Told | Promise<Told> {
+export function withVerdicts(program: Program, phase: Phase, facts: FactTree, options: VerdictOptions): Later<Told> {
   const table = inside(program).tables[phase];
   const { questions, pending } = planOf(table);
   if (questions.length === 0) return { facts, skipped: [], asked: 0, hits: 0 };
   const open = options.keep === true ? questions.filter(({ verdict }) => verdict(facts) === undefined) : questions;
-  const matter = mattering(
-    table,
-    options.unsettled ?? facts,
-    pending,
-    open.map(({ call }) => call.fact),
-  );
-  const answers = open.map(({ call, inputs }): WasmAnswer | Promise<WasmAnswer> => {
-    if (!matter.has(call.fact)) return { unable: notAsked };
+  const { modules, unsettled = facts } = options;
+  const ask = ({ call, inputs }: Question): Later<WasmAnswer> => {
     const input = inputOf(inputs, facts);
-    return input instanceof Unable ? { unable: input.reason } : options.modules.run(call, input, options);
-  });
-  const waits = answers.some((answer) => answer instanceof Promise);
-  const done = (all: readonly WasmAnswer[]): Told => {
-    const known = told(facts, open, all);
-    options.modules.tell?.(known);
-    return known;
+    return input instanceof Unable ? { unable: input.reason } : modules.run(call, input, options);
   };
-  return waits ? Promise.all(answers).then(done) : done(answers as readonly WasmAnswer[]);
+  // What somebody vouches for is answered sooner than it is found out whether it matters.
+  const near = open.filter(({ call }) => call.trusted);
+  const dear = open.filter(({ call }) => !call.trusted);
+  return after(allOf(near.map(ask)), (said) => {
+    const names = dear.map(({ call }) => call.fact);
+    const matter = mattering(table, withAnswers(unsettled, near, said), pending, names);
+    const asked = allOf(dear.map((one) => (matter.has(one.call.fact) ? ask(one) : { unable: notAsked })));
+    return after(asked, (more) => {
+      const known = told(facts, [...near, ...dear], [...said, ...more]);
+      modules.tell?.(known);
+      return known;
+    });
+  });
+}
+
+type Later<T> = T | Promise<T>;
+
+/** At once where the value is there. */
+function after<A, B>(value: Later<A>, next: (value: A) => Later<B>): Later<B> {
+  return value instanceof Promise ? value.then(next) : next(value);
+}
+
+function allOf(answers: readonly Later<WasmAnswer>[]): Later<readonly WasmAnswer[]> {
+  return answers.some((answer) => answer instanceof Promise)
+    ? Promise.all(answers)
+    : (answers as readonly WasmAnswer[]);
 }
 
 function planOf(table: PhaseTable): Plan {
@@ -146,24 +154,26 @@ function inputOf(inputs: Question['inputs'], facts: FactTree): string | Unable {
 }
 
 function told(facts: FactTree, questions: readonly Question[], answers: readonly WasmAnswer[]): Told {
+  const skipped = questions.filter((_, at) => isSkipped(answers[at])).map(({ call }) => call.fact);
+  const hits = answers.filter((answer) => 'cached' in answer && answer.cached === true).length;
+  return { facts: withAnswers(facts, questions, answers), skipped, asked: answers.length - skipped.length, hits };
+}
+
+function isSkipped(answer: WasmAnswer | undefined): boolean {
+  return answer !== undefined && 'unable' in answer && answer.unable === notAsked;
+}
+
+function withAnswers(facts: FactTree, questions: readonly Question[], answers: readonly WasmAnswer[]): FactTree {
   let known = facts;
-  let [asked, hits] = [0, 0];
-  const skipped: string[] = [];
   for (const [at, { call, quiet }] of questions.entries()) {
     const answer = answers[at] ?? { unable: 'it was not run' };
     if ('unable' in answer) {
-      known = withFact(known, call.fact, answer.unable === notAsked ? notAskedFor : new Unable(answer.unable));
-      if (answer.unable === notAsked) skipped.push(call.fact);
-      else asked++;
+      known = withFact(known, call.fact, new Unable(answer.unable));
       continue;
     }
-    asked++;
-    if (answer.cached === true) hits++;
     known = withFact(known, call.fact, answer.match);
     // A reason goes to the caller and into the record, where no prompt may stand.
     if (answer.reason !== undefined && !quiet) known = withFact(known, `${call.fact}:reason`, answer.reason);
   }
-  return { facts: known, skipped, asked, hits };
+  return known;
 }
-
-const notAskedFor = new Unable(notAsked);

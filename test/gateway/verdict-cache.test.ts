@@ -55,7 +55,7 @@ describe('the cache of verdicts', () => {
       }),
       { numRuns: 300 },
     );
-    expect(hits).toBeGreaterThan(50);
+    expect(hits).toBeGreaterThan(5);
   });
 
   it('forgets after its time', async () => {

@@ -25,6 +25,7 @@ const ofModules = fc.array(
     priority: fc.constantFrom(0, 1, 2),
     status: fc.constantFrom('active', 'active', 'shadow'),
     on_error: fc.constantFrom(undefined, 'deny', 'skip', 'warn'),
+    trusted: fc.constantFrom(true, false, false),
     guard: fc.option(fc.constantFrom('free', 'pro'), { nil: undefined }),
     action: fc.constantFrom<object>(
       { decision: 'deny' },
@@ -41,13 +42,13 @@ const ofModules = fc.array(
 
 const sets = fc.tuple(policies(), ofModules).map(([others, modules]): readonly Policy[] => [
   ...others,
-  ...modules.map(({ priority, status, on_error, guard, action, more }, i) =>
+  ...modules.map(({ priority, status, on_error, trusted, guard, action, more }, i) =>
     checkPolicy({
       metadata: { id: `m${i}`, version: '1.0.0', priority },
       status,
       ...(on_error === undefined ? {} : { on_error }),
       ...(guard === undefined ? {} : { applies_to: { 'team.tier': [guard] } }),
-      rules: [{ id: 'r', wasm: { module: 'r.wasm', inputs: ['llm.model'] }, action, ...more }],
+      rules: [{ id: 'r', wasm: { module: 'r.wasm', inputs: ['llm.model'], trusted }, action, ...more }],
     } as unknown as Policy),
   ),
 ]);

@@ -31,9 +31,13 @@ export function trustedRunner(module: object, pages: number = wasmLimits.pages):
     try {
       return asked(started(module), input);
     } catch (thrown) {
-      return { unable: thrown instanceof Misfit ? thrown.message : `it trapped: ${String(thrown).slice(0, 200)}` };
+      return { unable: thrown instanceof Misfit ? thrown.message : `it trapped: ${reasonOf(thrown)}` };
     }
   };
+}
+
+function reasonOf(thrown: unknown): string {
+  return (thrown instanceof Error ? thrown.message : String(thrown)).slice(0, 200);
 }
 
 /** The module answered, and not as the ABI has it. */
