@@ -76,7 +76,7 @@ export function withVerdicts(program: Program, phase: Phase, facts: FactTree, op
   const dear = open.filter(({ call }) => !call.trusted);
   return after(allOf(near.map(ask)), (said) => {
     const names = dear.map(({ call }) => call.fact);
-    const matter = mattering(table, withAnswers(unsettled, near, said), pending, names);
+    const matter = names.length === 0 ? none : mattering(table, withAnswers(unsettled, near, said), pending, names);
     const asked = allOf(dear.map((one) => (matter.has(one.call.fact) ? ask(one) : { unable: notAsked })));
     return after(asked, (more) => {
       const known = told(facts, [...near, ...dear], [...said, ...more]);
@@ -85,6 +85,8 @@ export function withVerdicts(program: Program, phase: Phase, facts: FactTree, op
     });
   });
 }
+
+const none: ReadonlySet<string> = new Set();
 
 type Later<T> = T | Promise<T>;
 
