@@ -1,7 +1,3 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openWasmPool, readModule, type WasmModule, type WasmPool } from '../../../src/rails/index.ts';
 import { assembled, template } from '../../support/assemblyscript.ts';
@@ -149,23 +145,4 @@ describe('the pool of threads', () => {
     expect(await short.evaluate(bad, '"plain"', deadline_ms)).toEqual({ match: false });
     await short.close();
   }, 60_000);
-});
-
-const rust = spawnSync('rustc', ['--print', 'target-libdir', '--target', 'wasm32-unknown-unknown'], {
-  encoding: 'utf8',
-});
-const cargo =
-  spawnSync('cargo', ['--version']).status === 0 &&
-  rust.status === 0 &&
-  spawnSync('test', ['-d', rust.stdout.trim()]).status === 0;
-describe.runIf(cargo)('the template in Rust', () => {
-  it('says the same as the one in AssemblyScript', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'rust-rule-'));
-    cpSync(new URL('../../../examples/wasm/rust', import.meta.url), directory, { recursive: true });
-    execFileSync('cargo', ['build', '--release', '--offline', '--quiet'], { cwd: directory });
-    const built = readModule(readFileSync(join(directory, 'target/wasm32-unknown-unknown/release/rule.wasm')));
-    rmSync(directory, { recursive: true });
-    for (const input of ['{"llm.estimatedTokens":5000}', '{"llm.estimatedTokens":10}', '{}'])
-      expect(await pool.evaluate(built, input, deadline_ms)).toEqual(await pool.evaluate(rule, input, deadline_ms));
-  }, 300_000);
 });
