@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { compileMatcher, rails } from '../dist/rails/index.js';
-import { comparisonRows, loadRows, policyRows } from './policies.mjs';
+import { comparisonRows, loadRows, moduleRows, policyRows } from './policies.mjs';
 import { here, median } from './rig.mjs';
 
 /** Median of five runs of `work`, in seconds a run, after one that does not count. */
@@ -18,7 +18,7 @@ function timed(work) {
 }
 
 export async function engines() {
-  const policies = [await policyRows(), await loadRows(), await comparisonRows()];
+  const policies = [await policyRows(), await moduleRows(), await loadRows(), await comparisonRows()];
   return [...policies, matcherRows(), ledgerRows()].filter((rows) => rows !== undefined);
 }
 

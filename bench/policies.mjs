@@ -1,11 +1,15 @@
 // The policy engine by itself: decisions, loading and changing a set, and the same rules in other engines. All figures are CPU
 // time of this process. `node bench/policies.mjs` after `npm run build`; `--quick` for a shorter one.
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { celEnv, parse as parseTheirs, plan } from '@bufbuild/cel';
 import { Environment } from '@marcbachmann/cel-js';
-import { compile, decide, evaluateContext, PolicyTexts, parsePolicies } from '../dist/policy/index.js';
+import asc from 'assemblyscript/asc';
+import { VerdictCache } from '../dist/gateway/verdict-cache.js';
+import { compile, decide, evaluateContext, evaluateWith, PolicyTexts, parsePolicies } from '../dist/policy/index.js';
 import { compileWhen } from '../dist/policy/when.js';
+import { openWasmPool, readModule, trustedRunner } from '../dist/rails/index.js';
 import { table } from './rig.mjs';
 
 const quick = process.argv.includes('--quick');
@@ -140,6 +144,81 @@ export async function loadRows() {
   return rows;
 }
 
+const template = readFileSync(new URL('../examples/wasm/assemblyscript/rule.ts', import.meta.url), 'utf8');
+
+async function assembled(source) {
+  let bytes;
+  const options = '--runtime stub --optimize --use abort= --initialMemory 2 --maximumMemory 32'.split(' ');
+  const { error } = await asc.main(['rule.ts', '--outFile', 'rule.wasm', ...options], {
+    readFile: (name) => (name === 'rule.ts' ? source : null),
+    writeFile: (_, contents) => {
+      bytes = contents;
+    },
+    listFiles: () => [],
+  });
+  if (error !== null) throw error;
+  return readModule(bytes);
+}
+
+/** Rules of modules: in the thread, in the pool one by one and many at once, and from the cache. */
+export async function moduleRows() {
+  const rule = await assembled(template);
+  // A few hundred thousand steps: what a module that searches a long text takes.
+  const slow = await assembled(
+    template.replace(
+      'if (tokens < 0)',
+      'for (let i = 0; i < 400000; i++) store<i32>(64, load<i32>(64) ^ i);\n  if (tokens < 0)',
+    ),
+  );
+  const text = `metadata: { id: long }\nrules: [{ id: r, wasm: { module: r.wasm, inputs: [llm.estimatedTokens, llm.prompt] }, action: { decision: deny } }]\n`;
+  const program = compile(parsePolicies(text), { default: 'allow' });
+  const vouched = compile(parsePolicies(text.replace('llm.prompt]', 'llm.prompt], trusted: true')), {
+    default: 'allow',
+  });
+  const clock = { now: () => 1_767_600_000_000, elapsed: () => 0 };
+  const asked = { llm: { estimatedTokens: 5_000 } };
+  const prompt = { llm: { estimatedTokens: 5_000, prompt: 'word '.repeat(400) } };
+  const denies = (of, facts, run) => () => {
+    const answer = evaluateWith(of, facts, { requestId: 'bench', clock, modules: { run } });
+    const denied = ({ decision }) => !decision.allowed && decision.unable.length === 0;
+    return answer instanceof Promise ? answer.then(denied) : denied(answer);
+  };
+  const pool = openWasmPool();
+  const pooled = (module) => (_call, input) => pool.evaluate(module, input, 60_000);
+  const cache = new VerdictCache();
+  const cached = (module) => (_call, input) => {
+    return cache.answer({ tenant: 'a', module: module.hash, input }, 3_600_000, () =>
+      pool.evaluate(module, input, 60_000),
+    );
+  };
+  const inThread = (module) => {
+    const run = trustedRunner(module.module, module.pages);
+    return (_call, input) => run(input);
+  };
+  const many = (work, count) => async () => (await Promise.all(Array.from({ length: count }, work))).every(Boolean);
+  const rows = [
+    ['a rule of a module, whole decision record', 'us, a short input', 'us, a prompt of 2 KB', 'us, a slow module'],
+  ];
+  const row = async (name, of, run, shape = (work) => [work, 1]) => {
+    const figures = [];
+    for (const [facts, module] of [
+      [asked, rule],
+      [prompt, rule],
+      [asked, slow],
+    ]) {
+      const [work, count] = shape(denies(of, facts, run(module)));
+      figures.push(((await measured(work)) / count).toFixed(2));
+    }
+    rows.push([name, ...figures]);
+  };
+  await row('trusted, in the thread', vouched, inThread);
+  await row('pooled, one after the other', program, pooled);
+  await row('pooled, 64 at once', program, pooled, (work) => [many(work, 64), 64]);
+  await row('pooled, said before and kept', program, cached);
+  await pool.close();
+  return rows;
+}
+
 /** The same rules elsewhere: a team's calls over a price are refused. Every engine answers for the last of the rules' teams. */
 export async function comparisonRows() {
   const counts = [1, 100, 1000];
@@ -259,7 +338,7 @@ async function zen(count) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const tables = [await loadRows(), await policyRows(), await comparisonRows()];
+  const tables = [await loadRows(), await policyRows(), await moduleRows(), await comparisonRows()];
   for (const rows of tables) console.log(`\n${table(rows)}`);
   console.log(`\n${JSON.stringify({ bench: 'policies', unit: 'us', tables })}`);
 }

@@ -1,5 +1,6 @@
 import { type Authorize, authorizeByKeys } from './edge/authorize.ts';
 import { bodyOf } from './edge/json.ts';
+import { edgeModules } from './edge/modules.ts';
 import { asFailure, Failure } from './exchange/index.ts';
 import { compile, type Program, parsePolicies } from './policy/index.ts';
 import { type Answering, answers, questionPaths } from './surfaces/decision/answers.ts';
@@ -17,6 +18,11 @@ export interface EdgeOptions {
   readonly body_bytes_max?: number;
   /** Keyed hash for prompts in the recorded facts; without one only their length is told. */
   readonly hashText?: (text: string) => string;
+  /**
+   * Modules of `wasm` rules, each a `WebAssembly.Module`, by the paths the policies write. They run in the worker's own
+   * thread. A rule whose module is not given is undecided.
+   */
+  readonly modules?: Readonly<Record<string, object>>;
 }
 
 /** The decision point as a `fetch` handler, for runtimes at the edge: web APIs alone, no code generation. */
@@ -33,7 +39,7 @@ export function createEdge(options: EdgeOptions): Edge {
   }
   const policies = [options.policies].flat().flatMap((text, at) => parsePolicies(text, { file: `policies[${at}]` }));
   const program = compile(policies, { default: options.default ?? 'deny' });
-  const from: Answering = { program, clock, hashText };
+  const from: Answering = { program, clock, hashText, modules: edgeModules(program, options.modules) };
 
   async function answer(request: Request, id: string): Promise<Response> {
     const { pathname } = new URL(request.url);
@@ -45,7 +51,7 @@ export function createEdge(options: EdgeOptions): Edge {
     if (authorize !== 'open' && !(await authorize(request))) {
       throw new Failure('invalid_api_key', 'A key that may evaluate policies is needed.');
     }
-    return json(200, answers[question](from, await bodyOf(request, body_bytes_max), id), id);
+    return json(200, await answers[question](from, await bodyOf(request, body_bytes_max), id), id);
   }
 
   return {

@@ -4,6 +4,7 @@ import { openGrpc } from './gateway/grpc.ts';
 import { listen, listenSocket } from './gateway/listening.ts';
 import { filePolicies, openPolicies } from './gateway/managed-policies.ts';
 import { openReloading } from './gateway/reloading.ts';
+import { openRuleModules } from './gateway/rule-modules.ts';
 import { type Opened, openWhole, settingsOf } from './gateway/whole.ts';
 import { type Log, openLog, openMetrics } from './observe/index.ts';
 import { openEvaluationLog } from './pdp/evaluation-log.ts';
@@ -38,6 +39,9 @@ export interface Pdp {
   close(): Promise<void>;
 }
 
+/** How long modules that are no longer in force may still answer: longer than any deadline. */
+const retired_ms = 15_000;
+
 /** Puts the daemon together and listens. Rejects with what is wrong; then nothing is left open. */
 export async function openPdp(options: PdpOptions): Promise<Pdp> {
   const first = settingsOf(options.loaded);
@@ -54,6 +58,8 @@ async function assemble(options: PdpOptions, first: PdpSettings, opened: Opened)
   const texts = new PolicyTexts();
   const policies = openPolicies(first, texts, log);
   opened(() => policies.close());
+  let modules = openRuleModules(policies.program(), first.policyFiles, { metrics });
+  opened(() => modules?.close());
   const evaluations = await openEvaluationLog(first, log);
   opened(() => evaluations.close());
   metrics.program(policies.program().id);
@@ -69,6 +75,7 @@ async function assemble(options: PdpOptions, first: PdpSettings, opened: Opened)
   };
   const point = pdpPoint({
     ...{ policies, evaluations, metrics },
+    modules: () => modules,
     directory: () => directory,
     settings: () => settings,
   });
@@ -86,7 +93,10 @@ async function assemble(options: PdpOptions, first: PdpSettings, opened: Opened)
     mustRestartPdp(settings, next);
     const made = directoryOf(next);
     const rebased = policies.rebase(filePolicies(next, texts));
+    const old = modules;
+    modules = openRuleModules(rebased.program, next.policyFiles, { metrics });
     rebased.commit();
+    setTimeout(() => old?.close(), retired_ms).unref();
     directory = made;
     settings = next;
     log.level(next.telemetry.log_level);
@@ -131,6 +141,7 @@ async function assemble(options: PdpOptions, first: PdpSettings, opened: Opened)
       await Promise.all([app.close(), grpc?.close(shutdown_grace_ms), metricsListener.close()]);
       clearTimeout(cut);
       await evaluations.close();
+      await modules?.close();
       policies.close();
       metrics.close();
     },

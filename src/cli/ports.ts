@@ -1,5 +1,6 @@
 import { loadConfig, printable, problemText, publishedSchemaText, type Settings } from '../config.ts';
 import { placeProblems } from '../gateway/policy-places.ts';
+import { moduleProblems, openRuleModules } from '../gateway/rule-modules.ts';
 import { compile } from '../policy/index.ts';
 import { CannotRun } from '../surfaces/cli/command.ts';
 import { parseTexts, problemsOf } from '../surfaces/cli/policy-files.ts';
@@ -21,6 +22,8 @@ export function portsOf(cwd: string, env: Readonly<Record<string, string | undef
   };
   return {
     configSchemaText: publishedSchemaText,
+    openModules: (program, files) => openRuleModules(program, files),
+    moduleProblems,
     // What serves is loaded by who serves: it is most of the program.
     async serve(file) {
       const { serveGateway } = await import('./serve-port.ts');
@@ -57,7 +60,8 @@ function policyProblems(settings: Settings): readonly FileProblem[] {
   if (parsed.problems.length > 0) return parsed.problems;
   try {
     const library = parseTexts(textsOf(true)).policies;
-    return placeProblems(settings, compile(parsed.policies, { default: policies.default, library }));
+    const program = compile(parsed.policies, { default: policies.default, library });
+    return [...placeProblems(settings, program), ...moduleProblems(program, settings.policyFiles)];
   } catch (error) {
     return problemsOf(error);
   }

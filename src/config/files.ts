@@ -21,6 +21,8 @@ export interface TextFile {
   readonly text: string;
   /** Of a policy that is not enabled: others may extend or include it. */
   readonly library?: true;
+  /** SHA-256 of the WebAssembly modules it mentions, by their paths as written: one that changes is a reason to load again. */
+  readonly modules?: Readonly<Record<string, string>>;
 }
 
 /** A path as people see it: relative where it lies below the working directory. */

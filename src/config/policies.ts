@@ -1,3 +1,6 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import type { Source } from './document.ts';
 import {
   basePath,
@@ -60,8 +63,10 @@ export async function loadPolicies(
   }
   const files: TextFile[] = [];
   for (const path of paths) {
-    if (enabled.has(path))
-      files.push({ path: shownPath(path, reading.cwd), place: path, text: await readText(path, reading) });
+    if (!enabled.has(path)) continue;
+    const text = await readText(path, reading);
+    const file = { path: shownPath(path, reading.cwd), place: path, text };
+    files.push(text.includes('.wasm') ? { ...file, modules: await modulesOf(file, reading) } : file);
   }
   // Policies are made of others, and those need not be in force themselves.
   if (files.some(({ text }) => composes.test(text))) {
@@ -76,6 +81,21 @@ export async function loadPolicies(
     }
   }
   return { files, problems };
+}
+
+const mention = /"([^"\n]+\.wasm)"|'([^'\n]+\.wasm)'|([^\s"',{}[\]]+\.wasm)\b/g;
+
+/** The modules a policy's text mentions. What is wrong with one is told when the policy is read. */
+async function modulesOf({ text, place }: TextFile, reading: Reading): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const [, double, single, plain] of text.matchAll(mention)) {
+    const name = double ?? single ?? plain ?? '';
+    const path = resolve(dirname(place), name);
+    reading.watched.add(path);
+    const bytes = await readFile(path).catch(() => undefined);
+    found[name] = bytes === undefined ? 'none' : createHash('sha256').update(bytes).digest('hex');
+  }
+  return found;
 }
 
 const composes = /\b(extends|include)\b["']?\s*:/;

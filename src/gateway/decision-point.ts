@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { Settings } from '../config.ts';
 import { type AuditRecord, changeRecord, lateRecords, type Metrics, type QueryFilter } from '../observe/index.ts';
+import type { Pinned } from '../pipeline/index.ts';
 import type { PolicySet } from '../registry/index.ts';
 import { openDoor } from '../surfaces/decision/door.ts';
 import { type Lately, RecentEvaluations } from '../surfaces/decision/lately.ts';
@@ -12,7 +13,8 @@ import type { Overview } from './overview.ts';
 export interface DecisionPointParts {
   readonly policies: PolicySet;
   readonly metrics: Metrics;
-  pinned(): Pick<Overview, 'directory'>;
+  /** Modules of its policies are run where it answers for them. */
+  pinned(): Pick<Overview, 'directory'> & Pick<Pinned, 'modules'>;
   settings(): Settings;
   /** Writes down a change somebody made. */
   record(record: AuditRecord): Promise<void>;
@@ -34,6 +36,7 @@ export function decisionPoint(parts: DecisionPointParts): DecisionPoint {
       evaluations_per_minute: () => parts.settings().policies.evaluations_per_minute,
       elapsed,
     }),
+    modules: () => parts.pinned().modules,
     clock: { now: Date.now, elapsed },
     recent,
     evaluations: parts.evaluations ?? (async () => recent.list()),

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { KeyStore } from '../callers/index.ts';
 import type { Settings } from '../config.ts';
 import { Secret } from '../exchange/index.ts';
+import type { Metrics } from '../observe/index.ts';
 import { Matchers, type Pinned, passEntries, type WalkLimits } from '../pipeline/index.ts';
 import type { Program } from '../policy/index.ts';
 import { circuitBreaker, measured } from '../providers/index.ts';
@@ -24,6 +25,7 @@ export function pin(
   keys: KeyStore,
   serverSecret: Secret,
   program: Program,
+  metrics: Pick<Metrics, 'verdict'>,
   before?: Before,
 ): Pinned {
   prepareRails(program);
@@ -38,7 +40,7 @@ export function pin(
     matchers: new Matchers(),
     health,
     limits: limitsOf(settings),
-    modules: openRuleModules(program, settings.policyFiles),
+    modules: openRuleModules(program, settings.policyFiles, { metrics }),
     passthrough: passEntries(settings.passthrough),
   };
 }

@@ -1,49 +1,102 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import type { Metrics } from '../observe/index.ts';
 import type { RuleModules } from '../pipeline/index.ts';
-import { PolicyError, type PolicyProblem, type Program, type WasmCall, wasmCalls } from '../policy/index.ts';
-import { openWasmPool, readModule, type WasmModule, WasmModuleError } from '../rails/index.ts';
+import {
+  PolicyError,
+  type PolicyProblem,
+  type Program,
+  type Told,
+  type WasmAnswer,
+  type WasmCall,
+  wasmCalls,
+} from '../policy/index.ts';
+import { openWasmPool, readModule, trustedRunner, type WasmModule, WasmModuleError } from '../rails/index.ts';
+import { VerdictCache } from './verdict-cache.ts';
+
+/** A policy's file under the name it is shown by, and where it lies. */
+export interface PolicyPlace {
+  readonly path: string;
+  readonly place: string;
+}
+
+/** A module of a rule, and whether it runs in the thread that asks. */
+interface Read {
+  readonly module: WasmModule;
+  readonly trusted: ((input: string) => WasmAnswer) | undefined;
+}
+
+export interface RuleModuleOptions {
+  /** Where verdicts are counted. */
+  readonly metrics?: Pick<Metrics, 'verdict'>;
+}
 
 /**
- * Reads the modules that a program's rules name, beside the files of their policies, and runs them in threads of their
- * own; undefined where no rule has one. @throws PolicyError where a module cannot be read, or breaks the rules for them.
+ * Reads the modules that a program's rules name, beside the files of their policies, and runs them: in threads of their
+ * own, or those that somebody vouches for in this one. Undefined where no rule has one.
+ * @throws PolicyError where a module cannot be read, or breaks the rules for them.
  */
 export function openRuleModules(
   program: Program,
-  files: readonly { readonly path: string; readonly place: string }[],
+  files: readonly PolicyPlace[],
+  { metrics }: RuleModuleOptions = {},
 ): RuleModules | undefined {
-  const calls = wasmCalls(program, 'request');
-  if (calls.length === 0) return undefined;
+  const { modules, problems } = readRuleModules(program, files);
+  if (problems.length > 0) throw new PolicyError(problems);
+  if (wasmCalls(program, 'request').length === 0) return undefined;
+  const pool = openWasmPool();
+  const cache = new VerdictCache();
+  return {
+    tell: metrics === undefined ? undefined : (told) => count(metrics, told),
+    run(call, input, { tenant }) {
+      const known = modules.get(keyOf(call));
+      if (known === undefined) return { unable: 'only policies of files may have modules' };
+      const { module, trusted } = known;
+      if (trusted !== undefined && call.trusted) return trusted(input);
+      const ask = () => pool.evaluate(module, input, call.deadline_ms);
+      return call.cache_ms === undefined
+        ? ask()
+        : cache.answer({ tenant, module: module.hash, input }, call.cache_ms, ask);
+    },
+    close: () => pool.close(),
+  };
+}
+
+function count(metrics: Pick<Metrics, 'verdict'>, { asked, hits, skipped }: Told): void {
+  if (asked > hits) metrics.verdict('run', asked - hits);
+  if (hits > 0) metrics.verdict('cached', hits);
+  if (skipped.length > 0) metrics.verdict('skipped', skipped.length);
+}
+
+/** What is wrong with the modules a program's rules name, each with its policy's file and line. Nothing is run. */
+export function moduleProblems(program: Program, files: readonly PolicyPlace[]): readonly PolicyProblem[] {
+  return readRuleModules(program, files).problems;
+}
+
+function readRuleModules(program: Program, files: readonly PolicyPlace[]) {
   const places = new Map(files.map(({ path, place }) => [path, place]));
-  const modules = new Map<string, WasmModule>();
+  const modules = new Map<string, Read>();
   const problems: PolicyProblem[] = [];
-  for (const call of calls) {
-    const { module, file = '', line, sha256 } = call;
+  for (const call of wasmCalls(program, 'request')) {
+    const { module: name, file = '', line, sha256 } = call;
     const place = places.get(file);
     // A policy that was published has no place to look beside.
     if (place === undefined) continue;
     const said = (message: string) =>
-      problems.push({ file, line, column: line > 0 ? 1 : 0, message: `the module ${module}: ${message}` });
+      problems.push({ file, line, column: line > 0 ? 1 : 0, message: `the module ${name}: ${message}` });
     try {
-      const read = readModule(readFileSync(resolve(dirname(place), module)));
-      modules.set(keyOf(call), read);
-      if (sha256 !== undefined && read.hash !== `sha256:${sha256}`) said(`its hash is ${read.hash}, not the one told`);
+      const before = modules.get(keyOf(call));
+      const module = before?.module ?? readModule(readFileSync(resolve(dirname(place), name)));
+      const trusted = before?.trusted ?? (call.trusted ? trustedRunner(module.module, module.pages) : undefined);
+      modules.set(keyOf(call), { module, trusted });
+      if (sha256 !== undefined && module.hash !== `sha256:${sha256}`)
+        said(`its hash is ${module.hash}, not the one told`);
     } catch (thrown) {
       if (thrown instanceof WasmModuleError) said(thrown.message);
       else said(`it cannot be read (${(thrown as NodeJS.ErrnoException).code ?? 'unknown'})`);
     }
   }
-  if (problems.length > 0) throw new PolicyError(problems);
-  const pool = openWasmPool();
-  return {
-    async run(call, input) {
-      const module = modules.get(keyOf(call));
-      return module === undefined
-        ? { unable: 'only policies of files may have modules' }
-        : pool.evaluate(module, input, call.deadline_ms);
-    },
-    close: () => pool.close(),
-  };
+  return { modules, problems };
 }
 
 function keyOf({ file, module }: WasmCall): string {

@@ -75,7 +75,7 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
   const texts = new PolicyTexts();
   const policies = openPolicies(settings, texts, log, (program) => placeProblems(settings, program));
   opened(() => policies.close());
-  let pinned = pin(settings, keys, serverSecret, policies.program());
+  let pinned = pin(settings, keys, serverSecret, policies.program(), metrics);
   opened(() => closeProviders(pinned));
   const ledger = await openLedger(settings, owner, log, { slot, onLoss: () => settings.state.on_loss });
   opened(() => ledger.close());
@@ -170,7 +170,7 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
     prepare(next) {
       mustRestart(settings, next, options.adminListens);
       const files = policies.rebase(filePolicies(next, texts, (program) => placeProblems(next, program)));
-      const made = pin(next, keys, serverSecret, files.program, { settings, pinned });
+      const made = pin(next, keys, serverSecret, files.program, metrics, { settings, pinned });
       const commit = (): void => {
         putInForce(next, made);
         files.commit();

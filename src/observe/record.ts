@@ -78,6 +78,8 @@ export interface DecisionSummary {
   /** What a rule asked of the record: how grave, and whether somebody is to be told. */
   readonly severity?: string | undefined;
   readonly alert?: boolean | undefined;
+  /** Modules had a say, and what they said was known from before. */
+  readonly cached?: boolean | undefined;
 }
 
 /** Milliseconds. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Directory } from '../callers/index.ts';
 import type { PdpSettings } from '../config.ts';
 import { changeRecord, type Metrics } from '../observe/index.ts';
+import type { Modules } from '../policy/index.ts';
 import type { PolicySet } from '../registry/index.ts';
 import { openDoor } from '../surfaces/decision/door.ts';
 import type { DecisionPoint } from '../surfaces/decision/point.ts';
@@ -11,12 +12,20 @@ export interface PdpPointParts {
   readonly policies: PolicySet;
   readonly evaluations: EvaluationLog;
   readonly metrics: Metrics;
+  modules(): Modules | undefined;
   directory(): Directory;
   settings(): PdpSettings;
 }
 
 /** The decision point of a daemon: one door and one way of answering for all of its surfaces. */
-export function pdpPoint({ policies, evaluations, metrics, directory, settings }: PdpPointParts): DecisionPoint {
+export function pdpPoint({
+  policies,
+  evaluations,
+  metrics,
+  modules,
+  directory,
+  settings,
+}: PdpPointParts): DecisionPoint {
   const elapsed = () => performance.now();
   const door = openDoor({
     identify: (credentials) => directory().identify(credentials),
@@ -26,6 +35,7 @@ export function pdpPoint({ policies, evaluations, metrics, directory, settings }
   const recent = new LoggedEvaluations(evaluations);
   return {
     policies,
+    modules,
     door: {
       enter: door.enter,
       spend(caller, count) {

@@ -97,12 +97,18 @@ function substitutionRule(decision: Decision): string {
 /** Decides for one candidate. Pure but for the figures: the same facts give the same decision. */
 export function judge(walk: Walk, inspected: Inspected, candidate: Candidate): Verdict {
   const figures = figuresFor(walk, inspected, candidate, undefined);
-  const money = inspected.ofModels === undefined ? undefined : moneyFactsOf(inspected, inspected.ofModels, candidate);
-  const facts = { ...inspected.facts, llm: llmFacts(inspected, figures, inspected.wanted), ...money } as FactTree;
+  const facts = factsFor(inspected, figures);
   const started = walk.monotonic();
   const decision = decideProgram(inspected.pinned.program, 'request', facts);
   walk.metrics.evaluation(decision.decision, (walk.monotonic() - started) / 1000);
   return { decision, facts, figures };
+}
+
+/** All facts of a request, for one candidate. */
+export function factsFor(inspected: Inspected, figures: ModelFigures): FactTree {
+  const { ofModels, facts, wanted } = inspected;
+  const money = ofModels === undefined ? undefined : moneyFactsOf(inspected, ofModels, figures.candidate);
+  return { ...facts, llm: llmFacts(inspected, figures, wanted), ...money } as FactTree;
 }
 
 /** `budget` and `usage` with the candidate's own; a model that came in by a rule was not looked up. */

@@ -179,3 +179,17 @@ function complexity(view: RequestView): number {
   const tools = Math.min(1, view.toolNames.length / 10);
   return Math.round((0.5 * length + 0.3 * turns + 0.2 * tools) * 1000) / 1000;
 }
+
+const unsettled = new Unable('it may be another yet');
+
+/** The facts of a request without those that another candidate has otherwise, or another moment: what holds then holds for all. */
+export function unsettledFacts(facts: FactTree): FactTree {
+  const { llm, budget, usage } = facts;
+  const ofModel = { provider: unsettled, model: unsettled, estimatedCost: unsettled, priceKnown: unsettled };
+  return {
+    ...facts,
+    llm: { ...(llm as object), ...ofModel },
+    budget: budget instanceof Unable ? budget : { ...(budget as object | undefined), model: unsettled },
+    usage: usage instanceof Unable ? usage : { ...(usage as object | undefined), model: unsettled },
+  };
+}

@@ -1,10 +1,9 @@
 import type { Finding, Measured, Passage, Rail } from '../exchange/index.ts';
-import type { FactTree } from '../policy/index.ts';
-import { Unable, withVerdicts } from '../policy/index.ts';
+import { type FactTree, type Told, Unable, withVerdicts } from '../policy/index.ts';
 import { railByName } from '../rails/index.ts';
 import { enrich } from './accept.ts';
-import { figuresFor } from './decide.ts';
-import { llmFacts, promptPassages, requestFacts, wants } from './facts.ts';
+import { factsFor, figuresFor } from './decide.ts';
+import { promptPassages, requestFacts, unsettledFacts, wants } from './facts.ts';
 import { budgetFacts, type MoneyOfModels, moneyOfModels, usageFacts } from './money-facts.ts';
 import type { Read } from './read.ts';
 import type { Walk } from './walk.ts';
@@ -33,6 +32,8 @@ export interface Inspected extends Read {
   readonly railOutcomes: readonly RailOutcome[];
   /** UTF-16 units of text that rails looked at. */
   readonly scanned: number;
+  /** Every module that was asked had said the same of the same inputs before. */
+  readonly cached: boolean;
 }
 
 /** Characters measured before the event loop gets a turn: a huge prompt must not stall the other exchanges. */
@@ -45,7 +46,7 @@ export function inspect(walk: Walk, read: Read): Inspected | Promise<Inspected> 
   const { budget, usage } = wants(needs.facts);
   const modules = read.pinned.modules !== undefined;
   if (needs.rails.size > 0 || budget || usage || modules) return measure(walk, read, needs, facts);
-  const nothing = { found: [], railOutcomes: [], scanned: 0, ofModels: undefined };
+  const nothing = { found: [], railOutcomes: [], scanned: 0, ofModels: undefined, cached: false };
   return enrich(read, { facts: facts as FactTree, wanted: needs.facts, ...nothing });
 }
 
@@ -83,20 +84,28 @@ async function measure(
     railOutcomes,
     scanned,
     ofModels,
+    cached: false,
   });
-  if (read.pinned.modules === undefined) return inspected;
-  return enrich(inspected, { facts: await moduleFacts(walk, inspected) });
+  const told = tellModules(walk, inspected);
+  if (told === undefined) return inspected;
+  const { facts: known, asked, hits } = told instanceof Promise ? await told : told;
+  // What is of a candidate is found anew for each.
+  const { budget: money, usage: used } = inspected.facts;
+  return enrich(inspected, {
+    facts: { ...known, llm: undefined, budget: money, usage: used },
+    cached: asked > 0 && hits === asked,
+  });
 }
 
 /** What modules of rules say. They are given the facts of the first candidate, and are not asked again for another. */
-async function moduleFacts(walk: Walk, inspected: Inspected): Promise<FactTree> {
-  const { facts, pinned, candidates, wanted } = inspected;
+function tellModules(walk: Walk, inspected: Inspected): Told | Promise<Told> | undefined {
+  const { pinned, candidates, identity } = inspected;
   const { modules, program } = pinned;
   const [first] = candidates;
-  if (modules === undefined || first === undefined) return facts;
-  const llm = llmFacts(inspected, figuresFor(walk, inspected, first, undefined), wanted);
-  const known = await withVerdicts(program, 'request', { ...facts, llm } as FactTree, modules.run);
-  return { ...known, llm: undefined };
+  if (modules === undefined || first === undefined) return undefined;
+  const facts = factsFor(inspected, figuresFor(walk, inspected, first, undefined));
+  const tenant = identity.caller.organization.id;
+  return withVerdicts(program, 'request', facts, { modules, tenant, unsettled: unsettledFacts(facts) });
 }
 
 /** What was measured, and the prompt without it. */

@@ -1,6 +1,6 @@
 import type { Caller, Failure } from '../exchange/index.ts';
 import type { AuditRecord, DecisionSummary, Ending, Intent, RecordCaller, RecordRail } from '../observe/index.ts';
-import { type Decision, type FactTree, factPath, Unable } from '../policy/index.ts';
+import { type Decision, type FactTree, factPath, notAsked, Unable } from '../policy/index.ts';
 import type { Candidate } from '../providers/index.ts';
 import type { Amount } from '../stores/index.ts';
 import type { Accepted } from './accept.ts';
@@ -93,7 +93,9 @@ export function recordOf(walk: Walk, progress: Progress, ending: Ending, failure
     rails: railsOf(inspected, guarded),
     facts: facts === undefined || inspected === undefined ? {} : factsRead(facts, inspected.wanted),
     decision: {
-      request: request && withApproval(withSubstitutions(summary(request), progress.decided, attempts), progress),
+      request:
+        request &&
+        withApproval(withSubstitutions(fromCache(summary(request), inspected), progress.decided, attempts), progress),
       response: guarded?.decision && summary(guarded.decision),
       settle: progress.settled && summary(progress.settled),
     },
@@ -143,14 +145,19 @@ export function tagged(caller: RecordCaller, ...decisions: readonly (Decision | 
   return given.length === 0 ? caller : { ...caller, tags: [...new Set([...(caller.tags ?? []), ...given])] };
 }
 
-/** The facts the program reads, by their dotted names. What could not be computed is told with the decision. */
+/**
+ * The facts the program reads, by their dotted names. What could not be computed is told with the decision; what nobody
+ * asked for is told here, since no decision hinges on it.
+ */
 export function factsRead(facts: object, wanted: ReadonlySet<string>): Record<string, unknown> {
   const read: Record<string, unknown> = {};
   for (const { name, path } of pathsOf(wanted)) {
     let value: unknown = facts;
     for (const part of path)
       value = value === undefined || value === null ? undefined : (value as Record<string, unknown>)[part];
-    if (value !== undefined && !(value instanceof Unable)) read[name] = value;
+    if (value instanceof Unable) {
+      if (value.reason === notAsked) read[name] = `unable: ${notAsked}`;
+    } else if (value !== undefined) read[name] = value;
   }
   return read;
 }
@@ -196,6 +203,11 @@ function railsOf(inspected: Inspected | undefined, guarded: Guarded | undefined)
   }
   for (const [rail, findings] of byRail) rails.push({ rail, on: 'response', outcome: 'findings', findings });
   return rails;
+}
+
+/** Whether all that modules had to say was known from before. */
+function fromCache(told: DecisionSummary, inspected: Inspected | undefined): DecisionSummary {
+  return inspected?.cached === true ? { ...told, cached: true } : told;
 }
 
 /** Which approval stands behind a decision that asks for one. */

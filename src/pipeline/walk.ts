@@ -1,7 +1,7 @@
 import type { Directory } from '../callers/index.ts';
 import type { Format } from '../exchange/index.ts';
 import type { Log, Metrics, Trail } from '../observe/index.ts';
-import type { Program, WasmAnswer, WasmCall } from '../policy/index.ts';
+import type { Modules, Program } from '../policy/index.ts';
 import type { Catalog, MeasuredHealth, RetryPolicy, TokenCounter } from '../providers/index.ts';
 import type { Approvals, Ledger, OnLoss } from '../stores/index.ts';
 import type { BudgetAlerts } from './budget-alerts.ts';
@@ -45,8 +45,7 @@ export interface Pinned {
 }
 
 /** Runs the modules that rules name. Rejects never: what goes wrong is unable. */
-export interface RuleModules {
-  run(call: WasmCall, input: string): Promise<WasmAnswer>;
+export interface RuleModules extends Modules {
   close(): Promise<void>;
 }
 

@@ -11,7 +11,7 @@ import { inside, type Program } from './program.ts';
 import { clip } from './reader.ts';
 import { candidates, type FieldIndex, type Slots } from './rule-index.ts';
 import { type Masks, remaining } from './rule-masks.ts';
-import { type FactTree, Unable } from './unable.ts';
+import { type FactTree, notAsked, Unable } from './unable.ts';
 
 /**
  * Facts in, decision out. Pure: the same program and facts give the same decision, and time and state are facts.
@@ -36,12 +36,13 @@ export function decideNaive(program: Program, phase: Phase, facts: FactTree): De
 }
 
 /** Positions of rules that match, and of rules that could not be decided; both ascending. */
-interface Found {
+export interface Found {
   readonly hits: number[];
   readonly doubts: number[];
 }
 
-function evaluate(table: PhaseTable, facts: FactTree): Found {
+/** Which rules match, and which are undecided. */
+export function evaluate(table: PhaseTable, facts: FactTree): Found {
   const found: Found = { hits: [], doubts: [] };
   const { always, fields } = table.index;
   for (let i = 0; i < always.length; i++) look(table, always[i] as number, facts, found);
@@ -136,12 +137,14 @@ function weigh(table: PhaseTable, { hits, doubts }: Found, facts: FactTree): Dec
     // A final allow ends the rules below it; what is only watched is still told.
     if (rule.shadow === undefined && rule.policy.metadata.priority < floor) continue;
     let why = '';
+    let asked = true;
     if (doubted) {
       const found = doubtsOf(rule, facts);
       for (const { error, ...entry } of found) {
         if (error) errors.push(entry);
         else unable.push(entry);
       }
+      asked = found.every(({ reason }) => reason !== notAsked);
       why = `Could not be checked: ${found.map((entry) => `${entry.fact} (${entry.reason})`).join(', ')}`;
     }
     if (rule.shadow !== undefined) {
@@ -151,12 +154,15 @@ function weigh(table: PhaseTable, { hits, doubts }: Found, facts: FactTree): Dec
     if (!doubted) {
       matched.push(rule);
       votes.push({ rule, effect: rule.effect, reason: rule.reason.render(facts), doubted });
+    } else if (!asked && votes.some((vote) => vote.effect === 'deny' && !vote.doubted)) {
+      // Nobody asked since the call is denied already: that rule has no say, and none is missed.
     } else if (rule.onError !== 'skip') votes.push({ rule, effect: rule.onError, reason: why, doubted });
   }
   return conclude(table, matched, votes, { shadowed, errors, unable });
 }
 
-function finalPriority(rules: readonly CompiledRule[], hits: readonly number[]): number {
+/** Rules of a lower priority than this count for nothing: the highest `final` one that matches ended them. */
+export function finalPriority(rules: readonly CompiledRule[], hits: readonly number[]): number {
   for (const position of hits) {
     const rule = rules[position] as CompiledRule;
     if (rule.final && rule.shadow === undefined) return rule.policy.metadata.priority;

@@ -12,7 +12,14 @@ export type {
 } from './decision.ts';
 export { type DecisionInWords, inWords, type ToldRule } from './decision-words.ts';
 export { type Evaluated, evaluateExpression } from './eval.ts';
-export { type Clock, type EvaluateResponse, evaluateContext } from './evaluate.ts';
+export {
+  type Clock,
+  type EvaluateResponse,
+  evaluateContext,
+  evaluateTold,
+  evaluateWith,
+  tellContext,
+} from './evaluate.ts';
 export { type ExplainedNode, type ExplainedRule, type Explanation, explain } from './explain.ts';
 export { type Fact, type FactType, factNames, factOf, factPath } from './facts.ts';
 export { fmt } from './fmt.ts';
@@ -51,6 +58,8 @@ export {
   type PolicyTestReport,
   type PolicyTestResult,
   runPolicyTests,
+  runPolicyTestsWith,
+  type TellTest,
 } from './policy-tests.ts';
 export { type PolicyText, PolicyTexts } from './policy-texts.ts';
 export { nearest, PolicyError, type PolicyProblem, problemText } from './problem.ts';
@@ -60,7 +69,8 @@ export { type Recorded, type RecordedDecision, type RecordedExchange, recordedBy
 export { policySchema } from './schema.ts';
 export { selectPolicies } from './select.ts';
 export { type OutcomeChange, replayed, type SimulateOptions, type SimulationReport, simulate } from './simulate.ts';
-export { type FactTree, Unable } from './unable.ts';
+export { type FactTree, notAsked, Unable } from './unable.ts';
 export { withoutChanges } from './unchanged.ts';
-export { type WasmAnswer, type WasmCall, wasmCalls, withVerdicts } from './wasm-rule.ts';
+export { type Modules, type Told, type VerdictOptions, wasmCalls, withVerdicts } from './verdicts.ts';
+export type { RunWasm, WasmAnswer, WasmAsker, WasmCall } from './wasm-rule.ts';
 export { yamlTooDeep } from './yaml-depth.ts';

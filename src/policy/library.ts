@@ -1,11 +1,10 @@
-import { type Clock, type EvaluateResponse, evaluateContext } from './evaluate.ts';
+import { type Clock, type EvaluateResponse, evaluateWith } from './evaluate.ts';
 import { checkPolicy, parsePolicies } from './parse.ts';
 import type { Policy } from './policy.ts';
 import { PolicyError, wholeProblem } from './problem.ts';
 import { compile, type Program } from './program.ts';
-import { canonicalFacts } from './record-facts.ts';
 import type { FactTree } from './unable.ts';
-import { type WasmAnswer, type WasmCall, withVerdicts } from './wasm-rule.ts';
+import type { RunWasm } from './wasm-rule.ts';
 
 export interface EvaluateRequest {
   readonly requestId?: string;
@@ -24,7 +23,7 @@ export interface EngineOptions {
   /** Keyed hash for prompts in `facts`. */
   readonly hashText?: (text: string) => string;
   /** Runs the modules of `wasm` rules. Without it they are undecided. */
-  readonly runWasm?: (call: WasmCall, input: string) => Promise<WasmAnswer>;
+  readonly runWasm?: RunWasm;
 }
 
 /** Reads policies from texts. */
@@ -96,16 +95,9 @@ export class PolicyEngine {
     const program = request.policies === undefined ? this.program : this.#only(request.policies);
     this.#count++;
     const requestId = request.requestId ?? `eval-${this.#clock.now().toString(36)}-${this.#count.toString(36)}`;
-    const { runWasm } = this.#options;
-    const context =
-      runWasm === undefined
-        ? request.context
-        : await withVerdicts(program, 'request', canonicalFacts(request.context), runWasm);
-    return evaluateContext(program, context, {
-      requestId,
-      clock: this.#clock,
-      hashText: this.#options.hashText,
-    });
+    const { hashText, runWasm } = this.#options;
+    const modules = runWasm === undefined ? undefined : { run: runWasm };
+    return await evaluateWith(program, request.context, { requestId, clock: this.#clock, hashText, modules });
   }
 
   #only(ids: readonly string[]): Program {

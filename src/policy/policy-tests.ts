@@ -61,6 +61,18 @@ export interface PolicyTestOptions {
   readonly observe?: ((program: Program, phase: Phase, facts: FactTree) => void) | undefined;
 }
 
+/** A test's facts before its decision: what answers hands them back, with what modules say. */
+interface Question {
+  readonly program: Program;
+  readonly phase: Phase;
+  readonly facts: FactTree;
+}
+
+type Asking<T> = Generator<Question, T, FactTree>;
+
+/** Adds to a test's facts what modules say, where the test does not say it itself. */
+export type TellTest = (program: Program, phase: Phase, facts: FactTree) => FactTree | Promise<FactTree>;
+
 /**
  * Runs a file of policy tests. `loadPolicy` is handed each entry of `policies` as it stands there (a path beside the
  * test file) and returns the policies of that file, and each of `library`, which others are made of; reading files is the
@@ -73,6 +85,30 @@ export function runPolicyTests(
   loadPolicy: (reference: string) => readonly Policy[],
   options: PolicyTestOptions = {},
 ): PolicyTestReport {
+  const running = runAll(text, loadPolicy, options);
+  for (let step = running.next(); ; step = running.next(step.value.facts)) if (step.done === true) return step.value;
+}
+
+/** The same, with modules: `tell` is handed each test's facts before they are decided on. Rejects as the other throws. */
+export async function runPolicyTestsWith(
+  text: string,
+  loadPolicy: (reference: string) => readonly Policy[],
+  options: PolicyTestOptions & { readonly tell: TellTest },
+): Promise<PolicyTestReport> {
+  const running = runAll(text, loadPolicy, options);
+  let step = running.next();
+  while (step.done !== true) {
+    const { program, phase, facts } = step.value;
+    step = running.next(await options.tell(program, phase, facts));
+  }
+  return step.value;
+}
+
+function* runAll(
+  text: string,
+  loadPolicy: (reference: string) => readonly Policy[],
+  options: PolicyTestOptions,
+): Asking<PolicyTestReport> {
   const file = options.file ?? 'policytest';
   const { documents, problems } = readDocuments(text, file);
   const [document] = documents;
@@ -111,7 +147,8 @@ export function runPolicyTests(
     now: settings.now,
     observe: options.observe,
   };
-  const results = tests.flatMap((test: Json, i) => runTest(test, ['tests', i], setup));
+  const results: PolicyTestResult[] = [];
+  for (const [i, test] of tests.entries()) results.push(...(yield* runTest(test, ['tests', i], setup)));
   stop(reader.problems);
   const passed = results.filter((result) => result.passed).length;
   return {
@@ -126,7 +163,7 @@ function stop(problems: readonly PolicyProblem[]): void {
   if (problems.length > 0) throw new PolicyError(problems);
 }
 
-function runTest(value: Json, path: Path, setup: Setup): readonly PolicyTestResult[] {
+function* runTest(value: Json, path: Path, setup: Setup): Asking<readonly PolicyTestResult[]> {
   const { reader } = setup;
   const test = reader.object(value, path, ['name', 'on', 'input', 'expect', 'cases']);
   const name = reader.text(test.name, [...path, 'name'], { max: 300 }) ?? `test ${String(path.at(-1))}`;
@@ -140,7 +177,14 @@ function runTest(value: Json, path: Path, setup: Setup): readonly PolicyTestResu
   if (test.expect === undefined && test.cases === undefined) reader.fault(path, 'a test needs expect or cases');
   if (test.expect !== undefined) {
     results.push(
-      check(name, on, facts, reader.object(test.expect, [...path, 'expect'], expectKeys), [...path, 'expect'], setup),
+      yield* check(
+        name,
+        on,
+        facts,
+        reader.object(test.expect, [...path, 'expect'], expectKeys),
+        [...path, 'expect'],
+        setup,
+      ),
     );
   }
   for (const [i, item] of (Array.isArray(test.cases) ? test.cases : []).entries()) {
@@ -150,7 +194,9 @@ function runTest(value: Json, path: Path, setup: Setup): readonly PolicyTestResu
     const phase = reader.oneOf(caseOn, [...place, 'on'], phases) ?? on;
     const input: JsonObject = { ...(use === undefined ? {} : { use }), ...(set === undefined ? {} : { set }) };
     const label = typeof caseName === 'string' ? caseName : String(i + 1);
-    results.push(check(`${name} (${label})`, phase, readInput(input, facts, place, setup), expected, place, setup));
+    results.push(
+      yield* check(`${name} (${label})`, phase, readInput(input, facts, place, setup), expected, place, setup),
+    );
   }
   return results;
 }
@@ -193,15 +239,16 @@ function put(facts: FactTree, name: string, value: Json, path: Path, reader: Rea
   return canonicalFacts(withFact(facts, name, unable ? new Unable(String((value as JsonObject).unable)) : value));
 }
 
-function check(
+function* check(
   name: string,
   on: Phase,
-  facts: FactTree,
+  given: FactTree,
   expected: JsonObject,
   path: Path,
   { reader, program, observe }: Setup,
-): PolicyTestResult {
+): Asking<PolicyTestResult> {
   if (expected.decision !== undefined) reader.oneOf(expected.decision, [...path, 'decision'], effects);
+  const facts = yield { program, phase: on, facts: given };
   observe?.(program, on, facts);
   const decision = decide(program, on, facts);
   const failures: string[] = [];

@@ -153,6 +153,10 @@ export interface WasmWish {
   readonly deadline_ms?: number;
   /** Of the module's bytes; another module is refused. */
   readonly sha256?: string;
+  /** Somebody vouches for it: it runs in the thread that decides, where nothing can interrupt it. */
+  readonly trusted?: boolean;
+  /** What it said of the same inputs is used again for so long. */
+  readonly cache?: { readonly ttl_seconds: number };
 }
 
 export interface Rule {

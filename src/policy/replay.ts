@@ -1,7 +1,7 @@
 import { factOf } from './facts.ts';
 import type { Program } from './program.ts';
 import { withFact } from './record-facts.ts';
-import { type FactTree, Unable } from './unable.ts';
+import { type FactTree, notAsked, Unable } from './unable.ts';
 
 /** What a record of an exchange holds that a decision can be made from again. Amounts are nano-dollars. */
 export interface RecordedExchange {
@@ -100,6 +100,7 @@ function recordedValue(
 ): unknown {
   if (Object.hasOwn(record.facts, name)) {
     const value = record.facts[name];
+    if (value === `unable: ${notAsked}`) return notRecorded;
     return typeof value === 'string' && /^hmac:[0-9a-f]+$/.test(value) ? keptAsHash : value;
   }
   const doubt = unable.get(name);

@@ -157,6 +157,8 @@ export const policySchema = {
             inputs: { type: 'array', minItems: 1, items: ref('fact') },
             deadline_ms: { type: 'integer', minimum: 1 },
             sha256: { type: 'string', pattern: '^[0-9a-f]{64}$' },
+            trusted: { ...flag, description: 'Runs in the thread that decides, where nothing can interrupt it' },
+            cache: closed({ ttl_seconds: { type: 'integer', minimum: 1, maximum: 86_400 } }, ['ttl_seconds']),
           },
           ['module', 'inputs'],
         ),

@@ -10,6 +10,9 @@ export class Unable {
   }
 }
 
+/** The reason of a fact that was not asked for, since it could change nothing that is enforced. */
+export const notAsked = 'not asked: it could not change what is enforced';
+
 /**
  * Facts as a plain nested object: `{ llm: { model }, team: { tier }, rails: { pii: { found, types, count } } }`.
  * A missing name is an unknown value; `Unable` may stand at any depth.

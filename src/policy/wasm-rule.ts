@@ -1,11 +1,7 @@
-import { factOf } from './facts.ts';
-import { reader } from './leaf.ts';
 import { type LeafNode, leafNode } from './node.ts';
 import { readFact } from './parse-condition.ts';
 import type { Json, Phase, Policy, WasmWish } from './policy.ts';
-import { inside, type Program } from './program.ts';
 import { defined, isObject, type Reader } from './reader.ts';
-import { withFact } from './record-facts.ts';
 import type { Path } from './source.ts';
 import { type FactTree, Unable } from './unable.ts';
 import { wasmFact } from './wasm-fact.ts';
@@ -22,14 +18,30 @@ export interface WasmCall {
   /** Names of the facts that go in, and no others. */
   readonly inputs: readonly string[];
   readonly deadline_ms: number;
+  /** It may run in the thread that asks. */
+  readonly trusted: boolean;
+  /** How long an answer may be used again; undefined: it may not. */
+  readonly cache_ms: number | undefined;
 }
 
-/** What a module said of its inputs. */
-export type WasmAnswer = { readonly match: boolean; readonly reason?: string } | { readonly unable: string };
+/** What a module said of its inputs. `cached`: it said so before, and was not run again. */
+export type WasmAnswer =
+  | { readonly match: boolean; readonly reason?: string; readonly cached?: true }
+  | { readonly unable: string };
 
-export const wasmLimits = { inputs: 64, deadline_ms: 10_000 } as const;
-const deadline_default_ms = 10;
-const keys = ['module', 'inputs', 'deadline_ms', 'sha256'];
+/** Runs a module on its input, a flat JSON object. Throws and rejects never: what goes wrong is unable. */
+export type RunWasm = (call: WasmCall, input: string, asker: WasmAsker) => WasmAnswer | Promise<WasmAnswer>;
+
+/** For whom a module is asked: what was said for one tenant is not used for another. */
+export interface WasmAsker {
+  readonly tenant: string;
+}
+
+export const wasmLimits = { inputs: 64, deadline_ms: 10_000, ttl_seconds: 86_400 } as const;
+export const deadline_default_ms = 10;
+const keys = ['module', 'inputs', 'deadline_ms', 'sha256', 'trusted', 'cache'];
+/** What is another with each call or by itself: an answer to it is of no use later. */
+const passing = /^(?:request\.(?:time|id)$|budget\.|usage\.|provider\.)/;
 
 /** Reads a rule's `wasm`; what is wrong with it is reported. */
 export function readWasm(value: Json | undefined, path: Path, reader: Reader, phase: Phase): WasmWish | undefined {
@@ -50,7 +62,34 @@ export function readWasm(value: Json | undefined, path: Path, reader: Reader, ph
     like: /^[0-9a-f]{64}$/,
     what: '64 hexadecimal digits',
   });
-  return module === undefined ? undefined : defined({ module, inputs, deadline_ms, sha256 });
+  const trusted = reader.flag(given.trusted, [...path, 'trusted']);
+  const cache = readCache(given.cache, [...path, 'cache'], reader);
+  if (trusted === true && given.deadline_ms !== undefined)
+    reader.fault(
+      [...path, 'deadline_ms'],
+      'a trusted module cannot be interrupted: it has no deadline',
+      undefined,
+      'key',
+    );
+  if (trusted === true && cache !== undefined)
+    reader.fault([...path, 'cache'], 'a trusted module answers sooner than a cache: it has none', undefined, 'key');
+  const fleeting = inputs.find((name) => passing.test(name));
+  if (cache !== undefined && fleeting !== undefined)
+    reader.fault(
+      [...path, 'cache'],
+      `what a module says of ${fleeting} cannot be kept: that changes by itself`,
+      undefined,
+      'key',
+    );
+  return module === undefined ? undefined : defined({ module, inputs, deadline_ms, sha256, trusted, cache });
+}
+
+function readCache(value: Json | undefined, path: Path, reader: Reader): WasmWish['cache'] {
+  if (value === undefined) return undefined;
+  const given = reader.object(value, path, ['ttl_seconds']);
+  const ttl_seconds = reader.integer(given.ttl_seconds, [...path, 'ttl_seconds'], 1, wasmLimits.ttl_seconds);
+  if (isObject(value) && given.ttl_seconds === undefined) reader.fault(path, 'cache needs ttl_seconds');
+  return ttl_seconds === undefined ? undefined : { ttl_seconds };
 }
 
 /** What a rule of a module asks: whether its verdict is a match. Without a verdict it is undecided, never "no match". */
@@ -59,56 +98,4 @@ export function wasmNode(policy: Policy, rule: string): LeafNode {
   const notRun = new Unable('its module was not run');
   const read = (facts: FactTree) => leaf.read(facts) ?? notRun;
   return { ...leaf, read, test: (facts) => (read(facts) === notRun ? 2 : leaf.test(facts)) };
-}
-
-/** The modules a phase of a program needs run. */
-export function wasmCalls(program: Program, phase: Phase): readonly WasmCall[] {
-  return inside(program).tables[phase].rules.flatMap(({ rule, policy }): WasmCall[] => {
-    if (rule.wasm === undefined) return [];
-    const { module, inputs, deadline_ms = deadline_default_ms, sha256 } = rule.wasm;
-    const { namespace, id } = policy.metadata;
-    const { file, line = 0 } = policy.source ?? {};
-    return [{ fact: wasmFact(namespace, id, rule.id).name, module, file, line, sha256, inputs, deadline_ms }];
-  });
-}
-
-/**
- * The facts with the verdicts of all modules a phase needs: `run` is handed each with its input, a flat JSON object of the
- * declared facts that are there. Where one of them could not be computed the verdict cannot be either.
- */
-export async function withVerdicts(
-  program: Program,
-  phase: Phase,
-  facts: FactTree,
-  run: (call: WasmCall, input: string) => Promise<WasmAnswer>,
-): Promise<FactTree> {
-  const calls = wasmCalls(program, phase);
-  if (calls.length === 0) return facts;
-  const answers = await Promise.all(
-    calls.map(async (call): Promise<WasmAnswer> => {
-      const input = inputOf(call, facts);
-      return input instanceof Unable ? { unable: input.reason } : await run(call, input);
-    }),
-  );
-  return calls.reduce((known, call, i) => withAnswer(known, call, answers[i] ?? { unable: 'it was not run' }), facts);
-}
-
-function inputOf({ inputs }: WasmCall, facts: FactTree): string | Unable {
-  const input: Record<string, unknown> = {};
-  for (const name of inputs) {
-    const fact = factOf(name);
-    const value = fact === undefined ? undefined : reader(fact)(facts);
-    const stray = Array.isArray(value) ? value.find((item) => item instanceof Unable) : value;
-    if (stray instanceof Unable) return new Unable(`${name}: ${stray.reason}`);
-    if (value !== undefined && value !== null) input[name] = value;
-  }
-  return JSON.stringify(input);
-}
-
-function withAnswer(facts: FactTree, { fact, inputs }: WasmCall, answer: WasmAnswer): FactTree {
-  if ('unable' in answer) return withFact(facts, fact, new Unable(answer.unable));
-  const known = withFact(facts, fact, answer.match);
-  // A reason goes to the caller and into the record, where no prompt may stand.
-  const quiet = inputs.some((name) => factOf(name)?.text === true);
-  return answer.reason === undefined || quiet ? known : withFact(known, `${fact}:reason`, answer.reason);
 }

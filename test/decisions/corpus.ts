@@ -1,8 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { PolicyEngine, PolicyParser } from '../../src/index.ts';
-import { type FactTree, type Phase, Unable } from '../../src/policy/index.ts';
+import { type FactTree, type Phase, type RunWasm, Unable } from '../../src/policy/index.ts';
+import { readModule, trustedRunner } from '../../src/rails/index.ts';
+import { assembled, template } from '../support/assemblyscript.ts';
 
 /** One case: facts in, what the decision must say out. `{ unable: why }` stands for a fact that could not be computed. */
 export interface Case {
@@ -28,6 +30,18 @@ export interface Corpus {
   readonly text: string;
   readonly cases: readonly Case[];
   readonly requests: readonly CorpusRequest[];
+  /** Bytes of the modules its rules name, by their paths beside the policies; compiled when they are first asked for. */
+  modules(): Promise<Readonly<Record<string, Uint8Array>>>;
+  /** Runs them for the engine as a library. */
+  readonly runWasm: RunWasm;
+}
+
+/** Writes the modules of a corpus beside its policies. */
+export async function writeModules(corpus: Corpus, directory: string): Promise<void> {
+  for (const [path, bytes] of Object.entries(await corpus.modules())) {
+    mkdirSync(dirname(join(directory, path)), { recursive: true });
+    writeFileSync(join(directory, path), bytes);
+  }
 }
 
 /** Facts with `Unable` where the case says so. */
@@ -47,10 +61,23 @@ export const corpora: readonly Corpus[] = readdirSync(import.meta.dirname)
       readonly default?: 'allow' | 'deny';
       readonly policies: readonly unknown[];
       readonly cases: readonly Case[];
+      /** AssemblyScript by path. */
+      readonly modules?: Readonly<Record<string, string>>;
     };
     const text = given.policies.map((policy) => stringify(policy)).join('---\n');
     const otherwise = given.default ?? 'deny';
-    const engine = new PolicyEngine({ default: otherwise });
+    let compiled: Promise<Record<string, Uint8Array>> | undefined;
+    const modules = () => {
+      compiled ??= assembledAll(given.modules ?? {});
+      return compiled;
+    };
+    const runWasm: RunWasm = async ({ module }, input) => {
+      const bytes = (await modules())[module];
+      return bytes === undefined
+        ? { unable: 'there is no such module' }
+        : trustedRunner(readModule(bytes).module)(input);
+    };
+    const engine = new PolicyEngine({ default: otherwise, runWasm });
     for (const policy of new PolicyParser().parseAll(text)) engine.addPolicy(policy);
     const requests = given.cases
       .filter(({ on }) => (on ?? 'request') === 'request')
@@ -61,8 +88,15 @@ export const corpora: readonly Corpus[] = readdirSync(import.meta.dirname)
         };
         return { name, context: facts, expected };
       });
-    return { name: given.name, file, default: otherwise, text, cases: given.cases, requests };
+    return { name: given.name, file, default: otherwise, text, cases: given.cases, requests, modules, runWasm };
   });
+
+async function assembledAll(sources: Readonly<Record<string, string>>): Promise<Record<string, Uint8Array>> {
+  const found: Record<string, Uint8Array> = {};
+  for (const [path, source] of Object.entries(sources))
+    found[path] = await assembled(source === 'template' ? template : source);
+  return found;
+}
 
 /** An answer as JSON text without what each answer has of its own. */
 export function withoutTimes(response: object): string {

@@ -2,17 +2,25 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createEdge } from '../../src/edge.ts';
+import { createEdge, type Edge } from '../../src/edge.ts';
+import { readModule } from '../../src/rails/index.ts';
 import { run } from '../cli/world.ts';
 import { openAsking } from '../support/asking.ts';
 import { startGateway, type TestGateway, teamKey } from '../support/gateway.ts';
 import { GrpcClient, jsonOf, struct } from '../support/grpc-client.ts';
 import { startPdp, type TestPdp } from '../support/pdp.ts';
-import { type Corpus, corpora, withoutTimes } from './corpus.ts';
+import { type Corpus, corpora, withoutTimes, writeModules } from './corpus.ts';
 
 type Context = Record<string, unknown>;
 /** A way to the engine: a context in, the answer as JSON out. */
 type Shape = (context: Context) => Promise<object>;
+
+const compiledModule = (bytes: Uint8Array) => readModule(bytes).module;
+const demo = (id: string) => ({
+  id,
+  format: 'demo',
+  models: { [id === 'demo' ? 'demo' : `${id}-small`]: {}, small: {} },
+});
 
 const service = 'llm.policy.v1.PolicyService';
 const bearer = { authorization: `Bearer ${teamKey}` };
@@ -58,18 +66,35 @@ const overWebSocket =
 describe.each(corpora.map((corpus) => [corpus.name, corpus] as const))('%s', (_name, corpus: Corpus) => {
   let gateway: TestGateway;
   let pdp: TestPdp;
+  let edge: Edge;
   let clients: readonly GrpcClient[] = [];
   const directory = mkdtempSync(join(tmpdir(), 'llm-policy-shapes-'));
 
   beforeAll(async () => {
     const policies = { corpus: corpus.text };
     writeFileSync(join(directory, 'corpus.yaml'), corpus.text);
+    const places = Array.from({ length: 2 }, () => mkdtempSync(join(tmpdir(), 'llm-policy-shapes-')));
+    for (const place of [directory, ...places.map((one) => join(one, 'policies'))]) await writeModules(corpus, place);
+    const modules = Object.entries(await corpus.modules()).map(
+      ([path, bytes]) => [path, compiledModule(bytes)] as const,
+    );
+    edge = createEdge({
+      policies: corpus.text,
+      default: corpus.default,
+      authorize: 'open',
+      modules: Object.fromEntries(modules),
+    });
     gateway = await startGateway({
       policies,
-      providers: { demo: { id: 'demo', format: 'demo', models: { demo: {} } } },
-      config: { grpc: { port: 0 }, policies: { path: './policies', default: corpus.default } },
+      directory: places[0] as string,
+      providers: Object.fromEntries(['demo', 'eu-one', 'eu-two'].map((id) => [id, demo(id)])),
+      config: {
+        models: { small: { candidates: [{ provider: 'demo', model: 'small' }] } },
+        grpc: { port: 0 },
+        policies: { path: './policies', default: corpus.default },
+      },
     });
-    pdp = await startPdp({ policies, default: corpus.default });
+    pdp = await startPdp({ policies, directory: places[1] as string, default: corpus.default });
     clients = [gateway.gateway.addresses.grpc!, pdp.pdp.addresses.grpc!].map((address) => new GrpcClient(address));
   });
   afterAll(async () => {
@@ -78,7 +103,6 @@ describe.each(corpora.map((corpus) => [corpus.name, corpus] as const))('%s', (_n
     rmSync(directory, { recursive: true, force: true });
   });
 
-  const edge = createEdge({ policies: corpus.text, default: corpus.default, authorize: 'open' });
   const shapes: Record<string, Shape> = {
     'the gateway over REST': overRest(() => gateway.origin),
     'the gateway over gRPC': overGrpc(() => clients[0]!),

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import edgeWorker, { authorizeByKeys, createEdge, type Edge } from '../../src/edge.ts';
+import { readModule } from '../../src/rails/index.ts';
+import { assembled, template } from '../support/assemblyscript.ts';
 
 const policy = `
 metadata: { id: house, version: 1.0.0 }
@@ -96,5 +98,45 @@ describe('the edge entrance', () => {
     }
     const bindings = { LLM_POLICY_POLICIES: policy, LLM_POLICY_KEY_HASHES: hash };
     expect((await edgeWorker.fetch(request(), bindings)).status).toBe(401);
+  });
+
+  describe('with modules', () => {
+    const rule = (wasm: string) =>
+      `metadata: { id: long }\nrules: [{ id: r, wasm: { module: ./long.wasm, inputs: [llm.estimatedTokens]${wasm} }, action: { decision: deny } }]\n`;
+    const open = (modules: Record<string, object> | undefined, wasm = '') =>
+      createEdge({
+        policies: rule(wasm),
+        default: 'allow',
+        authorize: 'open',
+        ...(modules === undefined ? {} : { modules }),
+      });
+    const asked = { context: { llm: { estimatedTokens: 5_000 } } };
+
+    it('runs those it is given, and leaves the others undecided', async () => {
+      const { module } = readModule(await assembled(template));
+      const told = (at: Pick<Edge, 'fetch'>, path = 'evaluate') => ask(at, `/api/v1/${path}`, asked);
+      expect(await told(open({ './long.wasm': module }))).toMatchObject({
+        body: { decision: { decision: 'deny', reason: 'Too long for this rule' }, cached: false },
+      });
+      expect((await told(open({ './long.wasm': module }), 'evaluate/explain')).body).toMatchObject({
+        explanation: { rules: [{ rule: 'long/r', outcome: 'true' }] },
+      });
+      expect(await told(open(undefined))).toMatchObject({
+        body: { decision: { decision: 'deny', unable: [{ reason: 'its module was not run' }] } },
+      });
+    }, 60_000);
+
+    it('refuses what is no module, breaks the ABI, nobody names, or has a hash to keep to', async () => {
+      const { module } = readModule(await assembled(template));
+      expect(() => open({ './long.wasm': {} })).toThrow('modules: ./long.wasm: it is no WebAssembly.Module');
+      expect(() => open({ './other.wasm': module })).toThrow('modules: ./other.wasm: no rule names it');
+      const empty = new (
+        globalThis as unknown as { WebAssembly: { Module: new (bytes: Uint8Array) => object } }
+      ).WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0));
+      expect(() => open({ './long.wasm': empty })).toThrow('it does not export the memory memory');
+      expect(() => open({ './long.wasm': module }, `, sha256: "${'0'.repeat(64)}"`)).toThrow(
+        'a policy names its hash, which cannot be told of a compiled module',
+      );
+    }, 60_000);
   });
 });

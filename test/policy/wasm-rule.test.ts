@@ -3,10 +3,13 @@ import { PolicyEngine } from '../../src/index.ts';
 import {
   compile,
   decide,
+  type FactTree,
   fmt,
   inWords,
   type PolicyError,
+  type Program,
   parsePolicies,
+  type RunWasm,
   recordFacts,
   Unable,
   type WasmAnswer,
@@ -23,8 +26,10 @@ rules:
 const declared = '{ module: ./rules/long.wasm, inputs: [llm.estimatedTokens, team.tier], deadline_ms: 25 }';
 const program = compile(parsePolicies(text(declared), { file: 'p/long.yaml' }), { default: 'allow' });
 const facts = { llm: { estimatedTokens: 10, prompt: 'not declared' }, team: {} };
+const told = async (of: Program, given: object, run: RunWasm) =>
+  (await withVerdicts(of, 'request', given as FactTree, { modules: { run }, tenant: 'acme' })).facts;
 const decided = async (answer: WasmAnswer, given: object = facts) =>
-  decide(program, 'request', await withVerdicts(program, 'request', given as typeof facts, async () => answer));
+  decide(program, 'request', await told(program, given, async () => answer));
 
 describe('a rule of a module', () => {
   it('names its module, what goes in, and how long it may take', () => {
@@ -37,6 +42,8 @@ describe('a rule of a module', () => {
         sha256: undefined,
         inputs: ['llm.estimatedTokens', 'team.tier'],
         deadline_ms: 25,
+        trusted: false,
+        cache_ms: undefined,
       },
     ]);
     expect([...program.needs('request').facts].sort()).toEqual([
@@ -51,7 +58,7 @@ describe('a rule of a module', () => {
 
   it('is handed the declared facts that are there, and no others', async () => {
     let seen = '';
-    await withVerdicts(program, 'request', facts, async (_call, input) => {
+    await told(program, facts, async (_call, input) => {
       seen = input;
       return { match: false };
     });
@@ -83,7 +90,7 @@ describe('a rule of a module', () => {
   });
 
   it('leaves its verdict in the record and in words', async () => {
-    const known = await withVerdicts(program, 'request', facts, async () => ({ match: true }));
+    const known = await told(program, facts, async () => ({ match: true }));
     expect(recordFacts(program, 'request', known)).toEqual({ 'llm.estimatedTokens': 10, 'wasm:long/too-long': true });
     expect(inWords(program, 'request', known).sentences[0]).toBe(
       'Denied by long/too-long (version 0.0.0), because wasm:long/too-long is true.',
@@ -92,7 +99,7 @@ describe('a rule of a module', () => {
 
   it('tells no reason that may hold a prompt', async () => {
     const reading = compile(parsePolicies(text('{ module: a.wasm, inputs: [llm.prompt] }')));
-    const known = await withVerdicts(reading, 'request', { llm: { prompt: 'secret' } }, async () => ({
+    const known = await told(reading, { llm: { prompt: 'secret' } }, async () => ({
       match: true,
       reason: 'secret',
     }));
@@ -115,7 +122,27 @@ describe('a rule of a module', () => {
       'p.yaml:4:38: unknown fact llm.modle (did you mean llm.model?)',
     );
     expect(problem('{ module: a.wasm, inputs: [response.text] }')).toContain('known once there is a reply');
-    expect(problem('{ module: a.wasm, inputs: [llm.model], trusted: true }')).toContain('unknown key trusted');
+    expect(problem('{ module: a.wasm, inputs: [llm.model], trusty: true }')).toContain(
+      'p.yaml:4:50: unknown key trusty in wasm (did you mean trusted?)',
+    );
+    expect(problem('{ module: a.wasm, inputs: [llm.model], trusted: true, deadline_ms: 5 }')).toBe(
+      'p.yaml:4:65: a trusted module cannot be interrupted: it has no deadline',
+    );
+    expect(problem('{ module: a.wasm, inputs: [llm.model], trusted: true, cache: { ttl_seconds: 5 } }')).toContain(
+      'p.yaml:4:65: a trusted module answers sooner than a cache',
+    );
+    expect(problem('{ module: a.wasm, inputs: [llm.model], cache: {} }')).toContain('cache needs ttl_seconds');
+    for (const passing of [
+      'request.time',
+      'request.id',
+      'budget.team.spent_usd',
+      'usage.key.requests_per_minute',
+      'provider.demo.errorRate',
+    ])
+      expect(
+        problem(`{ module: a.wasm, inputs: [llm.model, ${passing}], cache: { ttl_seconds: 5 } }`),
+        passing,
+      ).toContain(`what a module says of ${passing} cannot be kept: that changes by itself`);
     expect(problem('{ module: a.wasm, inputs: [llm.model] }\n    when: "true"')).toContain('not several');
     expect(problem('{ module: a.wasm, inputs: [llm.model] }\n    on: response')).toContain('run before the call');
   });

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import asc from 'assemblyscript/asc';
 
-/** Compiles a rule as its template says; `pages` is the declared maximum of its memory, 0 for none. */
-export async function assembled(source: string, pages = 32): Promise<Uint8Array> {
+/** Compiles a rule as its template says; `pages` is the declared maximum of its memory, 0 for none, `first` what it begins with. */
+export async function assembled(source: string, pages = 32, first = 2): Promise<Uint8Array> {
   let bytes: Uint8Array | undefined;
-  const limits = ['--initialMemory', '2', ...(pages === 0 ? [] : ['--maximumMemory', String(pages)])];
+  const limits = ['--initialMemory', String(first), ...(pages === 0 ? [] : ['--maximumMemory', String(pages)])];
   const args = ['rule.ts', '--outFile', 'rule.wasm', '--runtime', 'stub', '--optimize', ...limits];
   const { error, stderr } = await asc.main(source.includes('// with abort') ? args : [...args, '--use', 'abort='], {
     readFile: (name) => (name === 'rule.ts' ? source : null),

@@ -36,6 +36,7 @@ async function house(limits: Partial<StreamLimits>) {
       base: { policies: parsePolicies(quietPolicy), default: 'allow' },
       clock: Date.now,
     }),
+    modules: () => undefined,
     door: openDoor({ identify: () => ({ caller }), evaluations_per_minute: () => 1e9, elapsed }),
     clock: { now: Date.now, elapsed },
     recent,

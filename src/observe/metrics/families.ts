@@ -1,4 +1,4 @@
-import { Counters, Gauges, Histograms, Peaks } from './series.ts';
+import { Counters, type Distribution, Gauges, Histograms, Peaks, type Series } from './series.ts';
 
 /** Seconds, from a tenth of a millisecond. */
 const fine = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
@@ -71,6 +71,12 @@ export function families() {
       ['metric', 'policy', 'rule'],
       1000,
     ),
+    verdicts: new Counters(
+      'llm_policy_verdicts_total',
+      'Verdicts of modules: run, cached, or skipped since they could change nothing',
+      ['outcome'],
+      10,
+    ),
     evaluation: new Histograms('llm_policy_evaluation_seconds', 'Time of a decision', tiny),
     program: new Peaks('llm_policy_program_info', '1 for the program in force', ['program'], 10),
     spooled: new Polled('llm_audit_spooled_total', 'Records appended to the spool'),
@@ -100,3 +106,12 @@ class Polled extends Gauges {
 }
 
 export type Families = ReturnType<typeof families>;
+
+/** The series of one (team, model, provider), found once. */
+export interface Bound {
+  readonly requests: Map<string, Series>;
+  readonly upstream: Distribution;
+  readonly firstToken: Distribution;
+  readonly tokens: ReadonlyMap<string, Series>;
+  readonly cost: Series;
+}

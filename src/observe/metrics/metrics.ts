@@ -3,10 +3,10 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Usage } from '../../exchange/index.ts';
 import type { ScopeKind } from '../../stores/index.ts';
 import type { AuditMeasured } from './audit-measured.ts';
-import { type Families, families } from './families.ts';
+import { type Bound, type Families, families } from './families.ts';
 import { type Figures, textOf } from './figures.ts';
 import { LabelCap } from './label-cap.ts';
-import type { Distribution, Exposed, Series } from './series.ts';
+import type { Exposed } from './series.ts';
 import { tokenKinds } from './token-kinds.ts';
 
 export interface MetricsOptions {
@@ -53,6 +53,8 @@ export interface Metrics {
   debt(nusd: number): void;
   rail(rail: string, seconds: number): void;
   evaluation(decision: string, seconds: number): void;
+  /** Verdicts of modules that rules wanted. */
+  verdict(outcome: 'run' | 'cached' | 'skipped', count: number): void;
   /** A rule (`policy/rule`) that names this counter matched. */
   rule(metric: string, ref: string): void;
   heldCharacters(count: number): void;
@@ -77,15 +79,6 @@ export interface Metrics {
   render(others?: readonly Figures[]): Promise<string>;
   readonly contentType: string;
   close(): void;
-}
-
-/** The series of one (team, model, provider), found once. */
-interface Bound {
-  readonly requests: Map<string, Series>;
-  readonly upstream: Distribution;
-  readonly firstToken: Distribution;
-  readonly tokens: ReadonlyMap<string, Series>;
-  readonly cost: Series;
 }
 
 class LiveMetrics implements Metrics {
@@ -189,6 +182,10 @@ class LiveMetrics implements Metrics {
   rule(metric: string, ref: string): void {
     const at = ref.lastIndexOf('/');
     this.#families.rules.of(metric, ref.slice(0, at), ref.slice(at + 1)).value += 1;
+  }
+
+  verdict(outcome: 'run' | 'cached' | 'skipped', count: number): void {
+    this.#families.verdicts.of(outcome).value += count;
   }
 
   evaluation(decision: string, seconds: number): void {

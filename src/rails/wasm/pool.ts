@@ -1,8 +1,8 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { Breaker } from './breaker.ts';
-import { type WasmModule, wasmLimits } from './module.ts';
+import type { WasmModule } from './module.ts';
+import { type Answer, type Job, places, Seat } from './seat.ts';
 import { verdictIn, type WasmVerdict } from './verdict.ts';
-import { workerSource } from './worker-source.ts';
 
 export interface WasmPoolOptions {
   /** Threads. Default 2. */
@@ -22,25 +22,14 @@ export interface WasmPool {
   close(): Promise<void>;
 }
 
-interface Job {
-  readonly id: number;
-  readonly module: WasmModule;
-  readonly input: string;
-  readonly timer: NodeJS.Timeout;
-  done(verdict: WasmVerdict, failed: boolean): void;
-}
-
-interface Seat {
-  readonly worker: Worker;
-  /** Modules it was handed. */
-  readonly known: Set<string>;
-  job: Job | undefined;
-}
-
 /** Opens a pool; its threads are started when they are first needed, and keep no process alive. */
 export function openWasmPool(options: WasmPoolOptions = {}): WasmPool {
   return new Pool(options);
 }
+
+const closed: WasmVerdict = { unable: 'the pool of WASM threads is closed' };
+/** Numbers of questions fit into 31 bits. */
+const id_max = 0x7fffffff;
 
 class Pool implements WasmPool {
   readonly #threads: number;
@@ -58,17 +47,18 @@ class Pool implements WasmPool {
   }
 
   evaluate(module: WasmModule, input: string, deadline_ms: number): Promise<WasmVerdict> {
-    if (this.#closed) return Promise.resolve({ unable: 'the pool of WASM threads is closed' });
+    if (this.#closed) return Promise.resolve(closed);
     if (!this.#breaker.asks(module.hash, performance.now()))
       return Promise.resolve({ unable: 'it failed too often lately, and is not asked for a while' });
     if (this.#waiting.length >= this.#waitingMax)
       return Promise.resolve({ unable: 'too many evaluations wait for a thread' });
     return new Promise((resolve) => {
-      const id = ++this.#count;
+      this.#count = (this.#count % id_max) + 1;
       const job: Job = {
-        id,
+        id: this.#count,
         module,
         input,
+        seat: undefined,
         timer: setTimeout(() => this.#expire(job, deadline_ms), deadline_ms),
         done: (verdict, failed) => {
           clearTimeout(job.timer);
@@ -83,48 +73,56 @@ class Pool implements WasmPool {
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const job of this.#waiting.splice(0)) job.done({ unable: 'the pool of WASM threads is closed' }, false);
+    for (const job of this.#waiting.splice(0)) job.done(closed, false);
     const seats = [...this.#seats];
     this.#seats.clear();
-    for (const { job } of seats) job?.done({ unable: 'the pool of WASM threads is closed' }, false);
+    for (const job of seats.flatMap((seat) => seat.jobs)) job.done(closed, false);
     await Promise.all(seats.map(({ worker }) => worker.terminate()));
   }
 
+  /** Hands out what waits, to the thread with the least in front of it. */
   #next(): void {
     while (this.#waiting.length > 0 && !this.#closed) {
-      const seat = [...this.#seats].find(({ job }) => job === undefined) ?? this.#started();
+      const seat = this.#freest();
       if (seat === undefined) return;
-      const job = this.#waiting.shift() as Job;
-      seat.job = job;
-      const { id, input, module } = job;
-      const message = { id, hash: module.hash, input };
-      seat.worker.postMessage(seat.known.has(module.hash) ? message : { ...message, module: module.module });
-      seat.known.add(module.hash);
+      seat.take(this.#waiting.shift() as Job);
     }
+    if (!this.#closed) this.#share();
   }
 
-  #started(): Seat | undefined {
-    if (this.#seats.size >= this.#threads) return undefined;
-    const worker = new Worker(workerSource, {
-      eval: true,
-      env: {},
-      stdin: false,
-      workerData: wasmLimits,
-      resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 16, stackSizeMb: 2 },
+  #freest(): Seat | undefined {
+    let best: Seat | undefined;
+    for (const seat of this.#seats) if (best === undefined || seat.busy < best.busy) best = seat;
+    if (best?.busy !== 0 && this.#seats.size < this.#threads) return this.#started();
+    return best === undefined || best.busy >= places ? undefined : best;
+  }
+
+  /** A thread with nothing to do gets half of what another has not begun. */
+  #share(): void {
+    if (this.#seats.size < 2) return;
+    let [idle, most]: [Seat | undefined, Seat | undefined] = [undefined, undefined];
+    for (const seat of this.#seats) {
+      if (seat.busy === 0) idle = seat;
+      else if (most === undefined || seat.busy > most.busy) most = seat;
+    }
+    if (idle === undefined || most === undefined || most.busy < 2) return;
+    for (const job of most.giveBack(most.busy >> 1)) idle.take(job);
+  }
+
+  #started(): Seat {
+    const seat: Seat = new Seat((worker: Worker) => {
+      worker.on('message', (answer: Answer) => this.#answer(seat, answer));
+      worker.on('error', (error) => this.#lose(seat, `its thread ended: ${error.message}`));
+      worker.on('exit', () => this.#lose(seat, 'its thread ended'));
     });
-    worker.unref();
-    const seat: Seat = { worker, known: new Set(), job: undefined };
     this.#seats.add(seat);
-    worker.on('message', (answer: { id: number; text?: string; unable?: string }) => this.#answer(seat, answer));
-    worker.on('error', (error) => this.#lose(seat, `its thread ended: ${error.message}`));
-    worker.on('exit', () => this.#lose(seat, 'its thread ended'));
     return seat;
   }
 
-  #answer(seat: Seat, { id, text, unable }: { id: number; text?: string; unable?: string }): void {
-    const { job } = seat;
-    if (job?.id !== id) return;
-    seat.job = undefined;
+  #answer(seat: Seat, answer: Answer): void {
+    const job = seat.answered(answer);
+    if (job === undefined) return;
+    const { text, unable } = answer;
     if (text === undefined) job.done({ unable: unable ?? 'it gave nothing' }, true);
     else {
       const verdict = verdictIn(text);
@@ -135,23 +133,28 @@ class Pool implements WasmPool {
   }
 
   #expire(job: Job, deadline_ms: number): void {
-    const at = this.#waiting.indexOf(job);
-    if (at >= 0) {
-      this.#waiting.splice(at, 1);
+    const { seat } = job;
+    const at = seat === undefined ? this.#waiting.indexOf(job) : -1;
+    if (at >= 0) this.#waiting.splice(at, 1);
+    if (at >= 0 || seat?.takeBack(job) === true) {
       job.done({ unable: `no thread was free within ${deadline_ms} ms` }, false);
       return;
     }
-    const seat = [...this.#seats].find((one) => one.job === job);
-    if (seat === undefined) return;
+    // What is answered already only waits for us to hear it.
+    if (seat === undefined || !seat.worksOn(job)) return;
     void seat.worker.terminate();
     this.#lose(seat, `it gave no answer within ${deadline_ms} ms`);
   }
 
+  /** What a thread was at fails with it; what it had not begun is asked of another. */
   #lose(seat: Seat, why: string): void {
     if (!this.#seats.delete(seat)) return;
-    const { job } = seat;
-    seat.job = undefined;
-    job?.done({ unable: why }, true);
+    const { jobs } = seat;
+    const begun = jobs.filter((job) => seat.worksOn(job));
+    const failed = begun.length > 0 ? begun : jobs;
+    for (const job of jobs) job.seat = undefined;
+    this.#waiting.unshift(...jobs.filter((job) => !failed.includes(job)));
+    for (const job of failed) job.done({ unable: why }, true);
     this.#next();
   }
 }

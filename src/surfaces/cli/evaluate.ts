@@ -1,10 +1,12 @@
+import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { type FactTree, type Policy, PolicyEngine } from '../../policy/index.ts';
+import { evaluateWith, type FactTree, type Program } from '../../policy/index.ts';
 import { type Arguments, readArguments } from './arguments.ts';
 import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
 import { givenPolicies, libraryOption, libraryUsage } from './given-policies.ts';
 import { problemsOf, tellProblems } from './policy-files.ts';
+import type { PolicyPlace } from './ports.ts';
 
 const options = {
   context: { type: 'string' },
@@ -28,13 +30,6 @@ export const evaluate: Command = {
   run: withPolicies,
 };
 
-interface Asked {
-  readonly policies: readonly Policy[];
-  readonly library: readonly Policy[];
-  readonly facts: FactTree;
-  readonly fallback: 'allow' | 'deny';
-}
-
 async function withPolicies(context: CommandContext): Promise<number> {
   const { values, positionals }: Arguments<typeof options> = readArguments(context.args, options);
   if (positionals.length === 0 && context.config === undefined)
@@ -45,20 +40,26 @@ async function withPolicies(context: CommandContext): Promise<number> {
     throw new UsageError('--default is allow or deny');
   const facts = await contextOf(values.context, context, 'facts');
   const given = await givenPolicies(context, positionals, values.library);
-  const { policies, library, problems } = given;
+  const { problems } = given;
   if (problems.length > 0) return tellProblems(context, problems);
   try {
     const fallback = wanted ?? given.default ?? 'deny';
-    given.program({ default: fallback });
-    return await decided(context, { policies, library, facts, fallback });
+    return await decided(context, given.program({ default: fallback }), given.places, facts);
   } catch (error) {
     return tellProblems(context, problemsOf(error));
   }
 }
 
-async function decided({ out, json }: CommandContext, { policies, library, facts, fallback }: Asked): Promise<number> {
+async function decided(
+  { out, json, ports }: CommandContext,
+  program: Program,
+  places: readonly PolicyPlace[],
+  facts: FactTree,
+): Promise<number> {
   const clock = { now: Date.now, elapsed: () => performance.now() };
-  const response = await new PolicyEngine(clock, { policies, library, default: fallback }).evaluate({ context: facts });
+  const modules = ports.openModules(program, places);
+  const response = await evaluateWith(program, facts, { requestId: `eval-${randomUUID()}`, clock, modules });
+  await modules?.close();
   const { decision } = response;
   if (json) out.json(response);
   else {

@@ -1,5 +1,4 @@
 import {
-  canonicalFacts,
   type DecisionInWords,
   explain as explainFacts,
   type FactTree,
@@ -7,12 +6,14 @@ import {
   type Program,
   recordedBy,
   replayed,
+  tellContext,
 } from '../../policy/index.ts';
 import { readArguments } from './arguments.ts';
 import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
 import { contextOf } from './evaluate.ts';
 import { type GivenPolicies, givenPolicies, libraryOption, libraryUsage, programInForce } from './given-policies.ts';
 import { problemsOf, tellProblems } from './policy-files.ts';
+import type { PolicyPlace } from './ports.ts';
 import { recordedExchanges } from './recorded.ts';
 
 const options = {
@@ -53,16 +54,25 @@ ${libraryUsage}
     if (given !== undefined && given.problems.length > 0) return tellProblems(context, given.problems);
     try {
       if (values.record !== undefined) return await ofRecord(context, values.record, given, fallback, values);
-      const facts = canonicalFacts(await contextOf(values.context ?? '{}', context, 'facts'));
-      return ofFacts(context, given?.program({ default: fallback ?? given.default ?? 'deny' }), facts);
+      const facts = await contextOf(values.context ?? '{}', context, 'facts');
+      const program = given?.program({ default: fallback ?? given.default ?? 'deny' });
+      return await ofFacts(context, program, given?.places ?? [], facts);
     } catch (error) {
       return tellProblems(context, problemsOf(error));
     }
   },
 };
 
-function ofFacts({ out, json }: CommandContext, program: Program | undefined, facts: FactTree) {
+async function ofFacts(
+  { out, json, ports }: CommandContext,
+  program: Program | undefined,
+  places: readonly PolicyPlace[],
+  given: FactTree,
+) {
   if (program === undefined) throw new CannotRun('there are no policies to explain by');
+  const modules = ports.openModules(program, places);
+  const { facts } = await tellContext(program, given, modules);
+  await modules?.close();
   const explanation = explainFacts(program, 'request', facts);
   const words = inWords(program, 'request', facts);
   if (json) out.json({ ...explanation, sentences: words.sentences });

@@ -7,8 +7,8 @@ import {
   type Program,
 } from '../../policy/index.ts';
 import type { CommandContext } from './command.ts';
-import { type PolicyText, parseTexts, readPolicyTexts } from './policy-files.ts';
-import type { InForce } from './ports.ts';
+import { type PolicyText, parseTexts, placesOf, readPolicyTexts } from './policy-files.ts';
+import type { InForce, PolicyPlace } from './ports.ts';
 
 /** How commands are told what named policies are made of. */
 export const libraryOption = { library: { type: 'string', multiple: true } } as const;
@@ -21,6 +21,8 @@ export interface GivenPolicies {
   readonly files: readonly PolicyText[];
   readonly policies: readonly Policy[];
   readonly library: readonly Policy[];
+  /** Where all of them lie, for the modules beside them. */
+  readonly places: readonly PolicyPlace[];
   /** Of those looked at. */
   readonly problems: readonly PolicyProblem[];
   /** What the configuration says where no rule matched; undefined where none was named. */
@@ -52,6 +54,7 @@ export async function givenPolicies(
     files: own,
     policies,
     library: made,
+    places: placesOf([...own, ...others]),
     problems,
     default: inForce?.default,
     program(options) {

@@ -45,7 +45,7 @@ ${libraryUsage}
     if (problems.length > 0) return tellProblems(context, problems);
     try {
       const program = given.program({ default: wanted ?? given.default ?? 'deny' });
-      const tested = await coverageOf(names, policies, context.cwd);
+      const tested = await coverageOf(names, policies, context);
       const report = lintPolicies({ program, policies, files, tested });
       return tell(context, report, least, policies.length);
     } catch (error) {
@@ -54,10 +54,14 @@ ${libraryUsage}
   },
 };
 
-async function coverageOf(names: readonly string[], policies: readonly Policy[], cwd: string): Promise<Coverage> {
+async function coverageOf(
+  names: readonly string[],
+  policies: readonly Policy[],
+  context: CommandContext,
+): Promise<Coverage> {
   const coverage = new Coverage();
-  for (const file of await testFilesOf(names, policies, cwd))
-    runTestFile(file, cwd, (program, phase, facts) => coverage.see(program, phase, facts));
+  for (const file of await testFilesOf(names, policies, context.cwd))
+    await runTestFile(file, context, (program, phase, facts) => coverage.see(program, phase, facts));
   return coverage;
 }
 

@@ -2,12 +2,18 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { type Policy, PolicyError, type PolicyProblem, parsePolicies } from '../../policy/index.ts';
 import { CannotRun, type CommandContext, exit } from './command.ts';
+import type { PolicyPlace } from './ports.ts';
 
 export interface PolicyText {
   /** As people see it. */
   readonly file: string;
   readonly path: string;
   readonly text: string;
+}
+
+/** Where the files of policies lie, for the modules beside them. */
+export function placesOf(texts: readonly Pick<PolicyText, 'file' | 'path'>[]): readonly PolicyPlace[] {
+  return texts.map(({ file, path }) => ({ path: file, place: path }));
 }
 
 export const isTestFile = (name: string): boolean => /\.policytest\.(ya?ml|json)$/.test(name);

@@ -1,4 +1,4 @@
-import type { PolicyProblem, Program } from '../../policy/index.ts';
+import type { Modules, PolicyProblem, Program } from '../../policy/index.ts';
 import type { PolicyText } from './policy-files.ts';
 
 /** Something wrong in a file, and where. */
@@ -8,6 +8,12 @@ export interface FileProblem {
   readonly column?: number;
   readonly message: string;
   readonly suggestion?: string;
+}
+
+/** A policy's file under the name it is shown by, and where it lies. */
+export interface PolicyPlace {
+  readonly path: string;
+  readonly place: string;
 }
 
 /** The configuration as commands see it. */
@@ -227,10 +233,22 @@ export interface InForce {
   costWith(model: string, usage: unknown, at_ms: number): number | undefined;
 }
 
+/** Runs modules for a command; it is closed when the command is over. */
+export interface RunningModules extends Modules {
+  close(): Promise<void>;
+}
+
 /** What the entrance hands to commands. A surface knows no configuration, no store and no gateway itself. */
 export interface Ports {
   /** Reads and validates everything; `file` undefined for the default one. */
   loadSettings(file: string | undefined): Promise<LoadedSettings>;
+  /**
+   * Opens the modules that a program's rules name, beside the files of their policies; undefined where they name none.
+   * @throws PolicyError where one cannot be read, or breaks the rules for modules.
+   */
+  openModules(program: Program, files: readonly PolicyPlace[]): RunningModules | undefined;
+  /** What is wrong with those modules; nothing is run. */
+  moduleProblems(program: Program, files: readonly PolicyPlace[]): readonly PolicyProblem[];
   /** Opens the gateway. Rejects with `CannotRun` when the configuration has problems. */
   serve(file: string | undefined): Promise<RunningGateway>;
   /** Opens the daemon; `file` undefined for `config/pdp.yaml`. Rejects like `serve`. */

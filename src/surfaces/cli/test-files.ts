@@ -1,15 +1,20 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, relative, resolve } from 'node:path';
 import {
+  type Modules,
   type Policy,
   PolicyError,
   type PolicyTestOptions,
   type PolicyTestReport,
+  type Program,
   parsePolicies,
-  runPolicyTests,
+  runPolicyTestsWith,
+  type TellTest,
+  withVerdicts,
 } from '../../policy/index.ts';
-import { CannotRun } from './command.ts';
+import { CannotRun, type CommandContext } from './command.ts';
 import { isTestFile, type PolicyText, problemsOf, readPolicyTexts } from './policy-files.ts';
+import type { PolicyPlace } from './ports.ts';
 
 /** What became of a test file. */
 export interface RanFile {
@@ -23,11 +28,11 @@ export interface RanFile {
 }
 
 /** Runs a file of policy tests. Policies are found beside it. */
-export function runTestFile(
+export async function runTestFile(
   { path, file, text }: PolicyText,
-  cwd: string,
+  { cwd, ports }: Pick<CommandContext, 'cwd' | 'ports'>,
   observe?: PolicyTestOptions['observe'],
-): RanFile {
+): Promise<RanFile> {
   const policies: string[] = [];
   const load = (reference: string): readonly Policy[] => {
     const policy = resolve(dirname(path), reference);
@@ -35,14 +40,58 @@ export function runTestFile(
     return parsePolicies(policyText(policy, reference), { file: relative(cwd, policy) });
   };
   const started = performance.now();
-  const outcome = (): Pick<RanFile, 'report' | 'problem'> => {
+  const modules = new TestedModules(ports, () => policies.map((place) => ({ path: relative(cwd, place), place })));
+  const outcome = async (): Promise<Pick<RanFile, 'report' | 'problem'>> => {
     try {
-      return { report: runPolicyTests(text, load, { file, observe }) };
+      return { report: await runPolicyTestsWith(text, load, { file, observe, tell: modules.tell }) };
     } catch (error) {
       return { problem: new PolicyError(problemsOf(error)).message };
     }
   };
-  return { file, ...outcome(), policies, ms: performance.now() - started };
+  const ran = await outcome();
+  await modules.close();
+  return { file, ...ran, policies, ms: performance.now() - started };
+}
+
+/** The modules of tested policies: opened where a test does not say itself what they say. */
+class TestedModules {
+  readonly #ports: CommandContext['ports'];
+  readonly #places: () => readonly PolicyPlace[];
+  #opened: { readonly program: Program; readonly modules: Modules; close(): Promise<void> } | undefined;
+
+  constructor(ports: CommandContext['ports'], places: () => readonly PolicyPlace[]) {
+    this.#ports = ports;
+    this.#places = places;
+  }
+
+  readonly tell: TellTest = async (program, phase, facts) => {
+    const run: Modules['run'] = (call, input, asker) => this.#of(program).run(call, input, asker);
+    return (await withVerdicts(program, phase, facts, { modules: { run }, tenant: '', keep: true })).facts;
+  };
+
+  async close(): Promise<void> {
+    await this.#opened?.close();
+  }
+
+  #of(program: Program): Modules {
+    if (this.#opened?.program === program) return this.#opened.modules;
+    try {
+      const modules = this.#ports.openModules(program, this.#places());
+      if (modules === undefined) return unread('there is no module');
+      this.#opened = { program, modules, close: () => modules.close() };
+      return modules;
+    } catch (error) {
+      return unread(
+        problemsOf(error)
+          .map(({ message }) => message)
+          .join('; '),
+      );
+    }
+  }
+}
+
+function unread(unable: string): Modules {
+  return { run: () => ({ unable }) };
 }
 
 function policyText(path: string, reference: string): string {

@@ -60,12 +60,14 @@ async function ranAll(context: CommandContext, wish: Wish) {
   const texts = await readPolicyTexts(wish.names, context.cwd, isTestFile);
   const coverage = new Coverage();
   const decisions: { readonly file: string; readonly decide: () => unknown }[] = [];
-  const files = texts.map((text) =>
-    runTestFile(text, context.cwd, (program, phase, facts) => {
+  const files: RanFile[] = [];
+  for (const text of texts) {
+    const ran = await runTestFile(text, context, (program, phase, facts) => {
       coverage.see(program, phase, facts);
       if (wish.bench) decisions.push({ file: text.file, decide: () => decide(program, phase, facts) });
-    }),
-  );
+    });
+    files.push(ran);
+  }
   const seen = wish.coverage === undefined ? undefined : coverage.report();
   const enough = seen === undefined || seen.percent >= (wish.coverage ?? 0);
   tell(context, wish, files, seen, enough, decisions);

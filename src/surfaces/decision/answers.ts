@@ -1,17 +1,22 @@
 import {
   type Clock,
-  canonicalFacts,
   type EvaluateResponse,
   type Explanation,
-  evaluateContext,
+  evaluateTold,
   explain,
+  type FactTree,
+  type Modules,
   type Program,
+  type Told,
+  tellContext,
 } from '../../policy/index.ts';
 import { type Asked, askedOf, batchOf } from './asked.ts';
 
 /** What every surface of the decision point is made of: a program, and where time comes from. */
 export interface Answering {
   readonly program: Program;
+  /** Runs its modules; without it rules of modules are undecided. */
+  readonly modules?: Modules | undefined;
   readonly clock: Clock;
   /** Keyed hash for prompts in the recorded facts. */
   readonly hashText?: ((text: string) => string) | undefined;
@@ -19,21 +24,41 @@ export interface Answering {
   readonly answered?: (response: EvaluateResponse) => void;
 }
 
-/** Bodies of the decision point, by what is asked: parse, decide, answer. Each throws `invalid_request` for a bad body. */
+/**
+ * Bodies of the decision point, by what is asked: parse, decide, answer. Each throws `invalid_request` for a bad body, and
+ * answers at once unless a module has to be waited for.
+ */
 export const answers = {
-  evaluate: (from: Answering, body: unknown, ownId: string): EvaluateResponse => answer(from, askedOf(body), ownId),
+  evaluate: (from: Answering, body: unknown, ownId: string): Later<EvaluateResponse> =>
+    answer(from, askedOf(body), ownId),
 
-  batch(from: Answering, body: unknown, ownId: string) {
+  batch(from: Answering, body: unknown, ownId: string): Later<Batch> {
     const results = batchOf(body).map((asked, at) => answer(from, asked, `${ownId}-${at}`));
-    return { results, count: results.length };
+    const done = (all: readonly EvaluateResponse[]) => ({ results: all, count: all.length });
+    return results.every(isThere) ? done(results) : Promise.all(results).then(done);
   },
 
-  explain(from: Answering, body: unknown, ownId: string): EvaluateResponse & { readonly explanation: Explanation } {
+  explain(from: Answering, body: unknown, ownId: string): Later<Explained> {
     const asked = askedOf(body);
-    const explanation = explain(from.program, 'request', canonicalFacts(asked.context));
-    return { ...answer(from, asked, ownId), explanation };
+    return answered(from, asked, ownId, (response, facts) => ({
+      ...response,
+      explanation: explain(from.program, 'request', facts),
+    }));
   },
 } as const;
+
+type Later<T> = T | Promise<T>;
+
+interface Batch {
+  readonly results: readonly EvaluateResponse[];
+  readonly count: number;
+}
+
+type Explained = EvaluateResponse & { readonly explanation: Explanation };
+
+function isThere(response: Later<EvaluateResponse>): response is EvaluateResponse {
+  return !(response instanceof Promise);
+}
 
 export type Question = keyof typeof answers;
 
@@ -46,8 +71,22 @@ export const questionPaths: Readonly<Record<string, Question>> = {
   '/api/v1/evaluate/explain': 'explain',
 };
 
-function answer({ program, clock, hashText, answered }: Answering, asked: Asked, ownId: string): EvaluateResponse {
-  const response = evaluateContext(program, asked.context, { requestId: asked.requestId ?? ownId, clock, hashText });
-  answered?.(response);
-  return response;
+function answer(from: Answering, asked: Asked, ownId: string): Later<EvaluateResponse> {
+  return answered(from, asked, ownId, (response) => response);
+}
+
+function answered<T>(
+  { program, modules, clock, hashText, answered: tell }: Answering,
+  { context, requestId }: Asked,
+  ownId: string,
+  shape: (response: EvaluateResponse, facts: FactTree) => T,
+): Later<T> {
+  const start = clock.elapsed();
+  const done = (told: Told): T => {
+    const response = evaluateTold(program, told, { requestId: requestId ?? ownId, clock, hashText }, start);
+    tell?.(response);
+    return shape(response, told.facts);
+  };
+  const told = tellContext(program, context, modules);
+  return told instanceof Promise ? told.then(done) : done(told);
 }

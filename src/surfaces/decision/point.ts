@@ -1,6 +1,6 @@
 import type { Caller } from '../../exchange/index.ts';
 import type { LateRecord, QueryFilter, RecordChange } from '../../observe/index.ts';
-import type { Clock } from '../../policy/index.ts';
+import type { Clock, Modules } from '../../policy/index.ts';
 import type { PolicySet } from '../../registry/index.ts';
 import type { Answering } from './answers.ts';
 import type { Door } from './door.ts';
@@ -10,6 +10,8 @@ import type { Lately, RecentEvaluations } from './lately.ts';
 export interface DecisionPoint {
   readonly policies: PolicySet;
   readonly door: Door;
+  /** Runs modules of the policies in force, where they have any. */
+  modules(): Modules | undefined;
   readonly clock: Clock;
   /** Keyed hash for prompts in the recorded facts. */
   readonly hashText?: (text: string) => string;
@@ -35,6 +37,7 @@ export interface Asker {
 export function answeringTo(point: DecisionPoint, caller: Caller): Answering {
   return {
     program: point.policies.program(),
+    modules: point.modules(),
     clock: point.clock,
     hashText: point.hashText,
     answered(response) {

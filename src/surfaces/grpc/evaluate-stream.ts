@@ -51,7 +51,7 @@ async function answerTo(
   const caller = await admit(from, metadata, 'policy:evaluate');
   try {
     from.point.door.spend(caller, 1);
-    return responseMessage(answers.evaluate(answeringTo(from.point, caller), bodyOf(request), ownId));
+    return responseMessage(await answers.evaluate(answeringTo(from.point, caller), bodyOf(request), ownId));
   } catch (thrown) {
     const failure = failureOf(thrown);
     if (failure.code === 'internal_error') throw thrown;

@@ -19,6 +19,9 @@ export class Questions {
   readonly #socket: WebSocket;
   readonly #limits: ReadingLimits;
   #stalled: NodeJS.Timeout | undefined;
+  /** Questions that came while an answer is waited for. */
+  readonly #behind: Buffer[] = [];
+  #waits = false;
 
   constructor(point: DecisionPoint, caller: Caller, socket: WebSocket, limits: ReadingLimits) {
     this.#point = point;
@@ -35,14 +38,40 @@ export class Questions {
       this.#socket.close(unsupportedData, 'questions are text');
       return;
     }
-    this.#say(answerOf(this.#point, this.#caller, data));
+    if (this.#waits) this.#behind.push(data);
+    else this.#answer(data);
   }
 
   end(): void {
     clearTimeout(this.#stalled);
+    this.#behind.length = 0;
+  }
+
+  /** Answers a question, and then those that came meanwhile; no more are read until then. */
+  #answer(data: Buffer): void {
+    const answer = answerOf(this.#point, this.#caller, data);
+    if (!(answer instanceof Promise)) {
+      this.#say(answer);
+      return;
+    }
+    this.#waits = true;
+    this.#socket.pause();
+    void answer.then((said) => {
+      this.#waits = false;
+      this.#say(said);
+      for (let next = this.#behind.shift(); next !== undefined; next = this.#waits ? undefined : this.#behind.shift())
+        this.#answer(next);
+      this.#resume();
+    });
+  }
+
+  #resume(): void {
+    if (!this.#waits && this.#stalled === undefined) this.#socket.resume();
   }
 
   #say(answer: object): void {
+    // It may have gone while its answer was waited for.
+    if (this.#socket.readyState !== this.#socket.OPEN) return;
     this.#socket.send(JSON.stringify(answer), () => this.#sent());
     if (this.#socket.bufferedAmount <= this.#limits.unread_bytes_max || this.#stalled !== undefined) return;
     // Whoever does not read answers is not asked for questions, and in the end let go.
@@ -54,22 +83,26 @@ export class Questions {
     if (this.#stalled === undefined || this.#socket.bufferedAmount > this.#limits.unread_bytes_max / 2) return;
     clearTimeout(this.#stalled);
     this.#stalled = undefined;
-    this.#socket.resume();
+    this.#resume();
   }
 }
 
-/** The answer with the question's id, or `{id, error}` as REST has the error. */
-function answerOf(point: DecisionPoint, caller: Caller, data: Buffer): object {
+/** The answer with the question's id, or `{id, error}` as REST has the error. Never rejects. */
+function answerOf(point: DecisionPoint, caller: Caller, data: Buffer): object | Promise<object> {
   let id: string | number | undefined;
-  try {
-    const { asked, ...named } = questionOf(parseStrict(data));
-    id = named.id;
-    point.door.spend(caller, 1);
-    const response = answers.evaluate(answeringTo(point, caller), asked, ownRequestId());
-    return id === undefined ? response : { id, ...response };
-  } catch (thrown) {
+  const named = (response: object): object => (id === undefined ? response : { id, ...response });
+  const failed = (thrown: unknown): object => {
     const { error } = JSON.parse(String(openaiChat.failureBody(asFailure(thrown), ''))) as { error: object };
-    return { ...(id === undefined ? {} : { id }), error };
+    return named({ error });
+  };
+  try {
+    const question = questionOf(parseStrict(data));
+    id = question.id;
+    point.door.spend(caller, 1);
+    const response = answers.evaluate(answeringTo(point, caller), question.asked, ownRequestId());
+    return response instanceof Promise ? response.then(named, failed) : named(response);
+  } catch (thrown) {
+    return failed(thrown);
   }
 }
 

@@ -1,7 +1,3 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openWasmPool, readModule, type WasmModule, type WasmPool } from '../../../src/rails/index.ts';
 import { assembled, template } from '../../support/assemblyscript.ts';
@@ -95,6 +91,33 @@ describe('the pool of threads', () => {
     expect(await ask(rule, { 'llm.estimatedTokens': 10 })).toEqual({ match: false });
   });
 
+  it('lets nobody wait behind what is stuck while another thread is free', async () => {
+    const answered: string[] = [];
+    const asked = Array.from({ length: 16 }, async (_, i) => {
+      const name = i === 0 ? 'stuck' : 'plain';
+      const verdict = await (i === 0 ? pool.evaluate(bad, '"loop"', 5_000) : ask(bad, { plain: i }));
+      answered.push(name);
+      return verdict;
+    });
+    const verdicts = await Promise.all(asked);
+    expect(answered.at(-1)).toBe('stuck');
+    expect(verdicts[0]).toEqual({ unable: 'it gave no answer within 5000 ms' });
+    expect(verdicts.slice(1)).toEqual(Array.from({ length: 15 }, () => ({ match: false })));
+  }, 60_000);
+
+  it('asks of another thread what one that ended had not begun', async () => {
+    const one = openWasmPool({ threads: 1, failures_max: 1_000 });
+    const verdicts = await Promise.all([
+      one.evaluate(bad, '"loop"', 300),
+      ...Array.from({ length: 12 }, (_, i) => one.evaluate(bad, `"plain ${i}"`, deadline_ms)),
+    ]);
+    expect(verdicts).toEqual([
+      { unable: 'it gave no answer within 300 ms' },
+      ...Array.from({ length: 12 }, () => ({ match: false })),
+    ]);
+    await one.close();
+  }, 60_000);
+
   it('answers a thousand at once, each its own', async () => {
     const tokens = Array.from({ length: 1_000 }, (_, i) => i * 8);
     const many = openWasmPool({ threads: 2 });
@@ -122,23 +145,4 @@ describe('the pool of threads', () => {
     expect(await short.evaluate(bad, '"plain"', deadline_ms)).toEqual({ match: false });
     await short.close();
   });
-});
-
-const rust = spawnSync('rustc', ['--print', 'target-libdir', '--target', 'wasm32-unknown-unknown'], {
-  encoding: 'utf8',
-});
-const cargo =
-  spawnSync('cargo', ['--version']).status === 0 &&
-  rust.status === 0 &&
-  spawnSync('test', ['-d', rust.stdout.trim()]).status === 0;
-describe.runIf(cargo)('the template in Rust', () => {
-  it('says the same as the one in AssemblyScript', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'rust-rule-'));
-    cpSync(new URL('../../../examples/wasm/rust', import.meta.url), directory, { recursive: true });
-    execFileSync('cargo', ['build', '--release', '--offline', '--quiet'], { cwd: directory });
-    const built = readModule(readFileSync(join(directory, 'target/wasm32-unknown-unknown/release/rule.wasm')));
-    rmSync(directory, { recursive: true });
-    for (const input of ['{"llm.estimatedTokens":5000}', '{"llm.estimatedTokens":10}', '{}'])
-      expect(await pool.evaluate(built, input, deadline_ms)).toEqual(await pool.evaluate(rule, input, deadline_ms));
-  }, 300_000);
 });
