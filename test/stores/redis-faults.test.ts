@@ -62,7 +62,9 @@ test('a Redis that stands still for seconds under load: no verb waits for it, th
   await eventually(() => load.made() > made + 500);
   delay.disable();
   await load.stop();
-  expect(states).toEqual(['lost', 'back']);
+  // A busy machine may miss its deadline of 100 ms again.
+  expect(states.slice(0, 2)).toEqual(['lost', 'back']);
+  await eventually(() => states.at(-1) === 'back');
   expect(load.wrong()).toEqual([]);
   // A busy core adds to a deadline; whoever waited for Redis, and a loop that did, would have waited all five seconds.
   expect(load.slowest_ms()).toBeLessThan(4_500);
