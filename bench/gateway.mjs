@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig, problemText } from '../dist/config.js';
 import { openFleet } from '../dist/gateway/fleet.js';
-import { keepHeapSmall } from '../dist/gateway/heap.js';
+import { tuneRuntime } from '../dist/gateway/runtime.js';
 import { openGateway } from '../dist/gateway.js';
 
 const [provider, mode, redisUrl] = process.argv.slice(2);
@@ -97,7 +97,7 @@ const env = { BENCH_KEY: 'upstream-key', BENCH_TEAM_KEY: 'bench-team-key-0123456
 const load = () => loadConfig({ file: join(directory, 'gateway.yaml'), env, cwd: directory, base: directory });
 const loaded = await load();
 if (loaded.settings === undefined) throw new Error(loaded.problems.map(problemText).join('\n'));
-keepHeapSmall();
+tuneRuntime();
 const gateway = await (workers > 1 ? openFleet : openGateway)({ loaded, load, watch: false });
 console.log(JSON.stringify({ ready: true, address: gateway.addresses.data }));
 process.on('SIGTERM', async () => {
