@@ -1,10 +1,11 @@
 // A gateway of the build in dist/, in a process of its own: `everything` on, or nothing but keys.
+import '../dist/gateway/ticks.js';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig, problemText } from '../dist/config.js';
 import { openFleet } from '../dist/gateway/fleet.js';
-import { tuneRuntime } from '../dist/gateway/runtime.js';
+import { tuneHeap } from '../dist/gateway/heap.js';
 import { openGateway } from '../dist/gateway.js';
 
 const [provider, mode, redisUrl] = process.argv.slice(2);
@@ -97,7 +98,7 @@ const env = { BENCH_KEY: 'upstream-key', BENCH_TEAM_KEY: 'bench-team-key-0123456
 const load = () => loadConfig({ file: join(directory, 'gateway.yaml'), env, cwd: directory, base: directory });
 const loaded = await load();
 if (loaded.settings === undefined) throw new Error(loaded.problems.map(problemText).join('\n'));
-tuneRuntime();
+tuneHeap();
 const gateway = await (workers > 1 ? openFleet : openGateway)({ loaded, load, watch: false });
 console.log(JSON.stringify({ ready: true, address: gateway.addresses.data }));
 process.on('SIGTERM', async () => {

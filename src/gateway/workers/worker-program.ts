@@ -1,7 +1,8 @@
+import '../ticks.ts';
 import { setTimeout as wait } from 'node:timers/promises';
 import { openLog, openMetrics } from '../../observe/index.ts';
+import { tuneHeap } from '../heap.ts';
 import { drained, listen } from '../listening.ts';
-import { tuneRuntime } from '../runtime.ts';
 import { openServing, type Serving } from '../serving.ts';
 import { openWhole } from '../whole.ts';
 import { type Answered, type Asked, listening, type Question, type Questions, type Start } from './channel.ts';
@@ -99,7 +100,7 @@ class Worker {
   }
 }
 
-tuneRuntime();
+tuneHeap();
 const worker = new Worker();
 process.on('message', (message: Asked) => void worker.hear(message));
 // What is said before somebody listens is lost.
