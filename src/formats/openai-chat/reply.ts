@@ -412,6 +412,19 @@ export function repeats(path: JsonPath): readonly JsonPath[] {
   return path[0] === 'choices' ? [[...path.slice(0, 2), 'logprobs']] : [];
 }
 
+/** Random letters beside each delta, which hide how long its text is. */
+export const padding: readonly JsonPath[] = [['obfuscation']];
+
+const deltaTexts = new Set<string | number>(['content', 'reasoning_content', 'reasoning', 'refusal', 'arguments']);
+
+/** Whether all a chunk says is its one text: `logprobs` repeat it, so that what they say depends on what it is. */
+export function alone(value: unknown, { paths: [path] }: Said): boolean {
+  const [choices, , delta] = path ?? [];
+  if (choices !== 'choices' || delta !== 'delta' || !deltaTexts.has(path?.at(-1) ?? '')) return false;
+  const list = isObject(value) && Array.isArray(value.choices) ? value.choices : [];
+  return list.length === 1 && isObject(list[0]) && !isObject(list[0].logprobs);
+}
+
 /** A plain reply as one frame. */
 export function plainFrame(body: Buffer): Frame {
   const read = unambiguous(body);
