@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ReplyEvent } from '../../src/exchange/index.ts';
-import { openaiChat } from '../../src/formats/index.ts';
+import { MessageReading } from '../../src/formats/anthropic-messages/reply.ts';
+import { anthropicMessages, openaiChat } from '../../src/formats/index.ts';
 import { unambiguous } from '../../src/formats/json/index.ts';
 import { ReplyReading } from '../../src/formats/openai-chat/reply.ts';
 
@@ -76,6 +77,36 @@ describe('a delta like the one before', () => {
         expect(decoded(documents).flatMap(({ events }) => events)).toEqual(parsed(documents));
       }),
       { numRuns: 500 },
+    );
+  });
+
+  test('says so in Messages as well, block by block', () => {
+    const block = fc.record({
+      type: fc.constantFrom('text', 'thinking', 'tool_use', 'other'),
+      member: fc.constantFrom('text', 'text', 'thinking', 'partial_json', 'notes', 'signature'),
+      texts: fc.array(spelled, { maxLength: 5 }),
+    });
+    fc.assert(
+      fc.property(fc.array(block, { maxLength: 5 }), (blocks) => {
+        const documents = blocks
+          .flatMap(({ type, member, texts }, index) => [
+            `{"type":"content_block_start","index":${index},"content_block":{"type":"${type}","id":"t","name":"n"}}`,
+            ...texts.map(
+              (text) => `{"type":"content_block_delta","index":${index},"delta":{"type":"d","${member}":${text}}}`,
+            ),
+            `{"type":"content_block_stop","index":${index}}`,
+          ])
+          .map((text) => Buffer.from(text));
+        const reading = new MessageReading();
+        const expected = documents.flatMap((data) => {
+          const read = unambiguous(data);
+          return read.ok ? [...reading.event(read.value, '', data).events] : [];
+        });
+        const decoder = anthropicMessages.streamDecoder({ usageInjected: false });
+        const frames = documents.flatMap((data) => [...decoder.push(Buffer.from(`data: ${data}\n\n`))]);
+        expect(frames.flatMap(({ events }) => events)).toEqual(expected);
+      }),
+      { numRuns: 300 },
     );
   });
 
