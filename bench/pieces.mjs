@@ -1,4 +1,4 @@
-// `node bench/pieces.mjs [keys|everything]`: where a call's CPU goes. The real gateway at saturation, sampled, and every sample
+// `node bench/pieces.mjs [keys|everything|redis|leased]`: where a call's CPU goes. The real gateway at saturation, sampled, and every sample
 // given to the piece whose code is nearest to it on the stack; beside it the bare floor, sampled the same way. Microseconds of
 // the main thread a call; what other threads and the kernel's share of them cost is the difference to the whole.
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -52,6 +52,8 @@ function shares(profile) {
     if (found !== undefined) return found;
     let piece;
     const { functionName, url } = nodes.get(id).callFrame;
+    // What starts and stops the profile is no call's.
+    if (url === '' && functionName === 'dispatch') return 'idle';
     const at = url === '' ? functionName : `${url}:${functionName}`;
     // Node's own code belongs to whoever of ours called it; only where nobody of ours did it is Node's.
     const own = pieces.find(([, form]) => form.test(at))?.[0];
@@ -78,7 +80,7 @@ function shares(profile) {
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'llm-policy-pieces-'));
-const redis = mode === 'redis' ? await startRedis() : undefined;
+const redis = mode === 'redis' || mode === 'leased' ? await startRedis() : undefined;
 const provider = await start(1, join(here, 'provider.mjs'));
 const ask = {
   model: 'bench-model',
@@ -101,7 +103,7 @@ const targets = [
       0,
       join(here, 'gateway.mjs'),
       [provider.address, mode === 'keys' ? 'keys' : 'everything', ...(redis === undefined ? [] : [redis.url])],
-      hook('gateway'),
+      { ...hook('gateway'), ...(mode === 'leased' ? { BENCH_LEASED: '1' } : {}) },
     ),
   ],
 ];

@@ -115,6 +115,8 @@ async function interleaved(targets, round) {
 }
 
 const redis = await startRedis();
+// A Redis of its own: what one gateway leased would be missing to the other's calls.
+const leasing = await startRedis();
 const provider = await start(1, join(here, 'provider.mjs'));
 const gateway = (mode, env = {}, ...rest) =>
   start(0, join(here, 'gateway.mjs'), [provider.address, mode, ...rest], env);
@@ -126,6 +128,7 @@ const targets = [
   { name: 'everything and injection', ...(await gateway('everything', { BENCH_INJECTION: '1' })) },
   { name: 'everything, 10,000 policies', ...(await gateway('everything', { BENCH_POLICIES: '10000' })) },
   { name: 'everything, Redis', ...(await gateway('everything', {}, redis.url)) },
+  { name: 'everything, Redis, leased', ...(await gateway('everything', { BENCH_LEASED: '1' }, leasing.url)) },
 ];
 for (const target of targets) await warm(target);
 const plain = await interleaved(targets, plainRound);
@@ -135,6 +138,7 @@ const streamed = await interleaved(
 );
 for (const target of targets) await target.stop();
 await redis.stop();
+await leasing.stop();
 
 const floor = plain.get('floor');
 const direct = plain.get('direct');

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './gateway/ticks.ts';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';

@@ -8,7 +8,7 @@ import {
   problemText,
   type StartKeys,
 } from '../config.ts';
-import { keepHeapSmall } from '../gateway/heap.ts';
+import { tuneHeap } from '../gateway/heap.ts';
 import { workerCount } from '../gateway/slots.ts';
 import type { GatewayOptions, RunningGateway as Running } from '../gateway.ts';
 import { CannotRun } from '../surfaces/cli/command.ts';
@@ -27,7 +27,7 @@ export async function serveGateway(location: LoadOptions, version: string): Prom
   const env = made === undefined ? location.env : withKeys(location.env, made);
   const load = () => loadConfig({ ...location, env });
   const loaded = made === undefined ? first : await settled({ ...location, env });
-  keepHeapSmall();
+  tuneHeap();
   const workers = workerCount(loaded.settings);
   const gateway = await opened(workers, { loaded, load });
   if (workers === 1) {

@@ -5,7 +5,7 @@ import { eachInMember, eachText, type TextKind } from './strings.ts';
 
 /** What a piece of a reply says, collected while it is read; `paths[i]` is the place of the i-th text. */
 export class Said {
-  readonly events: ReplyEvent[] = [];
+  events: ReplyEvent[] = [];
   readonly paths: JsonPath[] = [];
   /** Which of the texts are names of members: the path then leads to the member. */
   keys: Set<number> | undefined;

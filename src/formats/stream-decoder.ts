@@ -1,5 +1,6 @@
-import { Failure, type Frame, type ReplyDecoder, type ReplyEvent } from '../exchange/index.ts';
+import { Failure, type Frame, type JsonPath, type ReplyDecoder, type ReplyEvent } from '../exchange/index.ts';
 import { unambiguous } from './json/index.ts';
+import { Likeness } from './likeness.ts';
 import type { Said } from './said.ts';
 import { SseFramer, type SseMessage, sseData } from './sse.ts';
 import { type Repeats, WireFrame } from './wire-frame.ts';
@@ -13,6 +14,13 @@ export interface Dialect {
   /** Whether the stream may end here without the format's mark of completeness. */
   readonly mayEnd: boolean;
   readonly repeats: Repeats;
+  /**
+   * Whether a document that differs from this one in its one text alone would say that text and nothing else that differs;
+   * missing where nobody can tell.
+   */
+  alone?(value: unknown, said: Said): boolean;
+  /** Members that hold a text nobody reads. */
+  readonly padding?: readonly JsonPath[];
 }
 
 const nothing = Buffer.alloc(0);
@@ -21,10 +29,12 @@ const nothing = Buffer.alloc(0);
 export class SseReplyDecoder implements ReplyDecoder {
   readonly #framer = new SseFramer();
   readonly #dialect: Dialect;
+  readonly #likeness: Likeness;
   #over = false;
 
   constructor(dialect: Dialect) {
     this.#dialect = dialect;
+    this.#likeness = new Likeness(dialect.padding);
   }
 
   push(chunk: Buffer): readonly Frame[] {
@@ -59,10 +69,13 @@ export class SseReplyDecoder implements ReplyDecoder {
   }
 
   #document(message: SseMessage, data: Buffer): Frame {
+    const alike = this.#likeness.said(data, message.event);
+    if (alike !== undefined) return WireFrame.of(message.raw, alike, message.data, this.#dialect.repeats);
     if (this.#dialect.isDone(data)) return this.#bare(message.raw, [{ type: 'end' }]);
     const read = unambiguous(data);
     if (!read.ok) return this.#broken(`The provider sent a message that cannot be read: ${read.problem}.`);
     const said = this.#dialect.said(read.value, message.event, data);
+    this.#likeness.parsed(data, message.event, said, this.#dialect.alone?.(read.value, said) ?? false);
     const last = said.events.at(-1)?.type;
     this.#over = last === 'end' || last === 'error';
     if (said.secret) return WireFrame.bare(nothing, said.events);

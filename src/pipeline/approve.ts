@@ -39,9 +39,14 @@ export class ApprovalRequired extends Denial {
  * caller, these bytes and these rules, not yet used and not expired. Any other that needs one asks for it and is refused
  * with its id (403 `approval_required`). Throws `state_unavailable` (503) where approvals cannot be reached.
  */
-export async function approve(walk: Walk, decided: Decided): Promise<Approved> {
+export function approve(walk: Walk, decided: Decided): Approved | Promise<Approved> {
   const { decision } = decided.verdict;
   if (decision.decision !== 'approve') return enrich(decided, { approved: nobody, approval: undefined });
+  return asked(walk, decided);
+}
+
+async function asked(walk: Walk, decided: Decided): Promise<Approved> {
+  const { decision } = decided.verdict;
   const wanted = decision.obligations.filter((one) => one.type === 'approve');
   const { caller } = decided.identity;
   const approval = await reachable(() =>
@@ -65,8 +70,7 @@ export async function approve(walk: Walk, decided: Decided): Promise<Approved> {
 }
 
 /** The approval is used up: a call passes with it once. Throws `approval_required` where another one was faster. */
-export async function useApproval(walk: Walk, { approval, verdict }: Approved): Promise<void> {
-  if (approval === undefined) return;
+export async function useApproval(walk: Walk, { verdict }: Approved, approval: string): Promise<void> {
   if (await reachable(() => walk.approvals.use(approval))) return;
   const known = await reachable(() => walk.approvals.get(approval));
   if (known === undefined) throw new Failure('approval_required', `The approval ${approval} is gone.`);

@@ -228,7 +228,8 @@ async function open(
   const calledOff = (reason: Failure): void => source.abort(reason);
   // A call that is called off hears no more of its provider: it must not wait.
   admitted.abort.attach(calledOff);
-  await source.first();
+  const first = source.first();
+  if (first !== undefined) await first;
   admitted.abort.detach(calledOff);
   if (admitted.abort.reason !== undefined) throw admitted.abort.reason;
   const failure = source.openingFailure();

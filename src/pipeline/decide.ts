@@ -144,7 +144,7 @@ export function outputFor(
   policyCap: number | undefined,
   view: RequestView,
 ): OutputBound {
-  const observed = walk.outputs.high(candidate.provider.id, candidate.model, identity.caller.key.id);
+  const observed = () => walk.outputs.high(candidate.provider.id, candidate.model, identity.caller.key.id);
   return outputBound(view, candidate, policyCap, pinned.limits.stream_hold_tokens, observed);
 }
 

@@ -104,7 +104,7 @@ export function outputBound(
   candidate: Candidate,
   policyCap: number | undefined,
   streamHold: number,
-  observed?: number,
+  observed?: () => number | undefined,
 ): OutputBound {
   const modelCap = candidate.outputTokensMax;
   const asked = view.maxOutputTokens;
@@ -121,9 +121,9 @@ export function outputBound(
   }
   const seen = view.stream && view.choices === 1 && candidate.reasoning !== true;
   // Before anything was observed a caller's own limit is the best guess; agents ask for far more than they take.
-  const first = observed ?? (asked === undefined ? streamHold : most);
-  const held = seen ? Math.min(most, first) : most;
-  return { held, most, splice };
+  if (!seen) return { held: most, most, splice };
+  const first = observed?.() ?? (asked === undefined ? streamHold : most);
+  return { held: Math.min(most, first), most, splice };
 }
 
 /** The usage a hold is priced with. */

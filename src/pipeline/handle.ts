@@ -80,9 +80,10 @@ async function climb(walk: Walk, progress: Progress, outlet: Outlet): Promise<Wa
   const decided = decide(walk, inspected);
   progress.decided = decided;
   if (request.arrival.headers['x-llm-dry-run'] !== undefined) return { ...dryRun(decided), ending: 'complete' };
-  const admitted = await admitDecided(walk, await approve(walk, decided));
+  const approving = approve(walk, decided);
+  const admitted = await admitDecided(walk, approving instanceof Promise ? await approving : approving);
   progress.admitted = admitted;
-  await useApproval(walk, admitted);
+  if (admitted.approval !== undefined) await useApproval(walk, admitted, admitted.approval);
   await walk.trail.begin(intentOf(admitted));
   const attempts = new Attempts(admitted);
   progress.attempts = attempts;
@@ -160,7 +161,8 @@ async function conclude(walk: Walk, progress: Progress, walked: Walked, outlet: 
   try {
     if (admitted !== undefined) {
       const tried = attempts ?? new Attempts(admitted);
-      const cost = await finalCost(walk, admitted, tried, guarded?.meter);
+      const counted = finalCost(walk, admitted, tried, guarded?.meter);
+      const cost = counted instanceof Promise ? await counted : counted;
       progress.cost = cost;
       learn(walk, progress);
       const reached = tried.sent || guarded !== undefined;

@@ -28,9 +28,9 @@ export class Lease {
   readonly #intent: ((candidate: Candidate, amount: Amount) => Intent) | undefined;
   readonly #timer: NodeJS.Timeout | undefined;
   /** Candidates whose models' limits are part of the hold. */
-  readonly #joined: Set<Candidate | undefined>;
+  readonly #joined: (Candidate | undefined)[];
   /** Limits of rules that are part of it. */
-  readonly #throttles: Set<string>;
+  readonly #throttles: string[];
   #amount: Amount;
   #owed: Amount = { nusd: 0, tokens: 0 };
   #last: Promise<unknown> = Promise.resolve();
@@ -47,8 +47,8 @@ export class Lease {
     this.#leased = leased;
     this.#intent = intent;
     this.#amount = leased.hold.amount;
-    this.#joined = new Set([leased.candidates?.[0]]);
-    this.#throttles = new Set(throttles.map(rateName));
+    this.#joined = [leased.candidates?.[0]];
+    this.#throttles = throttles.map(rateName);
     if (!leased.hold.kept) return;
     // A lost ledger reaps nothing either; the next renewal finds it back.
     const renew = (): void => void this.#turn(() => this.#amend(this.#amount, noLimits)).catch(() => {});
@@ -80,13 +80,13 @@ export class Lease {
   hold(wanted: Amount, candidate: Candidate, throttles: readonly CallerRate[] = []): Promise<Reserved> {
     return this.#turn(async () => {
       const amount = this.owes ? sumOf(wanted, this.#owed) : wanted;
-      const ofModel = this.#joined.has(candidate) ? noLimits : modelLimits(this.#leased, candidate);
-      const fresh = throttles.filter((rate) => !this.#throttles.has(rateName(rate)));
+      const ofModel = this.#joined.includes(candidate) ? noLimits : modelLimits(this.#leased, candidate);
+      const fresh = throttles.filter((rate) => !this.#throttles.includes(rateName(rate)));
       const joining = fresh.length === 0 ? ofModel : { ...ofModel, rates: [...ofModel.rates, ...fresh] };
       const reserved = await this.#amend(amount, joining);
       if (reserved.outcome === 'held') {
-        this.#joined.add(candidate);
-        for (const rate of fresh) this.#throttles.add(rateName(rate));
+        if (!this.#joined.includes(candidate)) this.#joined.push(candidate);
+        for (const rate of fresh) this.#throttles.push(rateName(rate));
         this.#amount = amount;
         await this.#note(candidate);
       }

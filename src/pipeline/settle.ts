@@ -33,22 +33,24 @@ const nothing: Cost = { nusd: 0, usage: {}, tokens: 0, estimated: false };
 /**
  * Usage to cost. What the provider told counts; what it did not tell is counted from what was observed, with the model's
  * own tokeniser where there is one, and marked. Zero is a number: a told zero is not replaced. Tries that fell silent
- * and may be billed are added to the one that answered.
+ * and may be billed are added to the one that answered. A promise only where tokens must be counted.
  */
-export async function finalCost(
+export function finalCost(
   walk: Walk,
   admitted: Admitted,
   attempts: Attempts,
   meter: ReplyMeter | undefined,
-): Promise<Cost> {
-  const { unanswered } = attempts;
-  const candidate = attempts.candidate;
+): Cost | Promise<Cost> {
+  const { unanswered, candidate, hold } = attempts;
   // A try that was under way when the exchange ended is not among those that failed.
   const underWay = attempts.sent && meter === undefined && unanswered.length === 0;
-  const last =
-    meter !== undefined || underWay
-      ? await lastCost(walk, sentView(admitted, attempts.verdict), admitted.at_ms, attempts.hold, candidate, meter)
-      : undefined;
+  if (meter === undefined && !underWay) return withUnanswered(unanswered, undefined);
+  const last = lastCost(walk, sentView(admitted, attempts.verdict), admitted.at_ms, hold, candidate, meter);
+  if (last instanceof Promise) return last.then((cost) => withUnanswered(unanswered, cost));
+  return withUnanswered(unanswered, last);
+}
+
+function withUnanswered(unanswered: readonly Cost[], last: Cost | undefined): Cost {
   if (unanswered.length === 0) return last ?? nothing;
   const costs = last === undefined ? unanswered : [last, ...unanswered];
   return {
@@ -78,7 +80,22 @@ export async function unansweredCost(
   return costed(view, admitted.at_ms, candidate, { ...usage, input, output }, !told);
 }
 
-async function lastCost(
+function lastCost(
+  walk: Walk,
+  view: RequestView,
+  at_ms: number,
+  hold: Hold,
+  candidate: Candidate | undefined,
+  meter: ReplyMeter | undefined,
+): Cost | Promise<Cost> {
+  const told = meter?.usage;
+  if (meter?.whole === true && told?.input !== undefined && told.output !== undefined) {
+    return costed(view, at_ms, candidate, told, false);
+  }
+  return countedCost(walk, view, at_ms, hold, candidate, meter);
+}
+
+async function countedCost(
   walk: Walk,
   view: RequestView,
   at_ms: number,
@@ -87,9 +104,6 @@ async function lastCost(
   meter: ReplyMeter | undefined,
 ): Promise<Cost> {
   const told = meter?.usage;
-  if (meter?.whole === true && told?.input !== undefined && told.output !== undefined) {
-    return costed(view, at_ms, candidate, told, false);
-  }
   const usage: Usage = {
     ...told,
     input: told?.input ?? (await likelyInput(walk, view, candidate)),

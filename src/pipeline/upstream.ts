@@ -1,6 +1,6 @@
 import type { Format } from '../exchange/index.ts';
 import { Failure, type Frame, mergeUsage, type ReplyDecoder, type Usage } from '../exchange/index.ts';
-import type { UpstreamReply } from '../providers/index.ts';
+import type { UpstreamReply, UpstreamSink } from '../providers/index.ts';
 
 export interface FrameListener {
   frames(frames: readonly Frame[]): void;
@@ -12,7 +12,7 @@ export interface FrameListener {
  * A provider's reply as frames. Frames that come before anybody listens are kept, so that the first one can be seen
  * before the status is committed. No promise per chunk: the listener is called straight from the socket.
  */
-export class ReplySource {
+export class ReplySource implements UpstreamSink {
   readonly streamed: boolean;
   readonly #reply: UpstreamReply;
   readonly #format: Format;
@@ -23,6 +23,7 @@ export class ReplySource {
   #kept: Frame[] = [];
   #over = false;
   #listener: FrameListener | undefined;
+  #begun = false;
   #seen: (() => void) | undefined;
   /** Bytes the provider sent. */
   bytes = 0;
@@ -35,15 +36,15 @@ export class ReplySource {
     this.#decoder = streamed ? format.streamDecoder({ usageInjected }) : undefined;
   }
 
-  /** Starts reading. Resolves when the first frame that says something is there, or the reply is over. */
-  first(): Promise<void> {
+  /**
+   * Starts reading. Resolves when the first frame that says something is there, or the reply is over; undefined where that
+   * is so at once, as with a short reply that came with its head.
+   */
+  first(): Promise<void> | undefined {
+    this.#reply.read(this);
+    if (this.#begun) return undefined;
     return new Promise((resolve) => {
       this.#seen = resolve;
-      this.#reply.read({
-        data: (chunk) => this.#data(chunk),
-        end: () => this.#end(),
-        error: (failure) => this.#fail(failure),
-      });
     });
   }
 
@@ -109,7 +110,8 @@ export class ReplySource {
     this.#wake();
   }
 
-  #data(chunk: Buffer): void {
+  /** From the provider: a piece of the body. */
+  data(chunk: Buffer): void {
     if (this.#over) return;
     this.bytes += chunk.length;
     if (this.#decoder === undefined) {
@@ -134,10 +136,11 @@ export class ReplySource {
 
   #break(failure: Failure): void {
     this.#reply.abort(failure);
-    this.#fail(failure);
+    this.error(failure);
   }
 
-  #end(): void {
+  /** From the provider: the body is whole. */
+  end(): void {
     if (this.#over) return;
     try {
       if (this.#decoder === undefined) {
@@ -149,13 +152,14 @@ export class ReplySource {
         this.#give(this.#decoder.end());
       }
     } catch (thrown) {
-      this.#fail(unreadable(thrown));
+      this.error(unreadable(thrown));
       return;
     }
     this.#finish();
   }
 
-  #fail(failure: Failure): void {
+  /** From the provider, or of its bytes: the body broke off. */
+  error(failure: Failure): void {
     if (this.#over) return;
     this.#give([faultFrame(failure)]);
     this.#finish();
@@ -178,6 +182,7 @@ export class ReplySource {
   }
 
   #wake(): void {
+    this.#begun = true;
     const seen = this.#seen;
     this.#seen = undefined;
     seen?.();

@@ -22,6 +22,7 @@ export function circuitBreaker(settings: CircuitSettings, monotonic: () => numbe
   const circuits = new Map<string, Circuit>();
   return {
     healthy: (candidate) => {
+      if (circuits.size === 0) return true;
       const circuit = circuits.get(key(candidate));
       if (circuit?.probe_at_ms === undefined) return true;
       const now_ms = monotonic();

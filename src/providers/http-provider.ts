@@ -39,6 +39,8 @@ export class HttpProvider implements Provider {
   /** Names a call's own headers cannot set. */
   readonly #reserved: ReadonlySet<string>;
   readonly #transport: Transport;
+  /** The last path found to be safe: calls of chat have one. */
+  #checkedPath: string | undefined;
 
   constructor(parts: HttpProviderParts) {
     this.id = parts.id;
@@ -71,13 +73,10 @@ export class HttpProvider implements Provider {
   }
 
   send(call: UpstreamCall): Promise<UpstreamReply> {
-    const [path = '', ...query] = call.path.split('?');
-    if (!safePath.test(call.path) || climbs.test(path)) {
-      return Promise.reject(new Failure('internal_error', 'A path left the provider it was made for.'));
-    }
-    const { parameter } = this.#credentials;
-    if (parameter !== undefined && isSet(query.join('?'), parameter)) {
-      return Promise.reject(new Failure('invalid_request', `The query parameter '${parameter}' is not yours to set.`));
+    if (call.path !== this.#checkedPath) {
+      const wrong = this.#wrongPath(call.path);
+      if (wrong !== undefined) return Promise.reject(wrong);
+      this.#checkedPath = call.path;
     }
     const headers = this.#always.slice();
     this.#credentials.addTo(headers);
@@ -87,6 +86,16 @@ export class HttpProvider implements Provider {
       if (value !== undefined && !this.#reserved.has(name)) headers.push(name, value);
     }
     return this.#transport.send(call, this.#credentials.inPath(call.path), headers);
+  }
+
+  #wrongPath(whole: string): Failure | undefined {
+    const [path = '', ...query] = whole.split('?');
+    if (!safePath.test(whole) || climbs.test(path)) {
+      return new Failure('internal_error', 'A path left the provider it was made for.');
+    }
+    const { parameter } = this.#credentials;
+    if (parameter === undefined || !isSet(query.join('?'), parameter)) return undefined;
+    return new Failure('invalid_request', `The query parameter '${parameter}' is not yours to set.`);
   }
 
   close(): Promise<void> {

@@ -31,8 +31,15 @@ export function price(book: ModelPrice, usage: Usage, at_ms: number, options: Pr
   const imageInput = tokens(usage.imageInput) ?? 0;
   const reasoning = tokens(usage.reasoning) ?? 0;
   const audioOutput = tokens(usage.audioOutput) ?? 0;
+  const plainInput = Math.max(0, (input ?? 0) - cacheRead - cacheWrite - audioInput - imageInput);
+  const plainOutput = Math.max(0, (output ?? 0) - reasoning - audioOutput);
+  // Text in, text out: nearly every call, priced several times on its way.
+  if (cacheRead + cacheWrite + audioInput + imageInput + reasoning + audioOutput === 0) {
+    if (usage.toolCalls === undefined)
+      return nanoDollars([plainInput, rates.input, plainOutput, rates.output], dated.factor);
+  }
   const parts = [
-    Math.max(0, (input ?? 0) - cacheRead - cacheWrite - audioInput - imageInput),
+    plainInput,
     rates.input,
     cacheRead,
     rates.cachedInput,
@@ -44,7 +51,7 @@ export function price(book: ModelPrice, usage: Usage, at_ms: number, options: Pr
     rates.audioInput,
     imageInput,
     rates.imageInput,
-    Math.max(0, (output ?? 0) - reasoning - audioOutput),
+    plainOutput,
     rates.output,
     reasoning,
     rates.reasoning,

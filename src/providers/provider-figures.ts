@@ -19,15 +19,59 @@ const window_ms = 5 * 60_000;
 /** Attempts remembered of a provider. */
 const attempts_max = 200;
 
-interface Seen {
-  readonly at_ms: number;
-  readonly failed: boolean;
-  readonly first_byte_ms: number | undefined;
+/** The last attempts of one provider, in a ring: numbers in place, so that a call leaves nothing behind. */
+class Seen {
+  readonly #at_ms = new Float64Array(attempts_max);
+  readonly #failed = new Uint8Array(attempts_max);
+  /** NaN where none came. */
+  readonly #first_byte_ms = new Float64Array(attempts_max);
+  #count = 0;
+
+  add(at_ms: number, failed: boolean, first_byte_ms: number): void {
+    const at = this.#count % attempts_max;
+    this.#count += 1;
+    this.#at_ms[at] = at_ms;
+    this.#failed[at] = failed ? 1 : 0;
+    this.#first_byte_ms[at] = first_byte_ms;
+  }
+
+  /** The last one that was counted as an answer when it began is none. */
+  broke(): void {
+    for (let back = 1; back <= Math.min(this.#count, attempts_max); back += 1) {
+      const at = (this.#count - back) % attempts_max;
+      if (this.#failed[at] === 1) continue;
+      this.#failed[at] = 1;
+      return;
+    }
+  }
+
+  /** Of the attempts since then. */
+  since(since_ms: number): Pick<ProviderFigures, 'errorRate' | 'latency_ms'> {
+    const [attempts, answers] = [
+      { count: 0, failed: 0 },
+      { count: 0, sum_ms: 0 },
+    ];
+    for (let at = 0; at < Math.min(this.#count, attempts_max); at += 1) {
+      if ((this.#at_ms[at] ?? 0) < since_ms) continue;
+      attempts.count += 1;
+      attempts.failed += this.#failed[at] ?? 0;
+      const first_byte_ms = this.#first_byte_ms[at] ?? Number.NaN;
+      if (Number.isNaN(first_byte_ms)) continue;
+      answers.count += 1;
+      answers.sum_ms += first_byte_ms;
+    }
+    return {
+      errorRate: attempts.count === 0 ? undefined : attempts.failed / attempts.count,
+      latency_ms: answers.count === 0 ? undefined : answers.sum_ms / answers.count,
+    };
+  }
 }
+
+const nothing = { errorRate: undefined, latency_ms: undefined };
 
 /** Measures what is reported to a health judge. `monotonic` is in ms. A refusal of one request is no failure of a provider. */
 export function measured(health: Health, monotonic: () => number): MeasuredHealth {
-  const seen = new Map<string, Seen[]>();
+  const seen = new Map<string, Seen>();
   return {
     healthy: (candidate) => health.healthy(candidate),
     open: () => health.open(),
@@ -37,33 +81,22 @@ export function measured(health: Health, monotonic: () => number): MeasuredHealt
       health.report(candidate, outcome);
       if (outcome.kind === 'completed') return;
       const { id } = candidate.provider;
-      const attempts = seen.get(id) ?? [];
-      seen.set(id, attempts);
+      let attempts = seen.get(id);
+      if (attempts === undefined) {
+        attempts = new Seen();
+        seen.set(id, attempts);
+      }
       const answered = outcome.kind === 'answered';
       const failed = !answered && (outcome.failure.code === 'upstream_auth' || outcome.failure.status >= 500);
       if (outcome.kind === 'broken') {
-        // It was counted as an answer when it began.
-        const at = failed ? attempts.findLastIndex((attempt) => !attempt.failed) : -1;
-        const [began] = at < 0 ? [] : attempts.splice(at, 1);
-        if (began !== undefined) attempts.push({ ...began, failed: true });
+        if (failed) attempts.broke();
         return;
       }
-      attempts.push({
-        at_ms: monotonic(),
-        failed,
-        first_byte_ms: answered ? outcome.first_byte_ms : undefined,
-      });
-      if (attempts.length > attempts_max) attempts.shift();
+      attempts.add(monotonic(), failed, answered ? outcome.first_byte_ms : Number.NaN);
     },
     figures(provider) {
-      const since = monotonic() - window_ms;
-      const attempts = (seen.get(provider) ?? []).filter(({ at_ms }) => at_ms >= since);
-      const answers = attempts.flatMap(({ first_byte_ms }) => (first_byte_ms === undefined ? [] : [first_byte_ms]));
-      return {
-        healthy: !health.open().has(provider),
-        errorRate: attempts.length === 0 ? undefined : attempts.filter(({ failed }) => failed).length / attempts.length,
-        latency_ms: answers.length === 0 ? undefined : answers.reduce((sum, one) => sum + one, 0) / answers.length,
-      };
+      const { errorRate, latency_ms } = seen.get(provider)?.since(monotonic() - window_ms) ?? nothing;
+      return { healthy: !health.open().has(provider), errorRate, latency_ms };
     },
   };
 }

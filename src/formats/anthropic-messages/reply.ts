@@ -289,6 +289,11 @@ export class MessageReading {
   }
 }
 
+/** Whether all an event says is its one text, the next piece of an open block. */
+export function alone(value: unknown, { paths: [path] }: Said): boolean {
+  return isObject(value) && value.type === 'content_block_delta' && path?.length === 2 && path[0] === 'delta';
+}
+
 function isEmpty(input: unknown): boolean {
   return isObject(input) && Object.keys(input).length === 0;
 }

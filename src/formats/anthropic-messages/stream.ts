@@ -16,7 +16,7 @@ import { SseReplyDecoder } from '../stream-decoder.ts';
 import { ownDocument } from '../upstream.ts';
 import { WireFrame } from '../wire-frame.ts';
 import { errorOf } from './failure.ts';
-import { MessageReading, repeats, stopWord, toolId, wholeUsage } from './reply.ts';
+import { alone, MessageReading, repeats, stopWord, toolId, wholeUsage } from './reply.ts';
 import { usageBody } from './usage.ts';
 
 /** Usage always comes in this format, so there is none to be marked as injected. */
@@ -24,6 +24,7 @@ export function streamDecoder(_options: { readonly usageInjected: boolean }): Re
   const reading = new MessageReading();
   return new SseReplyDecoder({
     said: (value, event, data) => reading.event(value, event, data),
+    alone,
     isDone: () => false,
     mayEnd: false,
     repeats,

@@ -1,4 +1,4 @@
-import { isUtf8 } from 'node:buffer';
+import { isAscii, isUtf8 } from 'node:buffer';
 import { Failure } from '../../exchange/index.ts';
 import { locate } from './locate.ts';
 import { closeArray, closeObject, colon, openArray, openObject, quote, skipString } from './skip.ts';
@@ -44,12 +44,14 @@ export function unambiguous(
   bytes: Buffer,
   depthMax = depthDefault,
 ): { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly problem: string } {
-  if (!isUtf8(bytes)) return { ok: false, problem: 'it is not valid UTF-8' };
+  const ascii = isAscii(bytes);
+  if (!ascii && !isUtf8(bytes)) return { ok: false, problem: 'it is not valid UTF-8' };
   const keys = countKeyColons(bytes, depthMax);
   if (keys === tooDeep) return { ok: false, problem: `it is nested deeper than ${depthMax} levels` };
   let value: unknown;
   try {
-    value = JSON.parse(bytes.toString('utf8'));
+    // The same text either way; where there is nothing to decode it is a copy.
+    value = JSON.parse(ascii ? bytes.toString('latin1') : bytes.toString('utf8'));
   } catch {
     return { ok: false, problem: 'it is not JSON' };
   }

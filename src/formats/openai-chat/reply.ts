@@ -4,6 +4,7 @@ import {
   type FinishReason,
   type Frame,
   type JsonPath,
+  type Lane,
   mergeUsage,
   type ReplyContext,
   type ReplyEvent,
@@ -88,15 +89,16 @@ interface Calls {
 export class ReplyReading {
   readonly #lanes = new Lanes();
   #calls: Map<number, Calls> | undefined;
-  readonly #seen = new Set<number>();
-  readonly #finished = new Set<number>();
+  /** The choices seen, and whether they have given their reason to finish. */
+  readonly #choicesSeen = new Map<number, boolean>();
+  #unfinished = 0;
   #started = false;
   #usage: Usage | undefined;
   #tier: string | undefined;
 
   /** Every choice seen has given its reason to finish. */
   get finished(): boolean {
-    return this.#seen.size > 0 && this.#seen.size === this.#finished.size;
+    return this.#unfinished === 0 && this.#choicesSeen.size > 0;
   }
 
   /** What a whole reply or one chunk says. */
@@ -136,17 +138,20 @@ export class ReplyReading {
     if (this.#started) return;
     this.#started = true;
     const { id, model, created } = value;
-    said.events.push({
-      type: 'start',
-      ...(typeof id === 'string' && id !== '' ? { id } : {}),
-      ...(typeof model === 'string' && model !== '' ? { model } : {}),
-      ...(typeof created === 'number' && created > 0 ? { created } : {}),
-    });
+    const start: { type: 'start'; id?: string; model?: string; created?: number } = { type: 'start' };
+    if (typeof id === 'string' && id !== '') start.id = id;
+    if (typeof model === 'string' && model !== '') start.model = model;
+    if (typeof created === 'number' && created > 0) start.created = created;
+    said.events.push(start);
   }
 
   #choice(choice: JsonObject, path: JsonPath, position: number, said: Said): void {
     const number = typeof choice.index === 'number' ? choice.index : position;
-    this.#seen.add(number);
+    const finished = this.#choicesSeen.get(number);
+    if (finished === undefined) {
+      this.#choicesSeen.set(number, false);
+      this.#unfinished += 1;
+    }
     said.choices.push(number);
     const { delta, message, finish_reason: reason } = choice;
     const first = said.events.length;
@@ -159,8 +164,9 @@ export class ReplyReading {
       else if (!choiceKeys.has(key)) said.member(this.#lanes, number, key, value, path, noText);
     }
     if (isObject(choice.logprobs)) this.#logprobs(choice.logprobs, [...path, 'logprobs'], number, said, first);
-    if (typeof reason !== 'string' || reason === '' || this.#finished.has(number)) return;
-    this.#finished.add(number);
+    if (typeof reason !== 'string' || reason === '' || finished === true) return;
+    this.#choicesSeen.set(number, true);
+    this.#unfinished -= 1;
     const known = reasons[reason];
     if (known === reason) said.events.push({ type: 'finish', choice: number, reason: known });
     else said.events.push({ type: 'finish', choice: number, reason: known ?? 'other', native: reason });
@@ -336,17 +342,23 @@ export function usageOf(told: JsonObject, tier: string | undefined): Usage {
     prompt !== undefined && completion !== undefined && reasoning !== undefined && reasoning > 0
       ? total === prompt + completion + reasoning
       : false;
-  return known({
-    input: prompt,
-    output: beside ? (completion ?? 0) + (reasoning ?? 0) : completion,
-    cacheRead: count(input.cached_tokens) ?? count(told.prompt_cache_hit_tokens),
-    cacheWrite: count(input.cache_write_tokens),
-    reasoning,
-    audioInput: count(input.audio_tokens),
-    imageInput: count(input.image_tokens),
-    audioOutput: count(output.audio_tokens),
-    serviceTier: tier,
-  });
+  const usage: { -readonly [K in keyof Usage]: Usage[K] } = {};
+  const cacheRead = count(input.cached_tokens) ?? count(told.prompt_cache_hit_tokens);
+  const cacheWrite = count(input.cache_write_tokens);
+  const audioInput = count(input.audio_tokens);
+  const imageInput = count(input.image_tokens);
+  const audioOutput = count(output.audio_tokens);
+  if (prompt !== undefined) usage.input = prompt;
+  if (beside) usage.output = (completion ?? 0) + (reasoning ?? 0);
+  else if (completion !== undefined) usage.output = completion;
+  if (cacheRead !== undefined) usage.cacheRead = cacheRead;
+  if (cacheWrite !== undefined) usage.cacheWrite = cacheWrite;
+  if (reasoning !== undefined) usage.reasoning = reasoning;
+  if (audioInput !== undefined) usage.audioInput = audioInput;
+  if (imageInput !== undefined) usage.imageInput = imageInput;
+  if (audioOutput !== undefined) usage.audioOutput = audioOutput;
+  if (tier !== undefined) usage.serviceTier = tier;
+  return usage;
 }
 
 function count(value: unknown): number | undefined {
@@ -400,6 +412,19 @@ export function repeats(path: JsonPath): readonly JsonPath[] {
   return path[0] === 'choices' ? [[...path.slice(0, 2), 'logprobs']] : [];
 }
 
+/** Random letters beside each delta, which hide how long its text is. */
+export const padding: readonly JsonPath[] = [['obfuscation']];
+
+const deltaTexts = new Set<string | number>(['content', 'reasoning_content', 'reasoning', 'refusal', 'arguments']);
+
+/** Whether all a chunk says is its one text: `logprobs` repeat it, so that what they say depends on what it is. */
+export function alone(value: unknown, { paths: [path] }: Said): boolean {
+  const [choices, , delta] = path ?? [];
+  if (choices !== 'choices' || delta !== 'delta' || !deltaTexts.has(path?.at(-1) ?? '')) return false;
+  const list = isObject(value) && Array.isArray(value.choices) ? value.choices : [];
+  return list.length === 1 && isObject(list[0]) && !isObject(list[0].logprobs);
+}
+
 /** A plain reply as one frame. */
 export function plainFrame(body: Buffer): Frame {
   const read = unambiguous(body);
@@ -425,24 +450,24 @@ function noReply(): ReplyEvent {
 
 /** In a plain reply every lane is whole: each ends after its last text, before its choice finishes. */
 function closeLanes(said: Said): void {
-  const open = new Map<number, Extract<ReplyEvent, { type: 'text' }>['lane']>();
+  const open = new Set<Lane>();
   const events: ReplyEvent[] = [];
   const close = (choice: number | undefined): void => {
-    for (const [slot, lane] of open) {
+    for (const lane of open) {
       if (choice !== undefined && lane.choice !== choice) continue;
       events.push({ type: 'lane_end', lane });
-      open.delete(slot);
+      open.delete(lane);
     }
   };
   for (const event of said.events) {
-    if (event.type === 'text') open.set(event.lane.slot, event.lane);
-    if (event.type === 'lane_end') open.delete(event.lane.slot);
+    if (event.type === 'text') open.add(event.lane);
+    if (event.type === 'lane_end') open.delete(event.lane);
     if (event.type === 'finish') close(event.choice);
     events.push(event);
   }
   close(undefined);
   events.push({ type: 'end' });
-  said.events.splice(0, said.events.length, ...events);
+  said.events = events;
 }
 
 /** A whole plain reply made from its events. Throws the failure of an `error` event. */

@@ -15,7 +15,7 @@ import { SseReplyDecoder } from '../stream-decoder.ts';
 import { ownDocument } from '../upstream.ts';
 import { WireFrame } from '../wire-frame.ts';
 import { errorOf } from './failure.ts';
-import { callId, finishWord, ReplyReading, repeats, tierWord, usageBody } from './reply.ts';
+import { alone, callId, finishWord, padding, ReplyReading, repeats, tierWord, usageBody } from './reply.ts';
 
 const done = Buffer.from('[DONE]');
 const doneLine = 'data: [DONE]\n\n';
@@ -31,6 +31,8 @@ export function streamDecoder({ usageInjected }: { readonly usageInjected: boole
       const bare = event === 'error' && typeof value === 'object' && value !== null && !('error' in value);
       return reading.said(bare ? { error: value } : value, data, usageInjected);
     },
+    alone,
+    padding,
     isDone: (data) => data.length <= done.length + 2 && data.toString('latin1').trim() === '[DONE]',
     // Many servers that speak the format never send `[DONE]`; a reason for every choice tells the same.
     get mayEnd() {

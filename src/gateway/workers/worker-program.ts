@@ -1,6 +1,7 @@
+import '../ticks.ts';
 import { setTimeout as wait } from 'node:timers/promises';
 import { openLog, openMetrics } from '../../observe/index.ts';
-import { keepHeapSmall } from '../heap.ts';
+import { tuneHeap } from '../heap.ts';
 import { drained, listen } from '../listening.ts';
 import { openServing, type Serving } from '../serving.ts';
 import { openWhole } from '../whole.ts';
@@ -99,7 +100,7 @@ class Worker {
   }
 }
 
-keepHeapSmall();
+tuneHeap();
 const worker = new Worker();
 process.on('message', (message: Asked) => void worker.hear(message));
 // What is said before somebody listens is lost.

@@ -1,4 +1,4 @@
-import { Counters, type Distribution, Gauges, Histograms, Peaks, type Series } from './series.ts';
+import { Counters, Gauges, Histograms, Peaks } from './series.ts';
 
 /** Seconds, from a tenth of a millisecond. */
 const fine = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
@@ -106,12 +106,3 @@ class Polled extends Gauges {
 }
 
 export type Families = ReturnType<typeof families>;
-
-/** The series of one (team, model, provider), found once. */
-export interface Bound {
-  readonly requests: Map<string, Series>;
-  readonly upstream: Distribution;
-  readonly firstToken: Distribution;
-  readonly tokens: ReadonlyMap<string, Series>;
-  readonly cost: Series;
-}

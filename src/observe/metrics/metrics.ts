@@ -3,7 +3,8 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Usage } from '../../exchange/index.ts';
 import type { ScopeKind } from '../../stores/index.ts';
 import type { AuditMeasured } from './audit-measured.ts';
-import { type Bound, type Families, families } from './families.ts';
+import { CallSeries } from './call-series.ts';
+import { type Families, families } from './families.ts';
 import { type Figures, textOf } from './figures.ts';
 import { LabelCap } from './label-cap.ts';
 import type { Exposed } from './series.ts';
@@ -86,17 +87,18 @@ class LiveMetrics implements Metrics {
   readonly #registry = new Registry();
   readonly #families: Families;
   readonly #lag: IntervalHistogram;
-  readonly #teams: LabelCap;
-  readonly #models: LabelCap;
   readonly #providers: LabelCap;
-  readonly #bound = new Map<string, Bound>();
+  readonly #calls: CallSeries;
 
   constructor(options: MetricsOptions) {
-    this.#teams = new LabelCap(options.teams_max ?? 200);
-    this.#models = new LabelCap(options.models_max ?? 100);
     this.#providers = new LabelCap(options.providers_max ?? 50);
     this.contentType = this.#registry.contentType;
     this.#families = families();
+    this.#calls = new CallSeries(this.#families, {
+      teams: new LabelCap(options.teams_max ?? 200),
+      models: new LabelCap(options.models_max ?? 100),
+      providers: this.#providers,
+    });
     for (const family of Object.values(this.#families) as Exposed[]) {
       // The registry asks a metric for its name and `get`, which a family has.
       this.#registry.registerMetric(family as unknown as Parameters<Registry['registerMetric']>[0]);
@@ -110,50 +112,18 @@ class LiveMetrics implements Metrics {
     };
   }
 
-  #bind(measured: ExchangeMeasured): Bound {
-    const team = this.#teams.of(measured.team);
-    const model = this.#models.of(measured.model);
-    const provider = this.#providers.of(measured.provider);
-    const key = `${team}\u0000${model}\u0000${provider}`;
-    const known = this.#bound.get(key);
-    if (known !== undefined) return known;
-    const { upstream, firstToken, tokens, cost } = this.#families;
-    const bound: Bound = {
-      requests: new Map(),
-      upstream: upstream.of(model, provider),
-      firstToken: firstToken.of(model, provider),
-      tokens: new Map(tokenKinds.map(([, kind]) => [kind, tokens.of(team, model, provider, kind)])),
-      cost: cost.of(team, model, provider),
-    };
-    // Bounded like the families: past it a series is looked up each time.
-    if (this.#bound.size < 5000) this.#bound.set(key, bound);
-    return bound;
-  }
-
   exchange(measured: ExchangeMeasured): void {
-    const bound = this.#bind(measured);
-    const outcome = `${measured.decision} ${measured.status}`;
-    let requests = bound.requests.get(outcome);
-    if (requests === undefined) {
-      const { team, model, provider } = bound.cost.labels;
-      requests = this.#families.requests.of(
-        team ?? '',
-        model ?? '',
-        provider ?? '',
-        measured.decision,
-        String(measured.status),
-      );
-      if (bound.requests.size < 100) bound.requests.set(outcome, requests);
-    }
-    requests.value += 1;
+    const bound = this.#calls.of(measured);
+    this.#calls.requests(bound, measured).value += 1;
     this.#families.overhead.of().observe(measured.overhead_s);
     if (measured.upstream_s !== undefined) bound.upstream.observe(measured.upstream_s);
     if (measured.first_token_s !== undefined) bound.firstToken.observe(measured.first_token_s);
     bound.cost.value += measured.cost_nusd / 1e9;
     if (measured.usage === undefined) return;
-    for (const [field, kind] of tokenKinds) {
-      const series = bound.tokens.get(kind);
-      if (series !== undefined) series.value += measured.usage[field] ?? 0;
+    for (let at = 0; at < tokenKinds.length; at += 1) {
+      const field = tokenKinds[at]?.[0];
+      const series = bound.tokens[at];
+      if (field !== undefined && series !== undefined) series.value += measured.usage[field] ?? 0;
     }
   }
 

@@ -25,6 +25,7 @@ import { shapeOf } from './plan.ts';
 import { reconcile } from './reconcile.ts';
 import * as reports from './reports.ts';
 import { retell } from './retell.ts';
+import { settleMessage } from './settle-message.ts';
 import { Settling } from './settling.ts';
 import { RemoteSlices } from './slices.ts';
 import { Turns } from './turns.ts';
@@ -120,7 +121,7 @@ export class RemoteLedger implements RedisLedger {
 
   async settle(settlement: Settlement): Promise<Settled> {
     checkSettlement(settlement);
-    const message = messageOf(settlement);
+    const message = settleMessage(settlement);
     try {
       return await this.#settling.settle(message, true);
     } catch (error) {
@@ -131,7 +132,7 @@ export class RemoteLedger implements RedisLedger {
 
   async post(settlement: Settlement): Promise<void> {
     checkSettlement(settlement);
-    const message = messageOf(settlement);
+    const message = settleMessage(settlement);
     const kept = this.#parts.outbox.keep(message);
     // Even where an earlier one waits under that id: whichever comes first counts, and the other changes nothing.
     void this.#deliver(message);
@@ -291,10 +292,3 @@ const reap_max = 50;
 const send_max = 500;
 const trim_every = 10;
 export const upkeep_ms = 5_000;
-
-function messageOf({ id, organization, amount, estimated, labels }: Settlement): Extract<Message, { op: 'settle' }> {
-  const { nusd, tokens, input } = amount;
-  const message = { op: 'settle', id, organization, nusd, tokens, estimated, at_ms: Date.now() } as const;
-  const text = labelText(labels);
-  return { ...message, ...(input === undefined ? {} : { input }), ...(text === '' ? {} : { labels: text }) };
-}

@@ -1,5 +1,6 @@
 import type { Amendment, Amount, Labels, ReserveRequest } from '../ledger.ts';
 import { type Answer, spentOf } from './answers.ts';
+import { Latest } from './latest.ts';
 import type { Message } from './outbox.ts';
 import type { Plan, Planned } from './plan.ts';
 
@@ -44,7 +45,7 @@ export class Memory {
   readonly #held = new Map<string, Held>();
   /** Of each organisation, by their keys. */
   readonly #told = new Map<string, Map<string, Told>>();
-  readonly #acknowledged = new Map<string, Acknowledged>();
+  readonly #acknowledged = new Latest<Acknowledged>(acknowledged_max);
 
   /** What a reserve took (`taken`), or an amendment changed. */
   remember(
@@ -135,15 +136,9 @@ export class Memory {
     const held = this.#held.get(name);
     if (message.op === 'release' && message.nonce !== '' && held?.nonce !== message.nonce) return;
     this.#held.delete(name);
-    const before = this.#acknowledged.get(name);
-    if (before !== undefined) this.#acknowledged.delete(name);
-    const counters = held === undefined ? (before?.counters ?? none) : this.#countersOf(held);
-    this.#acknowledged.set(name, { message, counters, at_ms });
-    shrink(this.#acknowledged, acknowledged_max);
-    for (const [oldest, { at_ms: then_ms }] of this.#acknowledged) {
-      if (at_ms - then_ms < acknowledged_ms) break;
-      this.#acknowledged.delete(oldest);
-    }
+    const counters = held === undefined ? (this.#acknowledged.get(name)?.counters ?? none) : this.#countersOf(held);
+    this.#acknowledged.put(name, { message, counters, at_ms });
+    this.#acknowledged.forget((known) => at_ms - known.at_ms >= acknowledged_ms);
   }
 
   #countersOf({ organization, budgets }: Held): readonly Told[] {

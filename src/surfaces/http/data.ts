@@ -124,13 +124,16 @@ class Exchanges {
   }
 
   /** Counts an exchange as under way until it is over. */
-  async counted(exchange: Promise<void>): Promise<void> {
+  counted(exchange: Promise<void>): Promise<void> {
     this.#running += 1;
-    await exchange;
+    return exchange.then(this.#over);
+  }
+
+  readonly #over = (): void => {
     this.#running -= 1;
     if (this.#running > 0) return;
     for (const resolve of this.#waiting.splice(0)) resolve();
-  }
+  };
 }
 
 const noBody = Buffer.alloc(0);
