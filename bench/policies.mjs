@@ -187,7 +187,7 @@ export async function moduleRows() {
   const pooled = (module) => (_call, input) => pool.evaluate(module, input, 60_000);
   const cache = new VerdictCache();
   const cached = (module) => (_call, input) => {
-    return cache.answer({ tenant: 'a', module: module.hash, input }, 3_600_000, () =>
+    return cache.answer({ tenant: 'a', module: module.hash, input }, { ttl_ms: 3_600_000, shared: false }, () =>
       pool.evaluate(module, input, 60_000),
     );
   };

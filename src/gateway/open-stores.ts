@@ -15,8 +15,10 @@ import {
   openLeasedLedger,
   openRedisApprovals,
   openRedisLedger,
+  openRedisSharedCache,
   openSharingLedger,
   type RedisPlace,
+  type SharedCache,
 } from '../stores/index.ts';
 import { slotPlaces } from './slots.ts';
 
@@ -62,6 +64,16 @@ export function openApprovals({ state }: Settings): Promise<Approvals> {
   if (state.driver === 'embedded') return openFileApprovals({ path: join(state.path, 'approvals') });
   const { key_prefix: keyPrefix, deadline_ms } = state;
   return openRedisApprovals({ ...redisPlace(state), keyPrefix, deadline_ms });
+}
+
+/** What gateways share of verdicts: in their Redis, or nothing. */
+export async function openSharedCache({ state }: Settings): Promise<SharedCache | undefined> {
+  if (state.driver === 'embedded') return undefined;
+  return await openRedisSharedCache({
+    ...redisPlace(state),
+    keyPrefix: state.key_prefix,
+    deadline_ms: state.deadline_ms,
+  });
 }
 
 /** Where the configuration says the Redis is, with its secrets in plain: for clients, and for nothing that is kept. */

@@ -2,13 +2,12 @@ import { performance } from 'node:perf_hooks';
 import type { KeyStore } from '../callers/index.ts';
 import type { Settings } from '../config.ts';
 import { Secret } from '../exchange/index.ts';
-import type { Metrics } from '../observe/index.ts';
 import { Matchers, type Pinned, passEntries, type WalkLimits } from '../pipeline/index.ts';
 import type { Program } from '../policy/index.ts';
 import { circuitBreaker, measured } from '../providers/index.ts';
 import { railByName } from '../rails/index.ts';
 import { catalogOf, directoryOf } from './overview.ts';
-import { openRuleModules } from './rule-modules.ts';
+import { openRuleModules, type RuleModuleOptions } from './rule-modules.ts';
 
 /** What was in force until now. */
 export interface Before {
@@ -25,7 +24,7 @@ export function pin(
   keys: KeyStore,
   serverSecret: Secret,
   program: Program,
-  metrics: Pick<Metrics, 'verdict'>,
+  modules: RuleModuleOptions,
   before?: Before,
 ): Pinned {
   prepareRails(program);
@@ -40,7 +39,7 @@ export function pin(
     matchers: new Matchers(),
     health,
     limits: limitsOf(settings),
-    modules: openRuleModules(program, settings.policyFiles, { metrics }),
+    modules: openRuleModules(program, settings.policyFiles, modules),
     passthrough: passEntries(settings.passthrough),
   };
 }

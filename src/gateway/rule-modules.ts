@@ -12,6 +12,7 @@ import {
   wasmCalls,
 } from '../policy/index.ts';
 import { openWasmPool, readModule, trustedRunner, type WasmModule, WasmModuleError } from '../rails/index.ts';
+import type { SharedVerdicts } from './shared-verdicts.ts';
 import { VerdictCache } from './verdict-cache.ts';
 
 /** A policy's file under the name it is shown by, and where it lies. */
@@ -29,6 +30,8 @@ interface Read {
 export interface RuleModuleOptions {
   /** Where verdicts are counted. */
   readonly metrics?: Pick<Metrics, 'verdict'>;
+  /** What other gateways know, where rules ask for it. */
+  readonly shared?: SharedVerdicts | undefined;
 }
 
 /**
@@ -39,13 +42,13 @@ export interface RuleModuleOptions {
 export function openRuleModules(
   program: Program,
   files: readonly PolicyPlace[],
-  { metrics }: RuleModuleOptions = {},
+  { metrics, shared }: RuleModuleOptions = {},
 ): RuleModules | undefined {
   const { modules, problems } = readRuleModules(program, files);
   if (problems.length > 0) throw new PolicyError(problems);
   if (wasmCalls(program, 'request').length === 0) return undefined;
   const pool = openWasmPool();
-  const cache = new VerdictCache();
+  const cache = new VerdictCache({ shared });
   return {
     tell: metrics === undefined ? undefined : (told) => count(metrics, told),
     run(call, input, { tenant }) {
@@ -54,9 +57,8 @@ export function openRuleModules(
       const { module, trusted } = known;
       if (trusted !== undefined && call.trusted) return trusted(input);
       const ask = () => pool.evaluate(module, input, call.deadline_ms);
-      return call.cache_ms === undefined
-        ? ask()
-        : cache.answer({ tenant, module: module.hash, input }, call.cache_ms, ask);
+      if (call.cache === undefined) return ask();
+      return cache.answer({ tenant, module: module.hash, input }, call.cache, ask);
     },
     close: () => pool.close(),
   };

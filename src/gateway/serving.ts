@@ -14,10 +14,11 @@ import { buildDataListener, type DataListener } from '../surfaces/http/data.ts';
 import { decisionPoint } from './decision-point.ts';
 import { closeWithin } from './listening.ts';
 import { filePolicies, openPolicies } from './managed-policies.ts';
-import { openApprovals, openAudit, openLedger } from './open-stores.ts';
+import { openApprovals, openAudit, openLedger, openSharedCache } from './open-stores.ts';
 import { closeProviders, pin, repinned } from './pin.ts';
 import { placeProblems } from './policy-places.ts';
 import { mustRestart } from './restart-needed.ts';
+import { sharedVerdicts } from './shared-verdicts.ts';
 import { ownerName } from './slots.ts';
 import type { Opened } from './whole.ts';
 
@@ -75,7 +76,11 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
   const texts = new PolicyTexts();
   const policies = openPolicies(settings, texts, log, (program) => placeProblems(settings, program));
   opened(() => policies.close());
-  let pinned = pin(settings, keys, serverSecret, policies.program(), metrics);
+  const kept = await openSharedCache(settings);
+  opened(() => kept?.close());
+  const shared = kept && sharedVerdicts(kept, (text) => hashKey(text, serverSecret), Date.now);
+  const moduleOptions = { metrics, shared };
+  let pinned = pin(settings, keys, serverSecret, policies.program(), moduleOptions);
   opened(() => closeProviders(pinned));
   const ledger = await openLedger(settings, owner, log, { slot, onLoss: () => settings.state.on_loss });
   opened(() => ledger.close());
@@ -170,7 +175,7 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
     prepare(next) {
       mustRestart(settings, next, options.adminListens);
       const files = policies.rebase(filePolicies(next, texts, (program) => placeProblems(next, program)));
-      const made = pin(next, keys, serverSecret, files.program, metrics, { settings, pinned });
+      const made = pin(next, keys, serverSecret, files.program, moduleOptions, { settings, pinned });
       const commit = (): void => {
         putInForce(next, made);
         files.commit();
@@ -193,6 +198,7 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
       await trail.close();
       await ledger.close();
       await approvals.close();
+      await kept?.close();
       await tokens.close();
       await Promise.all([closeProviders(pinned), ...[...retired].map(retire)]);
       await keys.close();

@@ -156,7 +156,7 @@ export interface WasmWish {
   /** Somebody vouches for it: it runs in the thread that decides, where nothing can interrupt it. */
   readonly trusted?: boolean;
   /** What it said of the same inputs is used again for so long. */
-  readonly cache?: { readonly ttl_seconds: number };
+  readonly cache?: { readonly ttl_seconds: number; readonly shared?: boolean };
 }
 
 export interface Rule {

@@ -158,7 +158,13 @@ export const policySchema = {
             deadline_ms: { type: 'integer', minimum: 1 },
             sha256: { type: 'string', pattern: '^[0-9a-f]{64}$' },
             trusted: { ...flag, description: 'Runs in the thread that decides, where nothing can interrupt it' },
-            cache: closed({ ttl_seconds: { type: 'integer', minimum: 1, maximum: 86_400 } }, ['ttl_seconds']),
+            cache: closed(
+              {
+                ttl_seconds: { type: 'integer', minimum: 1, maximum: 86_400 },
+                shared: { ...flag, description: 'Gateways on one Redis share what modules said' },
+              },
+              ['ttl_seconds'],
+            ),
           },
           ['module', 'inputs'],
         ),

@@ -118,12 +118,13 @@ function questionsOf({ rules, needs }: PhaseTable): readonly Question[] {
     const { namespace, id } = policy.metadata;
     const { file, line = 0 } = policy.source ?? {};
     const fact = wasmFact(namespace, id, rule.id);
-    const cache_ms = cache === undefined ? undefined : cache.ttl_seconds * 1000;
+    const keeping =
+      cache === undefined ? undefined : { ttl_ms: cache.ttl_seconds * 1000, shared: cache.shared === true };
     const read = inputs.flatMap((name) => {
       const known = factOf(name);
       return known === undefined ? [] : [{ name, text: known.text, read: reader(known) }];
     });
-    const call = { fact: fact.name, module, file, line, sha256, inputs, deadline_ms, trusted, cache_ms };
+    const call = { fact: fact.name, module, file, line, sha256, inputs, deadline_ms, trusted, cache: keeping };
     return [{ call, inputs: read, quiet: read.some(({ text }) => text), verdict: reader(fact) }];
   });
 }

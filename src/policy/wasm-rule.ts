@@ -20,8 +20,8 @@ export interface WasmCall {
   readonly deadline_ms: number;
   /** It may run in the thread that asks. */
   readonly trusted: boolean;
-  /** How long an answer may be used again; undefined: it may not. */
-  readonly cache_ms: number | undefined;
+  /** How long an answer may be used again, and whether by other gateways too; undefined: it may not. */
+  readonly cache: { readonly ttl_ms: number; readonly shared: boolean } | undefined;
 }
 
 /** What a module said of its inputs. `cached`: it said so before, and was not run again. */
@@ -86,10 +86,11 @@ export function readWasm(value: Json | undefined, path: Path, reader: Reader, ph
 
 function readCache(value: Json | undefined, path: Path, reader: Reader): WasmWish['cache'] {
   if (value === undefined) return undefined;
-  const given = reader.object(value, path, ['ttl_seconds']);
+  const given = reader.object(value, path, ['ttl_seconds', 'shared']);
   const ttl_seconds = reader.integer(given.ttl_seconds, [...path, 'ttl_seconds'], 1, wasmLimits.ttl_seconds);
   if (isObject(value) && given.ttl_seconds === undefined) reader.fault(path, 'cache needs ttl_seconds');
-  return ttl_seconds === undefined ? undefined : { ttl_seconds };
+  const shared = reader.flag(given.shared, [...path, 'shared']);
+  return ttl_seconds === undefined ? undefined : defined({ ttl_seconds, shared });
 }
 
 /** What a rule of a module asks: whether its verdict is a match. Without a verdict it is undecided, never "no match". */

@@ -15,11 +15,13 @@ export { openEmbeddedQueue } from './queue-embedded.ts';
 export type { RedisLedger, RedisLedgerOptions, RedisPlace } from './redis/index.ts';
 export { onLossOf } from './share/on-loss.ts';
 export type { SharingLedgerOptions } from './share/open.ts';
+export type { SharedCache } from './shared-cache.ts';
 export {
   openBullQueue,
   openLeasedLedger,
   openRedisApprovals,
   openRedisLedger,
+  openRedisSharedCache,
   openSharingLedger,
 } from './when-asked.ts';
 export type { WindowKey } from './window-key.ts';

@@ -5,7 +5,9 @@ import type { JobQueue } from './queue.ts';
 import type { BullQueueOptions } from './queue-bullmq.ts';
 import type { RedisApprovalsOptions } from './redis/approvals.ts';
 import type { RedisLedger, RedisLedgerOptions } from './redis/index.ts';
+import type { RedisSharedCacheOptions } from './redis/shared-cache.ts';
 import type { SharingLedgerOptions } from './share/open.ts';
+import type { SharedCache } from './shared-cache.ts';
 
 // Redis clients take some 30 MB once they are loaded: a gateway on the embedded store never loads them.
 
@@ -36,5 +38,11 @@ export async function openBullQueue(options: BullQueueOptions): Promise<JobQueue
 /** Opens the approvals kept in Redis or Valkey; see `redis/approvals.ts`. */
 export async function openRedisApprovals(options: RedisApprovalsOptions): Promise<Approvals> {
   const { openRedisApprovals: open } = await import('./redis/approvals.ts');
+  return open(options);
+}
+
+/** Opens the cache in Redis or Valkey; see `redis/shared-cache.ts`. */
+export async function openRedisSharedCache(options: RedisSharedCacheOptions): Promise<SharedCache> {
+  const { openRedisSharedCache: open } = await import('./redis/shared-cache.ts');
   return open(options);
 }

@@ -39,7 +39,7 @@ describe('the cache of verdicts', () => {
             asked.set(key, now);
             return said(module, input);
           };
-          const answer = cache.answer({ tenant, module, input }, 100, ask);
+          const answer = cache.answer({ tenant, module, input }, { ttl_ms: 100, shared: false }, ask);
           const checked = Promise.resolve(answer).then((told) => {
             expect(without(told)).toEqual(said(module, input));
             if ('cached' in told && told.cached === true) {
@@ -63,7 +63,7 @@ describe('the cache of verdicts', () => {
     let asked = 0;
     const cache = new VerdictCache({ now: () => now });
     const ask = () =>
-      cache.answer({ tenant: 'a', module: 'm', input: '{}' }, 1_000, async () => {
+      cache.answer({ tenant: 'a', module: 'm', input: '{}' }, { ttl_ms: 1_000, shared: false }, async () => {
         asked++;
         return { match: true };
       });
@@ -86,8 +86,10 @@ describe('the cache of verdicts', () => {
       });
     };
     const question = { tenant: 'a', module: 'm', input: '{}' };
-    const all = Array.from({ length: 5 }, () => cache.answer(question, 1_000, ask));
-    const other = cache.answer({ ...question, tenant: 'b' }, 1_000, async () => ({ match: false }));
+    const all = Array.from({ length: 5 }, () => cache.answer(question, { ttl_ms: 1_000, shared: false }, ask));
+    const other = cache.answer({ ...question, tenant: 'b' }, { ttl_ms: 1_000, shared: false }, async () => ({
+      match: false,
+    }));
     answer({ match: true, reason: 'so' });
     expect(await Promise.all(all)).toEqual(Array.from({ length: 5 }, () => ({ match: true, reason: 'so' })));
     expect(await other).toEqual({ match: false });
@@ -99,16 +101,16 @@ describe('the cache of verdicts', () => {
     let asked = 0;
     const ask = async (): Promise<WasmAnswer> => (++asked === 1 ? { unable: 'too slow' } : { match: true });
     const question = { tenant: 'a', module: 'm', input: '{}' };
-    expect(await cache.answer(question, 1_000, ask)).toEqual({ unable: 'too slow' });
-    expect(await cache.answer(question, 1_000, ask)).toEqual({ match: true });
-    expect(await cache.answer(question, 1_000, ask)).toEqual({ match: true, cached: true });
+    expect(await cache.answer(question, { ttl_ms: 1_000, shared: false }, ask)).toEqual({ unable: 'too slow' });
+    expect(await cache.answer(question, { ttl_ms: 1_000, shared: false }, ask)).toEqual({ match: true });
+    expect(await cache.answer(question, { ttl_ms: 1_000, shared: false }, ask)).toEqual({ match: true, cached: true });
   });
 
   it('keeps within its bytes', async () => {
     const cache = new VerdictCache({ bytes_max: 10_000 });
     let asked = 0;
     const ask = (input: string) =>
-      cache.answer({ tenant: 'a', module: 'm', input }, 60_000, async () => {
+      cache.answer({ tenant: 'a', module: 'm', input }, { ttl_ms: 60_000, shared: false }, async () => {
         asked++;
         return { match: true, reason: 'r'.repeat(500) };
       });

@@ -43,7 +43,7 @@ describe('a rule of a module', () => {
         inputs: ['llm.estimatedTokens', 'team.tier'],
         deadline_ms: 25,
         trusted: false,
-        cache_ms: undefined,
+        cache: undefined,
       },
     ]);
     expect([...program.needs('request').facts].sort()).toEqual([
@@ -132,6 +132,11 @@ describe('a rule of a module', () => {
       'p.yaml:4:65: a trusted module answers sooner than a cache',
     );
     expect(problem('{ module: a.wasm, inputs: [llm.model], cache: {} }')).toContain('cache needs ttl_seconds');
+    expect(problem('{ module: a.wasm, inputs: [llm.model], cache: { ttl_seconds: 0 } }')).toContain('from 1 to 86400');
+    expect(problem('{ module: a.wasm, inputs: [llm.model], cache: { ttl_seconds: 5, shared: 1 } }')).toContain(
+      'true or false',
+    );
+    expect(problem('{ module: a.wasm, inputs: [llm.model], cache: { ttl_seconds: 5, shared: true } }')).toBe('');
     for (const passing of [
       'request.time',
       'request.id',
