@@ -49,19 +49,31 @@ const shapes = {
     })),
     rates: [],
   },
+  // Each call of another user: what a leased ledger has to take anew nearly every time.
+  'a budget for each of 2,000 users': {
+    of: (at) => users[at % users.length],
+  },
 };
+const users = Array.from({ length: 2_000 }, (_, at) => ({
+  budgets: [
+    { ...base, scope, window: 'month' },
+    { ...base, scope: { kind: 'user', id: `u${at}` }, window: 'day' },
+  ],
+  rates: [],
+}));
 
 async function run(ledger, shape, pairs, tag, posted = false) {
   let next = 0;
   const worker = async () => {
     while (next < pairs) {
+      const { budgets, rates } = shape.of?.(next) ?? shape;
       const id = `${tag}-${next++}`;
       const reserved = await ledger.reserve({
         id,
         organization: 'acme',
         amount: { nusd: 1_200_000, tokens: 1_500 },
-        budgets: shape.budgets,
-        rates: shape.rates,
+        budgets,
+        rates,
         lease_ms: 60_000,
         owner: 'bench',
       });
