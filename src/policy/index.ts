@@ -66,6 +66,7 @@ export { nearest, PolicyError, type PolicyProblem, problemText } from './problem
 export { type CompileOptions, compile, type PolicySummary, type Program } from './program.ts';
 export { canonicalFacts, recordFacts, withFact } from './record-facts.ts';
 export { type Recorded, type RecordedDecision, type RecordedExchange, recordedBy } from './replay.ts';
+export { tellRecorded } from './replay-verdicts.ts';
 export { policySchema } from './schema.ts';
 export { selectPolicies } from './select.ts';
 export { type OutcomeChange, replayed, type SimulateOptions, type SimulationReport, simulate } from './simulate.ts';

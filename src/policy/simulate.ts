@@ -18,6 +18,8 @@ export interface SimulateOptions {
   readonly programs?: readonly Program[];
   /** What a call would have cost with another model, in nano-dollars; undefined where the price is not known. */
   readonly costWith?: (model: string, record: RecordedExchange) => number | undefined;
+  /** Facts of exchanges that are told beside their records: with what modules say (`tellRecorded`). */
+  readonly told?: ReadonlyMap<RecordedExchange, FactTree>;
   /** Exchanges named for each change. Default 5. */
   readonly examples?: number;
 }
@@ -80,7 +82,7 @@ export function simulate(
     const before = record.kind === undefined ? record.decision.request : undefined;
     if (before === undefined) continue;
     exchanges++;
-    const { decision, hinges } = replayed(program, record, recorded);
+    const { decision, hinges } = replayed(program, record, recorded, options.told?.get(record));
     if (hinges.length > 0) {
       unknown++;
       for (const name of hinges) unrecorded.set(name, (unrecorded.get(name) ?? 0) + 1);
@@ -116,8 +118,9 @@ export function replayed(
   program: Program,
   record: RecordedExchange,
   recorded: Recorded,
+  told?: FactTree,
 ): { readonly facts: FactTree; readonly decision: Decision; readonly hinges: readonly string[] } {
-  const facts = replayedFacts(program, record, recorded);
+  const facts = told ?? replayedFacts(program, record, recorded);
   const decision = decide(program, 'request', facts);
   const watched = new Set(decision.shadowed.map(({ rule }) => rule));
   const doubts = decision.unable.filter(({ rule, fact: name }) => {

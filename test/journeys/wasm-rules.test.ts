@@ -159,6 +159,41 @@ describe('what modules say', () => {
   }, 120_000);
 });
 
+describe('a simulation by a policy with a module', () => {
+  it('asks the module of calls whose records tell its inputs', async () => {
+    const before = `
+metadata: { id: before, version: 1.0.0 }
+rules:
+  - id: huge
+    condition: { operator: gt, field: llm.estimatedTokens, value: 1000000 }
+    action: { decision: deny }
+`;
+    const gateway = await gatewayWith(template, before);
+    try {
+      for (const words of [10, 20_000]) expect((await ask(gateway, words)).status).toBe(200);
+      await records(gateway, 2);
+      const other = policy.replace('id: long', 'id: prompts').replace('[llm.estimatedTokens]', '[llm.prompt]');
+      writeFileSync(join(gateway.directory, 'policies/next.yaml'), policy);
+      writeFileSync(join(gateway.directory, 'policies/prompts.yaml'), other);
+      writeFileSync(join(gateway.directory, 'gone.yaml'), policy);
+      const simulated = (file: string) =>
+        run(gateway.directory, ['simulate', '--against', file, '--config', 'gateway.yaml'], { env: testEnv });
+      expect((await simulated('policies/next.yaml')).out).toContain(
+        '2 calls: 1 would change (50.0 %), 1 would not, 0 cannot be told.',
+      );
+      const untold = await simulated('policies/prompts.yaml');
+      expect(untold.out).toContain('2 calls: 0 would change (0.0 %), 0 would not, 2 cannot be told.');
+      expect(untold.out).toContain('wasm:prompts/too-long (2)');
+      expect(await simulated('gone.yaml')).toMatchObject({
+        code: 1,
+        out: expect.stringContaining('the module ./rules/long.wasm: it cannot be read (ENOENT)'),
+      });
+    } finally {
+      await gateway.close();
+    }
+  }, 120_000);
+});
+
 describe('a module that is changed', () => {
   const other = template.replace('tokens > 4000', 'tokens > 0').replace('Too long for this rule', 'Another rule');
   const module = (directory: string) => join(directory, 'policies/rules/long.wasm');

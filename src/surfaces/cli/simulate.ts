@@ -1,10 +1,18 @@
-import { simulate as replay, type SimulationReport } from '../../policy/index.ts';
+import {
+  type Modules,
+  type Program,
+  type RecordedExchange,
+  recordedBy,
+  simulate as replay,
+  type SimulationReport,
+  tellRecorded,
+} from '../../policy/index.ts';
 import { readArguments } from './arguments.ts';
 import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
 import { givenPolicies, libraryOption, programInForce } from './given-policies.ts';
 import { moment } from './moment.ts';
 import { problemsOf, tellProblems } from './policy-files.ts';
-import type { InForce } from './ports.ts';
+import type { InForce, PolicyPlace, RunningModules } from './ports.ts';
 import { recordedExchanges } from './recorded.ts';
 
 export const simulate: Command = {
@@ -51,8 +59,11 @@ export const simulate: Command = {
     const inForce = await configured(context);
     try {
       const program = given.program({ default: fallback ?? inForce?.default ?? 'allow' });
+      const programs = [programInForce(inForce) ?? []].flat();
+      const told = await toldOf(context, program, given.places, records, programs);
       const report = replay(program, records, {
-        programs: [programInForce(inForce) ?? []].flat(),
+        programs,
+        told,
         costWith: (model, { usage, time_ms }) => inForce?.costWith(model, usage, time_ms),
       });
       if (context.json) context.out.json(report);
@@ -63,6 +74,27 @@ export const simulate: Command = {
     }
   },
 };
+
+/** What modules say of calls whose records do not: opened when the first of them is asked. */
+async function toldOf(
+  { ports }: CommandContext,
+  program: Program,
+  places: readonly PolicyPlace[],
+  records: readonly RecordedExchange[],
+  programs: readonly Program[],
+) {
+  let opened: RunningModules | undefined;
+  const run: Modules['run'] = (call, input, asker) => {
+    opened ??= ports.openModules(program, places);
+    return opened?.run(call, input, asker) ?? { unable: 'its module was not run' };
+  };
+  const recorded = recordedBy(records, programs);
+  try {
+    return await tellRecorded(program, records, recorded, { run });
+  } finally {
+    await opened?.close();
+  }
+}
 
 // Records can be decided on anywhere; a configuration adds prices.
 async function configured({ ports, config }: CommandContext): Promise<InForce | undefined> {
