@@ -51,6 +51,8 @@ const beside = (set: readonly PolicyDocument[], change: (one: PolicyDocument) =>
     metadata: { ...one.metadata, namespace: 'beside' },
   })) as PolicyDocument[];
 const off = new Set(['draft', 'disabled']);
+/** As many as a busy machine gets through. */
+const runs = (numRuns: number) => ({ numRuns, interruptAfterTimeLimit: 15_000, markInterruptAsFailure: false });
 
 describe('laws of policies as files have them', () => {
   it('they load, and every decision and obligation is among them', () => {
@@ -74,7 +76,7 @@ describe('laws of policies as files have them', () => {
         'substitute_model',
       ].sort(),
     );
-  });
+  }, 120_000);
 
   it('the order of files changes nothing', () => {
     fc.assert(
@@ -87,7 +89,7 @@ describe('laws of policies as files have them', () => {
         expect(other.id).toBe(first.id);
         for (const phase of phases) expect(decide(other, phase, tree)).toEqual(decide(first, phase, tree));
       }),
-      { numRuns: 250 },
+      runs(250),
     );
   });
 
@@ -97,7 +99,7 @@ describe('laws of policies as files have them', () => {
         const one = program(set);
         for (const phase of phases) expect(decide(one, phase, tree)).toEqual(decideNaive(one, phase, tree));
       }),
-      { numRuns: 400 },
+      runs(400),
     );
   });
 
@@ -117,7 +119,7 @@ describe('laws of policies as files have them', () => {
         for (const phase of phases)
           expect(decide(program([...set, extra]), phase, tree)).toEqual(decide(program(set), phase, tree));
       }),
-      { numRuns: 250 },
+      runs(250),
     );
   });
 
@@ -131,7 +133,7 @@ describe('laws of policies as files have them', () => {
         expect(other.id).toBe(first.id);
         for (const phase of phases) expect(decide(other, phase, tree)).toEqual(decide(first, phase, tree));
       }),
-      { numRuns: 200 },
+      runs(200),
     );
   });
 
@@ -157,7 +159,7 @@ describe('laws of policies as files have them', () => {
         for (const phase of phases)
           expect(outcome(decide(together, phase, tree))).toEqual(outcome(decide(alone, phase, tree)));
       }),
-      { numRuns: 300 },
+      runs(300),
     );
   });
 
@@ -172,7 +174,7 @@ describe('laws of policies as files have them', () => {
         const { reason: _reason, warnings: _warnings, shadowed: _shadowed, ...first } = decision;
         expect(rest).toEqual(first);
       }),
-      { numRuns: 400 },
+      runs(400),
     );
   });
 });
