@@ -67,7 +67,7 @@ export function tellContext(program: Program, context: FactTree, modules: Module
 
 /** Whose facts they are, for what is kept of them: what was said for one is not told another. */
 function tenantOf(facts: FactTree): string {
-  return textAt(facts, 'organization', 'id') ?? '';
+  return textOf(facts.organization, 'id') ?? '';
 }
 
 /** What a program says of facts that are told; `start` is when it began, in ms of the clock. */
