@@ -58,7 +58,15 @@ export const metricsSchema = Type.Object(
 );
 
 export const grpcSchema = Type.Object(
-  { host, port: port(50051) },
+  {
+    host,
+    port: port(50051),
+    publishing: Type.Boolean({
+      default: false,
+      description:
+        'Whether LoadPolicy and UnloadPolicy are served; otherwise policies are changed on the admin listener alone',
+    }),
+  },
   {
     ...closed,
     description: 'The decision point over gRPC; off unless it is here',

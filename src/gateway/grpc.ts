@@ -10,7 +10,7 @@ export interface OpenGrpc {
 
 /** The part of the configuration that is about it. */
 export interface GrpcSettings {
-  readonly grpc?: { readonly host: string; readonly port: number } | undefined;
+  readonly grpc?: { readonly host: string; readonly port: number; readonly publishing: boolean } | undefined;
   readonly server: { readonly body_bytes_max: number };
 }
 
@@ -18,12 +18,15 @@ export interface GrpcSettings {
 const message_bytes_max = 4_194_304;
 
 /** Opens the gRPC listener where the configuration has one. Its libraries are loaded then, and not before. */
-export async function openGrpc({ grpc, server: limits }: GrpcSettings, from: GrpcPoint): Promise<OpenGrpc | undefined> {
+export async function openGrpc(
+  { grpc, server: limits }: GrpcSettings,
+  from: Omit<GrpcPoint, 'publishing'>,
+): Promise<OpenGrpc | undefined> {
   if (grpc === undefined) return undefined;
   const { buildGrpcServer } = await import('../surfaces/grpc/server.ts');
   const server = buildGrpcServer({
     message_bytes_max: Math.min(message_bytes_max, limits.body_bytes_max),
-    from,
+    from: { ...from, publishing: grpc.publishing },
   });
   const { host, port } = grpc;
   const bound = await server.listen(host, port).catch((error: Error) => unlistened(error, { host, port }, 'grpc'));

@@ -12,7 +12,8 @@ import { RecentEvaluations } from '../surfaces/decision/lately.ts';
 export interface EvaluationLog {
   /** Throws `audit_unavailable` where the disk does not take another record: what cannot be told is not decided. */
   open(): void;
-  add(caller: Caller, response: EvaluateResponse): void;
+  /** Resolves when the record survives a crash, as surely as `state.fsync` asks. Never rejects. */
+  add(caller: Caller, response: EvaluateResponse): Promise<void>;
   /** What else is evidence: a change of policies. */
   record(record: AuditRecord): Promise<void>;
   readonly accepting: boolean;
@@ -22,7 +23,7 @@ export interface EvaluationLog {
 /** A log that keeps nothing, for daemons whose callers record decisions themselves. */
 const off: EvaluationLog = {
   open() {},
-  add() {},
+  async add() {},
   async record() {},
   accepting: true,
   async close() {},
@@ -31,6 +32,7 @@ const off: EvaluationLog = {
 /** Evaluations of late, each of which is logged as well. */
 export class LoggedEvaluations extends RecentEvaluations {
   readonly #log: EvaluationLog;
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(log: EvaluationLog) {
     super();
@@ -39,7 +41,12 @@ export class LoggedEvaluations extends RecentEvaluations {
 
   override add(caller: Caller, response: EvaluateResponse): void {
     super.add(caller, response);
-    this.#log.add(caller, response);
+    this.#last = Promise.all([this.#last, this.#log.add(caller, response)]);
+  }
+
+  /** Resolves when the records of all evaluations so far are written. */
+  async written(): Promise<void> {
+    await this.#last;
   }
 }
 
@@ -61,8 +68,8 @@ export async function openEvaluationLog({ state, audit }: PdpSettings, log: Log)
     },
     add({ organization, team, key, user, project }, response) {
       const { requestId, decision, facts, program, evaluationTimeMs, timestamp } = response;
-      // Never rejects: a record that the disk does not take now waits.
-      void trail.end(
+      // A record that the disk does not take now waits, and its answer with it.
+      return trail.end(
         evaluationRecord({
           exchange: `ex_${randomUUID().replaceAll('-', '')}`,
           request_id: requestId,

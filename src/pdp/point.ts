@@ -45,6 +45,7 @@ export function pdpPoint({
     },
     clock: { now: Date.now, elapsed },
     recent,
+    written: () => recent.written(),
     evaluations: async () => recent.list(),
     evaluated: (decision, seconds) => metrics.evaluation(decision, seconds),
     // No calls go through here.

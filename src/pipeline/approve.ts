@@ -4,6 +4,7 @@ import type { Decision } from '../policy/index.ts';
 import { type Approval, ApprovalsUnavailable } from '../stores/index.ts';
 import { enrich } from './accept.ts';
 import { type Decided, Denial } from './decide.ts';
+import type { Identified } from './identify.ts';
 import type { Walk } from './walk.ts';
 
 /** A request that nobody has to approve any more. */
@@ -46,35 +47,56 @@ export function approve(walk: Walk, decided: Decided): Approved | Promise<Approv
 }
 
 async function asked(walk: Walk, decided: Decided): Promise<Approved> {
-  const { decision } = decided.verdict;
+  const { arrival, view, verdict } = decided;
+  const approval = await approvalFor(walk, decided, {
+    decision: verdict.decision,
+    model: view.model,
+    bytes: [arrival.route, arrival.body],
+  });
+  return enrich(decided, { approved: new Set(approval.rules), approval: approval.id });
+}
+
+/** What has to be approved: these bytes, by what the rules of a decision ask for. */
+export interface ToApprove {
+  readonly decision: Decision;
+  readonly model: string;
+  /** The route, and everything of the call that another call may not change. */
+  readonly bytes: readonly (string | Buffer)[];
+}
+
+/** The approval a call comes back with. Any other asks for one. Throws as `approve` does. */
+export async function approvalFor(
+  walk: Walk,
+  { identity, arrival }: Identified,
+  { decision, model, bytes }: ToApprove,
+): Promise<Approval> {
   const wanted = decision.obligations.filter((one) => one.type === 'approve');
-  const { caller } = decided.identity;
+  const { caller } = identity;
   const approval = await reachable(() =>
     walk.approvals.request({
       organization: caller.organization.id,
       team: caller.team.id,
       key: caller.key.id,
       ...(caller.user === undefined ? {} : { user: caller.user.id }),
-      model: decided.view.model,
+      model,
       rules: wanted.map(({ rule }) => rule),
       roles: [...new Set(wanted.map(({ role }) => role))],
       reason: decision.reason,
-      body: bodyOf(walk, decided),
+      body: hashOf(walk, bytes),
       ttl_ms: Math.min(...wanted.map(({ ttl_seconds }) => ttl_seconds)) * 1000,
     }),
   );
-  const shown = decided.arrival.headers['x-llm-approval'];
-  if (shown === approval.id && approval.state === 'approved')
-    return enrich(decided, { approved: new Set(approval.rules), approval: approval.id });
+  const shown = arrival.headers['x-llm-approval'];
+  if (shown === approval.id && approval.state === 'approved') return approval;
   throw new ApprovalRequired(messageFor(decision, approval, shown), approval, decision);
 }
 
 /** The approval is used up: a call passes with it once. Throws `approval_required` where another one was faster. */
-export async function useApproval(walk: Walk, { verdict }: Approved, approval: string): Promise<void> {
+export async function useApproval(walk: Walk, approval: string, decision: Decision): Promise<void> {
   if (await reachable(() => walk.approvals.use(approval))) return;
   const known = await reachable(() => walk.approvals.get(approval));
   if (known === undefined) throw new Failure('approval_required', `The approval ${approval} is gone.`);
-  throw new ApprovalRequired(`The approval ${approval} was used already.`, known, verdict.decision);
+  throw new ApprovalRequired(`The approval ${approval} was used already.`, known, decision);
 }
 
 function messageFor({ reason }: Decision, { id, state }: Approval, shown: string | string[] | undefined): string {
@@ -88,9 +110,10 @@ function messageFor({ reason }: Decision, { id, state }: Approval, shown: string
 }
 
 /** What is approved is these bytes on this route. A keyed hash: nobody who reads it can try out prompts. */
-function bodyOf(walk: Walk, { arrival }: Decided): string {
-  const bytes = createHash('sha256').update(arrival.route).update('\n').update(arrival.body).digest('hex');
-  return walk.keyedHash(bytes);
+function hashOf(walk: Walk, [route = '', ...parts]: ToApprove['bytes']): string {
+  const hash = createHash('sha256').update(route);
+  for (const part of parts) hash.update('\n').update(part);
+  return walk.keyedHash(hash.digest('hex'));
 }
 
 async function reachable<T>(ask: () => Promise<T>): Promise<T> {

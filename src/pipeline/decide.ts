@@ -80,7 +80,7 @@ export function decide(
 }
 
 /** Deny is the end; what needs an approval may yet get one. */
-function passable({ allowed, decision }: Decision): boolean {
+export function passable({ allowed, decision }: Decision): boolean {
   return allowed || decision === 'approve';
 }
 

@@ -26,3 +26,12 @@ export function askAttention(walk: Walk, { id }: Accepted, decisions: readonly (
     walk.log.warn('a policy asks for attention', { exchange: id, decision: decision.decision, rule });
   }
 }
+
+/** Counts in the counters that the rules of decisions name. */
+export function countRules({ metrics }: Walk, decisions: readonly (Decision | undefined)[]): void {
+  for (const decision of decisions) {
+    for (const [rule, counters] of Object.entries(decision?.metrics ?? {})) {
+      for (const counter of counters) metrics.rule(counter, rule);
+    }
+  }
+}

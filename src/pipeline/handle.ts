@@ -10,7 +10,7 @@ import { cleanThrown } from './clean-failure.ts';
 import { Denial, decide } from './decide.ts';
 import { decideSettled } from './decide-settled.ts';
 import { dryRun } from './dry-run.ts';
-import { askAttention, endingOf, failureOf } from './ending.ts';
+import { askAttention, countRules, endingOf, failureOf } from './ending.ts';
 import { type Guarded, guard } from './guard.ts';
 import { identify } from './identify.ts';
 import { inspect } from './inspect.ts';
@@ -83,7 +83,7 @@ async function climb(walk: Walk, progress: Progress, outlet: Outlet): Promise<Wa
   const approving = approve(walk, decided);
   const admitted = await admitDecided(walk, approving instanceof Promise ? await approving : approving);
   progress.admitted = admitted;
-  if (admitted.approval !== undefined) await useApproval(walk, admitted, admitted.approval);
+  if (admitted.approval !== undefined) await useApproval(walk, admitted.approval, admitted.verdict.decision);
   await walk.trail.begin(intentOf(admitted));
   const attempts = new Attempts(admitted);
   progress.attempts = attempts;
@@ -228,11 +228,7 @@ function measure(walk: Walk, progress: Progress, walked: Walked): void {
     usage: cost?.usage,
     cost_nusd: cost?.nusd ?? 0,
   });
-  for (const one of [decision, guarded?.decision, progress.settled]) {
-    for (const [rule, counters] of Object.entries(one?.metrics ?? {})) {
-      for (const counter of counters) walk.metrics.rule(counter, rule);
-    }
-  }
+  countRules(walk, [decision, guarded?.decision, progress.settled]);
   for (const note of notes.slice(1)) walk.metrics.retry(note.provider);
   for (const { span } of guarded?.found ?? []) walk.metrics.finding(span.rail, span.type);
   for (const { finding } of progress.inspected?.found ?? []) walk.metrics.finding(finding.rail, finding.type);

@@ -38,6 +38,19 @@ export class RequestBody extends Transform {
   }
 }
 
+/** All of a client's body. Throws 413 where it is too long, and what the exchange was called off for. */
+export async function wholeBody(source: Readable, bytesMax: number, abort: Abort): Promise<Buffer> {
+  const body = new RequestBody(source, bytesMax, abort);
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of body) chunks.push(chunk as Buffer);
+  } catch (thrown) {
+    throw abort.reason ?? thrown;
+  }
+  if (abort.reason !== undefined) throw abort.reason;
+  return Buffer.concat(chunks);
+}
+
 /** Who hears of a reply's body while it goes through. */
 export interface BodyWatch {
   see(chunk: Buffer): void;

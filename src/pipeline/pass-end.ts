@@ -2,12 +2,15 @@ import { Readable } from 'node:stream';
 import type { Failure } from '../exchange/index.ts';
 import type { Ending } from '../observe/index.ts';
 import { clientGone } from './accept.ts';
+import { ApprovalRequired } from './approve.ts';
 import { Denial } from './decide.ts';
-import { askAttention, endingOf, failureOf } from './ending.ts';
+import { askAttention, countRules, endingOf, failureOf } from './ending.ts';
 import { Lease } from './lease.ts';
 import { mayCost, ownMs, type PassProgress, passCost, passRecord, passSettled, upstreamMs } from './pass-record.ts';
+import { passName } from './pass-route.ts';
 import { failureHeaders, type Headers } from './reply-headers.ts';
 import { settle } from './settle.ts';
+import { throttleRates } from './throttle-rates.ts';
 import type { Walk } from './walk.ts';
 
 /** A reply to be written. Its body ends once the exchange is settled and recorded. */
@@ -63,6 +66,7 @@ export class PassEnd {
       return ownReply(499, {}, Buffer.alloc(0));
     }
     if (failure instanceof Denial) this.#progress.denied = failure.decision;
+    if (failure instanceof ApprovalRequired) this.#progress.approval = failure.approval;
     if (failure.code === 'internal_error')
       this.#walk.log.error('an exchange failed inside', { exchange: accepted.id, error: failure.detail.cause });
     await this.end(endingOf(failure), failure, failure.status);
@@ -84,7 +88,8 @@ export class PassEnd {
       if (admitted !== undefined) {
         const model = candidate?.model ?? call.tap?.told.model;
         const by = { provider: admitted.provider.id, ...(model === undefined ? {} : { model }) };
-        await settle(walk, admitted, cost, mayCost(call), by);
+        const throttles = throttleRates(admitted, admitted.verdict.request, { model: passName(admitted.provider.id) });
+        await settle(walk, admitted, cost, mayCost(call), by, throttles);
       }
       await recorded;
     } catch (thrown) {
@@ -92,7 +97,9 @@ export class PassEnd {
     }
     this.#measure(status);
     const { verdict, denied, settled } = progress;
-    askAttention(walk, accepted, [denied ?? verdict?.request, verdict?.response, settled]);
+    const decisions = [denied ?? verdict?.request, verdict?.response, settled];
+    countRules(walk, decisions);
+    askAttention(walk, accepted, decisions);
     this.#leave();
   }
 

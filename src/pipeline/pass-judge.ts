@@ -1,6 +1,6 @@
 import { type Decision, decide, type FactTree, Unable, withoutChanges } from '../policy/index.ts';
 import type { Provider } from '../providers/index.ts';
-import { denial } from './decide.ts';
+import { denial, passable } from './decide.ts';
 import { callerFacts } from './facts.ts';
 import type { Identified } from './identify.ts';
 import { budgetFacts, usageFacts } from './money-facts.ts';
@@ -22,7 +22,7 @@ const unread = new Unable('uninspected');
 /**
  * Decides on what is known without reading: who asks, from where, what is left, which provider, what is held. Everything
  * of the call itself is `Unable`, and so is everything of its reply, so a rule that hinges on it answers with its
- * `on_error`; a change no rule can make here counts the same. Only the model is plainly missing: a call may have none.
+ * `on_error`; a change no rule can make here counts the same, while limits and approvals are of the call as a whole. Only the model is plainly missing: a call may have none.
  * Throws what a deny says (403, 400).
  */
 export async function judgePass(
@@ -46,7 +46,7 @@ export async function judgePass(
   const reply = { ...facts, response: unread };
   const response = withoutChanges(program, 'response', decide(program, 'response', reply));
   const ruled = response.matchedRules.length > 0 || response.unable.length > 0;
-  const refusal = [request, ...(ruled ? [response] : [])].find((one) => !one.allowed);
+  const refusal = [request, ...(ruled ? [response] : [])].find((one) => !passable(one));
   walk.metrics.evaluation((refusal ?? request).decision, (walk.monotonic() - started) / 1000);
   if (refusal !== undefined) throw denial(refusal);
   return { request, response: ruled ? response : undefined, facts, wanted, unread };

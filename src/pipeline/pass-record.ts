@@ -10,7 +10,7 @@ import type { RequestBody } from './pass-body.ts';
 import type { PassVerdict } from './pass-judge.ts';
 import type { PassTarget } from './pass-route.ts';
 import type { UsageTap } from './pass-usage.ts';
-import { callerOf, factsRead, summary, tagged } from './record.ts';
+import { callerOf, factsRead, summary, tagged, withApproval } from './record.ts';
 import { type Cost, wholeTokens } from './settle.ts';
 import type { Walk } from './walk.ts';
 
@@ -50,6 +50,8 @@ export interface PassProgress {
   cost?: Cost;
   candidate?: Candidate;
   denied?: Decision;
+  /** The approval it was let in with, or sent away to ask for. */
+  approval?: string;
   settled?: Decision;
 }
 
@@ -144,7 +146,7 @@ export function passRecord(
     rails: [],
     facts: verdict === undefined ? {} : factsRead(verdict.facts, verdict.wanted),
     decision: {
-      request: request && summary(request),
+      request: request && withApproval(summary(request), progress.approval),
       response: verdict?.response && summary(verdict.response),
       settle: progress.settled && summary(progress.settled),
     },

@@ -95,3 +95,8 @@ export function entryFor(entries: readonly PassEntry[], method: string, { provid
   if (entry !== undefined) return entry;
   throw new Failure('not_supported', `${method} ${passPrefix}/${provider}${path} is not served here.`);
 }
+
+/** What stands in lists of models for calls that go through unread. */
+export function passName(provider: string): string {
+  return `passthrough/${provider}`;
+}

@@ -15,12 +15,15 @@ export class Pass {
   readonly #admitted: PassAdmitted;
   readonly #progress: PassProgress;
   readonly #end: PassEnd;
+  readonly #source: Readable | undefined;
 
-  constructor(walk: Walk, admitted: PassAdmitted, progress: PassProgress, end: PassEnd) {
+  /** `source` is the client's body; undefined where there is none. */
+  constructor(walk: Walk, admitted: PassAdmitted, progress: PassProgress, end: PassEnd, source: Readable | undefined) {
     this.#walk = walk;
     this.#admitted = admitted;
     this.#progress = progress;
     this.#end = end;
+    this.#source = source;
   }
 
   /** Resolves when the call is settled and recorded. */
@@ -37,7 +40,8 @@ export class Pass {
    * Sends the client's body, byte for byte, to where the call was let in for, with the provider's credentials and none
    * of the client's. `length` is the body's where the client told it. Never rejects: a failure is a reply as well.
    */
-  async send(source: Readable | undefined, length: number | undefined): Promise<PassReply> {
+  async send(length: number | undefined): Promise<PassReply> {
+    const source = this.#source;
     const { provider, target, method, abort, pinned, arrival } = this.#admitted;
     const { limits } = pinned;
     const { call } = this.#progress;

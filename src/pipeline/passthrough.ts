@@ -1,15 +1,19 @@
+import { Readable } from 'node:stream';
 import { Failure, type Format } from '../exchange/index.ts';
 import { accept } from './accept.ts';
 import { held } from './admit.ts';
+import { approvalFor, useApproval } from './approve.ts';
 import { callLimits } from './call-limits.ts';
 import { wouldHappen } from './dry-run.ts';
 import { type Identified, identify } from './identify.ts';
 import { labelsOf } from './labels.ts';
 import { Pass } from './pass.ts';
+import { wholeBody } from './pass-body.ts';
 import { ownReply, PassEnd, type PassReply } from './pass-end.ts';
 import { judgePass } from './pass-judge.ts';
 import { type PassAdmitted, type PassProgress, passIntent } from './pass-record.ts';
-import { entryFor, passPrefix, readTarget } from './pass-route.ts';
+import { entryFor, passName, passPrefix, readTarget } from './pass-route.ts';
+import { throttleRates } from './throttle-rates.ts';
 import type { Arrival, Outlet, Walk } from './walk.ts';
 
 /** A call that wants to go through unread, as a surface hands it in. */
@@ -17,6 +21,8 @@ export interface PassArrival extends Pick<Arrival, 'headers' | 'ip'> {
   readonly method: string;
   /** Path and query as they stood on the request line. */
   readonly target: string;
+  /** Its body, unread; undefined where there is none. */
+  readonly body: Readable | undefined;
   /** Failures are told in it. */
   readonly format: Format;
 }
@@ -28,8 +34,8 @@ export type Entered = { readonly pass: Pass } | { readonly reply: PassReply };
 export const passRoute = `${passPrefix}/{provider}/*`;
 
 /**
- * The walk of a call whose bytes nobody reads: accept, identify, decide on what is known without reading, reserve what
- * its entry says, begin the record. A Pass sends it, settles it and ends the record. Never rejects.
+ * The walk of a call whose bytes nobody reads: accept, identify, decide on what is known without reading, ask for
+ * an approval where one is needed, reserve what its entry says, begin the record. A Pass sends it, settles it and ends the record. Never rejects.
  */
 export async function enter(walk: Walk, arrival: PassArrival, outlet: Pick<Outlet, 'onGone'>): Promise<Entered> {
   const { method, target, format, headers, ip } = arrival;
@@ -39,11 +45,13 @@ export async function enter(walk: Walk, arrival: PassArrival, outlet: Pick<Outle
   try {
     const judged = await judge(walk, progress, target);
     if (headers['x-llm-dry-run'] !== undefined) return { reply: await dryRun(judged, end) };
+    const approved = await approve(walk, judged, progress, arrival.body);
     const admitted = await admit(walk, judged);
     progress.admitted = admitted;
+    if (progress.approval !== undefined) await useApproval(walk, progress.approval, judged.verdict.request);
     await walk.trail.begin(passIntent(admitted));
     end.keep();
-    return { pass: new Pass(walk, admitted, progress, end) };
+    return { pass: new Pass(walk, admitted, progress, end, approved ?? arrival.body) };
   } catch (thrown) {
     return { reply: await end.refusal(thrown) };
   }
@@ -72,6 +80,28 @@ async function judge(walk: Walk, progress: PassProgress, line: string): Promise<
   return { ...identified, method, target, provider, verdict, reserve_nusd };
 }
 
+/**
+ * A call that somebody has to approve: its body is read whole, since what is approved is these bytes. Resolves to the body to
+ * send instead. Throws `approval_required`, and 413 for a body that is too long.
+ */
+async function approve(
+  walk: Walk,
+  judged: Judged,
+  progress: PassProgress,
+  body: Readable | undefined,
+): Promise<Readable | undefined> {
+  const { verdict, method, target, arrival, provider, pinned, abort } = judged;
+  if (verdict.request.decision !== 'approve') return undefined;
+  const bytes = body === undefined ? Buffer.alloc(0) : await wholeBody(body, pinned.limits.body_bytes_max, abort);
+  const approval = await approvalFor(walk, judged, {
+    decision: verdict.request,
+    model: passName(provider.id),
+    bytes: [arrival.route, `${method} ${provider.id} ${target.path}${target.query}`, bytes],
+  });
+  progress.approval = approval.id;
+  return body === undefined ? undefined : Readable.from([bytes]);
+}
+
 /** One atomic reserve of the entry's amount over every budget and rate. Throws 429, 503. */
 async function admit(walk: Walk, judged: Judged): Promise<PassAdmitted> {
   const { id, identity, pinned, verdict, reserve_nusd } = judged;
@@ -79,7 +109,9 @@ async function admit(walk: Walk, judged: Judged): Promise<PassAdmitted> {
   // Nobody counted tokens: what the provider tells of them is settled.
   const worst = { amount: { nusd: reserve_nusd, tokens: 0 } };
   // Nobody read which model it is for: limits of models know the way itself.
-  const limits = callLimits(judged, [passName(judged.provider.id)], verdict.wanted);
+  const name = passName(judged.provider.id);
+  const throttles = throttleRates(judged, verdict.request, { model: name });
+  const limits = callLimits(judged, [name], verdict.wanted, throttles);
   const hold = await held(walk, judged, limits, worst, () =>
     walk.ledger.reserve({
       id,
@@ -93,11 +125,6 @@ async function admit(walk: Walk, judged: Judged): Promise<PassAdmitted> {
     }),
   );
   return { ...judged, hold };
-}
-
-/** What stands in lists of models for calls that go through unread. */
-function passName(provider: string): string {
-  return `passthrough/${provider}`;
 }
 
 /** A caller whose models are limited might ask for any other this way, so its list has to name the way itself. */

@@ -95,7 +95,10 @@ export function recordOf(walk: Walk, progress: Progress, ending: Ending, failure
     decision: {
       request:
         request &&
-        withApproval(withSubstitutions(fromCache(summary(request), inspected), progress.decided, attempts), progress),
+        withApproval(
+          withSubstitutions(fromCache(summary(request), inspected), progress.decided, attempts),
+          progress.asked ?? progress.admitted?.approval,
+        ),
       response: guarded?.decision && summary(guarded.decision),
       settle: progress.settled && summary(progress.settled),
     },
@@ -211,8 +214,7 @@ function fromCache(told: DecisionSummary, inspected: Inspected | undefined): Dec
 }
 
 /** Which approval stands behind a decision that asks for one. */
-function withApproval(told: DecisionSummary, { admitted, asked }: Progress): DecisionSummary {
-  const approval = asked ?? admitted?.approval;
+export function withApproval(told: DecisionSummary, approval: string | undefined): DecisionSummary {
   return approval === undefined ? told : { ...told, approval };
 }
 

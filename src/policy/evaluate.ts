@@ -67,7 +67,7 @@ export function tellContext(program: Program, context: FactTree, modules: Module
 
 /** Whose facts they are, for what is kept of them: what was said for one is not told another. */
 function tenantOf(facts: FactTree): string {
-  return textAt(facts, 'organization', 'id') ?? '';
+  return textOf(facts.organization, 'id') ?? '';
 }
 
 /** What a program says of facts that are told; `start` is when it began, in ms of the clock. */
@@ -84,26 +84,45 @@ export function evaluateTold(
     decision,
     principal: principalOf(facts),
     action: 'llm:chat',
-    resource: `model:${textAt(facts, 'llm', 'model') ?? 'unknown'}`,
+    resource: `model:${textOf(facts.llm, 'model') ?? 'unknown'}`,
     facts: recordFacts(program, 'request', facts, hashText),
     program: program.id,
     evaluationTimeMs,
     cached: asked > 0 && hits === asked,
-    timestamp: new Date(clock.now()).toISOString(),
+    timestamp: timestampOf(clock.now()),
   };
 }
 
-function principalOf(facts: FactTree): string {
-  for (const kind of ['user', 'key', 'team'] as const) {
-    const id = textAt(facts, kind, 'id');
-    if (id !== undefined) return `${kind}:${id}`;
+/** The moment a timestamp was last made of, its second, and their texts: nearly always it is that second again. */
+let moment = Number.NaN;
+let momentText = '';
+let second = Number.NaN;
+let secondText = '';
+
+/** RFC 3339 with milliseconds. */
+function timestampOf(now_ms: number): string {
+  if (now_ms === moment) return momentText;
+  const whole = Math.floor(now_ms / 1000);
+  if (whole !== second) {
+    secondText = new Date(whole * 1000).toISOString().slice(0, -4);
+    second = whole;
   }
-  return 'anonymous';
+  const ms = Math.floor(now_ms) - whole * 1000;
+  moment = now_ms;
+  momentText = `${secondText}${ms < 10 ? '00' : ms < 100 ? '0' : ''}${ms}Z`;
+  return momentText;
 }
 
-function textAt(facts: FactTree, group: string, name: string): string | undefined {
-  const branch = facts[group];
-  if (typeof branch !== 'object' || branch === null || !Object.hasOwn(branch, name)) return undefined;
-  const value = (branch as FactTree)[name];
+function principalOf({ user, key, team }: FactTree): string {
+  const userId = textOf(user, 'id');
+  if (userId !== undefined) return `user:${userId}`;
+  const keyId = textOf(key, 'id');
+  if (keyId !== undefined) return `key:${keyId}`;
+  const teamId = textOf(team, 'id');
+  return teamId === undefined ? 'anonymous' : `team:${teamId}`;
+}
+
+function textOf(group: unknown, name: 'id' | 'model'): string | undefined {
+  const value = typeof group === 'object' && group !== null ? (group as FactTree)[name] : undefined;
   return typeof value === 'string' ? value : undefined;
 }

@@ -46,10 +46,11 @@ export function partsOf(policies: readonly Policy[], fallback: 'allow' | 'deny')
   return change(emptyParts(fallback), [], policies.map(memberOf));
 }
 
-/** The same, from the parts of another set. Undefined where the sets have too little in common, or something is wrong: compiling anew then tells what. */
+/** The same, from the parts of another set. Undefined where the sets have too little in common, what is new is made of others, or something is wrong: compiling anew then tells what. */
 export function changedParts(parts: Parts, policies: readonly Policy[], fallback: 'allow' | 'deny'): Parts | undefined {
   if (parts.default !== fallback) return undefined;
   const { kept, added } = compare(parts.members, policies);
+  if (added.some(isComposed)) return undefined;
   const removed = parts.members.filter(({ seen }) => seen !== kept);
   const worn = Object.values(parts.tables).some(({ slots, rules }) => slots.length > 64 + rules.length * 2);
   if (worn || (added.length + removed.length) * 4 > policies.length) return undefined;
@@ -59,6 +60,11 @@ export function changedParts(parts: Parts, policies: readonly Policy[], fallback
     if (thrown instanceof PolicyError) return undefined;
     throw thrown;
   }
+}
+
+/** Whether a policy is made of others. */
+export function isComposed(policy: Policy): boolean {
+  return policy.extends !== undefined || policy.include !== undefined;
 }
 
 let comparisons = 0;

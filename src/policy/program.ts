@@ -5,7 +5,7 @@ import type { PhaseTable } from './phase-table.ts';
 import type { Phase, Policy } from './policy.ts';
 import { PolicyError, wholeProblem } from './problem.ts';
 import { programId } from './program-id.ts';
-import { changedParts, type Parts, type PolicySummary, partsOf } from './program-parts.ts';
+import { changedParts, isComposed, type Parts, type PolicySummary, partsOf } from './program-parts.ts';
 
 export type { PolicySummary } from './program-parts.ts';
 
@@ -43,14 +43,17 @@ export class CompiledProgram implements Program {
   readonly bufferBytesMax: number;
   readonly tables: Readonly<Record<Phase, PhaseTable>>;
   readonly parts: Parts;
+  /** Whether none of its policies was made of others. */
+  readonly plain: boolean;
   #policies: readonly PolicySummary[] | undefined;
 
-  constructor(parts: Parts, options: CompileOptions) {
+  constructor(parts: Parts, options: CompileOptions, plain: boolean) {
     this.id = programId(parts.hash, parts.default);
     this.default = parts.default;
     this.bufferBytesMax = options.bufferBytesMax ?? 4 * 1024 * 1024;
     this.tables = parts.tables;
     this.parts = parts;
+    this.plain = plain;
   }
 
   get policies(): readonly PolicySummary[] {
@@ -81,15 +84,19 @@ export function inside(program: Program): CompiledProgram {
 export function compile(policies: readonly Policy[], options: CompileOptions = {}): Program {
   if (policies.length === 0 && options.emptyAllowed !== true)
     throw new PolicyError([wholeProblem('policies', 'the policy set is empty')]);
-  const whole = composed(policies, options.library);
   const fallback = options.default ?? 'deny';
-  const before = options.previous === undefined ? undefined : inside(options.previous).parts;
-  const changed = before === undefined ? undefined : changedParts(before, whole, fallback);
-  return new CompiledProgram(changed ?? partsOf(whole, fallback), options);
+  const before = options.previous === undefined ? undefined : inside(options.previous);
+  // In a set of which none was made of others only what is new may be: looking at all of ten thousand takes longer.
+  const changed = before?.plain === true ? changedParts(before.parts, policies, fallback) : undefined;
+  if (changed !== undefined) return new CompiledProgram(changed, options, true);
+  const whole = composed(policies, options.library);
+  const plain = whole === policies;
+  const same =
+    before === undefined || (before.plain && plain) ? undefined : changedParts(before.parts, whole, fallback);
+  return new CompiledProgram(same ?? partsOf(whole, fallback), options, plain);
 }
 
 /** What policies are made of, put in its place; a set in which none is made of others stays as it is. */
 function composed(policies: readonly Policy[], library: readonly Policy[] = []): readonly Policy[] {
-  const plain = policies.every((policy) => policy.extends === undefined && policy.include === undefined);
-  return plain ? policies : resolvePolicies(policies.map(checkPolicy), library.map(checkPolicy));
+  return !policies.some(isComposed) ? policies : resolvePolicies(policies.map(checkPolicy), library.map(checkPolicy));
 }

@@ -55,21 +55,42 @@ function readsOf(names: ReadonlySet<string>): readonly FactRead[] {
  */
 export function canonicalFacts(facts: FactTree): FactTree {
   let result = withUnables(facts, 0);
-  for (const [alias, name] of Object.entries(factAliases)) {
-    const [group = '', member = ''] = alias.split('.');
-    const value = branchOf(facts[group])?.[member];
-    if (value !== undefined) result = withFact(result, name, value, false);
+  for (let g = 0; g < aliasGroups.length; g++) {
+    const { group, aliases } = aliasGroups[g] as AliasGroup;
+    const branch = branchOf(facts[group]);
+    if (branch === undefined) continue;
+    for (let a = 0; a < aliases.length; a++) {
+      const { member, name } = aliases[a] as AliasGroup['aliases'][number];
+      const value = branch[member];
+      if (value !== undefined) result = withFact(result, name, value, false);
+    }
   }
   return result;
 }
+
+interface AliasGroup {
+  readonly group: string;
+  readonly aliases: readonly { readonly member: string; readonly name: string }[];
+}
+
+/** Aliases by the group they stand in: most contexts have two of the three. */
+const aliasGroups: readonly AliasGroup[] = [
+  ...new Set(Object.keys(factAliases).map((alias) => alias.slice(0, alias.indexOf('.')))),
+].map((group) => ({
+  group,
+  aliases: Object.entries(factAliases).flatMap(([alias, name]) =>
+    alias.startsWith(`${group}.`) ? [{ member: alias.slice(group.length + 1), name }] : [],
+  ),
+}));
 
 /** The deepest name of a fact has three parts. */
 const parts_max = 3;
 
 function withUnables(tree: FactTree, depth: number): FactTree {
   let copy: Record<string, unknown> | undefined;
-  for (const [name, value] of Object.entries(tree)) {
-    const branch = depth === 0 && name === 'metadata' ? undefined : branchOf(value);
+  // Every evaluation comes by here: no list of entries is made of a tree in which nothing is to be done.
+  for (const name in tree) {
+    const branch = depth === 0 && name === 'metadata' ? undefined : branchOf(tree[name]);
     if (branch === undefined) continue;
     const why = unableIn(branch);
     const read = why ?? (depth + 1 < parts_max ? withUnables(branch, depth + 1) : branch);

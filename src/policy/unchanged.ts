@@ -1,15 +1,16 @@
-import type { Decision, Doubt } from './decision.ts';
+import type { Decision, Doubt, Obligation } from './decision.ts';
 import { unmodified } from './obligations.ts';
 import type { Phase } from './policy.ts';
 import { inside, type Program } from './program.ts';
 
 /**
- * A decision on a call of which nothing can be changed, since it goes through unread. A rule that wanted a change could
- * not be enforced: its `on_error` answers, as it does for a fact nobody could compute.
+ * A decision on a call of which nothing can be changed, since it goes through unread. What is asked of the call as a whole
+ * stands: a limit on requests or calls at once, an approval, a tag. A rule that wanted anything else could not be enforced:
+ * its `on_error` answers, as it does for a fact nobody could compute.
  */
 export function withoutChanges(program: Program, phase: Phase, decision: Decision): Decision {
   if (decision.decision === 'deny') return decision;
-  const wanted = decision.obligations.filter(({ type }) => type !== 'add_tags');
+  const wanted = decision.obligations.filter((one) => !ofTheWhole(one));
   if (wanted.length === 0) return decision;
   const { rules } = inside(program).tables[phase];
   const unable: Doubt[] = [...decision.unable];
@@ -21,14 +22,29 @@ export function withoutChanges(program: Program, phase: Phase, decision: Decisio
     if (rule?.onError === 'warn') warnings.push(reason);
     else if (rule?.onError !== 'skip') return { ...denied(decision, ref, reason), ...policyOf(rule), unable };
   }
-  const changed = ['modify', 'throttle', 'approve'].includes(decision.decision);
-  const headline = changed ? (warnings.length > 0 ? 'warn' : 'allow') : decision.decision;
-  return { ...decision, ...nothing(decision), decision: headline, allowed: true, unable, warnings };
+  const left = whatStands(decision);
+  return { ...decision, ...left, ...headlineOf(decision, left.obligations, warnings), unable, warnings };
+}
+
+/** Can be done to a call whose content nobody knows. Tokens are not counted before they are told. */
+function ofTheWhole(obligation: Obligation): boolean {
+  if (obligation.type === 'throttle') return obligation.unit !== 'tokens';
+  return obligation.type === 'add_tags' || obligation.type === 'approve';
+}
+
+/** The headline stands where something of it is left to do. */
+function headlineOf(
+  { decision, allowed }: Decision,
+  left: readonly Obligation[],
+  warnings: readonly string[],
+): Pick<Decision, 'decision' | 'allowed'> {
+  const stands = !['modify', 'throttle', 'approve'].includes(decision) || left.some(({ type }) => type === decision);
+  return stands ? { decision, allowed } : { decision: warnings.length > 0 ? 'warn' : 'allow', allowed: true };
 }
 
 function denied(decision: Decision, ref: string, reason: string): Decision {
   const { status: _status, code: _code, ...rest } = decision;
-  return { ...rest, ...nothing(decision), decision: 'deny', allowed: false, reason, determining: [ref] };
+  return { ...rest, ...whatStands(decision), decision: 'deny', allowed: false, reason, determining: [ref] };
 }
 
 function policyOf(
@@ -37,9 +53,14 @@ function policyOf(
   return rule === undefined ? {} : { policyId: rule.policy.metadata.id, policyVersion: rule.policy.metadata.version };
 }
 
-function nothing({ obligations, modifications }: Decision): Pick<Decision, 'obligations' | 'modifications'> {
+function whatStands({ obligations, modifications }: Decision): Pick<Decision, 'obligations' | 'modifications'> {
+  const throttles = (modifications.throttles ?? []).filter(({ unit }) => unit !== 'tokens');
   return {
-    obligations: obligations.filter(({ type }) => type === 'add_tags'),
-    modifications: { ...unmodified.modifications, addTags: modifications.addTags },
+    obligations: obligations.filter(ofTheWhole),
+    modifications: {
+      ...unmodified.modifications,
+      addTags: modifications.addTags,
+      ...(throttles.length === 0 ? {} : { throttles }),
+    },
   };
 }

@@ -42,7 +42,7 @@ beforeAll(async () => {
         { key: ref('WRITER_KEY'), scopes: ['policy:write', 'policy:read'] },
       ],
     },
-    config: { grpc: { port: 0 } },
+    config: { grpc: { port: 0, publishing: true } },
     env: { READER_KEY: readerKey, WRITER_KEY: writerKey },
   });
   client = new GrpcClient(gateway.gateway.addresses.grpc!);

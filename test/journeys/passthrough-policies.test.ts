@@ -2,13 +2,14 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { quietPolicy } from '../support/gateway.ts';
+import { adminKey, quietPolicy } from '../support/gateway.ts';
 import {
   entriesOf,
   errorOf,
   type PassingHouse,
   type PassingOptions,
   passProvider,
+  standing,
   startPassing,
 } from '../support/passing.ts';
 
@@ -126,6 +127,112 @@ describe('policies decide on what is known without reading', () => {
       },
     });
     expect((await pass('/models')).status).toBe(403);
+    expect(api.calls).toEqual([]);
+  });
+});
+
+describe('what is asked of a call as a whole is enforced unread', () => {
+  const limit = (what: string, more = '') =>
+    policy(`  - { id: calm, action: { decision: throttle, limit: ${what}${more}, reason: calmly }, metrics: [calm] }`);
+
+  test('a limit on requests counts them and refuses, by its rule', async () => {
+    const { pass, api, gateway } = await house({ policies: limit('{ requests: 2, per: team, window: hour }') });
+    for (const expected of [200, 200, 429]) expect((await pass('/models')).status).toBe(expected);
+    const refused = await pass('/models');
+    expect(await errorOf(refused)).toMatchObject({
+      code: 'rate_limit_exceeded',
+      rule: 'rules/calm',
+      limit: 2,
+      used: 2,
+    });
+    expect(refused.headers.get('retry-after')).not.toBeNull();
+    expect(api.calls).toHaveLength(2);
+    expect(await (await fetch(`${gateway.metrics}/metrics`)).text()).toMatch(
+      /llm_policy_rule_total\{[^}]*metric="calm"[^}]*\} [1-9]/,
+    );
+  });
+
+  test('a limit on calls at once lets the next one go when one is over, and one may wait for that', async () => {
+    const { pass, api } = await house({ policies: limit('{ concurrent: 1, per: key }', ', queue_ms: 60000') });
+    const answers = await Promise.all([pass('/models'), pass('/models'), pass('/models')]);
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+    for (const answer of answers) await answer.text();
+    expect(api.calls).toHaveLength(3);
+  });
+
+  test('a limit on tokens cannot be kept, since nobody counts them before the call: it denies', async () => {
+    const { pass, api } = await house({ policies: limit('{ tokens: 1000, per: team, window: hour }') });
+    const refused = await pass('/models');
+    expect([refused.status, (await errorOf(refused)).message]).toEqual([
+      403,
+      'Could not be enforced: throttle (the call goes through unread)',
+    ]);
+    expect(api.calls).toEqual([]);
+  });
+
+  const asked = policy('  - { id: ask, action: { decision: approve, role: boss, reason: Ask first. } }');
+  const approve = async (gateway: PassingHouse['gateway'], id: string) => {
+    const response = await fetch(`${gateway.admin}/admin/v1/approvals/${id}/approve`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${adminKey}`, 'content-type': 'application/json' },
+      body: '{}',
+    });
+    expect(response.status).toBe(200);
+  };
+
+  test('an approval is given for these bytes on this path, and used once', async () => {
+    const { pass, api, gateway } = await house({ policies: asked, entries: [{ methods: ['POST', 'GET'] }] });
+    const post = (body: string, headers: Record<string, string> = {}, path = '/files') =>
+      pass(path, { method: 'POST', body, headers: { 'content-type': 'text/plain', ...headers } });
+    const refused = await post('one');
+    const { code, approval, rule } = await errorOf(refused);
+    expect([refused.status, code, rule]).toEqual([403, 'approval_required', 'rules/ask']);
+    const id = String(approval);
+    const shown = { 'x-llm-approval': id };
+    expect((await post('one', shown)).status).toBe(403);
+    await approve(gateway, id);
+    for (const other of [
+      post('two', shown),
+      post('one', shown, '/files?purpose=other'),
+      pass('/files', { headers: shown }),
+    ]) {
+      const answer = await other;
+      expect([answer.status, (await errorOf(answer)).code]).toEqual([403, 'approval_required']);
+    }
+    expect(api.calls).toEqual([]);
+    const passed = await post('one', { ...shown, 'x-request-id': 'approved' });
+    expect([passed.status, passed.headers.get('x-llm-decision')]).toEqual([200, 'approve']);
+    await passed.text();
+    expect(api.calls.map(({ body }) => body.toString())).toEqual(['one']);
+    expect(api.calls[0]?.headers['x-llm-approval']).toBeUndefined();
+    const again = await post('one', shown);
+    expect([again.status, (await errorOf(again)).state]).toEqual([403, 'pending']);
+    expect(api.calls).toHaveLength(1);
+  });
+
+  test('of many calls with one approval one passes, and the others hold nothing', async () => {
+    const started = await house({ policies: asked, entries: [{ methods: ['GET'] }] });
+    const { pass, gateway, api } = started;
+    const id = String((await errorOf(await pass('/models'))).approval);
+    await approve(gateway, id);
+    const answers = await Promise.all(
+      Array.from({ length: 6 }, () => pass('/models', { headers: { 'x-llm-approval': id } })),
+    );
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+    for (const answer of answers) await answer.text();
+    expect(api.calls).toHaveLength(1);
+    await expect.poll(async () => (await standing(started)).held).toBe(0);
+  });
+
+  test('a body that is read for its approval is bounded like any other', async () => {
+    const config = { server: { port: 0, body_bytes_max: 1024 } };
+    const { pass, api } = await house({ policies: asked, entries: [{ methods: ['POST'] }], config });
+    const refused = await pass('/files', {
+      method: 'POST',
+      body: 'x'.repeat(5000),
+      headers: { 'content-type': 'text/plain' },
+    });
+    expect([refused.status, (await errorOf(refused)).code]).toEqual([413, 'request_too_large']);
     expect(api.calls).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadPdpConfig } from '../../src/config.ts';
 import { type AuditRecord, queryTrail, verifyTrail } from '../../src/observe/index.ts';
+import { openAsking, type Said } from '../support/asking.ts';
 import { startCli } from '../support/cli-process.ts';
 import { quietPolicy, ref, teamKey, testEnv } from '../support/gateway.ts';
 import { drained, GrpcClient, struct } from '../support/grpc-client.ts';
@@ -129,6 +130,53 @@ describe('the evaluation log', () => {
     rmSync(daemon.directory, { recursive: true, force: true });
   });
 
+  test.each(['group', 'always'])(
+    'has whatever was answered, with fsync: %s, even by a daemon that is killed at once',
+    async (fsync) => {
+      const { directory, file } = writePdpFiles({ policies: { house } });
+      writeFileSync(file, `${readFileSync(file, 'utf8').replace(/^state:\n/m, `state:\n  fsync: ${fsync}\n`)}`);
+      const start = () => startCli(['pdp', '--config', file], { cwd: directory, env: testEnv });
+      const program = await start();
+      const [, origin] = await program.says(/evaluate +(http:\/\/[^/]+)\/api\/v1\/evaluate/, 60_000);
+      const [, grpc] = await program.says(/grpc +(\S+)/, 60_000);
+      const answered: string[] = [];
+      const asking = async (ask: (id: string) => Promise<Said>, name: string) => {
+        for (let at = 0; ; at += 1) {
+          expect((await ask(`${name}-${at}`)).decision.decision).toBe('deny');
+          answered.push(`${name}-${at}`);
+        }
+      };
+      const client = new GrpcClient(grpc!);
+      const socket = await openAsking(origin!, { key: teamKey });
+      const over = Promise.allSettled([
+        asking(async (requestId) => (await evaluate(origin!, { requestId, context: denied })).json(), 'rest'),
+        asking(async (requestId) => {
+          return (await client.ask(service, 'Evaluate', { requestId, context: struct(denied) }, bearer)).body;
+        }, 'grpc'),
+        asking((requestId) => {
+          socket.say({ requestId, context: denied });
+          return socket.next();
+        }, 'socket'),
+      ]);
+      const ways = () => new Set(answered.map((id) => id.split('-')[0]));
+      await eventually('answers on every way', () => ways().size === 3 && answered.length > 60, 60_000);
+      program.kill('SIGKILL');
+      await program.ended;
+      socket.socket.terminate();
+      client.close();
+      await over;
+      const told = [...answered];
+      // The next daemon delivers what the spool holds.
+      const next = await start();
+      await next.says(/evaluate +http/, 60_000);
+      next.kill('SIGTERM');
+      await next.ended;
+      const kept = new Set((await records(directory)).map(({ request_id }) => request_id));
+      expect(told.filter((id) => !kept.has(id))).toEqual([]);
+      rmSync(directory, { recursive: true, force: true });
+    },
+  );
+
   test('is off where the file says so', async () => {
     const daemon = await startPdp({ policies: { house }, config: { audit: { enabled: false } } });
     expect((await evaluate(daemon.origin, { context: denied })).status).toBe(200);
@@ -170,6 +218,44 @@ describe('a sidecar', () => {
     const left = await startPdp(options);
     expect(JSON.parse(await ask())).toMatchObject({ decision: { decision: 'deny' } });
     await left.close();
+  });
+});
+
+describe('changing policies over gRPC', () => {
+  const texts = [
+    'metadata: { id: more, version: 1.0.0 }\nrules: [{ id: r, action: { decision: deny, reason: no } }]\n',
+  ];
+  const keys = [{ key: ref('TEST_TEAM_KEY'), scopes: ['policy:admin'] }];
+  const organizations = [{ id: 'acme', teams: [{ id: 'research', keys }] }];
+
+  test('is off until the configuration says so, for a key with every scope too', async () => {
+    const daemon = await startPdp({ policies: { house }, config: { organizations } });
+    const client = new GrpcClient(daemon.pdp.addresses.grpc!);
+    const before = daemon.pdp.program;
+    for (const [method, message] of [
+      ['LoadPolicy', { texts }],
+      ['UnloadPolicy', { id: 'house' }],
+    ] as const) {
+      await expect(client.ask(service, method, message, bearer)).rejects.toMatchObject({
+        code: status.UNIMPLEMENTED,
+        details: expect.stringContaining('admin listener'),
+      });
+    }
+    expect(daemon.pdp.program).toBe(before);
+    expect((await client.ask(service, 'ListPolicies', {}, bearer)).body.count).toBe(1);
+    client.close();
+    await daemon.close();
+  });
+
+  test('is on where it does', async () => {
+    const config = { organizations, grpc: { port: 0, publishing: true } };
+    const daemon = await startPdp({ policies: { house }, config });
+    const client = new GrpcClient(daemon.pdp.addresses.grpc!);
+    const { body } = await client.ask(service, 'LoadPolicy', { texts }, bearer);
+    expect(body.policies).toMatchObject([{ id: 'more', source: 'managed' }]);
+    expect((await evaluate(daemon.origin, { context: {} })).status).toBe(200);
+    client.close();
+    await daemon.close();
   });
 });
 

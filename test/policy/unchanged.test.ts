@@ -38,6 +38,35 @@ test('a change that protects nothing is left out, and told', () => {
   expect(decided([cheap]).modifications.substituteModel).toBeUndefined();
 });
 
+const calm = '{ id: calm, action: { decision: throttle, limit: { requests: 3, per: team, window: hour } } }';
+const seats = '{ id: seats, action: { decision: throttle, limit: { concurrent: 3, per: key } } }';
+const tokens = '{ id: tokens, action: { decision: throttle, limit: { tokens: 3, per: key, window: hour } } }';
+const ask = '{ id: ask, action: { decision: approve, role: boss } }';
+
+test('limits on requests and calls at once stand, and so do approvals', () => {
+  expect(decided([calm, seats])).toMatchObject({
+    decision: 'throttle',
+    allowed: true,
+    modifications: { throttles: [{ rule: 'p/calm' }, { rule: 'p/seats' }] },
+    unable: [],
+  });
+  expect(decided([ask, cheap])).toMatchObject({
+    decision: 'approve',
+    allowed: false,
+    obligations: [{ type: 'approve', role: 'boss' }],
+    unable: [{ rule: 'p/cheap' }],
+  });
+  expect(decided([ask, calm, cap])).toMatchObject({ decision: 'deny', determining: ['p/cap'] });
+});
+
+test('a limit on tokens cannot be kept, whatever stands beside it', () => {
+  expect(decided([tokens, calm])).toMatchObject({ decision: 'deny', determining: ['p/tokens'] });
+  const skipped = decided([tokens, calm], 'on_error: skip');
+  expect(skipped).toMatchObject({ decision: 'throttle', unable: [{ rule: 'p/tokens', fact: 'throttle' }] });
+  expect(skipped.modifications.throttles).toEqual([expect.objectContaining({ rule: 'p/calm' })]);
+  expect(decided([tokens], 'on_error: skip')).toMatchObject({ decision: 'allow', obligations: [] });
+});
+
 test('on_error says otherwise', () => {
   expect(decided([cap], 'on_error: skip')).toMatchObject({ decision: 'allow', allowed: true });
   const warned = decided([cap], 'on_error: warn');

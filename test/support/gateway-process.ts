@@ -32,6 +32,8 @@ export async function buildGatewayProgram(): Promise<GatewayProgram> {
 /** A gateway in a process of its own. */
 export interface GatewayProcess extends Asker {
   readonly origin: string;
+  /** Of the admin listener. */
+  readonly adminOrigin: string;
   /** As a crash does; resolves when it is gone. */
   kill(): Promise<void>;
   /** Lets it end by itself. */
@@ -64,6 +66,7 @@ export async function startGatewayProcess(program: GatewayProgram, options: Proc
   return {
     ...askerOf({ ...at, origin: at.data }),
     origin: at.data,
+    adminOrigin: at.admin,
     kill: () => ended('SIGKILL'),
     stop: () => ended('SIGTERM'),
   };

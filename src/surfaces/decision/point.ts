@@ -20,6 +20,11 @@ export interface DecisionPoint {
   evaluations(): Promise<readonly Lately[]>;
   /** Told of each answer, for metrics; seconds. */
   evaluated(decision: string, seconds: number): void;
+  /**
+   * Resolves when every answer so far is written down, as surely as the configuration asks: nobody is told one before.
+   * Undefined where answers are not evidence.
+   */
+  readonly written?: () => Promise<void>;
   /** Records of calls of late, newest first; none where nothing but evaluations is done. */
   records(filter: Omit<QueryFilter, 'user'>): Promise<readonly LateRecord[]>;
   /** Writes down a change of policies. `route` is a pattern. */

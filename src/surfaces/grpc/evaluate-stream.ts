@@ -51,7 +51,9 @@ async function answerTo(
   const caller = await admit(from, metadata, 'policy:evaluate');
   try {
     from.point.door.spend(caller, 1);
-    return responseMessage(await answers.evaluate(answeringTo(from.point, caller), bodyOf(request), ownId));
+    const answer = await answers.evaluate(answeringTo(from.point, caller), bodyOf(request), ownId);
+    await from.point.written?.();
+    return responseMessage(answer);
   } catch (thrown) {
     const failure = failureOf(thrown);
     if (failure.code === 'internal_error') throw thrown;

@@ -28,8 +28,9 @@ export function policyService(from: GrpcPoint, leaving: Leaving): UntypedService
     asked: (message: Message) => Asked,
     answered: (answer: object) => object = (answer) => answer,
   ) => {
-    const { scope, run } = operationAt(method, path);
+    const { scope, run, on } = operationAt(method, path);
     return unary<Message>(from, scope, async (message, { caller, requestId }) => {
+      if (on === 'admin' && !from.publishing) throw notHere();
       const request = { params: {}, query: {}, body: undefined, ...asked(message), requestId };
       const answer = await run(from.point, request, { by: `key:${caller.key.id}`, caller });
       return answered(answer as object);
@@ -66,6 +67,14 @@ export function policyService(from: GrpcPoint, leaving: Leaving): UntypedService
   };
 }
 
+/** What REST serves on the admin listener alone is not to be had beside it, unless somebody said so. */
+function notHere(): Failure {
+  return new Failure(
+    'not_supported',
+    'Policies are changed on the admin listener; `grpc: { publishing: true }` in the configuration serves it here as well.',
+  );
+}
+
 function named({ id = '', namespace }: Named): Asked {
   if (id === '') throw new Failure('invalid_request', '`id` is missing.', { param: 'id' });
   return { params: { id }, query: namespace === undefined ? {} : { namespace } };
@@ -75,5 +84,5 @@ function named({ id = '', namespace }: Named): Asked {
 function operationAt(method: Operation['method'], path: string) {
   const found = operations.find((one) => one.method === method && one.path === path);
   if (found?.scope === undefined) throw new Error(`there is no ${method} ${path} with a scope`);
-  return { scope: found.scope, run: found.run };
+  return { scope: found.scope, run: found.run, on: found.on };
 }

@@ -55,7 +55,8 @@ export function passthroughRoutes(app: FastifyInstance, options: PassthroughOpti
           return options.refuse(request, reply, notServed(request.method, request.url));
         }
         const { method, raw, ip } = request;
-        const call = { method, target: raw.url ?? '', format, headers: raw.headers, ip };
+        const body = request.body instanceof Readable ? request.body : undefined;
+        const call = { method, target: raw.url ?? '', format, headers: raw.headers, ip, body };
         const entering = enter(walk, call, httpOutlet(reply.raw));
         options.underWay(entering.then((entered) => ('pass' in entered ? entered.pass.over : undefined)));
         const entered = await entering;
@@ -67,10 +68,7 @@ export function passthroughRoutes(app: FastifyInstance, options: PassthroughOpti
         let answer: PassReply | undefined;
         const sending: Sending = {
           async send() {
-            answer = await pass.send(
-              request.body instanceof Readable ? request.body : undefined,
-              lengthOf(raw.headers),
-            );
+            answer = await pass.send(lengthOf(raw.headers));
             return answer;
           },
           // Enough to end all of it: the exchange hears that its client is gone.

@@ -50,19 +50,27 @@ export class Questions {
   /** Answers a question, and then those that came meanwhile; no more are read until then. */
   #answer(data: Buffer): void {
     const answer = answerOf(this.#point, this.#caller, data);
-    if (!(answer instanceof Promise)) {
+    const { written } = this.#point;
+    if (written === undefined && !(answer instanceof Promise)) {
       this.#say(answer);
       return;
     }
     this.#waits = true;
     this.#socket.pause();
-    void answer.then((said) => {
+    void this.#written(answer).then((said) => {
       this.#waits = false;
       this.#say(said);
       for (let next = this.#behind.shift(); next !== undefined; next = this.#waits ? undefined : this.#behind.shift())
         this.#answer(next);
       this.#resume();
     });
+  }
+
+  /** Nobody is told an answer before it is written down, where that is asked for. */
+  async #written(answer: object | Promise<object>): Promise<object> {
+    const said = await answer;
+    await this.#point.written?.();
+    return said;
   }
 
   #resume(): void {

@@ -23,10 +23,12 @@ export const evaluating: readonly Operation[] = Object.entries(questionPaths).ma
     on: 'data',
     scope: 'policy:evaluate',
     ...told[question],
-    run(point, { body, requestId }, asker) {
+    async run(point, { body, requestId }, asker) {
       const caller = callerOf(asker);
       point.door.spend(caller, question === 'batch' ? batchOf(body).length : 1);
-      return answers[question](answeringTo(point, caller), body, requestId);
+      const answer = await answers[question](answeringTo(point, caller), body, requestId);
+      await point.written?.();
+      return answer;
     },
   }),
 );
