@@ -1,5 +1,8 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { corpora, withoutTimes } from '../decisions/corpus.ts';
+import { corpora, withoutTimes, writeModules } from '../decisions/corpus.ts';
 import { type AskingStream, openAsking } from '../support/asking.ts';
 import { call, startGateway, type TestGateway } from '../support/gateway.ts';
 
@@ -11,11 +14,20 @@ afterAll(async () => {
 /** What a surface said, without the question's id and its own moment. */
 const told = ({ id: _id, ...response }: Record<string, unknown>): string => withoutTimes(response);
 
-describe.each(corpora)('$name', ({ file, text, requests, default: otherwise }) => {
+describe.each(corpora)('$name', (corpus) => {
+  const { file, text, requests, default: otherwise } = corpus;
   test('is decided over REST, in batches and over WebSocket as by the library, to the byte', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'llm-policy-corpus-'));
+    await writeModules(corpus, join(directory, 'policies'));
     const gateway = await startGateway({
+      directory,
       policies: { corpus: text },
-      providers: { demo: { id: 'demo', format: 'demo', models: { demo: {} } } },
+      // Where the corpus sends calls to.
+      providers: {
+        demo: { id: 'demo', format: 'demo', models: { demo: {}, small: {} } },
+        'eu-one': { id: 'eu-one', format: 'demo', models: { 'one*': {} } },
+        'eu-two': { id: 'eu-two', format: 'demo', models: { 'small*': {} } },
+      },
       config: { policies: { default: otherwise } },
     });
     gateways.push(gateway);
