@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig, problemText } from '../dist/config.js';
 import { openFleet } from '../dist/gateway/fleet.js';
-import { tuneHeap } from '../dist/gateway/heap.js';
+import { leaveStartBehind, tuneHeap } from '../dist/gateway/heap.js';
 import { openGateway } from '../dist/gateway.js';
 
 const [provider, mode, redisUrl] = process.argv.slice(2);
@@ -102,6 +102,7 @@ const loaded = await load();
 if (loaded.settings === undefined) throw new Error(loaded.problems.map(problemText).join('\n'));
 tuneHeap();
 const gateway = await (workers > 1 ? openFleet : openGateway)({ loaded, load, watch: false });
+leaveStartBehind();
 console.log(JSON.stringify({ ready: true, address: gateway.addresses.data }));
 process.on('SIGTERM', async () => {
   await gateway.close();

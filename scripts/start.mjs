@@ -6,7 +6,9 @@ import { build, checkNode, installPackages, root } from './install.mjs';
 checkNode();
 installPackages();
 build();
-const child = spawn(process.execPath, [join(root, 'dist', 'cli.js'), 'serve', ...process.argv.slice(2)], {
+// See `servingFlags` in src/gateway/heap.ts.
+const serve = ['--max-semi-space-size=8', join(root, 'dist', 'cli.js'), 'serve', ...process.argv.slice(2)];
+const child = spawn(process.execPath, serve, {
   cwd: root,
   stdio: 'inherit',
 });

@@ -8,7 +8,7 @@ import {
   problemText,
   type StartKeys,
 } from '../config.ts';
-import { tuneHeap } from '../gateway/heap.ts';
+import { leaveStartBehind, tuneHeap } from '../gateway/heap.ts';
 import { workerCount } from '../gateway/slots.ts';
 import type { GatewayOptions, RunningGateway as Running } from '../gateway.ts';
 import { CannotRun } from '../surfaces/cli/command.ts';
@@ -30,6 +30,7 @@ export async function serveGateway(location: LoadOptions, version: string): Prom
   tuneHeap();
   const workers = workerCount(loaded.settings);
   const gateway = await opened(workers, { loaded, load });
+  leaveStartBehind();
   if (workers === 1) {
     // Left to Node it would end the process.
     process.on('SIGUSR2', () => gateway.log.warn('SIGUSR2 replaces workers; this gateway is one process'));

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { loadConfig } from '../../src/config.ts';
+import { servingFlags } from '../../src/gateway/heap.ts';
 import { startGateway } from '../support/gateway.ts';
 import { freePort } from '../support/redis.ts';
 import { root } from './blocks.ts';
@@ -35,6 +36,14 @@ describe('the image', () => {
   const copied = Array.from(dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm), ([, sources = '']) =>
     sources.split(' '),
   ).flat();
+
+  it('starts Node as `npm start` does: with what keeps its memory small', () => {
+    for (const flag of servingFlags) {
+      expect(dockerfile).toMatch(new RegExp(`^ENTRYPOINT \\["node", .*"${flag}"`, 'm'));
+      expect(text('scripts/start.mjs')).toContain(`'${flag}'`);
+      expect(text('docs/operations.md')).toContain(flag);
+    }
+  });
 
   it('is made of what is there, and of nothing that the build is not shown', () => {
     expect(copied.length).toBeGreaterThan(8);

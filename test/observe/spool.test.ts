@@ -153,6 +153,23 @@ describe('a spool', () => {
     expect(last).toContain('"ending":"lost"');
   });
 
+  test('removes old segments on the side, and a directory that is gone by then harms nobody', async () => {
+    const thrown: unknown[] = [];
+    const hear = (error: unknown): void => void thrown.push(error);
+    process.on('uncaughtException', hear);
+    onTestFinished(() => void process.off('uncaughtException', hear));
+    const spool = open(temporary(), { segment_bytes_max: 3000 });
+    for (let count = 0; count < 10; count++) await spool.end(record(`x${count}`));
+    const last = listSegments(spool.dir).at(-1)!;
+    expect(last).toBeGreaterThan(2);
+    spool.removeBefore(last);
+    spool.close();
+    rmSync(spool.dir, { recursive: true });
+    await new Promise((later) => setTimeout(later, 50));
+    expect(thrown).toEqual([]);
+    expect(spool.state.bytes).toBeGreaterThan(0);
+  });
+
   test('cuts a torn last line and goes on with the chain, wherever it was torn', () => {
     const path = temporary();
     const spool = open(path);

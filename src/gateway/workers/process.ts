@@ -1,4 +1,5 @@
 import cluster, { type Worker } from 'node:cluster';
+import { servingFlags } from '../heap.ts';
 import { type Answered, Channel, type Question, type Questions } from './channel.ts';
 
 /** One process of a gateway's workers, from its fork to its exit. */
@@ -9,7 +10,8 @@ export class WorkerProcess {
   readonly #channel: Channel;
 
   constructor(program: string) {
-    cluster.setupPrimary({ exec: program, args: [], serialization: 'advanced' });
+    const execArgv = [...servingFlags, ...process.execArgv];
+    cluster.setupPrimary({ exec: program, args: [], execArgv, serialization: 'advanced' });
     this.#worker = cluster.fork();
     this.#channel = new Channel((message) => {
       // A pipe that broke is told by the exit.

@@ -1,7 +1,7 @@
 import '../ticks.ts';
 import { setTimeout as wait } from 'node:timers/promises';
 import { openLog, openMetrics } from '../../observe/index.ts';
-import { tuneHeap } from '../heap.ts';
+import { leaveStartBehind, tuneHeap } from '../heap.ts';
 import { drained, listen } from '../listening.ts';
 import { openServing, type Serving } from '../serving.ts';
 import { openWhole } from '../whole.ts';
@@ -65,6 +65,7 @@ class Worker {
     return await openWhole(async (opened) => {
       this.#serving = await openServing({ settings, slot, log, metrics, adminListens, opened });
       metrics.readAudit(() => this.#running.trail.state());
+      leaveStartBehind();
       return await listen(this.#serving.data.app, { ...settings.server, section: 'server' });
     });
   }

@@ -1,6 +1,6 @@
 import type { AuditRecord, DecisionSummary, Intent } from '../record.ts';
 import type { Sealed } from './line.ts';
-import { intentJson, type OpenRecord, recordJson } from './record-json.ts';
+import { intentJson, recordJson } from './record-json.ts';
 import type { Personal, Subjects } from './subjects.ts';
 
 /** A record without what is personal, as JSON, and its sealed rest. */
@@ -24,8 +24,29 @@ const textFacts = new Set([
 const personalFact = /^(?:user\.(?:id|email)$|request\.(?:ip$|headers|userAgent$)|metadata\.|metadata$)/;
 const fact_characters_max = 256;
 
+/** Whether a fact is kept in the open as it is, as far as that is told without spelling it. */
+function plainlyOpen(name: string, value: unknown): boolean {
+  if (typeof value === 'string') {
+    if (value.length > fact_characters_max || textFacts.has(name)) return false;
+  } else if (typeof value !== 'number' && typeof value !== 'boolean') {
+    return false;
+  }
+  return !personalFact.test(name);
+}
+
+function allPlainlyOpen(facts: AuditRecord['facts']): boolean {
+  for (const name in facts) if (!plainlyOpen(name, facts[name])) return false;
+  return true;
+}
+
+interface SplitFacts {
+  readonly open: AuditRecord['facts'];
+  readonly personal: Record<string, unknown> | undefined;
+}
+
 /** Splits facts in those kept in the open (long texts as keyed hashes) and those of a person. */
-function splitFacts(facts: AuditRecord['facts'], hash: (text: string) => string) {
+function splitFacts(facts: AuditRecord['facts'], hash: (text: string) => string): SplitFacts {
+  if (allPlainlyOpen(facts)) return { open: facts, personal: undefined };
   const open: Record<string, unknown> = {};
   let personal: Record<string, unknown> | undefined;
   for (const name of Object.keys(facts)) {
@@ -51,6 +72,15 @@ function withoutNames(decision: DecisionSummary | undefined, names: readonly str
   const clean = (texts: readonly string[]): readonly string[] =>
     texts.map((text) => names.reduce((rest, name) => rest.replaceAll(name, '[person]'), text));
   return { ...decision, reasons: clean(decision.reasons), warnings: clean(decision.warnings) };
+}
+
+/** The decisions without what names a person; the same object where nothing does. */
+function decisionsWithoutNames(made: AuditRecord['decision'], names: readonly string[]): AuditRecord['decision'] {
+  const request = withoutNames(made.request, names);
+  const response = withoutNames(made.response, names);
+  const settle = withoutNames(made.settle, names);
+  const same = request === made.request && response === made.response && settle === made.settle;
+  return same ? made : { request, response, settle };
 }
 
 /** What names a person, the longest first: an address may begin with the name. */
@@ -167,46 +197,7 @@ export class Composer {
     const { user, email, ip } = whole.caller;
     const { open, personal } = splitFacts(whole.facts, this.#hash);
     const names = namesOf(user, email, ip);
-    // Spelled out: a spread of so many fields costs as much as writing them.
-    const json = recordJson({
-      exchange: whole.exchange,
-      request_id: whole.request_id,
-      time_ms: whole.time_ms,
-      route: whole.route,
-      format: whole.format,
-      caller: whole.caller,
-      model_asked: whole.model_asked,
-      model_used: whole.model_used,
-      provider: whole.provider,
-      region: whole.region,
-      streamed: whole.streamed,
-      attempts: whole.attempts,
-      scanned_in_bytes: whole.scanned_in_bytes,
-      scanned_out_bytes: whole.scanned_out_bytes,
-      rails: whole.rails,
-      facts: open,
-      decision: {
-        request: withoutNames(whole.decision.request, names),
-        response: withoutNames(whole.decision.response, names),
-        settle: withoutNames(whole.decision.settle, names),
-      },
-      program: whole.program,
-      prices: whole.prices,
-      usage: whole.usage,
-      cost_nusd: whole.cost_nusd,
-      cost_estimated: whole.cost_estimated,
-      held_nusd: whole.held_nusd,
-      ending: whole.ending,
-      limited_by: whole.limited_by,
-      failure: whole.failure,
-      timings: whole.timings,
-      uninspected: whole.uninspected,
-      passed: whole.passed,
-      trimmed: whole.trimmed,
-      kind: whole.kind,
-      change: whole.change,
-      alert: whole.alert,
-    } satisfies { readonly [Field in keyof OpenRecord]-?: OpenRecord[Field] });
+    const json = recordJson(whole, open, decisionsWithoutNames(whole.decision, names));
     if (!trimmed && json.length > record_bytes_max) return this.record(record, true);
     const content = whole.content === undefined ? undefined : JSON.stringify(whole.content);
     return { json, sealed: this.#seal(whole, personal, content) };

@@ -41,12 +41,15 @@ const any: Writer<unknown> = (value) => JSON.stringify(value) ?? 'null';
 const flag: Writer<boolean> = String;
 const number: Writer<number> = (value) => (Number.isFinite(value) ? String(value) : 'null');
 
+/** `.000` to `.999`, made once. */
+const thousandths = Array.from({ length: 1000 }, (_, us) => `.${String(1000 + us).slice(1)}`);
+
 /** Milliseconds, to the microsecond: a duration's further digits tell nothing and are dear to spell. */
 const duration: Writer<number> = (value) => {
   if (!(value >= 0 && value < 1e9)) return number(value);
   const us = Math.round(value * 1000);
   const rest = us % 1000;
-  return rest === 0 ? `${us / 1000}` : `${(us - rest) / 1000}.${String(1000 + rest).slice(1)}`;
+  return rest === 0 ? `${us / 1000}` : `${(us - rest) / 1000}${thousandths[rest]}`;
 };
 
 function list<T>(values: readonly T[], write: (value: T) => string): string {
@@ -235,12 +238,15 @@ const recordFields = {
   alert: field('alert', any),
 };
 
-/** The JSON of a record's open part: what `JSON.stringify` would say, durations to the microsecond. */
-export function recordJson(open: OpenRecord): string {
+/**
+ * The JSON of a record's open part: what `JSON.stringify` would say, durations to the microsecond. With other facts and
+ * decisions than its own where some of them are not for everybody's eyes; its texts are left out in any case.
+ */
+export function recordJson(open: OpenRecord, told = open.facts, decision = open.decision): string {
   const write = recordFields;
   const measured = `${write.attempts(open.attempts)}${write.scanned_in_bytes(open.scanned_in_bytes)}${write.scanned_out_bytes(
     open.scanned_out_bytes,
-  )}${write.rails(open.rails)}${write.facts(open.facts)}${write.decision(open.decision)}`;
+  )}${write.rails(open.rails)}${write.facts(told)}${write.decision(decision)}`;
   const paid = `${program(open.program)}${prices(open.prices)}${write.usage(open.usage)}${write.cost_nusd(
     open.cost_nusd,
   )}${write.cost_estimated(open.cost_estimated)}${held_nusd(open.held_nusd)}`;

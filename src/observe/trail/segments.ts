@@ -51,7 +51,16 @@ export class Segments {
     if (before <= this.#removedBefore) return;
     this.#removedBefore = before;
     for (const one of listSegments(this.#dir)) {
-      if (one < before) rm(segmentFile(this.#dir, one), { force: true }, () => this.#countOlder());
+      if (one < before) rm(segmentFile(this.#dir, one), { force: true }, () => this.#removed());
+    }
+  }
+
+  /** Nobody waits for this: a directory that is gone by then, with a process that ends, is no trouble. */
+  #removed(): void {
+    try {
+      this.#countOlder();
+    } catch {
+      this.#olderBytes = 0;
     }
   }
 
