@@ -463,6 +463,25 @@ describe('a query', () => {
     expect(trail.recent({ team: 'even', limit: 2 }).map((one) => one.exchange)).toEqual(['x8', 'x6']);
   });
 
+  test('of what memory holds tells texts by the same keyed hashes as a file, and who it was', async () => {
+    const dir = temporary();
+    const trail = await open(dir);
+    const facts = {
+      'llm.prompt': 'my secret plan',
+      'rails.pii.redacted': 'my [EMAIL] plan',
+      'user.email': 'ann@example.com',
+      'request.region': 'eu',
+      'llm.toolNames': ['x'.repeat(300)],
+    };
+    await trail.end(record('told', { facts, caller: { user: 'ann' } }));
+    const [told] = trail.recent();
+    expect(JSON.stringify(told)).not.toMatch(/plan|xxx/);
+    await trail.close();
+    const [kept] = await all(dir, { exchange: 'told' });
+    expect(told?.facts).toEqual(kept?.record.facts);
+    expect(told?.facts).toMatchObject({ 'request.region': 'eu', 'user.email': 'ann@example.com' });
+  });
+
   test('without the keys a user cannot be asked for', async () => {
     const { dir } = await sample();
     const found = [];

@@ -54,14 +54,23 @@ function splitFacts(facts: AuditRecord['facts'], hash: (text: string) => string)
     if (personalFact.test(name)) {
       personal ??= {};
       personal[name] = value;
-    } else if (value === null || typeof value === 'number' || typeof value === 'boolean') {
-      open[name] = value;
-    } else {
-      const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
-      open[name] = textFacts.has(name) || text.length > fact_characters_max ? `hmac:${hash(text)}` : value;
-    }
+    } else open[name] = openly(name, value, hash);
   }
   return { open, personal };
+}
+
+/** A fact's value as it may stand in the open. */
+function openly(name: string, value: unknown, hash: (text: string) => string): unknown {
+  if (value === null || typeof value === 'number' || typeof value === 'boolean') return value;
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
+  return textFacts.has(name) || text.length > fact_characters_max ? `hmac:${hash(text)}` : value;
+}
+
+/** A record as whoever may read its personal part sees it: texts as keyed hashes; the same object where it has none. */
+export function withoutTexts(record: AuditRecord, hash: (text: string) => string): AuditRecord {
+  if (record.content === undefined && allPlainlyOpen(record.facts)) return record;
+  const { open, personal } = splitFacts(record.facts, hash);
+  return { ...record, facts: { ...open, ...personal }, content: undefined };
 }
 
 /** A reason may quote facts (`${user.email}`): what names the person is taken out of the open part. */

@@ -4,6 +4,7 @@ import type { JobQueue } from '../../stores/index.ts';
 import type { Log } from '../log.ts';
 import type { AuditRecord, Intent } from '../record.ts';
 import { readJob } from './batch.ts';
+import { withoutTexts } from './compose.ts';
 import { Delivery } from './delivery.ts';
 import { headText, type SignedHead, signHead } from './head.ts';
 import { fits, type QueryFilter } from './query.ts';
@@ -104,8 +105,8 @@ class LiveTrail implements Trail {
   end(record: AuditRecord): Promise<void> {
     const done = this.#spool.end(record);
     if (this.#recent_max > 0) {
-      // Texts are not kept in memory for a list of what happened lately.
-      this.#recent[this.#next] = record.content === undefined ? record : { ...record, content: undefined };
+      // Texts are not kept in memory for a list of what happened lately, nor told in the clear by it.
+      this.#recent[this.#next] = withoutTexts(record, this.#spool.keys.textHash);
       this.#next = (this.#next + 1) % this.#recent_max;
     }
     return done;
