@@ -120,7 +120,7 @@ describe('a configuration', () => {
       REDIS_URL: 'redis://:hunter2@localhost:6379',
       GRPC_PORT: '50052',
     });
-    expect(settings?.grpc).toEqual({ host: '127.0.0.1', port: 50052 });
+    expect(settings?.grpc).toEqual({ host: '127.0.0.1', port: 50052, publishing: false });
     expect(settings?.server).toMatchObject({ port: 2000, host: '::1' });
     expect(settings?.metrics.port).toBe(0);
     expect(settings?.telemetry.log_level).toBe('debug');
