@@ -168,12 +168,13 @@ const streamRows = [
     one.deltas_per_cpu_second.toFixed(0),
   ]),
 ];
+for (const rows of [plainRows, streamRows]) console.log(`\n${table(rows)}`);
 const engineRows = await engines();
 const { rows: workerRows, figures: workerFigures } = await workers(
   quick ? { rounds: 2, calls: 1000, warm_up: 2000 } : {},
 );
 
-for (const rows of [plainRows, streamRows, workerRows, ...engineRows]) console.log(`\n${table(rows)}`);
+for (const rows of [workerRows, ...engineRows]) console.log(`\n${table(rows)}`);
 console.log(
   `\n${JSON.stringify({ bench: 'gateway', plain: Object.fromEntries(plain), streamed: Object.fromEntries(streamed), workers: workerFigures })}`,
 );
