@@ -58,20 +58,7 @@ const intentOf = (exchange) => ({
 });
 
 const recordOf = (exchange) => ({
-  exchange,
-  request_id: `req-${exchange}`,
-  time_ms: 1_790_000_000_000 + number,
-  route: '/v1/chat/completions',
-  format: 'openai',
-  caller,
-  model_asked: 'bench-model',
-  model_used: 'bench-model',
-  provider: 'bench',
-  region: undefined,
-  streamed: false,
-  held_nusd: 1_200_000 + (number % 1000),
-  program: 'sha256:0123456789abcdef0123456789abcdef',
-  prices: 'sha256:fedcba9876543210',
+  ...intentOf(exchange),
   attempts: [{ provider: 'bench', model: 'bench-model', status: 200, ms: (number % 977) / 93 }],
   scanned_in_bytes: 1024,
   scanned_out_bytes: 700,

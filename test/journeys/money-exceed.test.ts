@@ -2,7 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fakeOpenai, prices } from '../support/gateway.ts';
 import {
   type AskedBody,
+  barredPolicy,
   costOf,
+  dearPrices,
   eventually,
   heldBy,
   hi,
@@ -12,20 +14,11 @@ import {
   usd,
 } from '../support/money.ts';
 
-const dear = { ...prices, input_usd_per_mtok: 10, output_usd_per_mtok: 20, cached_input_usd_per_mtok: 5 };
 const body: AskedBody = { model: 'costly', max_tokens: 50, messages: hi };
 const dearHold = 10 * costOf(heldBy(body));
 const total = (limit_usd: number, more: Record<string, unknown> = {}) => ({ window: 'total', limit_usd, ...more });
 const instead = (substitute_model: string) => ({ on_exceed: 'substitute', substitute_model });
-const policies = {
-  barred: `
-metadata: { id: barred, name: Barred, version: 1.0.0 }
-rules:
-  - id: never
-    condition: { operator: eq, field: llm.model, value: barred }
-    action: { decision: deny, reason: never this one }
-`,
-};
+const policies = { barred: barredPolicy };
 
 describe.each(stores)('a budget that is used up on the %s store', (store) => {
   let house: MoneyHouse;
@@ -49,8 +42,8 @@ describe.each(stores)('a budget that is used up on the %s store', (store) => {
         patient: budgets({ window: 'month', limit_usd: usd(1.5 * dearHold), on_exceed: 'throttle', queue_ms: 200 }),
       },
       providers: (baseUrl) => ({
-        first: { ...fakeOpenai(baseUrl), id: 'first', models: { cheap: prices, wished: dear, barred: prices } },
-        second: { ...fakeOpenai(baseUrl), id: 'second', models: { costly: dear, other: dear } },
+        first: { ...fakeOpenai(baseUrl), id: 'first', models: { cheap: prices, wished: dearPrices, barred: prices } },
+        second: { ...fakeOpenai(baseUrl), id: 'second', models: { costly: dearPrices, other: dearPrices } },
       }),
     });
   });

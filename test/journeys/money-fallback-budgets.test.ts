@@ -1,22 +1,24 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fakeOpenai, prices } from '../support/gateway.ts';
-import { type AskedBody, costOf, heldBy, hi, type MoneyHouse, startMoney, stores, usd } from '../support/money.ts';
+import {
+  type AskedBody,
+  barredPolicy,
+  costOf,
+  dearPrices,
+  heldBy,
+  hi,
+  type MoneyHouse,
+  startMoney,
+  stores,
+  usd,
+} from '../support/money.ts';
 
-const dear = { ...prices, input_usd_per_mtok: 10, output_usd_per_mtok: 20, cached_input_usd_per_mtok: 5 };
 const body: AskedBody = { model: 'either', max_tokens: 50, messages: hi };
 /** Room for one call at the common price, none for the dear one. */
 const room = (more: Record<string, unknown> = {}) => ({
   budgets: [{ window: 'total', limit_usd: usd(2 * costOf(heldBy(body))), ...more }],
 });
-const policies = {
-  barred: `
-metadata: { id: barred, name: Barred, version: 1.0.0 }
-rules:
-  - id: never
-    condition: { operator: eq, field: llm.model, value: barred }
-    action: { decision: deny, reason: never this one }
-`,
-};
+const policies = { barred: barredPolicy };
 
 describe.each(stores)('a fallback that a budget has no room for, on the %s store', (store) => {
   let house: MoneyHouse;
@@ -32,7 +34,7 @@ describe.each(stores)('a fallback that a budget has no room for, on the %s store
       },
       providers: (baseUrl) => ({
         first: { ...fakeOpenai(baseUrl), id: 'first', models: { cheap: prices, small: prices, barred: prices } },
-        second: { ...fakeOpenai(baseUrl), id: 'second', models: { costly: dear, last: prices } },
+        second: { ...fakeOpenai(baseUrl), id: 'second', models: { costly: dearPrices, last: prices } },
       }),
       config: {
         models: Object.fromEntries(

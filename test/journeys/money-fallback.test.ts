@@ -1,9 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fakeOpenai, prices } from '../support/gateway.ts';
-import { type AskedBody, costOf, heldBy, hi, type MoneyHouse, startMoney, stores, usd } from '../support/money.ts';
+import {
+  type AskedBody,
+  costOf,
+  dearPrices,
+  heldBy,
+  hi,
+  type MoneyHouse,
+  startMoney,
+  stores,
+  usd,
+} from '../support/money.ts';
 
-/** Ten times the price of every other model. */
-const dear = { ...prices, input_usd_per_mtok: 10, output_usd_per_mtok: 20, cached_input_usd_per_mtok: 5 };
 const body: AskedBody = { model: 'either', max_tokens: 50, messages: hi };
 const policies = {
   cheaper: `
@@ -46,7 +54,11 @@ describe.each(stores)('on the %s store', (store) => {
           id: 'first',
           models: { cheap: prices, modest: prices, 'gpt-4o-mini': prices },
         },
-        second: { ...fakeOpenai(baseUrl), id: 'second', models: { costly: dear, wished: dear, barred: prices } },
+        second: {
+          ...fakeOpenai(baseUrl),
+          id: 'second',
+          models: { costly: dearPrices, wished: dearPrices, barred: prices },
+        },
       }),
       config: {
         models: {

@@ -3,6 +3,7 @@ import { adminKey, fakeOpenai, prices, ref } from '../support/gateway.ts';
 import {
   type AskedBody,
   costOf,
+  dearPrices,
   eventually,
   heldBy,
   hi,
@@ -12,7 +13,6 @@ import {
   usd,
 } from '../support/money.ts';
 
-const dear = { ...prices, input_usd_per_mtok: 10, output_usd_per_mtok: 20, cached_input_usd_per_mtok: 5 };
 const body: AskedBody = { model: 'gpt-4o', max_tokens: 50, messages: hi };
 const used = heldBy(body);
 const cost = costOf(used);
@@ -61,7 +61,7 @@ describe.each(stores)('limits by scope on the %s store', (store) => {
           id: 'first',
           models: { 'gpt-4o': prices, 'limited-a': prices, 'limited-b': prices },
         },
-        second: { ...fakeOpenai(baseUrl), id: 'second', models: { costly: dear } },
+        second: { ...fakeOpenai(baseUrl), id: 'second', models: { costly: dearPrices } },
       }),
       config: {
         models: {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { AuditRecord } from '../../src/observe/index.ts';
 import { type FakeProvider, type FakeReply, type FakeRequest, startFakeProvider } from './fake-provider.ts';
 import type { FakeUsage } from './fake-provider-wire.ts';
-import { adminKey, startGateway, type TestGateway, type TestGatewayOptions } from './gateway.ts';
+import { adminKey, prices, startGateway, type TestGateway, type TestGatewayOptions } from './gateway.ts';
 import { allRecords } from './records.ts';
 import { type RedisServer, startRedis } from './redis.ts';
 
@@ -249,6 +249,23 @@ export function heldBy(body: AskedBody, output = Number(body.max_tokens)): { inp
 export function costOf({ input, output, cacheRead = 0 }: FakeUsage): number {
   return (input - cacheRead) * 1000 + cacheRead * 500 + output * 2000;
 }
+
+/** Ten times the prices of every test model. */
+export const dearPrices = {
+  ...prices,
+  input_usd_per_mtok: 10,
+  output_usd_per_mtok: 20,
+  cached_input_usd_per_mtok: 5,
+};
+
+/** Denies the model of this name. */
+export const barredPolicy = `
+metadata: { id: barred, name: Barred, version: 1.0.0 }
+rules:
+  - id: never
+    condition: { operator: eq, field: llm.model, value: barred }
+    action: { decision: deny, reason: never this one }
+`;
 
 /** Nano-dollars as the dollars of a configuration. */
 export const usd = (nano: number) => nano / 1e9;
