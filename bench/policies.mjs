@@ -1,7 +1,9 @@
 // The policy engine by itself: decisions, loading and changing a set, and the same rules in other engines. All figures are CPU
 // time of this process. `node bench/policies.mjs` after `npm run build`; `--quick` for a shorter one.
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { celEnv, parse as parseTheirs, plan } from '@bufbuild/cel';
 import { Environment } from '@marcbachmann/cel-js';
@@ -10,7 +12,7 @@ import { VerdictCache } from '../dist/gateway/verdict-cache.js';
 import { compile, decide, evaluateContext, evaluateWith, PolicyTexts, parsePolicies } from '../dist/policy/index.js';
 import { compileWhen } from '../dist/policy/when.js';
 import { openWasmPool, readModule, trustedRunner } from '../dist/rails/index.js';
-import { openPolicyMemory, openPolicySet } from '../dist/registry/index.js';
+import { openPolicyFiles, openPolicySet } from '../dist/registry/index.js';
 import { table } from './rig.mjs';
 
 const quick = process.argv.includes('--quick');
@@ -136,9 +138,10 @@ export async function loadRows() {
   // As a gateway starts and reloads.
   const known = new PolicyTexts();
   const base = (from) => ({ ...known.read(from), default: 'deny' });
+  const shelf = mkdtempSync(join(tmpdir(), 'llm-policy-bench-'));
   let set;
   const load = () => {
-    set = openPolicySet({ shelf: openPolicyMemory(), base: base(texts), clock: Date.now });
+    set = openPolicySet({ shelf: openPolicyFiles(shelf), base: base(texts), clock: Date.now });
     return set.program();
   };
   const change = (changed) => {
@@ -155,6 +158,7 @@ export async function loadRows() {
   }
   rows.push(['one of them changed, median', median(changes).toFixed(1)]);
   set.close();
+  rmSync(shelf, { recursive: true });
   return rows;
 }
 

@@ -55,7 +55,7 @@ export interface Gateway extends RunningGateway {
 /** Puts the gateway together and listens. Rejects with what is wrong; then nothing is left open. */
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const first = settingsOf(options.loaded);
-  return await openWhole((opened) => assemble(options, first, opened));
+  return await openWhole(first.state.path, (opened) => assemble(options, first, opened));
 }
 
 async function assemble(options: GatewayOptions, first: Settings, opened: Opened): Promise<Gateway> {

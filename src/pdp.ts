@@ -45,7 +45,7 @@ const retired_ms = 15_000;
 /** Puts the daemon together and listens. Rejects with what is wrong; then nothing is left open. */
 export async function openPdp(options: PdpOptions): Promise<Pdp> {
   const first = settingsOf(options.loaded);
-  return await openWhole((opened) => assemble(options, first, opened));
+  return await openWhole(first.state.path, (opened) => assemble(options, first, opened));
 }
 
 async function assemble(options: PdpOptions, first: PdpSettings, opened: Opened): Promise<Pdp> {

@@ -10,6 +10,7 @@ import {
 } from '../config.ts';
 import { leaveStartBehind, tuneHeap } from '../gateway/heap.ts';
 import { workerCount } from '../gateway/slots.ts';
+import { fullDiskInWords } from '../gateway/whole.ts';
 import type { GatewayOptions, RunningGateway as Running } from '../gateway.ts';
 import { CannotRun } from '../surfaces/cli/command.ts';
 import type { RunningGateway } from '../surfaces/cli/ports.ts';
@@ -76,7 +77,12 @@ async function settled(
 function startKeys(location: LoadOptions, { settings }: Awaited<ReturnType<typeof settled>>): StartKeys | undefined {
   const text = readFileSync(resolve(location.cwd ?? process.cwd(), location.file), 'utf8');
   const given = (location.env[teamVariable] ?? '') !== '';
-  return given || !text.includes(teamVariable) ? undefined : ensureStartKeys(settings.state.path);
+  if (given || !text.includes(teamVariable)) return undefined;
+  try {
+    return ensureStartKeys(settings.state.path);
+  } catch (reason) {
+    throw fullDiskInWords(reason, settings.state.path);
+  }
 }
 
 function withKeys(env: LoadOptions['env'], { teamKey, adminKey }: StartKeys): LoadOptions['env'] {

@@ -16,6 +16,8 @@ export interface RequestView {
   readonly choices: number;
   /** The client's own limit of output tokens a choice, where it gave one. */
   readonly maxOutputTokens?: number;
+  /** Bytes of a reply the client expects: what of it does not come may be billed as output too, beyond any limit. */
+  readonly predictedBytes?: number;
   readonly temperature?: number;
   readonly toolNames: readonly string[];
   readonly hasImages: boolean;

@@ -9,6 +9,7 @@ interface Facts {
   readonly stream: boolean;
   readonly choices: number;
   readonly maxOutputTokens: number | undefined;
+  readonly predictedBytes: number | undefined;
   readonly temperature: number | undefined;
   readonly toolNames: readonly string[];
   readonly hasImages: boolean;
@@ -43,6 +44,7 @@ export class View implements RequestView {
   declare readonly hostedCalls?: Readonly<Record<string, number | null>>;
   declare readonly serviceTier?: string;
   declare readonly maxOutputTokens?: number;
+  declare readonly predictedBytes?: number;
   declare readonly temperature?: number;
   declare readonly user?: string;
   declare readonly metadata?: JsonObject;
@@ -64,6 +66,7 @@ export class View implements RequestView {
     if (facts.hostedCalls !== undefined) this.hostedCalls = facts.hostedCalls;
     if (facts.serviceTier !== undefined) this.serviceTier = facts.serviceTier;
     if (facts.maxOutputTokens !== undefined) this.maxOutputTokens = facts.maxOutputTokens;
+    if (facts.predictedBytes !== undefined) this.predictedBytes = facts.predictedBytes;
     if (facts.temperature !== undefined) this.temperature = facts.temperature;
     if (facts.user !== undefined) this.user = facts.user;
     if (facts.metadata !== undefined) this.metadata = facts.metadata;

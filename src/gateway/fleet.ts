@@ -42,7 +42,7 @@ export interface Fleet extends RunningGateway {
  */
 export async function openFleet(options: FleetOptions): Promise<Fleet> {
   const first = settingsOf(options.loaded);
-  return await openWhole((opened) => assemble(options, first, opened));
+  return await openWhole(first.state.path, (opened) => assemble(options, first, opened));
 }
 
 async function assemble(options: FleetOptions, first: Settings, opened: Opened): Promise<Fleet> {

@@ -69,7 +69,7 @@ export interface DecisionSummary {
   readonly rules: readonly string[];
   readonly reasons: readonly string[];
   readonly obligations: readonly string[];
-  /** What shadow rules would have decided. */
+  /** What shadow rules would have decided: `deny (policy/rule)`; `not asked (policy/rule)` where their module was not. */
   readonly shadowed: readonly string[];
   readonly unable: readonly string[];
   readonly warnings: readonly string[];

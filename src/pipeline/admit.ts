@@ -15,7 +15,7 @@ import type { Approved } from './approve.ts';
 import { type CallLimits, callLimits, modelLimits, namesOf } from './call-limits.ts';
 import type { Decided, Verdict } from './decide.ts';
 import { outputFor } from './decide.ts';
-import { hostedCalls, inputTokensMax, type OutputBound } from './estimate.ts';
+import { heldOutput, hostedCalls, inputTokensMax, type OutputBound } from './estimate.ts';
 import { fitted } from './fitted.ts';
 import type { Identified } from './identify.ts';
 import { answering, labelsOf } from './labels.ts';
@@ -119,20 +119,21 @@ export function worstCase(walk: Walk, decided: Decided, candidate: Candidate, ve
   const { view, grownBytes } = sentAsAsked(verdict) ? { view: decided.view, grownBytes: 0 } : sent(decided, verdict);
   const output = outputFor(walk, decided, candidate, verdict.decision.modifications.capMaxTokens, view);
   const inputTokens = inputTokensMax(view, candidate, grownBytes) + preambleTokensMax(verdict.decision);
-  return { inputTokens, output, amount: amountFor(decided, candidate, verdict, inputTokens, output.held) };
+  return { inputTokens, output, amount: amountFor(decided, candidate, verdict, inputTokens, output) };
 }
 
-/** Money and tokens of a call with this input and this output a choice, at the dearest tier the request can reach. */
+/** Money and tokens of a call with this input and this output, at the dearest tier the request can reach. */
 export function amountFor(
   decided: Decided,
   candidate: Candidate,
   verdict: Verdict,
   input: number,
-  output: number,
+  bound: Pick<OutputBound, 'held' | 'predicted'>,
 ): Amount {
   const { identity } = decided;
   const view = sentView(decided, verdict);
-  const tokens = input + output * view.choices;
+  const output = heldOutput(bound, view.choices);
+  const tokens = input + output;
   const nusd = dearest(view, decided.at_ms, candidate, input, output);
   if (nusd === undefined) {
     const { budgets } = modelLimits(decided, candidate);
@@ -165,7 +166,7 @@ function dearest(
   const media = pricesMedia(book, at_ms);
   const bounds = {
     input,
-    output: output * view.choices,
+    output,
     cacheWrites: view.cacheWrites,
     // A body that has audio, or asks for it, has the word somewhere.
     audio: media && view.bytes.includes('audio'),

@@ -2,26 +2,28 @@ import type { Candidate } from '../providers/index.ts';
 import type { Refusal } from '../stores/index.ts';
 import { amountFor } from './admit.ts';
 import type { Decided, Verdict } from './decide.ts';
+import type { OutputBound } from './estimate.ts';
 
 /**
- * The most output tokens a choice may have so that the call fits the budget that refused it, at the dearest reading of
- * the request. Undefined where no number of tokens helps: a rate, a budget of requests, or the input alone is too much.
+ * The most output tokens a choice may have, fewer than were held for, so that the call fits the budget that refused it, at
+ * the dearest reading of the request. Undefined where no number of tokens helps: a rate, a budget of requests, or the input alone is too much.
  */
 export function affordableOutput(
   decided: Decided,
   candidate: Candidate,
   verdict: Verdict,
   inputTokens: number,
-  most: number,
+  { held, predicted }: OutputBound,
   refusal: Refusal,
 ): number | undefined {
   if (refusal.kind !== 'budget' || refusal.budget.unit === 'requests') return undefined;
   const { unit } = refusal.budget;
   const left = refusal.limit - refusal.spent - refusal.held;
-  const fits = (output: number): boolean => amountFor(decided, candidate, verdict, inputTokens, output)[unit] <= left;
+  const fits = (output: number): boolean =>
+    amountFor(decided, candidate, verdict, inputTokens, { held: output, predicted })[unit] <= left;
   if (!fits(1)) return undefined;
   // A call's price never falls with its output, so the largest that fits is found by halving.
-  let [low, high] = [1, most];
+  let [low, high] = [1, held - 1];
   while (low < high) {
     const middle = Math.ceil((low + high) / 2);
     if (fits(middle)) low = middle;

@@ -73,7 +73,7 @@ export class Ceiling {
   async #grown(needed: number): Promise<boolean> {
     const { hold, candidate, verdict, lease } = this.#answered;
     const next = Math.min(hold.output.most, Math.max(this.#held + this.#step, needed));
-    const amount = amountFor(this.#admitted, candidate, verdict, hold.inputTokens, next);
+    const amount = amountFor(this.#admitted, candidate, verdict, hold.inputTokens, { ...hold.output, held: next });
     const reserved = await lease.hold(amount, candidate);
     if (reserved.outcome === 'held') this.#held = next;
     else this.#limitedBy = limitName(reserved.refusal);

@@ -2,7 +2,7 @@ import { Failure, type FailureCode, type FailureDetail, failures, type RequestVi
 import { type Decision, decide as decideProgram, type FactTree, Unable } from '../policy/index.ts';
 import { type Candidate, price } from '../providers/index.ts';
 import { enrich } from './accept.ts';
-import { heldUsage, likelyInputTokens, type OutputBound, outputBound } from './estimate.ts';
+import { likelyUsage, type OutputBound, outputBound } from './estimate.ts';
 import { llmFacts, type ModelFigures } from './facts.ts';
 import type { Inspected } from './inspect.ts';
 import type { MoneyOfModels } from './money-facts.ts';
@@ -129,10 +129,7 @@ export function figuresFor(
 ): ModelFigures {
   const { view, at_ms } = inspected;
   const output = outputFor(walk, inspected, candidate, policyCap, view);
-  const cost =
-    candidate.price === undefined
-      ? undefined
-      : price(candidate.price, heldUsage(likelyInputTokens(view), output.held, view.choices), at_ms);
+  const cost = candidate.price === undefined ? undefined : price(candidate.price, likelyUsage(view, output), at_ms);
   return { candidate, output, cost_usd: cost === undefined ? undefined : cost / 1e9 };
 }
 

@@ -82,11 +82,14 @@ export function likelyTokens(characters: number): number {
   return Math.ceil(characters / bytesPerToken);
 }
 
+/** How much the choices of a request may produce. */
 export interface OutputBound {
   /** Tokens a choice is held for at first. */
   readonly held: number;
   /** Tokens a choice may produce at most: `held` is extended up to it. */
   readonly most: number;
+  /** Tokens of an expected reply that may be billed beside what a choice produces, whatever its limit. */
+  readonly predicted: number;
   /** A limit that must be spliced into the request so that the bound is one. */
   readonly splice: number | undefined;
 }
@@ -119,14 +122,33 @@ export function outputBound(
     most = unknownOutputCap;
     splice = unknownOutputCap;
   }
+  const predicted = predictedTokensMax(view, candidate);
   const seen = view.stream && view.choices === 1 && candidate.reasoning !== true;
   // Before anything was observed a caller's own limit is the best guess; agents ask for far more than they take.
-  if (!seen) return { held: most, most, splice };
+  if (!seen) return { held: most, most, predicted, splice };
   const first = observed?.() ?? (asked === undefined ? streamHold : most);
-  return { held: Math.min(most, first), most, splice };
+  return { held: Math.min(most, first), most, predicted, splice };
 }
 
-/** The usage a hold is priced with. */
-export function heldUsage(input: number, outputPerChoice: number, choices: number): Usage {
-  return { input, output: outputPerChoice * choices };
+/**
+ * What of a prediction does not come is billed as output and counts for the model's context, and nobody promises that
+ * it counts for `max_completion_tokens` (OpenAI's reference of `rejected_prediction_tokens`, 2026-11). Another format
+ * leaves the prediction behind.
+ */
+function predictedTokensMax({ predictedBytes, format }: RequestView, { provider, contextTokens }: Candidate): number {
+  if (predictedBytes === undefined || provider.format.name !== format) return 0;
+  return Math.min(predictedBytes, contextTokens ?? Number.POSITIVE_INFINITY);
+}
+
+/** Most output tokens that are billed for all choices of a request within this bound. */
+export function heldOutput({ held, predicted }: Pick<OutputBound, 'held' | 'predicted'>, choices: number): number {
+  return (held + predicted) * choices;
+}
+
+/** The usage a call is likely to be billed for. */
+export function likelyUsage(view: RequestView, { held, predicted }: OutputBound): Usage {
+  return {
+    input: likelyInputTokens(view),
+    output: heldOutput({ held, predicted: likelyTokens(predicted) }, view.choices),
+  };
 }

@@ -5,6 +5,7 @@ import { affordableOutput, limitName } from './affordable.ts';
 import type { CallLimits } from './call-limits.ts';
 import { countedInputMax } from './count-input.ts';
 import type { Decided, Verdict } from './decide.ts';
+import type { OutputBound } from './estimate.ts';
 import { preambleTokensMax } from './preamble.ts';
 import { sent } from './sent.ts';
 import type { Walk } from './walk.ts';
@@ -50,7 +51,7 @@ export async function fitted(
       const exact = await counted;
       const inputTokens = exact === undefined ? undefined : exact + preambleTokensMax(verdict.decision);
       if (inputTokens !== undefined && inputTokens < worst.inputTokens) {
-        const closer = withOutput(decided, candidate, verdict, { ...worst, inputTokens }, worst.output.held);
+        const closer = withOutput(decided, candidate, verdict, { ...worst, inputTokens }, worst.output);
         fit = { worst: closer, limitedBy: undefined };
         reserved = await hold(closer.amount);
         if (reserved.outcome === 'held') return reserved;
@@ -59,10 +60,10 @@ export async function fitted(
     const least = verdict.decision.modifications.affordableTokensMin;
     for (let fitting = 0; least !== undefined && fitting < fittingsMax; fitting += 1) {
       const { inputTokens, output } = fit.worst;
-      const affordable = affordableOutput(decided, candidate, verdict, inputTokens, output.held - 1, reserved.refusal);
+      const affordable = affordableOutput(decided, candidate, verdict, inputTokens, output, reserved.refusal);
       if (affordable === undefined || affordable < least) break;
-      const lowered = withOutput(decided, candidate, verdict, fit.worst, affordable);
-      const capped = { ...lowered, output: { held: affordable, most: affordable, splice: affordable } };
+      const lower = { ...output, held: affordable, most: affordable, splice: affordable };
+      const capped = withOutput(decided, candidate, verdict, fit.worst, lower);
       fit = { worst: capped, limitedBy: limitName(reserved.refusal) };
       reserved = await hold(capped.amount);
       if (reserved.outcome === 'held') return reserved;
@@ -77,12 +78,14 @@ export async function fitted(
 
 const nothing: Amount = { nusd: 0, tokens: 0 };
 
-function withOutput(decided: Decided, candidate: Candidate, verdict: Verdict, worst: Worst, output: number): Worst {
-  return {
-    inputTokens: worst.inputTokens,
-    output: { ...worst.output, held: output },
-    amount: amountFor(decided, candidate, verdict, worst.inputTokens, output),
-  };
+function withOutput(
+  decided: Decided,
+  candidate: Candidate,
+  verdict: Verdict,
+  { inputTokens }: Worst,
+  output: OutputBound,
+): Worst {
+  return { inputTokens, output, amount: amountFor(decided, candidate, verdict, inputTokens, output) };
 }
 
 /** Whether fewer tokens could make the call fit. */

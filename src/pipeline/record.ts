@@ -239,6 +239,11 @@ export function summary(decision: Decision): DecisionSummary {
   return made;
 }
 
+/** Whether nobody asked what the rule hinges on: what it would say as an undecided one is nothing it would have said. */
+function skipped({ unable }: Decision, rule: string): boolean {
+  return unable.some((doubt) => doubt.rule === rule && doubt.reason === notAsked);
+}
+
 function summarized(decision: Decision): DecisionSummary {
   return {
     decision: decision.decision,
@@ -247,7 +252,9 @@ function summarized(decision: Decision): DecisionSummary {
     rules: decision.matchedRules,
     reasons: decision.reason === '' ? [] : [decision.reason],
     obligations: decision.obligations.map((one) => `${one.type} (${one.rule})`),
-    shadowed: decision.shadowed.map((one) => `${one.decision} (${one.rule})`),
+    shadowed: decision.shadowed.map(
+      (one) => `${skipped(decision, one.rule) ? 'not asked' : one.decision} (${one.rule})`,
+    ),
     unable: decision.unable.map((doubt) => `${doubt.fact}: ${doubt.reason} (${doubt.rule})`),
     warnings: decision.warnings,
     severity: decision.audit?.severity,

@@ -37,7 +37,8 @@ function build(inspected: Inspected, { decision }: Verdict): Sent {
   const { set, remove } = decision.modifications;
   const texts = redactedTexts(inspected, decision);
   const fields = Object.keys(set);
-  if (fields.length === 0 && remove.length === 0) {
+  // A prediction is held for as output as well: it is read again, with what was redacted in it.
+  if (fields.length === 0 && remove.length === 0 && view.predictedBytes === undefined) {
     return { view, texts, redacted: texts, grownBytes: texts.reduce((sum, one) => sum + grown(one), 0) };
   }
   try {

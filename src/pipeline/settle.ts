@@ -6,7 +6,7 @@ import type { Answered } from './attempt.ts';
 import type { Attempts, Refusal } from './attempts.ts';
 import type { CallLimits } from './call-limits.ts';
 import { countedInput } from './count-input.ts';
-import { likelyInputTokens, likelyTokens } from './estimate.ts';
+import { heldOutput, likelyInputTokens, likelyTokens } from './estimate.ts';
 import type { Identified } from './identify.ts';
 import { labelsOf } from './labels.ts';
 import type { ReplyMeter } from './reply-meter.ts';
@@ -76,7 +76,7 @@ export async function unansweredCost(
   const view = sentView(admitted, verdict);
   const told = usage?.input !== undefined && usage.output !== undefined;
   const input = usage?.input ?? (whole ? await likelyInput(walk, view, candidate) : likelyInputTokens(view));
-  const output = usage?.output ?? (whole ? hold.output.held * view.choices : 0);
+  const output = usage?.output ?? (whole ? heldOutput(hold.output, view.choices) : 0);
   return costed(view, admitted.at_ms, candidate, { ...usage, input, output }, !told);
 }
 
@@ -127,7 +127,7 @@ async function likelyOutput(
   if (meter === undefined) return 0;
   // A whole reply that neither says anything nor what it cost: all that was held for it may have been produced.
   if (meter.whole && meter.characters === 0 && meter.usage?.output === undefined)
-    return hold.output.held * view.choices;
+    return heldOutput(hold.output, view.choices);
   // A reply that broke off may have told its output so far (Anthropic's first event says 1): the larger counts.
   return Math.max(meter.usage?.output ?? 0, await observedOutput(walk, candidate, meter));
 }

@@ -1,3 +1,4 @@
+export { contentHash } from './canonical.ts';
 export { resolvePolicies } from './compose.ts';
 export { Coverage, type CoverageReport, type CoveredLeaf, type CoveredRule } from './coverage.ts';
 export { decide } from './decide.ts';

@@ -1,5 +1,5 @@
 export type { Manifest, Shelved, VersionView } from './manifest.ts';
-export { openPolicyFiles, openPolicyMemory, type PolicyFilesOptions, type Shelf } from './policy-files.ts';
+export { openPolicyFiles, type PolicyFilesOptions, type Shelf } from './policy-files.ts';
 export {
   type LoadOptions,
   openPolicySet,

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { existsSync, type FSWatcher, mkdirSync, readdirSync, readFileSync, statSync, watch } from 'node:fs';
 import { join } from 'node:path';
+import { contentHash } from '../policy/index.ts';
 import { withFileLock, writePrivateFile } from '../stores/index.ts';
 import { type Manifest, nothingShelved, readManifest } from './manifest.ts';
 
@@ -21,11 +21,6 @@ export interface Shelf {
 export interface PolicyFilesOptions {
   /** How often the manifest is looked at where the system's own notice fails. Default 1000. */
   readonly poll_ms?: number;
-}
-
-/** `sha256:...` of a text. */
-export function textHash(text: string): string {
-  return `sha256:${createHash('sha256').update(text).digest('hex')}`;
 }
 
 /**
@@ -49,11 +44,11 @@ export function openPolicyFiles(directory: string, { poll_ms = 1000 }: PolicyFil
     read,
     text(hash) {
       const text = readFileSync(pathOf(hash), 'utf8');
-      if (textHash(text) !== hash) throw new Error(`${pathOf(hash)} was changed: restore it, or publish it again`);
+      if (contentHash(text) !== hash) throw new Error(`${pathOf(hash)} was changed: restore it, or publish it again`);
       return text;
     },
     keep(text) {
-      const hash = textHash(text);
+      const hash = contentHash(text);
       if (!existsSync(pathOf(hash))) writePrivateFile(pathOf(hash), text);
       return hash;
     },
@@ -98,28 +93,4 @@ function noticesOf(directory: string, changed: () => void): FSWatcher | undefine
 function markOf(path: string): string {
   const entry = statSync(path, { throwIfNoEntry: false });
   return entry === undefined ? 'absent' : `${entry.ino} ${entry.mtimeMs} ${entry.size}`;
-}
-
-/** Published policies of this process alone, gone with it. */
-export function openPolicyMemory(): Shelf {
-  let manifest = nothingShelved;
-  const texts = new Map<string, string>();
-  return {
-    read: () => manifest,
-    text(hash) {
-      const text = texts.get(hash);
-      if (text === undefined) throw new Error(`there is no text ${hash}`);
-      return text;
-    },
-    keep(text) {
-      const hash = textHash(text);
-      texts.set(hash, text);
-      return hash;
-    },
-    async edit(change) {
-      manifest = change(manifest);
-      return manifest;
-    },
-    watch: () => () => undefined,
-  };
 }

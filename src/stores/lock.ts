@@ -1,4 +1,16 @@
-import { linkSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  ftruncateSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 
 interface Owner {
@@ -10,6 +22,7 @@ interface Owner {
 
 const beat_ms = 5_000;
 const silent_ms = 20_000;
+const tries_max = 10;
 
 /**
  * Makes this process the owner of what `file` stands for. Throws where another one is alive; takes over from a dead
@@ -18,15 +31,14 @@ const silent_ms = 20_000;
 export function lock(file: string): { release(): void } {
   const mine: Owner = { pid: process.pid, started: startOf(process.pid) ?? '', host: hostname() };
   const text = JSON.stringify(mine);
-  for (let tries = 0; !created(file, text); tries++) {
+  for (let tries = 0; ; tries++) {
     const held = read(file);
-    if (held === undefined) continue;
-    const owner = parse(held);
-    if (tries > 10 || (owner !== undefined && alive(file, owner))) {
+    const owner = held === undefined ? undefined : parse(held);
+    if (tries > tries_max || (owner !== undefined && alive(file, owner))) {
       const who = owner === undefined ? 'another process' : `process ${owner.pid} on ${owner.host}`;
       throw new Error(`${file}: ${who} holds this; only one process may open it at a time`);
     }
-    takeOver(file, held);
+    if (held === undefined ? created(file, text) : takenOver(file, held, text)) break;
   }
   const beat = setInterval(() => {
     try {
@@ -46,34 +58,52 @@ export function lock(file: string): { release(): void } {
 function created(file: string, text: string): boolean {
   // A file that appears with its content: nobody can read a lock that does not say whose it is.
   const draft = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
-  writeFileSync(draft, text, { mode: 0o600 });
   try {
-    linkSync(draft, file);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
+    writeFileSync(draft, text, { mode: 0o600 });
+    return linked(draft, file);
   } finally {
     rmSync(draft, { force: true });
   }
 }
 
-/** Two may find the same dead owner: the one whose rename took away a living lock puts it back. */
-function takeOver(file: string, stale: string): void {
+/**
+ * Makes a dead owner's file ours. Two may find the same one: whose rename took away a living lock puts it back. The file
+ * is written over where it lies, which a full disk allows.
+ */
+function takenOver(file: string, stale: string, text: string): boolean {
   const aside = `${file}.${process.pid}.stale`;
   try {
     renameSync(file, aside);
   } catch {
-    return;
+    return false;
   }
-  if (read(aside) !== stale) {
-    try {
-      linkSync(aside, file);
-    } catch {
-      // A third one was faster and holds it now.
-    }
+  try {
+    const dead = read(aside) === stale;
+    if (dead) writeOver(aside, text);
+    // Where a third one was faster it holds it now.
+    return linked(aside, file) && dead;
+  } finally {
+    rmSync(aside, { force: true });
   }
-  rmSync(aside, { force: true });
+}
+
+function writeOver(path: string, text: string): void {
+  const file = openSync(path, 'r+');
+  try {
+    ftruncateSync(file, writeSync(file, text));
+  } finally {
+    closeSync(file);
+  }
+}
+
+function linked(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
 }
 
 function read(file: string): string | undefined {

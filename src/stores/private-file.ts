@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
@@ -11,7 +11,8 @@ export function writePrivateFile(path: string, text: string, { exclusive = false
   const file = openSync(beside, 'wx', 0o600);
   try {
     try {
-      writeSync(file, text);
+      // All of it: a disk that is nearly full takes a part of one write and says so in its result alone.
+      writeFileSync(file, text);
       fsyncSync(file);
     } finally {
       closeSync(file);
@@ -19,7 +20,7 @@ export function writePrivateFile(path: string, text: string, { exclusive = false
     if (exclusive) linkSync(beside, path);
     else renameSync(beside, path);
   } finally {
-    if (exclusive) unlinkSync(beside);
+    rmSync(beside, { force: true });
   }
   syncDirectory(dirname(path));
 }

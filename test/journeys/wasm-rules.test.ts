@@ -134,7 +134,10 @@ describe('what modules say', () => {
       const [record] = await records(gateway, 1);
       const skipped = 'unable: not asked: it could not change what is enforced';
       expect(record?.facts).toMatchObject({ 'wasm:long/too-long': skipped, 'wasm:watched/too-long': skipped });
-      expect(record?.decision.request).toMatchObject({ shadowed: ['deny (watched/too-long)'] });
+      expect(record?.decision.request).toMatchObject({
+        shadowed: ['not asked (watched/too-long)'],
+        unable: [expect.stringContaining(`wasm:watched/too-long: ${skipped.slice('unable: '.length)}`)],
+      });
       const metrics = await (await fetch(`${gateway.metrics}/metrics`)).text();
       expect(metrics).toContain('llm_policy_verdicts_total{outcome="skipped"} 2');
       const replayed = await run(

@@ -1,12 +1,13 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, expectTypeOf, test } from 'vitest';
 import { CostOpsClient } from '../../src/index/costops.ts';
-import { GovernanceClient } from '../../src/index/governance.ts';
+import { GovernanceClient, type GovernedPolicy } from '../../src/index/governance.ts';
 import { ServiceError } from '../../src/index/service.ts';
 import { ShieldClient } from '../../src/index/shield.ts';
 import { PolicyEngine, parsePolicies } from '../../src/index.ts';
+import type { PolicyView } from '../../src/registry/index.ts';
 import { adminKey, ref, startGateway, type TestGateway, teamKey } from '../support/gateway.ts';
 import { eventually } from '../support/money.ts';
 
@@ -50,6 +51,12 @@ describe('governance', () => {
     expect((await governance.evaluations({ limit: 2 })).length).toBe(2);
     expect((await governance.decisions()).by_rule['house/dear']).toBeGreaterThan(0);
     expect(await governance.compliance()).toMatchObject({ policies: [{ id: 'house' }] });
+  });
+
+  test('has a field for each that the decision point tells of a policy', () => {
+    // The compiler asks: a client carries nothing of the registry along.
+    expectTypeOf<keyof GovernedPolicy>().toEqualTypeOf<keyof PolicyView>();
+    expectTypeOf<PolicyView>().toExtend<GovernedPolicy>();
   });
 
   test('says what was wrong by status, code and words', async () => {

@@ -7,6 +7,8 @@ export interface FakeUsage {
   cacheRead?: number;
   cacheWrite?: number;
   reasoning?: number;
+  /** Part of `output`: what was predicted and did not come. */
+  rejected?: number;
 }
 
 export interface FakeTool {
@@ -87,7 +89,10 @@ function openaiUsage(usage: FakeUsage) {
       cached_tokens: usage.cacheRead ?? 0,
       ...(usage.cacheWrite === undefined ? undefined : { cache_write_tokens: usage.cacheWrite }),
     },
-    completion_tokens_details: { reasoning_tokens: usage.reasoning ?? 0 },
+    completion_tokens_details: {
+      reasoning_tokens: usage.reasoning ?? 0,
+      ...(usage.rejected === undefined ? undefined : { rejected_prediction_tokens: usage.rejected }),
+    },
   };
 }
 

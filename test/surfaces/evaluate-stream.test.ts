@@ -1,9 +1,12 @@
+import { mkdtempSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { asFailure, type Caller } from '../../src/exchange/index.ts';
 import { parsePolicies } from '../../src/policy/index.ts';
-import { openPolicyMemory, openPolicySet } from '../../src/registry/index.ts';
+import { openPolicyFiles, openPolicySet } from '../../src/registry/index.ts';
 import { openDoor } from '../../src/surfaces/decision/door.ts';
 import { RecentEvaluations } from '../../src/surfaces/decision/lately.ts';
 import type { DecisionPoint } from '../../src/surfaces/decision/point.ts';
@@ -21,7 +24,7 @@ const caller: Caller = {
   tags: [],
 };
 
-const closing: (() => Promise<unknown>)[] = [];
+const closing: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of closing.splice(0)) await close();
 });
@@ -30,12 +33,18 @@ afterEach(async () => {
 async function house(limits: Partial<StreamLimits>) {
   const elapsed = () => performance.now();
   const recent = new RecentEvaluations();
+  const shelf = mkdtempSync(join(tmpdir(), 'llm-policy-shelf-'));
+  const policies = openPolicySet({
+    shelf: openPolicyFiles(shelf),
+    base: { policies: parsePolicies(quietPolicy), default: 'allow' },
+    clock: Date.now,
+  });
+  closing.push(() => {
+    policies.close();
+    rmSync(shelf, { recursive: true });
+  });
   const point: DecisionPoint = {
-    policies: openPolicySet({
-      shelf: openPolicyMemory(),
-      base: { policies: parsePolicies(quietPolicy), default: 'allow' },
-      clock: Date.now,
-    }),
+    policies,
     modules: () => undefined,
     door: openDoor({ identify: () => ({ caller }), evaluations_per_minute: () => 1e9, elapsed }),
     clock: { now: Date.now, elapsed },

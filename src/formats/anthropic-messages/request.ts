@@ -47,6 +47,7 @@ export function read(bytes: Buffer): RequestView {
       stream,
       choices: 1,
       maxOutputTokens,
+      predictedBytes: undefined,
       temperature,
       toolNames: tools.flatMap(({ name }) => (typeof name === 'string' ? [name] : [])),
       hasImages: messages.some(({ content }) => hasImage(content)),

@@ -48,6 +48,7 @@ export function read(bytes: Buffer): RequestView {
       stream,
       choices: optionalInteger(body, 'n', 1, 128) ?? 1,
       maxOutputTokens,
+      predictedBytes: predictedBytes(body.prediction),
       temperature,
       toolNames: [...tools.flatMap((tool) => nameOf(tool.function ?? tool.custom)), ...functions.flatMap(nameOf)],
       hasImages: messages.some(hasImage),
@@ -62,6 +63,11 @@ export function read(bytes: Buffer): RequestView {
     },
     { read, passages: () => passagesOf(body), chat: () => toChat(body, bytes) },
   );
+}
+
+/** As JSON it is never shorter than its text, in whatever parts that is written. */
+function predictedBytes(prediction: unknown): number | undefined {
+  return prediction === undefined || prediction === null ? undefined : Buffer.byteLength(JSON.stringify(prediction));
 }
 
 const messageTexts = ['refusal', 'reasoning_content', 'tool_call_id', 'name'] as const;

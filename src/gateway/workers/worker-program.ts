@@ -62,7 +62,7 @@ class Worker {
     const settings = unpackSettings(parcel);
     const log = openLog({ level: settings.telemetry.log_level }).child({ worker: slot });
     const metrics = this.#metrics;
-    return await openWhole(async (opened) => {
+    return await openWhole(settings.state.path, async (opened) => {
       this.#serving = await openServing({ settings, slot, log, metrics, adminListens, opened });
       metrics.readAudit(() => this.#running.trail.state());
       leaveStartBehind();
