@@ -141,7 +141,7 @@ test('records that were changed on disk are not delivered by who reads them ther
   const segment = join(spool, readdirSync(spool).find((file) => file.startsWith('segment-')) ?? '');
   const text = readFileSync(segment, 'utf8');
   const { log, lines } = logged();
-  writeFileSync(segment, text.replaceAll('"exchange":"x1"', '"exchange":"y1"'));
+  writeFileSync(segment, text.replaceAll('"exchange":"x0"', '"exchange":"y0"'));
   const other = await open(data, audit, 'two', await queueOf(name), log);
   await until(() => lines.some((line) => /record_changed/.test(line)));
   expect(owner.state()).toMatchObject({ waiting: 3, delivered: { file: 0 } });
