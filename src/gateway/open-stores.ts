@@ -109,7 +109,7 @@ export async function openAudit(settings: Settings, log: Log, slot = 1): Promise
     sinks: settings.audit.sinks.map((sink, index) =>
       fileSink(sink.path ?? join(path, 'audit'), index === 0 ? 'file' : `file-${index}`),
     ),
-    queue: await openQueue(settings),
+    queue: await openQueue(settings, slot),
     // Records are looked up where the first sink keeps them; in memory as well they would only outlive young garbage.
     recent_max: settings.audit.sinks.length === 0 ? recentRecords : 0,
     log,
@@ -117,11 +117,11 @@ export async function openAudit(settings: Settings, log: Log, slot = 1): Promise
 }
 
 /**
- * Batches of records: a local worker, or BullMQ where there is a Redis. The sinks are this machine's files, so the queue
- * is this machine's own: gateways that share a Redis do not write each other's records. The workers of one gateway share
- * it, since all of them have the same files: any of them may carry what another one wrote down.
+ * Batches of records: a local worker, or BullMQ where there is a Redis. A job names records in a spool on this machine,
+ * so the queue is a slot's own: whoever has the slot has their bytes in memory, or takes over what a process before it
+ * left. Gateways that share a Redis do not write each other's records.
  */
-async function openQueue({ state }: Settings): Promise<JobQueue> {
+async function openQueue({ state }: Settings, slot: number): Promise<JobQueue> {
   const tries = { attempts: 5, backoff_ms: 250 };
   if (state.driver === 'embedded') return openEmbeddedQueue(tries);
   const machine = hostname().replaceAll(/[^\w-]/g, '-');
@@ -130,7 +130,7 @@ async function openQueue({ state }: Settings): Promise<JobQueue> {
   return openBullQueue({
     ...tries,
     ...redisPlace(state),
-    name: `audit-${machine}-${place}`,
+    name: `audit-${machine}-${place}${slot === 1 ? '' : `-${slot}`}`,
     // In a Cluster a job's keys must share a slot; elsewhere the braces mean nothing.
     prefix: state.cluster === undefined ? `${state.key_prefix}:queue` : `{${state.key_prefix}:queue}`,
   });

@@ -9,7 +9,7 @@ export type * from './ledger.ts';
 export { HoldGone, LedgerUnavailable } from './ledger.ts';
 export { writePrivateFile } from './private-file.ts';
 export type { Job, JobQueue, QueueOptions } from './queue.ts';
-export { JobFailed, QueueUnavailable } from './queue.ts';
+export { JobFailed, JobRefused, QueueUnavailable } from './queue.ts';
 export type { BullQueueOptions } from './queue-bullmq.ts';
 export { openEmbeddedQueue } from './queue-embedded.ts';
 export type { RedisLedger, RedisLedgerOptions, RedisPlace } from './redis/index.ts';

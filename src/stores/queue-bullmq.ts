@@ -1,7 +1,8 @@
 import { once } from 'node:events';
-import { Queue, Worker } from 'bullmq';
+import { type Job as BullJob, DelayedError, Queue, Worker } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
-import { type Job, JobFailed, type JobQueue, type QueueOptions, QueueUnavailable } from './queue.ts';
+import { type Job, JobFailed, type JobQueue, JobRefused, type QueueOptions, QueueUnavailable } from './queue.ts';
+import { Wait } from './queue-wait.ts';
 import { clientOf, type RedisPlace } from './redis/connect.ts';
 
 export interface BullQueueOptions extends QueueOptions, RedisPlace {
@@ -9,7 +10,7 @@ export interface BullQueueOptions extends QueueOptions, RedisPlace {
   readonly name: string;
   /** Prefix of every key in Redis; for a Cluster one with a hash tag, such as `{llm:queue}`. */
   readonly prefix: string;
-  /** Finished jobs kept in Redis, without what they carried: so that a job put in twice is done once. Default 200. */
+  /** Finished jobs kept in Redis: so that a job put in twice is done once. Default 200. */
   readonly keep_finished?: number;
   /** How long they are kept. Default an hour. */
   readonly keep_seconds?: number;
@@ -18,15 +19,18 @@ export interface BullQueueOptions extends QueueOptions, RedisPlace {
 }
 
 interface Payload {
-  /** Gone once the job is done: what it carried would fill Redis. */
+  /** Missing from jobs that an older version had done: it took it out when it was. */
   readonly payload?: string;
 }
 
 /** Events nobody reads: BullMQ's own default is ten thousand. */
 const events_max = 100;
 
-/** Looks at a job's state this often at first, and ever more rarely up to the last. The worker here wakes it at once. */
+/** Looks at a job's state this often at first, and ever more rarely up to the last. The worker here ends a wait at once. */
 const poll_ms = [20, 50, 100, 250, 500, 1000] as const;
+
+/** So often a job is begun before a handler's refusal counts as a failure: by then nobody seems to be the right one. */
+const begun_max = 50;
 
 /**
  * A job queue on BullMQ. Redis may be killed and come back empty: a job that vanished rejects with `QueueUnavailable`,
@@ -61,7 +65,9 @@ export function openBullQueue(options: BullQueueOptions): JobQueue {
     return opened;
   }
 
-  const waits = new Map<string, { readonly done: Promise<void>; wake: () => void; cancel: (error: Error) => void }>();
+  const waits = new Map<string, Wait>();
+  /** The job the handler of this process is at. */
+  let atWork: { readonly id: string; readonly over: Promise<unknown> } | undefined;
   let worker: Worker<Payload> | undefined;
   let workerConnection: Redis | Cluster | undefined;
   let closing = false;
@@ -81,27 +87,34 @@ export function openBullQueue(options: BullQueueOptions): JobQueue {
     }
   }
 
-  async function follow(job: Job, sleep: (ms: number) => Promise<void>): Promise<void> {
+  /** Puts the job in and waits for it. One that is done already, or that Redis lost, shows only when it is looked at. */
+  async function follow(wait: Wait): Promise<void> {
+    const { job } = wait;
     const queue = await within(ready());
-    const before = await within(queue.getJobState(job.id));
-    if (before === 'completed') return;
-    // A job that failed for good is taken out, so that submitting it again means trying it again.
-    if (before === 'failed') await within(queue.remove(job.id));
+    let since_ms = Date.now();
     await within(queue.add('deliver', { payload: job.payload }, { jobId: job.id }));
     for (let look = 0; ; look++) {
-      await sleep(poll_ms[Math.min(look, poll_ms.length - 1)] ?? 1000);
+      const told = await wait.told(poll_ms[Math.min(look, poll_ms.length - 1)] ?? 1000);
+      if (told?.kind === 'done') return;
+      if (told?.kind === 'closed') throw new QueueUnavailable('The queue is closing');
+      if (told?.kind === 'failed') throw await failure(queue, job.id, told.cause);
+      if (atWork?.id === job.id) continue;
       const state = await within(queue.getJobState(job.id));
       if (state === 'completed') return;
-      if (state === 'failed') throw await failure(queue, job.id);
       if (state === 'unknown') throw new QueueUnavailable(`Redis no longer knows job ${job.id}`);
+      if (state !== 'failed') continue;
+      const found = await within(queue.getJob(job.id));
+      if (found === undefined || found.timestamp >= since_ms) throw await failure(queue, job.id, reasonOf(found));
+      // It failed for somebody before: submitting it again means trying it again.
+      await within(queue.remove(job.id));
+      since_ms = Date.now();
+      await within(queue.add('deliver', { payload: job.payload }, { jobId: job.id }));
     }
   }
 
-  /** Why it failed. It is taken out: whoever put it in still has the work. */
-  async function failure(queue: Queue<Payload>, id: string): Promise<JobFailed> {
-    const failed = await within(queue.getJob(id));
+  /** It is taken out: whoever put it in still has the work. */
+  async function failure(queue: Queue<Payload>, id: string, cause: Error | undefined): Promise<JobFailed> {
     await within(queue.remove(id));
-    const cause = failed === undefined ? undefined : new Error(failed.failedReason);
     return new JobFailed(`Job ${id} failed ${options.attempts} times`, { cause });
   }
 
@@ -109,25 +122,31 @@ export function openBullQueue(options: BullQueueOptions): JobQueue {
     if (closing) return Promise.reject(new QueueUnavailable('The queue is closing'));
     const twin = waits.get(job.id);
     if (twin !== undefined) return twin.done;
-    let wake: () => void = () => {};
-    let cancel: (error: Error) => void = () => {};
-    const cancelled = new Promise<never>((_, reject) => {
-      cancel = reject;
+    const wait = new Wait(job);
+    waits.set(job.id, wait);
+    wait.done = follow(wait).finally(() => {
+      waits.delete(job.id);
+      return atWork?.id === job.id ? atWork.over : undefined;
     });
-    cancelled.catch(() => {});
-    const sleep = (ms: number): Promise<void> => {
-      const nap = new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, ms);
-        wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-      return Promise.race([nap, cancelled]);
-    };
-    const done = Promise.race([follow(job, sleep), cancelled]).finally(() => waits.delete(job.id));
-    waits.set(job.id, { done, wake: () => wake(), cancel });
-    return done;
+    return wait.done;
+  }
+
+  async function run(job: BullJob<Payload>, handler: (job: Job) => Promise<void>): Promise<void> {
+    const { id = '', data, token } = job;
+    const { payload } = data;
+    // Done already, by a worker that went away before its word.
+    if (payload === undefined) return;
+    const handled = handler(waits.get(id)?.job ?? { id, payload });
+    atWork = { id, over: handled.catch(() => {}) };
+    try {
+      await handled;
+    } catch (error) {
+      if (!(error instanceof JobRefused) || job.attemptsStarted >= begun_max) throw error;
+      await job.moveToDelayed(Date.now() + options.backoff_ms, token);
+      throw new DelayedError();
+    } finally {
+      atWork = undefined;
+    }
   }
 
   async function work(handler: (job: Job) => Promise<void>): Promise<void> {
@@ -135,29 +154,22 @@ export function openBullQueue(options: BullQueueOptions): JobQueue {
     workerConnection = clientOf(options, { connect_timeout_ms: deadline_ms, patient: true });
     workerConnection.on('error', () => {});
     workerConnection.connect().catch(() => {});
-    worker = new Worker<Payload>(
-      options.name,
-      async (job) => {
-        const { payload } = job.data;
-        // Done already, by a worker that went away before its word.
-        if (payload === undefined) return;
-        await handler({ id: job.id ?? '', payload });
-        await job.updateData({});
-      },
-      {
-        connection: workerConnection,
-        prefix: options.prefix,
-        concurrency: 1,
-        removeOnComplete: keep,
-        removeOnFail: keep,
-        // A worker that was killed keeps its job for this long; then another takes it.
-        lockDuration: 10_000,
-        stalledInterval: 5_000,
-      },
-    );
+    worker = new Worker<Payload>(options.name, (job) => run(job, handler), {
+      connection: workerConnection,
+      prefix: options.prefix,
+      concurrency: 1,
+      removeOnComplete: keep,
+      removeOnFail: keep,
+      // A worker that was killed keeps its job for this long; then another takes it.
+      lockDuration: 10_000,
+      stalledInterval: 5_000,
+    });
     worker.on('error', () => {});
-    worker.on('completed', (job) => waits.get(job.id ?? '')?.wake());
-    worker.on('failed', (job) => waits.get(job?.id ?? '')?.wake());
+    worker.on('completed', (job) => waits.get(job.id ?? '')?.tell({ kind: 'done' }));
+    worker.on('failed', (job, cause) => {
+      // Without a time at which it ended it is tried again.
+      if (job?.finishedOn !== undefined) waits.get(job.id ?? '')?.tell({ kind: 'failed', cause });
+    });
   }
 
   return {
@@ -168,10 +180,14 @@ export function openBullQueue(options: BullQueueOptions): JobQueue {
       // `close(true)` would not wait for the running job; a lost Redis must not hold the process either.
       const ended = (worker?.close() ?? Promise.resolve()).catch(() => {});
       await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, deadline_ms))]);
-      for (const wait of waits.values()) wait.cancel(new QueueUnavailable('The queue is closing'));
+      for (const wait of waits.values()) wait.tell({ kind: 'closed' });
       if (opened !== undefined) await within(opened.close()).catch(() => {});
       connection.disconnect();
       workerConnection?.disconnect();
     },
   };
+}
+
+function reasonOf(job: BullJob<Payload> | undefined): Error | undefined {
+  return job === undefined ? undefined : new Error(job.failedReason);
 }

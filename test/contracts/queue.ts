@@ -23,6 +23,20 @@ export function queueContract(make: (options: QueueOptions) => JobQueue | Promis
     expect(finished).toBe(true);
   });
 
+  test('a handler of the process that waits for a job gets the very object that was put in', async () => {
+    const queue = await open();
+    class Large implements Job {
+      readonly id = 'large';
+      readonly payload = 'few bytes';
+      readonly held = Buffer.from('what need not leave the process');
+    }
+    const job = new Large();
+    const seen: Job[] = [];
+    await queue.work(async (one) => void seen.push(one));
+    await queue.submit(job);
+    expect(seen[0]).toBe(job);
+  });
+
   test('jobs put in before there is a handler wait for it', async () => {
     const queue = await open();
     const done: string[] = [];

@@ -84,8 +84,12 @@ describe('records carried by BullMQ', () => {
     const instance = await open();
     const ids = await calls(instance, 'order', 60);
     await eventually('all are there', async () => (await instance.records()).length >= ids.length, 10_000);
-    const keys = await redis.client().keys('llm:queue:*');
-    expect(keys.length).toBeGreaterThan(0);
+    const client = redis.client();
+    const keys = await client.keys('llm:queue:*');
+    const jobs = keys.filter((key) => /:gateway\.[^:]+$/.test(key));
+    expect(jobs.length).toBeGreaterThan(0);
+    // A job tells where its records lie, and nothing of what is in them.
+    for (const job of jobs) expect(JSON.stringify(await client.hgetall(job))).not.toMatch(/order-\d|research|gpt-4o/);
     await close(instance);
     await exactly(instance, ids);
   });

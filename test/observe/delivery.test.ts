@@ -254,7 +254,7 @@ describe('what lies in Redis', { timeout: 90_000 }, () => {
     await until(() => trail.state().waiting === 0, 40_000);
   });
 
-  test('does not grow with the records: finished jobs are few, old ones go, and none keeps what it carried', async () => {
+  test('does not grow with the records: finished jobs are few, and old ones go', async () => {
     const dir = temporary();
     const queue = await queueOf('many', { keep_finished: 10 });
     const trail = await open(dir, fileSink(join(dir, 'audit')), queue);
@@ -267,9 +267,7 @@ describe('what lies in Redis', { timeout: 90_000 }, () => {
     expect(jobs.length).toBeGreaterThan(0);
     expect(jobs.length).toBeLessThanOrEqual(11);
     expect(keys.length).toBeLessThanOrEqual(25);
-    const client = redis.client();
-    for (const key of jobs.filter((one) => !one.endsWith(':lock'))) expect(await client.hget(key, 'data')).toBe('{}');
-    expect(await client.xlen('{bounded}:many:events')).toBeLessThan(300);
+    expect(await redis.client().xlen('{bounded}:many:events')).toBeLessThan(300);
   });
 
   test('forgets finished jobs with time', async () => {
@@ -283,7 +281,7 @@ describe('what lies in Redis', { timeout: 90_000 }, () => {
     expect(keys.filter((key) => /:[abcd]$/.test(key))).toEqual(['{bounded}:aged:d']);
   });
 
-  test('of a job that was done by a worker that died before its word is not done again', async () => {
+  test('of a job that a worker of an older version had done, and died before its word, is not done again', async () => {
     const queue = await queueOf('word');
     onTestFinished(() => queue.close());
     const raw = new Queue('word', { connection: { url: redis.url }, prefix: '{bounded}' });

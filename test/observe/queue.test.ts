@@ -1,7 +1,8 @@
 import { join } from 'node:path';
+import { Queue } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { fileSink, openTrail, queryTrail, verifyTrail } from '../../src/observe/index.ts';
-import { openBullQueue, openEmbeddedQueue, QueueUnavailable } from '../../src/stores/index.ts';
+import { JobFailed, JobRefused, openBullQueue, openEmbeddedQueue, QueueUnavailable } from '../../src/stores/index.ts';
 import { queueContract } from '../contracts/queue.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { intent, record, temporary, until } from './records.ts';
@@ -39,6 +40,83 @@ describe('with a real Redis', () => {
       [1, 2, 3, 4].flatMap((id) => queues.map((queue) => queue.submit({ id: `job-${id}`, payload: '' }))),
     );
     expect(seen.sort()).toEqual(['first', 'job-1', 'job-2', 'job-3', 'job-4']);
+  });
+
+  test('a job that one process refuses is done by another, and was not tried', async () => {
+    const options = { url: redis.url, name: 'refused', prefix: '{llm}', attempts: 1, backoff_ms: 5 };
+    const [wrong, right] = await Promise.all([openBullQueue(options), openBullQueue(options)]);
+    for (const queue of [wrong, right]) onTestFinished(() => queue.close());
+    let refused = 0;
+    const done: string[] = [];
+    await wrong.work(async () => {
+      refused += 1;
+      throw new JobRefused('elsewhere', 'what it names is not here');
+    });
+    const answer = wrong.submit({ id: 'a', payload: 'x' });
+    await until(() => refused > 3);
+    await right.work(async ({ id }) => void done.push(id));
+    await answer;
+    expect(done).toEqual(['a']);
+  });
+
+  test('a job that everybody refuses fails in their words', async () => {
+    const queue = await openBullQueue({ url: redis.url, name: 'nobody', prefix: '{llm}', attempts: 2, backoff_ms: 1 });
+    onTestFinished(() => queue.close());
+    let refused = 0;
+    await queue.work(async () => {
+      refused += 1;
+      throw new JobRefused('elsewhere', 'what it names is not here');
+    });
+    const failed: JobFailed = await queue.submit({ id: 'a', payload: 'x' }).then(
+      () => expect.fail('it was done by nobody'),
+      (error) => error,
+    );
+    expect(failed).toBeInstanceOf(JobFailed);
+    expect(failed.cause).toMatchObject({ message: 'what it names is not here' });
+    expect(refused).toBeGreaterThan(20);
+  });
+
+  test('a job that failed for a process before is tried again', async () => {
+    const options = { url: redis.url, name: 'again', prefix: '{llm}', attempts: 1, backoff_ms: 5 };
+    const raw = new Queue('again', { connection: { url: redis.url }, prefix: '{llm}' });
+    onTestFinished(() => raw.close());
+    await raw.add('deliver', { payload: 'x' }, { jobId: 'a' });
+    const queue = await openBullQueue(options);
+    onTestFinished(() => queue.close());
+    let tries = 0;
+    await queue.work(async () => {
+      tries += 1;
+      if (tries === 1) throw new Error('not yet');
+    });
+    await until(async () => (await raw.getJobState('a')) === 'failed');
+    await queue.submit({ id: 'a', payload: 'x' });
+    expect(tries).toBe(2);
+  });
+
+  test('a job given up at closing is not settled while its handler is at it: it may still read what the job holds', async () => {
+    const queue = await openBullQueue({
+      url: redis.url,
+      name: 'held',
+      prefix: '{llm}',
+      attempts: 1,
+      backoff_ms: 5,
+      deadline_ms: 100,
+    });
+    let begun = false;
+    let over = false;
+    await queue.work(async () => {
+      begun = true;
+      await new Promise((later) => setTimeout(later, 600));
+      over = true;
+    });
+    const overAtEnd = queue.submit({ id: 'a', payload: 'x' }).then(
+      () => over,
+      () => over,
+    );
+    await until(() => begun);
+    await queue.close();
+    expect(over).toBe(false);
+    expect(await overAtEnd).toBe(true);
   });
 
   test('finished jobs do not pile up in Redis', async () => {

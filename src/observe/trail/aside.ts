@@ -21,13 +21,22 @@ interface Entry {
 
 const fileName = /^aside-([\w-]+)\.jsonl$/;
 
+function asidePath(dir: string, sink: string): string {
+  return join(dir, `aside-${sink}.jsonl`);
+}
+
+/** The first line set aside in a spool's directory for a sink that is wanted. */
+export function asideLine(dir: string, sink: string, wanted: (line: string) => boolean): string | undefined {
+  return entriesIn(asidePath(dir, sink)).find(({ line }) => wanted(line))?.line;
+}
+
 /** Records of one spool that one sink would not take, in a file beside the spool. */
 export class AsideFile {
   readonly #path: string;
   #entries: readonly Entry[];
 
   constructor(dir: string, sink: string) {
-    this.#path = join(dir, `aside-${sink}.jsonl`);
+    this.#path = asidePath(dir, sink);
     this.#entries = entriesIn(this.#path);
   }
 
@@ -40,8 +49,12 @@ export class AsideFile {
     this.#write([...this.#entries.filter(({ line }) => line !== entry.line), entry]);
   }
 
-  remove(line: string): void {
-    this.#write(this.#entries.filter((entry) => entry.line !== line));
+  /** Whether it was there. On disk when it returns. */
+  remove(line: string): boolean {
+    const others = this.#entries.filter((entry) => entry.line !== line);
+    if (others.length === this.#entries.length) return false;
+    this.#write(others);
+    return true;
   }
 
   /** A new file takes the place of the old one in one step. */

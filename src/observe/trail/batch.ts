@@ -1,6 +1,5 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
-import type { Job } from '../../stores/index.ts';
-import { genesis, parsedLine, parseLine, type SpooledRecord } from './line.ts';
+import { genesis, parseLine } from './line.ts';
 import type { Run } from './run.ts';
 import { listSegments, segmentFile } from './segment.ts';
 import type { Spool } from './spool.ts';
@@ -13,6 +12,8 @@ export interface Place {
 
 /** Records that follow a place, and where those after them begin. */
 export interface Batch extends Place {
+  /** Where the first of them begins, or what lies just before it. */
+  readonly start: Place;
   readonly from: number;
   readonly to: number;
   readonly hash: string;
@@ -53,12 +54,13 @@ function sound(path: string, segment: number, offset: number, size: number, foun
   const first = parseLine(found.lines[0] ?? '');
   const last = parseLine(found.lines.at(-1) ?? '');
   if (first !== undefined && last !== undefined) {
-    return { segment, offset: found.end, from: first.seq, to: last.seq, hash: last.hash, ...held(found) };
+    const start = { segment, offset };
+    return { start, segment, offset: found.end, from: first.seq, to: last.seq, hash: last.hash, ...held(found) };
   }
   const fewer = first === undefined ? 1 : found.lines.length - 1;
   const cut = readLines(path, offset, size, fewer) ?? found;
   if (first !== undefined) return sound(path, segment, offset, size, cut);
-  return { segment, offset: cut.end, from: 0, to: 0, hash: genesis, ...held(cut) };
+  return { start: { segment, offset }, segment, offset: cut.end, from: 0, to: 0, hash: genesis, ...held(cut) };
 }
 
 function held({ lines }: Lines): Pick<Batch, 'count' | 'lines'> {
@@ -91,7 +93,8 @@ function readLines(path: string, start: number, size: number, limit: number): Li
   }
 }
 
-function isRecord(line: string): boolean {
+/** Whether a line of a segment is meant to be a record's. */
+export function isRecord(line: string): boolean {
   return line.startsWith('{"v":1,');
 }
 
@@ -106,40 +109,4 @@ function cutAt(bytes: Buffer, start: number, limit: number): Lines {
     at = end + 1;
   }
   return { lines, end: start + at };
-}
-
-/** Records on their way to a sink. A queue that leaves the process spells them; one inside hands over the job itself. */
-export class BatchJob implements Job {
-  readonly id: string;
-  readonly sink: string;
-  /** The records after them are there already. */
-  readonly late: boolean;
-  /** As they lie in memory, where they do. */
-  readonly run: Run | undefined;
-  readonly #lines: () => readonly string[];
-
-  constructor(id: string, sink: string, { lines, run }: Pick<Batch, 'lines' | 'run'>, late = false) {
-    this.id = id;
-    this.sink = sink;
-    this.late = late;
-    this.run = run;
-    this.#lines = lines;
-  }
-
-  get payload(): string {
-    return `${this.sink}${this.late ? ' late' : ''}\n${this.#lines().join('\n')}`;
-  }
-
-  /** Throws where a line is no record. */
-  records(): readonly SpooledRecord[] {
-    return this.#lines().map(parsedLine);
-  }
-}
-
-/** What a job carries, however it came. `records` throws where a line is no record. */
-export function readJob(job: Job): Pick<BatchJob, 'sink' | 'late' | 'run' | 'records'> {
-  if (job instanceof BatchJob) return job;
-  const [head = '', ...lines] = job.payload.split('\n');
-  const [sink = '', late] = head.split(' ');
-  return { sink, late: late === 'late', run: undefined, records: () => lines.map(parsedLine) };
 }

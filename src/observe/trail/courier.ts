@@ -1,35 +1,35 @@
-import type { JobQueue } from '../../stores/index.ts';
-import { type Batch, BatchJob } from './batch.ts';
+import type { Job, JobQueue } from '../../stores/index.ts';
+import type { Batch } from './batch.ts';
+import { batchJob, lateJob } from './batch-job.ts';
 
 /** Hands one spool's records for one sink to the queue. */
 export class Courier {
-  readonly #name: string;
+  readonly #spool: string;
   readonly #sink: string;
   readonly #queue: JobQueue;
 
   constructor(spool: string, sink: string, queue: JobQueue) {
-    this.#name = `${spool}.${sink}`;
+    this.#spool = spool;
     this.#sink = sink;
     this.#queue = queue;
   }
 
   /** Undefined, or why the batch was not taken. */
-  async submit(batch: Batch): Promise<unknown> {
+  submit(batch: Batch): Promise<unknown> {
+    return this.#taken(batchJob(this.#spool, this.#sink, batch));
+  }
+
+  /** Whether the sink takes a record that is set aside: its place has gone by. */
+  async submitLate(seq: number, line: string): Promise<boolean> {
+    return (await this.#taken(lateJob(this.#spool, this.#sink, seq, line))) === undefined;
+  }
+
+  async #taken(job: Job): Promise<unknown> {
     try {
-      await this.#queue.submit(new BatchJob(`${this.#name}.${batch.from}-${batch.to}`, this.#sink, batch));
+      await this.#queue.submit(job);
       return undefined;
     } catch (error) {
       return error ?? new Error('The queue gave no reason');
-    }
-  }
-
-  /** Whether the sink takes a record whose place has gone by. */
-  async submitLate(seq: number, line: string): Promise<boolean> {
-    try {
-      await this.#queue.submit(new BatchJob(`${this.#name}.late-${seq}`, this.#sink, { lines: () => [line] }, true));
-      return true;
-    } catch {
-      return false;
     }
   }
 }

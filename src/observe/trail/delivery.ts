@@ -10,15 +10,13 @@ import { genesis } from './line.ts';
 import { Nap } from './nap.ts';
 import type { Sink } from './sink.ts';
 import type { Spool } from './spool.ts';
+import { Suspicion } from './suspicion.ts';
 
 /** Records in a batch from which on the next one waits longer: under load fewer, larger batches cost a call less. */
 const busy_records = 64;
 const busy_linger_factor = 5;
 /** So much waits in memory that it goes now. */
 const hurry_bytes = 1 << 20;
-
-/** Times a batch fails (each time with all tries of its job) before one of its records is suspected, not the sink. */
-const suspect_rounds = 2;
 
 /**
  * Carries one spool's records to one sink, in order and at least once, and remembers how far it has come. One batch is
@@ -47,10 +45,7 @@ export class Delivery {
   #position: { readonly seq: number; readonly hash: string } = { seq: 0, hash: genesis };
   readonly #cursor: CursorFile;
   readonly #aside: AsideFile;
-  /** Rounds the batch that begins here has failed. */
-  #rounds = 0;
-  /** While a record is suspected: how many a batch may hold, and up to which one the search goes. */
-  #search: { readonly limit: number; readonly to: number } | undefined;
+  readonly #suspicion = new Suspicion();
 
   constructor(spool: Spool, sink: Sink, queue: JobQueue, options: DeliveryOptions) {
     this.sink = sink;
@@ -169,22 +164,19 @@ export class Delivery {
 
   /** Whether it came further. */
   async #deliver(batch: Batch): Promise<boolean> {
-    if (batch.from === 0) return this.#setAside(batch, 'this line is no record any more') && this.#skip(batch);
+    if (batch.from === 0) {
+      return this.#setAside(0, batch.lines()[0] ?? '', 'this line is no record any more') && this.#skip(batch);
+    }
     const error = await this.#courier.submit(batch);
     if (error === undefined) {
-      this.#rounds = 0;
-      if (this.#search !== undefined && batch.to >= this.#search.to) this.#search = undefined;
+      this.#suspicion.taken(batch);
       this.#acknowledge(batch);
       return true;
     }
     this.failed += batch.count;
     this.#setWorking(false, error);
     // A queue that is lost says nothing about the records.
-    if (error instanceof JobFailed) this.#rounds += 1;
-    if (this.#rounds < suspect_rounds) return false;
-    if (batch.count === 1) return await this.#passBy(batch, error);
-    this.#search = { limit: Math.ceil(batch.count / 2), to: this.#search?.to ?? batch.to };
-    return false;
+    return error instanceof JobFailed && this.#suspicion.failed(batch) && (await this.#passBy(batch, error));
   }
 
   /**
@@ -194,22 +186,35 @@ export class Delivery {
   async #passBy(record: Batch, error: unknown): Promise<boolean> {
     const { batch: next } = readBatch(this.#spool, record, 1);
     if (next === undefined || next.from === 0 || (await this.#courier.submit(next)) !== undefined) return false;
-    // The sink may have come back between the two: the record has another chance, behind the one after it.
-    const late = await this.#courier.submitLate(record.from, record.lines()[0] ?? '');
+    const [line = ''] = record.lines();
     // Before the position moves past it; where the disk does not take it, both come again.
-    if (!late && !this.#setAside(record, reasonOf(error))) return false;
-    this.#rounds = 0;
-    this.#search = undefined;
-    if (late) this.delivered += 1;
-    else this.#options.onAside(this.sink.name, record.from, error);
+    if (!this.#setAside(record.from, line, reasonOf(error))) return false;
+    this.#suspicion.over();
     this.#acknowledge(next);
+    // The sink may have come back between the two: the record has another chance, behind the one after it.
+    if (!(await this.#takeAside(record.from, line))) {
+      this.#options.onAside(this.sink.name, record.from, error);
+    }
     return true;
   }
 
-  #setAside({ from, lines }: Batch, reason: string): boolean {
+  /** Whether the sink takes a record that is set aside. */
+  async #takeAside(seq: number, line: string): Promise<boolean> {
+    if (!(await this.#courier.submitLate(seq, line))) return false;
     try {
-      const [line = ''] = lines();
-      this.#aside.add({ seq: from, at_ms: this.#options.clock(), reason, line });
+      if (!this.#aside.remove(line)) return false;
+    } catch (error) {
+      // It is tried again, and the sink leaves out what it has.
+      this.#setWorking(false, error);
+      return false;
+    }
+    this.delivered += 1;
+    return true;
+  }
+
+  #setAside(seq: number, line: string, reason: string): boolean {
+    try {
+      this.#aside.add({ seq, at_ms: this.#options.clock(), reason, line });
       return true;
     } catch (error) {
       this.#setWorking(false, error);
@@ -244,10 +249,7 @@ export class Delivery {
   async retryAside(): Promise<number> {
     let taken = 0;
     for (const { seq, line } of this.#aside.entries) {
-      if (!(await this.#courier.submitLate(seq, line))) continue;
-      this.#aside.remove(line);
-      this.delivered += 1;
-      taken += 1;
+      if (await this.#takeAside(seq, line)) taken += 1;
     }
     return taken;
   }
@@ -274,11 +276,11 @@ export class Delivery {
   /** The next records; undefined where there are none. The position moves only with the sink's word. */
   #read(): Batch | undefined {
     if (this.waiting === 0) return undefined;
-    const limit = this.#search?.limit ?? Number.POSITIVE_INFINITY;
-    const fresh = this.#search === undefined ? this.#spool.fresh.after(this.#position.seq) : undefined;
+    const { limit } = this.#suspicion;
+    const fresh = limit === undefined ? this.#spool.fresh.after(this.#position.seq) : undefined;
     if (fresh !== undefined) return fresh;
     const from = { segment: this.#segment, offset: this.#offset };
-    const { at, batch } = readBatch(this.#spool, from, limit);
+    const { at, batch } = readBatch(this.#spool, from, limit ?? Number.POSITIVE_INFINITY);
     this.#segment = at.segment;
     this.#offset = at.offset;
     return batch;

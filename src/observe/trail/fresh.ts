@@ -13,7 +13,8 @@ interface Stretch {
   /** Its last record. */
   last: Tail;
   readonly segment: number;
-  /** Where in the segment what follows begins. */
+  /** Where in the segment it begins, and what follows. */
+  readonly begins: number;
   offset: number;
   /** A sink has taken it from here as it is: what comes later is another stretch. */
   handed: boolean;
@@ -128,7 +129,8 @@ export class Fresh {
       return;
     }
     const { seq: from, at_ms: first_ms } = first;
-    this.#stretches.push({ block, start, end, from, first_ms, last, segment, offset, handed: false });
+    const begins = offset - (end - start);
+    this.#stretches.push({ block, start, end, from, first_ms, last, segment, begins, offset, handed: false });
   }
 
   /** A sink is far behind, and may be at it with what lies here: the memory is given up, not used again. */
@@ -186,8 +188,9 @@ export class Fresh {
     const { segment, offset } = last;
     const { seq: to, hash, at_ms: last_ms } = last.last;
     const { from, first_ms } = first;
+    const start = { segment: first.segment, offset: first.begins };
     const run = { spool: this.#spool, from, to, hash, first_ms, last_ms, bytes };
-    return { segment, offset, from, to, hash, count: to - from + 1, lines: () => linesOf(bytes), run };
+    return { start, segment, offset, from, to, hash, count: to - from + 1, lines: () => linesOf(bytes), run };
   }
 }
 

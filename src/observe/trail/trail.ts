@@ -1,9 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { JobQueue } from '../../stores/index.ts';
+import { type Job, type JobQueue, JobRefused } from '../../stores/index.ts';
 import type { Log } from '../log.ts';
 import type { AuditRecord, Intent } from '../record.ts';
-import { readJob } from './batch.ts';
+import { BatchJob } from './batch-job.ts';
+import { readClaim } from './claim.ts';
 import { withoutTexts } from './compose.ts';
 import { Delivery } from './delivery.ts';
 import { headText, type SignedHead, signHead } from './head.ts';
@@ -261,18 +262,27 @@ export async function openTrail(options: TrailOptions): Promise<Trail> {
     for (const delivery of deliveries) delivery.wake();
   };
   try {
-    await queue.work(async (job) => {
-      const told = readJob(job);
-      const { sink: name, late, run } = told;
-      const sink = sinks.find((one) => one.name === name);
-      if (sink === undefined) throw new Error(`No sink is called ${name}`);
-      if (run !== undefined && sink.append !== undefined) await sink.append(run);
-      else await sink.write(told.records(), { late });
-    });
+    await queue.work((job) => carry(job, options));
   } catch (error) {
     spool.close();
     throw error;
   }
   for (const delivery of deliveries) delivery.start();
   return new LiveTrail(spool, deliveries, options);
+}
+
+/** Brings what a job is about to its sink. */
+async function carry(job: Job, { path, sinks, log }: TrailOptions): Promise<void> {
+  const told = job instanceof BatchJob ? job : readClaim(job, path);
+  try {
+    const sink = sinks.find(({ name }) => name === told.sink);
+    if (sink === undefined) throw new JobRefused('sink_unknown', `No sink is called ${told.sink}`);
+    if (told instanceof BatchJob && told.run !== undefined && sink.append !== undefined) await sink.append(told.run);
+    else await sink.write(await told.records(), { late: told.late });
+  } catch (error) {
+    if (error instanceof JobRefused) {
+      log?.change('audit job', job.id, 'warn', 'an audit job is not for this process and goes back', { error });
+    }
+    throw error;
+  }
 }

@@ -1,0 +1,250 @@
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import {
+  fileSink,
+  type Log,
+  openLog,
+  openTrail,
+  queryTrail,
+  type Trail,
+  verifyTrail,
+} from '../../src/observe/index.ts';
+import { type JobQueue, openBullQueue } from '../../src/stores/index.ts';
+import { type RedisServer, startRedis } from '../support/redis.ts';
+import { intent, record, temporary, until } from './records.ts';
+
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis.stop());
+
+let count = 0;
+const newName = (): string => `claims-${++count}`;
+const queueOf = (name: string) =>
+  openBullQueue({ url: redis.url, name, prefix: '{claims}', attempts: 2, backoff_ms: 5 });
+
+/** A process whose worker comes when it is told to, or never. */
+async function submitting(name: string): Promise<JobQueue & { begin(): Promise<void> }> {
+  const queue = await queueOf(name);
+  let begin = (): Promise<void> => Promise.resolve();
+  return {
+    submit: queue.submit,
+    work: async (handler) => {
+      begin = () => queue.work(handler);
+    },
+    close: queue.close,
+    begin: () => begin(),
+  };
+}
+
+/** A trail on `data`, its sink in `audit`. */
+async function open(data: string, audit: string, spoolId: string, queue: JobQueue, log?: Log): Promise<Trail> {
+  const trail = await openTrail({
+    path: data,
+    spoolId,
+    sinks: [fileSink(audit)],
+    queue,
+    linger_ms: 1,
+    retry_ms: 20,
+    retry_ms_max: 100,
+    segment_bytes_max: 20_000,
+    ...(log === undefined ? {} : { log }),
+  });
+  // What nobody works at would be waited for.
+  onTestFinished(() => queue.close().then(() => trail.close(0)));
+  return trail;
+}
+
+async function put(trail: Trail, from: number, howMany: number): Promise<void> {
+  for (let at = from; at < from + howMany; at++) {
+    await trail.begin(intent(`x${at}`));
+    await trail.end(record(`x${at}`));
+  }
+}
+
+const names = (howMany: number) => Array.from({ length: howMany }, (_, at) => `x${at}`);
+
+async function inSink(audit: string): Promise<string[]> {
+  const seen: string[] = [];
+  for await (const one of queryTrail(audit, {})) seen.push(one.record.exchange);
+  return seen;
+}
+
+/** All that lies in Redis under a queue's keys, as text. */
+async function everything(client: Redis, pattern: string): Promise<string> {
+  const parts: string[] = [];
+  for (const key of await client.keys(pattern)) {
+    const type = await client.type(key);
+    if (type === 'hash') parts.push(JSON.stringify(await client.hgetall(key)));
+    else if (type === 'list') parts.push(...(await client.lrange(key, 0, -1)));
+    else if (type === 'zset') parts.push(...(await client.zrange(key, 0, '-1')));
+    else if (type === 'set') parts.push(...(await client.smembers(key)));
+    else if (type === 'stream') parts.push(JSON.stringify(await client.xrange(key, '-', '+')));
+    else parts.push((await client.get(key)) ?? '');
+  }
+  return parts.join('\n');
+}
+
+/** Lines of a log. */
+function logged(): { readonly log: Log; readonly lines: string[] } {
+  const lines: string[] = [];
+  return { log: openLog({ level: 'info', destination: { write: (line: string) => void lines.push(line) } }), lines };
+}
+
+test('another process of the queue reads the records of a job where their spool keeps them, over many segments', async () => {
+  const dir = temporary();
+  const [data, audit] = [join(dir, 'data'), join(dir, 'audit')];
+  const name = newName();
+  const owner = await open(data, audit, 'one', await submitting(name));
+  // The first of them waits in Redis; all others make a batch that begins in one segment and ends in another.
+  await put(owner, 0, 100);
+  await open(data, audit, 'two', await queueOf(name));
+  await until(() => owner.state().waiting === 0, 30_000);
+  const segments = () => readdirSync(join(data, 'spools', 'one')).filter((file) => file.startsWith('segment-'));
+  await until(() => !segments().includes('segment-00000001.jsonl'));
+  expect(await inSink(audit)).toEqual(names(100));
+  expect(await verifyTrail(audit, data)).toMatchObject({ ok: true, records: 100 });
+});
+
+test('a process that cannot read the spool a job names says so and gives it back; its owner does it', async () => {
+  const dir = temporary();
+  const name = newName();
+  const own = await submitting(name);
+  const owner = await open(join(dir, 'data'), join(dir, 'audit'), 'one', own);
+  const { log, lines } = logged();
+  // Another machine, that calls its spool the same.
+  const other = join(dir, 'elsewhere');
+  const stranger = await open(join(other, 'data'), join(other, 'audit'), 'one', await queueOf(name), log);
+  await put(owner, 0, 5);
+  await until(() => lines.some((line) => /spool_elsewhere/.test(line)));
+  expect(owner.state()).toMatchObject({ waiting: 5, delivered: { file: 0 } });
+  await own.begin();
+  await until(() => owner.state().waiting === 0, 30_000);
+  expect(owner.state()).toMatchObject({ aside: { file: 0 } });
+  expect(await inSink(join(dir, 'audit'))).toEqual(names(5));
+  await stranger.close(0);
+  expect(readdirSync(other)).toEqual(['data']);
+});
+
+test('records that were changed on disk are not delivered by who reads them there', async () => {
+  const dir = temporary();
+  const [data, audit] = [join(dir, 'data'), join(dir, 'audit')];
+  const name = newName();
+  const own = await submitting(name);
+  const owner = await open(data, audit, 'one', own);
+  await put(owner, 0, 3);
+  const spool = join(data, 'spools', 'one');
+  const segment = join(spool, readdirSync(spool).find((file) => file.startsWith('segment-')) ?? '');
+  const text = readFileSync(segment, 'utf8');
+  const { log, lines } = logged();
+  writeFileSync(segment, text.replaceAll('"exchange":"x0"', '"exchange":"y0"'));
+  const other = await open(data, audit, 'two', await queueOf(name), log);
+  await until(() => lines.some((line) => /record_changed/.test(line)));
+  expect(owner.state()).toMatchObject({ waiting: 3, delivered: { file: 0 } });
+  expect(readdirSync(dir)).toEqual(['data']);
+  writeFileSync(segment, text);
+  await until(() => owner.state().waiting === 0, 30_000);
+  await other.close();
+  expect(await inSink(audit)).toEqual(names(3));
+  expect(await verifyTrail(audit, data)).toMatchObject({ ok: true, records: 3 });
+});
+
+test('a job whose segment is gone is not acknowledged', async () => {
+  const dir = temporary();
+  const [data, audit] = [join(dir, 'data'), join(dir, 'audit')];
+  const name = newName();
+  const owner = await open(data, audit, 'one', await submitting(name));
+  await put(owner, 0, 3);
+  const spool = join(data, 'spools', 'one');
+  const away = join(dir, 'away');
+  mkdirSync(away);
+  const segments = readdirSync(spool).filter((file) => file.startsWith('segment-'));
+  for (const file of segments) renameSync(join(spool, file), join(away, file));
+  const { log, lines } = logged();
+  await open(data, audit, 'two', await queueOf(name), log);
+  await until(() => lines.some((line) => /segment_gone/.test(line)));
+  expect(owner.state()).toMatchObject({ waiting: 3, delivered: { file: 0 } });
+  for (const file of segments) renameSync(join(away, file), join(spool, file));
+  await until(() => owner.state().waiting === 0, 30_000);
+  expect(await inSink(audit)).toEqual(names(3));
+});
+
+test('a record set aside is read from where it lies aside', async () => {
+  const dir = temporary();
+  const [data, audit] = [join(dir, 'data'), join(dir, 'audit')];
+  const name = newName();
+  let refuses = true;
+  const fussy = () => {
+    const inner = fileSink(audit);
+    return {
+      name: inner.name,
+      place: inner.place ?? '',
+      write: (batch: Parameters<typeof inner.write>[0], how?: { readonly late: boolean }) =>
+        refuses && batch.some(({ seq }) => seq === 2)
+          ? Promise.reject(new Error('this sink does not take it'))
+          : inner.write(batch, how),
+      close: () => inner.close(),
+    };
+  };
+  const openFussy = async (spoolId: string, queue: JobQueue) => {
+    const trail = await openTrail({ path: data, spoolId, sinks: [fussy()], queue, linger_ms: 1, retry_ms: 1 });
+    // What nobody works at would be waited for.
+    onTestFinished(() => queue.close().then(() => trail.close(0)));
+    return trail;
+  };
+  const owner = await openFussy('one', await submitting(name));
+  await openFussy('two', await queueOf(name));
+  await put(owner, 0, 4);
+  await until(() => owner.state().waiting === 0, 30_000);
+  expect(owner.state()).toMatchObject({ aside: { file: 1 }, delivered: { file: 3 } });
+  refuses = false;
+  expect(await owner.retryAside()).toBe(1);
+  expect((await inSink(audit)).sort()).toEqual(names(4));
+  expect(await verifyTrail(audit, data)).toMatchObject({ ok: true, records: 4 });
+});
+
+test('a job of an older version, which holds its lines, is done', async () => {
+  const dir = temporary();
+  const [data, audit] = [join(dir, 'data'), join(dir, 'audit')];
+  const name = newName();
+  const owner = await open(data, audit, 'one', await submitting(name));
+  await put(owner, 0, 3);
+  const spool = join(data, 'spools', 'one');
+  const lines = readdirSync(spool)
+    .filter((file) => file.startsWith('segment-'))
+    .flatMap((file) => readFileSync(join(spool, file), 'utf8').split('\n'))
+    .filter((line) => line.startsWith('{"v":1,'));
+  const old = newName();
+  const raw = new Queue(old, { connection: { url: redis.url }, prefix: '{claims}' });
+  onTestFinished(() => raw.close());
+  await raw.add('deliver', { payload: `file\n${lines.join('\n')}` }, { jobId: 'one.file.1-3' });
+  await open(data, audit, 'two', await queueOf(old));
+  await until(async () => (await raw.getJobState('one.file.1-3')) === 'completed');
+  expect(await inSink(audit)).toEqual(names(3));
+});
+
+test('nothing of a record lies in Redis, neither while a job waits nor when it is done', async () => {
+  const dir = temporary();
+  const [data, audit] = [join(dir, 'data'), join(dir, 'audit')];
+  const name = newName();
+  const own = await submitting(name);
+  const owner = await open(data, audit, 'one', own);
+  const client = redis.client();
+  await put(owner, 0, 20);
+  const lying = () => everything(client, `{claims}:${name}*`);
+  await until(async () => (await lying()).includes('one.'));
+  const seen = [await lying()];
+  await own.begin();
+  await until(() => owner.state().waiting === 0, 30_000);
+  seen.push(await lying());
+  for (const text of seen) {
+    expect(text).toContain('file');
+    expect(text).not.toMatch(/x\d/);
+    expect(text).not.toContain('research');
+    expect(text).not.toContain('record');
+  }
+});
