@@ -52,6 +52,30 @@ test('a line that was torn by a crash harms no other, and half a name strikes no
   outbox.close();
 });
 
+test('a line is struck by its number, and half a number strikes nothing; what an older version wrote goes by its name', async () => {
+  const path = join(home, 'outbox');
+  writeFileSync(path, `${JSON.stringify(message('old'))}\n${JSON.stringify(message('older'))}\n-acme older \n`);
+  const first = open(path);
+  expect(first.waiting().map(({ id }) => id)).toEqual(['old']);
+  const some = Array.from({ length: 12 }, (_, at) => message(`m${at}`));
+  for (const one of some) await first.keep(one);
+  for (const one of [first.waiting()[0]!, some[2]!, some[10]!]) first.done(one);
+  await expect.poll(() => found(path)).not.toContain('old');
+  const left = some.map(({ id }) => id).filter((id) => id !== 'm2' && id !== 'm10');
+  expect(found(path)).toEqual(left);
+  // As a crash in the middle of `-12.` leaves it.
+  appendFileSync(path, '-1');
+  expect(found(path)).toEqual(left);
+  appendFileSync(path, '\n');
+  expect(found(path)).toEqual(left);
+  first.close();
+  const second = open(path);
+  await second.keep(message('later'));
+  second.done(message('m0'));
+  await expect.poll(() => found(path)).toEqual([...left.slice(1), 'later']);
+  second.close();
+});
+
 describe.skipIf(noMount !== undefined)('on a full disk', () => {
   let disk: SmallDisk;
   let path: string;

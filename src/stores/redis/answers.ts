@@ -1,90 +1,145 @@
 import type { Budget, BudgetState, Rate, RateState, Refusal, Reserved } from '../ledger.ts';
 import { rateOfKey } from '../rate-key.ts';
 import { budgetOfKey } from '../window-key.ts';
-import type { Plan, Planned } from './plan.ts';
+import type { Limits, Plan, Planned } from './plan.ts';
 
-/** What one operation was answered: a code and what it calls for (`lua/answers.ts`). Large numbers come as text. */
-export interface Answer {
-  readonly list: readonly (string | number)[];
+const [space, newline, minus, zero] = [32, 10, 45, 48];
+
+/** Numbers and words of a script's answer, one after the other, up to the end of a line. */
+class Reader {
+  readonly #bytes: Buffer;
+  #at: number;
+  readonly #end: number;
+
+  constructor(bytes: Buffer, at: number, end: number) {
+    this.#bytes = bytes;
+    this.#at = at;
+    this.#end = end;
+  }
+
+  get more(): boolean {
+    return this.#at < this.#end;
+  }
+
+  number(): number {
+    if (this.#at >= this.#end) throw new Error('Redis answered with fewer numbers than limits were asked');
+    const bytes = this.#bytes;
+    const negative = bytes[this.#at] === minus;
+    if (negative) this.#at += 1;
+    let sum = 0;
+    for (;;) {
+      const byte = this.#at < this.#end ? bytes[this.#at] : undefined;
+      this.#at += 1;
+      if (byte === undefined || byte === space) return negative ? -sum : sum;
+      sum = sum * 10 + (byte - zero); // the digit first: together they may be above 2^53
+    }
+  }
+
+  word(): string {
+    const start = this.#at;
+    while (this.#at < this.#end && this.#bytes[this.#at] !== space) this.#at += 1;
+    return this.#bytes.toString('latin1', start, this.#at++);
+  }
+}
+
+/** What one operation was answered: a code and what it calls for (`lua/answers.ts`), as a line of bytes. */
+export class Answer {
+  readonly code: number;
   /** Whether limits stand in for configured ones: then states tell the limit in force. */
   readonly raised: boolean;
   /** The server's. */
   readonly now_ms: number;
-  readonly plan: Plan;
-}
+  readonly #bytes: Buffer;
+  readonly #at: number;
+  readonly #end: number;
 
-/** Which of its answers a script gave. */
-export function codeOf({ list }: Pick<Answer, 'list'>): number {
-  return Number(list[0]);
-}
-
-/** Numbers of a script's answer, one after the other. */
-class Reader {
-  readonly #list: Answer['list'];
-  #at: number;
-
-  constructor({ list }: Pick<Answer, 'list'>, at: number) {
-    this.#list = list;
+  constructor(bytes: Buffer, at: number, end: number, raised: boolean, now_ms: number) {
+    this.#bytes = bytes;
     this.#at = at;
+    this.#end = end;
+    this.raised = raised;
+    this.now_ms = now_ms;
+    this.code = new Reader(bytes, at, end).number();
   }
 
-  get more(): boolean {
-    return this.#at < this.#list.length;
-  }
-
-  number(): number {
-    return Number(this.#list[this.#at++]);
-  }
-
-  word(): string {
-    return String(this.#list[this.#at++]);
+  /** From the code on. */
+  read(): Reader {
+    return new Reader(this.#bytes, this.#at, this.#end);
   }
 }
 
-/** What is spent of each of the plan's counters, as `standing` would tell it. */
-export function spentOf(answer: Answer): number[] {
-  const reader = new Reader(answer, 1);
-  return answer.plan.budgets.map(({ budget }) => {
+/** The answers of a turn, in its order. Throws where it is no answer of a turn. */
+export function answersOf(bytes: Buffer): Answer[] {
+  let end = endOf(bytes, 0);
+  const head = new Reader(bytes, 0, end);
+  const now_ms = head.number();
+  const raised = head.number() === 1;
+  const answers: Answer[] = [];
+  while (end < bytes.length) {
+    const at = end + 1;
+    end = endOf(bytes, at);
+    answers.push(new Answer(bytes, at, end, raised, now_ms));
+  }
+  return answers;
+}
+
+function endOf(bytes: Buffer, at: number): number {
+  const end = bytes.indexOf(newline, at);
+  return end === -1 ? bytes.length : end;
+}
+
+export interface States {
+  readonly budgets: readonly BudgetState[];
+  readonly rates: readonly RateState[];
+}
+
+/** What `reserve` and `read` answer, of each counter of the plan. */
+export function standing(answer: Answer, plan: Plan): States {
+  const reader = answer.read();
+  reader.number();
+  const budgets: BudgetState[] = [];
+  for (const { budget, end_ms } of plan.budgets) {
     const spent = reader.number();
-    reader.number();
-    if (answer.raised) reader.number();
-    if (budget.window === 'rolling') reader.number();
-    return spent;
-  });
+    const held = reader.number();
+    const limit = answer.raised ? reader.number() : budget.limit;
+    const resets_at_ms = budget.window === 'rolling' ? reader.number() : end_ms;
+    budgets.push({ budget, limit, spent, held, resets_at_ms });
+  }
+  const rates: RateState[] = [];
+  for (const { rate } of plan.rates) {
+    const used = reader.number();
+    const reset_ms = reader.number();
+    rates.push({ rate, used, remaining: Math.max(0, rate.limit - used), reset_ms });
+  }
+  return { budgets, rates };
 }
 
-/** What `reserve` and `read` answer, for every limit asked about. */
-export function standing(answer: Answer, budgets: readonly Budget[], rates: readonly Rate[]) {
-  const { plan, raised } = answer;
-  const reader = new Reader(answer, 1);
-  const sums = plan.budgets.map(({ budget, end_ms }) => {
-    const [spent, held] = [reader.number(), reader.number()];
-    const limit = raised ? reader.number() : budget.limit;
-    return {
-      spent,
-      held,
-      raised: limit === budget.limit ? undefined : limit,
-      resets_at_ms: budget.window === 'rolling' ? reader.number() : end_ms,
-    };
-  });
-  const uses = plan.rates.map(() => ({ used: reader.number(), reset_ms: reader.number() }));
+/** `standing` for every limit asked about: some may share a counter. */
+export function asAsked(states: States, plan: Plan, budgets: readonly Budget[], rates: readonly Rate[]): States {
   return {
-    budgets: budgets.map((budget, at): BudgetState => {
-      const { spent, held, resets_at_ms, raised: limit = budget.limit } = pick(sums, plan.budgetPlaces[at]);
-      return { budget, limit, spent, held, resets_at_ms };
-    }),
-    rates: rates.map((rate, at): RateState => {
-      const { used, reset_ms } = pick(uses, plan.ratePlaces[at]);
-      return { rate, used, remaining: Math.max(0, rate.limit - used), reset_ms };
-    }),
+    budgets:
+      states.budgets.length === budgets.length
+        ? states.budgets
+        : budgets.map((budget, at): BudgetState => {
+            const state = pick(states.budgets, plan.budgetPlaces[at]);
+            return { ...state, budget, limit: state.limit === state.budget.limit ? budget.limit : state.limit };
+          }),
+    rates:
+      states.rates.length === rates.length
+        ? states.rates
+        : rates.map((rate, at): RateState => {
+            const { used, reset_ms } = pick(states.rates, plan.ratePlaces[at]);
+            return { rate, used, remaining: Math.max(0, rate.limit - used), reset_ms };
+          }),
   };
 }
 
 /** The refusal of code 1 or 2. A limit that was not named in the call is told by its key. */
-export function refusal(answer: Answer, known: (key: string) => Budget | undefined): Refusal {
-  const { plan } = answer;
-  const reader = new Reader(answer, 0);
-  const [code, name, asked] = [reader.number(), reader.word(), reader.number()];
+export function refusal(answer: Answer, plan: Limits, known: (key: string) => Budget | undefined): Refusal {
+  const reader = answer.read();
+  const code = reader.number();
+  const name = reader.word();
+  const asked = reader.number();
   const place = /^\d+$/.test(name) ? Number(name) : -1;
   if (code === 1) {
     const planned = plan.budgets[place];
@@ -97,23 +152,25 @@ export function refusal(answer: Answer, known: (key: string) => Budget | undefin
 }
 
 /** What `amend` answers: every limit the hold has, told by its key. */
-export function amended(answer: Answer, known: (key: string) => Budget | undefined): Reserved {
-  const reader = new Reader(answer, 1);
+export function amended(answer: Answer, plan: Limits, known: (key: string) => Budget | undefined): Reserved {
+  const reader = answer.read();
+  reader.number();
   const budgets = nextStates(reader, known);
   const rates: RateState[] = [];
   while (reader.more) {
     const [key, used, reset_ms, limit] = [reader.word(), reader.number(), reader.number(), reader.number()];
-    const rate = answer.plan.rates.find((one) => one.key === key)?.rate ?? rateOfKey(key, limit);
+    const rate = plan.rates.find((one) => one.key === key)?.rate ?? rateOfKey(key, limit);
     rates.push({ rate, used, remaining: Math.max(0, limit - used), reset_ms });
   }
   return { outcome: 'held', budgets, rates };
 }
 
 /** What `settle` answers, of a hold whose counters these are as far as we know. */
-export function settled(answer: Pick<Answer, 'list'>, mine: readonly Planned[]): BudgetState[] {
-  const reader = new Reader(answer, 1);
-  if (codeOf(answer) === 5) return nextStates(reader, (key) => mine.find((one) => one.key === key)?.budget);
-  if (codeOf(answer) !== 0) return [];
+export function settled(answer: Answer, mine: readonly Planned[]): BudgetState[] {
+  const reader = answer.read();
+  reader.number();
+  if (answer.code === 5) return nextStates(reader, (key) => mine.find((one) => one.key === key)?.budget);
+  if (answer.code !== 0) return [];
   return mine.map(({ budget, end_ms }) => {
     const [spent, held] = [reader.number(), reader.number()];
     const resets_at_ms = budget.window === 'rolling' ? reader.number() : end_ms;

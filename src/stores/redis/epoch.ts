@@ -82,6 +82,11 @@ export class Epochs {
     throw new LedgerUnavailable(recovering);
   }
 
+  /** The key to name last in a verb's script; undefined where the primary must be met first (`run`). */
+  permitOf(organization: string): string | undefined {
+    return this.#known.get(organization)?.permit;
+  }
+
   /** The primary must be met again: one organisation's, or every one's. */
   forget(organization?: string): void {
     if (organization !== undefined) {

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { labelText } from '../labels.ts';
 import type {
   Amendment,
   Budget,
@@ -14,7 +13,7 @@ import type {
 import { HoldGone, LedgerUnavailable } from '../ledger.ts';
 import { checkAmendment, checkId, checkLimits, checkReserve, checkSettlement } from '../validate.ts';
 import { budgetOfKey } from '../window-key.ts';
-import { type Answer, amended, codeOf, refusal, standing } from './answers.ts';
+import { amended, asAsked, refusal, standing } from './answers.ts';
 import { Epochs } from './epoch.ts';
 import type { RedisLedger } from './index.ts';
 import { type Line, NoAnswer } from './line.ts';
@@ -24,10 +23,12 @@ import * as people from './overrides.ts';
 import { shapeOf } from './plan.ts';
 import { reconcile } from './reconcile.ts';
 import * as reports from './reports.ts';
+import { Reserving, type ReservingParts } from './reserving.ts';
 import { retell } from './retell.ts';
 import { settleMessage } from './settle-message.ts';
 import { Settling } from './settling.ts';
 import { RemoteSlices } from './slices.ts';
+import { inTime } from './timely.ts';
 import { Turns } from './turns.ts';
 
 export interface Parts {
@@ -54,6 +55,7 @@ export class RemoteLedger implements RedisLedger {
   readonly #memory = new Memory();
   readonly #epochs: Epochs;
   readonly #settling: Settling;
+  readonly #reserving: ReservingParts;
   /** Messages that are under way. */
   readonly #flying = new Set<Message>();
   readonly #organizations = new Set<string>();
@@ -75,48 +77,41 @@ export class RemoteLedger implements RedisLedger {
     const enrol = (organization: string) => this.#enrol(organization);
     this.slices = new RemoteSlices({ ...parts, epochs: this.#epochs, enrol });
     this.#settling = new Settling({ ...parts, turns: this.#turns, memory: this.#memory });
+    this.#reserving = { turns: this.#turns, memory: this.#memory, enrol, abandon: this.#abandon };
     if (parts.reap_interval_ms > 0) this.#timer = setInterval(() => void this.#tick(), parts.reap_interval_ms).unref();
   }
 
-  async reserve(request: ReserveRequest): Promise<Reserved> {
-    checkReserve(request);
-    const { id, organization, amount, budgets, rates, lease_ms, owner, labels } = request;
-    const { nusd, tokens, input = 0 } = amount;
-    // Each reserve has a name of its own: what gives back one whose answer never came must not touch a later one.
-    const nonce = `${this.#run}${++this.#reserves}`;
-    const operation = [0, id, 0, nusd, tokens, input, lease_ms, owner, nonce, labelText(labels)];
-    const heard = (told: Answer) => {
-      const code = codeOf(told);
-      if (code === 6) this.#memory.rename(organization, id, nonce);
-      if (code !== 0) return;
-      this.#memory.remember(request, told.plan, { nonce, owner, labels });
-      this.#memory.hear(organization, told);
-    };
-    const answer = await this.#turns.timely(organization, budgets, rates, operation, heard).catch((error) => {
-      if (error instanceof NoAnswer) void this.#parts.outbox.keep({ op: 'release', id, organization, nonce });
-      throw error;
+  reserve(request: ReserveRequest): Promise<Reserved> {
+    return new Promise((resolve, reject) => {
+      checkReserve(request);
+      // Each reserve has a name of its own: what gives back one whose answer never came must not touch a later one.
+      const nonce = `${this.#run}${++this.#reserves}`;
+      this.#turns.push(request.organization, new Reserving(this.#reserving, request, nonce, resolve, reject));
     });
-    const refused = codeOf(answer) === 1 || codeOf(answer) === 2;
-    if (refused) return { outcome: 'refused', refusal: refusal(answer, () => undefined) };
-    this.#enrol(organization);
-    return { outcome: 'held', ...standing(answer, budgets, rates) };
   }
+
+  readonly #abandon = (error: unknown, { id, organization }: ReserveRequest, nonce: string): void => {
+    if (error instanceof NoAnswer) void this.#parts.outbox.keep({ op: 'release', n: 0, id, organization, nonce });
+  };
 
   async amend(amendment: Amendment): Promise<Reserved> {
     checkAmendment(amendment);
-    const { id, organization, amount, budgets, rates, lease_ms } = amendment;
+    const { id, organization, amount, lease_ms } = amendment;
     const { nusd, tokens, input = 0 } = amount;
-    const operation = [1, id, 0, nusd, tokens, input, lease_ms];
-    const heard = (told: Answer) => {
-      if (codeOf(told) === 5) this.#memory.remember(amendment, told.plan, undefined);
-    };
-    const answer = await this.#turns.timely(organization, budgets, rates, operation, heard);
+    const { answer, plan } = await inTime(
+      this.#turns,
+      amendment,
+      [1, id, 0, nusd, tokens, input, lease_ms],
+      (told, limits) => {
+        if (told.code === 5) this.#memory.change(amendment, limits);
+      },
+    );
     const known = (key: string) =>
-      answer.plan.budgets.find((one) => one.key === key)?.budget ??
-      this.#memory.budgetsOf(organization, id)?.get(key)?.budget;
-    if (codeOf(answer) === 4) throw new HoldGone(`nothing is held under ${id}`);
-    if (codeOf(answer) !== 5) return { outcome: 'refused', refusal: refusal(answer, known) };
-    return amended(answer, known);
+      plan.budgets.find((one) => one.key === key)?.budget ??
+      this.#memory.budgetsOf(organization, id)?.find((one) => one.key === key)?.budget;
+    if (answer.code === 4) throw new HoldGone(`nothing is held under ${id}`);
+    if (answer.code !== 5) return { outcome: 'refused', refusal: refusal(answer, plan, known) };
+    return amended(answer, plan, known);
   }
 
   async settle(settlement: Settlement): Promise<Settled> {
@@ -135,13 +130,14 @@ export class RemoteLedger implements RedisLedger {
     const message = settleMessage(settlement);
     const kept = this.#parts.outbox.keep(message);
     // Even where an earlier one waits under that id: whichever comes first counts, and the other changes nothing.
-    void this.#deliver(message);
+    this.#flying.add(message);
+    this.#settling.post(message, this.#over);
     await kept;
   }
 
   async release(id: string, organization: string): Promise<void> {
     checkId(id, organization);
-    const message = { op: 'release', id, organization, nonce: '' } as const;
+    const message: Message = { op: 'release', n: 0, id, organization, nonce: '' };
     try {
       await this.#settling.release(message);
     } catch (error) {
@@ -152,7 +148,8 @@ export class RemoteLedger implements RedisLedger {
 
   async read(organization: string, budgets: readonly Budget[], rates: readonly Rate[]) {
     checkLimits(budgets, rates);
-    return standing(await this.#turns.timely(organization, budgets, rates, [4, '', 0]), budgets, rates);
+    const { answer, plan } = await inTime(this.#turns, { organization, budgets, rates }, [4, '', 0], () => {});
+    return asAsked(standing(answer, plan), plan, budgets, rates);
   }
 
   override(organization: string, override: Override): Promise<void> {
@@ -172,7 +169,7 @@ export class RemoteLedger implements RedisLedger {
     if (told === undefined) return false;
     const operation = [7, key, ...shapeOf(told.budget)];
     const answer = await this.#turns.alone(organization, operation, { deadline_ms: upkeep_ms });
-    if (codeOf(answer) !== 1) return false;
+    if (answer.code !== 1) return false;
     this.#memory.reset(organization, key, answer.now_ms);
     return true;
   }
@@ -181,8 +178,7 @@ export class RemoteLedger implements RedisLedger {
     let reaped = 0;
     for (const organization of await this.#everyone()) {
       for (let done = reap_max; done === reap_max; reaped += done) {
-        const { list } = await this.#turns.alone(organization, [6, reap_max], { deadline_ms: upkeep_ms });
-        done = Number(list[0]);
+        done = (await this.#turns.alone(organization, [6, reap_max], { deadline_ms: upkeep_ms })).code;
       }
       await this.slices.reclaim(organization, upkeep_ms);
     }
@@ -224,22 +220,26 @@ export class RemoteLedger implements RedisLedger {
     if (!this.#flying.has(message) && this.#parts.outbox.has(message)) await this.#deliver(message);
   }
 
-  /** Until it is acknowledged a message stays in the outbox, and is sent again when Redis is back. */
   async #deliver(message: Message): Promise<void> {
     this.#flying.add(message);
-    try {
-      await this.#settling.send(message);
-      this.#parts.outbox.done(message);
-    } catch (error) {
-      if (error instanceof LedgerUnavailable) return;
-      this.#parts.notice(`${message.op} of ${message.id} is refused by Redis: ${(error as Error).message}`);
-    } finally {
-      this.#flying.delete(message);
-    }
+    await this.#settling.send(message).then(
+      () => this.#over(message),
+      (error: unknown) => this.#over(message, error),
+    );
   }
+
+  /** Until it is acknowledged a message stays in the outbox, and is sent again when Redis is back. */
+  readonly #over = (message: Message, error?: unknown): void => {
+    this.#flying.delete(message);
+    if (error === undefined) this.#parts.outbox.done(message);
+    else if (!(error instanceof LedgerUnavailable)) {
+      this.#parts.notice(`${message.op} of ${message.id} is refused by Redis: ${(error as Error).message}`);
+    }
+  };
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
+    this.#turns.depart();
     if (!this.#parts.line.lost) await this.flush();
     while (this.#flying.size > 0 && !this.#parts.line.lost) await new Promise(setImmediate);
     await this.#epochs.close();

@@ -1,25 +1,15 @@
 import { createHash } from 'node:crypto';
-import { Cluster, type Redis } from 'ioredis';
+import { Cluster, Command, type Redis } from 'ioredis';
 import { LedgerUnavailable } from '../ledger.ts';
+import { InFlight, type Receiver, type Script, Waiting } from './in-flight.ts';
 
-export interface Script {
-  readonly source: string;
-  readonly sha: string;
-}
-
+export type { Script } from './in-flight.ts';
 export function script(source: string): Script {
   return { source, sha: createHash('sha1').update(source).digest('hex') };
 }
 
 /** Nobody knows whether a command that was sent and not answered was done. */
 export class NoAnswer extends LedgerUnavailable {}
-
-interface Waiting {
-  readonly sent_ms: number;
-  readonly due_ms: number;
-  open: boolean;
-  readonly reject: (error: Error) => void;
-}
 
 export interface LineOptions {
   readonly deadline_ms: number;
@@ -50,9 +40,8 @@ const broken = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|MISCONF|OOM|BUSY|NOREP
 export class Line {
   readonly #redis: Redis | Cluster;
   readonly #options: LineOptions;
-  readonly #waiting: Waiting[] = [];
-  #first = 0;
-  #timer: NodeJS.Timeout | undefined;
+  /** Those with the usual deadline. */
+  readonly #waiting: InFlight;
   #probe: NodeJS.Timeout | undefined;
   #heard_ms = 0;
   #late = 0;
@@ -66,6 +55,7 @@ export class Line {
   constructor(redis: Redis | Cluster, options: LineOptions) {
     this.#redis = redis;
     this.#options = options;
+    this.#waiting = new InFlight(options.deadline_ms, (waiting) => this.#overdue(waiting));
     redis.on('close', () => this.#lose('the connection to Redis was closed'));
     redis.on('ready', () => this.#look());
     if (redis instanceof Cluster) {
@@ -79,59 +69,80 @@ export class Line {
   }
 
   /** Runs a script by its digest. Rejects with `LedgerUnavailable` when Redis is lost, `NoAnswer` when it became so. */
-  async run(one: Script, keys: readonly string[], args: readonly (string | number)[], deadline_ms?: number) {
-    try {
-      return await this.#send('evalsha', [one.sha, keys.length, ...keys, ...args], deadline_ms);
-    } catch (error) {
-      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
-      return await this.#send('eval', [one.source, keys.length, ...keys, ...args], deadline_ms);
-    }
+  run(one: Script, keys: readonly string[], args: readonly (string | number)[], deadline_ms?: number) {
+    return this.#call('evalsha', [one.sha, keys.length, ...keys, ...args], one, deadline_ms);
+  }
+
+  /** `run` for who wants a text as bytes; `words` are the script's digest, the number of keys, the keys and the rest. */
+  ask(one: Script, words: (string | number)[], receiver: Receiver): void {
+    this.#send('evalsha', words, null, receiver, one);
   }
 
   /** Any other command, with a deadline of its own. */
   call(command: string, args: readonly (string | number)[], deadline_ms: number): Promise<unknown> {
-    return this.#send(command, args, deadline_ms);
+    return this.#call(command, [...args], undefined, deadline_ms);
   }
 
-  #send(command: string, args: readonly (string | number)[], deadline_ms?: number): Promise<unknown> {
-    if (this.#reason !== undefined) return Promise.reject(new LedgerUnavailable(this.#reason));
-    if (this.#inFlight >= (this.#options.in_flight_max ?? in_flight_max)) {
-      return Promise.reject(new LedgerUnavailable('Redis has too many commands to answer already'));
-    }
+  #call(command: string, args: (string | number)[], one: Script | undefined, deadline_ms?: number): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const sent_ms = performance.now();
-      const due_ms = sent_ms + (deadline_ms ?? this.#options.deadline_ms);
-      const waiting: Waiting = { sent_ms, due_ms, open: true, reject };
-      const timer =
-        deadline_ms === undefined
-          ? this.#watch(waiting)
-          : setTimeout(() => setImmediate(() => this.#overdue(waiting)), deadline_ms).unref();
-      const attempt = (): void => {
-        this.#inFlight++;
-        this.#redis.call(command, ...(args as string[])).then(
-          (value) => {
-            this.#inFlight--;
-            this.#hear();
-            waiting.open = false;
-            clearTimeout(timer);
-            resolve(value);
-          },
-          (error: Error) => {
-            this.#inFlight--;
-            if (!waiting.open) return;
-            if (this.#redis instanceof Cluster && elsewhere.test(error.message)) {
-              this.#seek(this.#redis);
-              setTimeout(() => waiting.open && attempt(), again_ms);
-              return;
-            }
-            waiting.open = false;
-            clearTimeout(timer);
-            reject(this.#failure(error));
-          },
-        );
-      };
-      attempt();
+      this.#send(command, args, 'utf8', { answered: resolve, failed: reject }, one, deadline_ms);
     });
+  }
+
+  #send(
+    command: string,
+    args: (string | number)[],
+    encoding: BufferEncoding | null,
+    receiver: Receiver,
+    one: Script | undefined,
+    deadline_ms?: number,
+  ): void {
+    if (this.#reason !== undefined) {
+      receiver.failed(new LedgerUnavailable(this.#reason));
+      return;
+    }
+    if (this.#inFlight >= (this.#options.in_flight_max ?? in_flight_max)) {
+      receiver.failed(new LedgerUnavailable('Redis has too many commands to answer already'));
+      return;
+    }
+    const waiting = new Waiting(command, args, encoding, receiver, one, deadline_ms ?? this.#options.deadline_ms);
+    if (deadline_ms === undefined) this.#waiting.add(waiting);
+    else waiting.timer = setTimeout(() => setImmediate(() => this.#overdue(waiting)), deadline_ms).unref();
+    this.#attempt(waiting);
+  }
+
+  #attempt(waiting: Waiting): void {
+    this.#inFlight++;
+    const command = new Command(waiting.command, waiting.args, { replyEncoding: waiting.encoding });
+    (this.#redis.sendCommand(command) as Promise<unknown>).then(
+      (value) => {
+        this.#inFlight--;
+        this.#hear();
+        if (this.#waiting.close(waiting)) waiting.receiver.answered(value);
+      },
+      (error: Error) => {
+        this.#inFlight--;
+        if (waiting.open && !this.#tryAgain(waiting, error) && this.#waiting.close(waiting)) {
+          waiting.receiver.failed(this.#failure(error));
+        }
+      },
+    );
+  }
+
+  /** Whether it goes on another way. */
+  #tryAgain(waiting: Waiting, error: Error): boolean {
+    if (this.#redis instanceof Cluster && elsewhere.test(error.message)) {
+      this.#seek(this.#redis);
+      setTimeout(() => waiting.open && this.#attempt(waiting), again_ms);
+      return true;
+    }
+    if (waiting.script === undefined || waiting.command === 'eval' || !error.message.startsWith('NOSCRIPT'))
+      return false;
+    waiting.command = 'eval';
+    waiting.args[0] = waiting.script.source;
+    this.#hear();
+    this.#attempt(waiting);
+    return true;
   }
 
   /** Asks where the slots are, unless that is being asked. */
@@ -178,40 +189,14 @@ export class Line {
     return new NoAnswer(`Redis is lost: ${error.message}`, { cause: error });
   }
 
-  #watch(waiting: Waiting): undefined {
-    this.#waiting.push(waiting);
-    this.#timer ??= setTimeout(this.#expire, this.#options.deadline_ms);
-    return undefined;
-  }
-
-  /** All deadlines are equally long, so the first sent is the first due: one timer serves them all. */
-  readonly #expire = (): void => {
-    this.#timer = undefined;
-    // Answers may lie in the socket unread where this process itself was busy: read first, then judge.
-    setImmediate(() => {
-      const now_ms = performance.now();
-      while (this.#first < this.#waiting.length) {
-        const waiting = this.#waiting[this.#first];
-        if (waiting?.open && waiting.due_ms > now_ms) break;
-        if (waiting?.open) this.#overdue(waiting);
-        this.#first++;
-      }
-      this.#waiting.splice(0, this.#first);
-      this.#first = 0;
-      const next = this.#waiting[0];
-      if (next !== undefined) this.#timer ??= setTimeout(this.#expire, Math.max(1, next.due_ms - now_ms));
-    });
-  };
-
   #overdue(waiting: Waiting): void {
-    if (!waiting.open) return;
-    waiting.open = false;
+    if (!this.#waiting.close(waiting)) return;
     this.#late++;
     // Slow is not gone: while other answers come, one that is late is only late.
     const silent = this.#heard_ms < (waiting.sent_ms + waiting.due_ms) / 2;
     const reason = `Redis did not answer within ${Math.round(waiting.due_ms - waiting.sent_ms)} ms`;
     if (silent || this.#late >= late_max) this.#lose(reason);
-    waiting.reject(new NoAnswer(reason));
+    waiting.receiver.failed(new NoAnswer(reason));
   }
 
   #hear(): void {
@@ -273,10 +258,9 @@ export class Line {
     this.#closed = true;
     this.#reason = 'the ledger is closed';
     clearInterval(this.#probe);
-    clearTimeout(this.#timer);
-    for (const waiting of this.#waiting) {
-      if (waiting.open) waiting.reject(new NoAnswer('the ledger is closed'));
+    for (const waiting of this.#waiting.end()) {
       waiting.open = false;
+      waiting.receiver.failed(new NoAnswer('the ledger is closed'));
     }
     this.#redis.disconnect();
   }

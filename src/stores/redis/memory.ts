@@ -1,20 +1,22 @@
 import type { Amendment, Amount, Labels, ReserveRequest } from '../ledger.ts';
-import { type Answer, spentOf } from './answers.ts';
-import { Latest } from './latest.ts';
+import { type Acknowledged, AcknowledgedLately } from './acknowledged.ts';
+import type { States } from './answers.ts';
 import type { Message } from './outbox.ts';
-import type { Plan, Planned } from './plan.ts';
+import type { Limits, Planned } from './plan.ts';
 
 /** A hold of this process, with all that is needed to hold it again. */
 export interface Held {
   readonly organization: string;
   readonly id: string;
-  readonly nonce: string;
+  nonce: string;
   readonly owner: string;
   readonly labels: Labels | undefined;
   amount: Amount;
   lease_ms: number;
-  readonly budgets: Map<string, Planned>;
-  readonly rates: Map<string, Plan['rates'][number]['rate']>;
+  /** Of the plan it was reserved by, until an amendment adds to them. */
+  limits: Limits;
+  /** Under each of its limits was room for as much again as all held: nobody waits for what it gives back. */
+  roomy: boolean;
 }
 
 /** A counter as Redis last told it. */
@@ -23,13 +25,14 @@ export interface Told {
   /** On the server's clock. */
   at_ms: number;
   spent: number;
+  /** Whether it is still remembered: too many are not. */
+  known: boolean;
 }
 
-/** What was settled or given back, and acknowledged. Kept for long: it shares what it can with others. */
-export interface Acknowledged {
-  readonly message: Message;
+/** The counters of a list of budgets, found once. */
+interface Found {
+  readonly organization: string;
   readonly counters: readonly Told[];
-  readonly at_ms: number;
 }
 
 const held_max = 100_000;
@@ -42,69 +45,95 @@ const none: readonly Told[] = [];
 
 /** What this process was told and has told, to be told again to a Redis that lost it. Bounded: the oldest goes first. */
 export class Memory {
-  readonly #held = new Map<string, Held>();
+  /** Of each organisation, by their ids. */
+  readonly #held = new Map<string, Map<string, Held>>();
+  #holding = 0;
   /** Of each organisation, by their keys. */
   readonly #told = new Map<string, Map<string, Told>>();
-  readonly #acknowledged = new Latest<Acknowledged>(acknowledged_max);
+  readonly #found = new WeakMap<readonly Planned[], Found>();
+  #acknowledged: AcknowledgedLately | undefined;
 
-  /** What a reserve took (`taken`), or an amendment changed. */
+  held(organization: string, id: string): Held | undefined {
+    return this.#held.get(organization)?.get(id);
+  }
+
+  /** What a reserve took: a hold that was asked for again goes by the name of the later one. */
   remember(
-    { organization, id, amount, lease_ms }: ReserveRequest | Amendment,
-    plan: Plan,
-    taken: Pick<Held, 'nonce' | 'owner' | 'labels'> | undefined,
+    { organization, id, amount, lease_ms, labels, owner }: ReserveRequest,
+    nonce: string,
+    limits: Limits,
+    states: States,
   ): void {
-    const name = nameOf(organization, id);
-    let held = this.#held.get(name);
-    if (held === undefined || (taken !== undefined && held.nonce !== taken.nonce)) {
-      const who = taken ?? { nonce: '', owner: 'unknown', labels: undefined };
-      held = { organization, id, ...who, amount, lease_ms, budgets: new Map(), rates: new Map() };
-      this.#held.set(name, held);
-      shrink(this.#held, held_max);
+    const roomy = isRoomy(states);
+    this.#hold({ organization, id, nonce, owner, labels, amount, lease_ms, limits, roomy });
+  }
+
+  /** What an amendment changed. */
+  change({ organization, id, amount, lease_ms }: Amendment, limits: Limits): void {
+    const held = this.held(organization, id);
+    if (held === undefined) {
+      const who = { nonce: '', owner: 'unknown', labels: undefined };
+      this.#hold({ organization, id, ...who, amount, lease_ms, limits, roomy: false });
+      return;
     }
     held.amount = amount;
     held.lease_ms = lease_ms;
-    for (const planned of plan.budgets) held.budgets.set(planned.key, planned);
-    for (const { key, rate } of plan.rates) held.rates.set(key, rate);
+    held.limits = joined(held.limits, limits);
+    held.roomy = false;
+  }
+
+  #hold(held: Held): void {
+    const { organization, id } = held;
+    let own = this.#held.get(organization);
+    if (own === undefined) {
+      own = new Map();
+      this.#held.set(organization, own);
+    }
+    const before = own.size;
+    own.set(id, held);
+    this.#holding += own.size - before;
+    if (this.#holding > held_max) this.#holding -= shrink(own) === undefined ? 0 : 1;
   }
 
   /** A hold that was asked for again goes by the name of the later reserve. */
   rename(organization: string, id: string, nonce: string): void {
-    const name = nameOf(organization, id);
-    const held = this.#held.get(name);
-    if (held !== undefined) this.#held.set(name, { ...held, nonce });
+    const held = this.held(organization, id);
+    if (held !== undefined) held.nonce = nonce;
   }
 
   /** The counters of a hold; with `past` also of one that was settled not long ago. */
-  budgetsOf(organization: string, id: string, past = false): ReadonlyMap<string, Planned> | undefined {
-    const name = nameOf(organization, id);
-    const held = this.#held.get(name)?.budgets;
-    if (held !== undefined || !past) return held;
-    const counters = this.#acknowledged.get(name)?.counters ?? none;
-    return counters.length === 0 ? undefined : new Map(counters.map(({ planned }) => [planned.key, planned]));
+  budgetsOf(organization: string, id: string, past = false): readonly Planned[] | undefined {
+    const held = this.held(organization, id);
+    if (held !== undefined || !past) return held?.limits.budgets;
+    const counters = this.#acknowledged?.get(organization, id)?.counters ?? none;
+    return counters.length === 0 ? undefined : counters.map(({ planned }) => planned);
   }
 
   /** Redis knows nothing of this hold, and nothing was done. */
   drop(organization: string, id: string): void {
-    this.#held.delete(nameOf(organization, id));
+    if (this.#held.get(organization)?.delete(id) === true) this.#holding -= 1;
   }
 
   /** What the answer to a reserve tells of its counters. */
-  hear(organization: string, answer: Answer): void {
-    for (const [at, spent] of spentOf(answer).entries()) {
-      const planned = answer.plan.budgets[at];
-      if (planned !== undefined) Object.assign(this.#counter(organization, planned), { spent, at_ms: answer.now_ms });
+  hear(organization: string, budgets: readonly Planned[], states: States, at_ms: number): void {
+    const counters = this.#countersOf(organization, budgets);
+    for (let at = 0; at < counters.length; at += 1) {
+      const [counter, state] = [counters[at], states.budgets[at]];
+      if (counter === undefined || state === undefined) continue;
+      counter.spent = state.spent;
+      counter.at_ms = at_ms;
     }
   }
 
   /** A hold on these counters was settled, which was not told: what they had is that much more. */
-  add(organization: string, budgets: Iterable<Planned>, { nusd, tokens }: Amount, at_ms: number): void {
-    for (const planned of budgets) {
-      const counter = this.#counter(organization, planned);
-      const { unit } = planned.budget;
-      counter.spent = Math.min(
-        Number.MAX_SAFE_INTEGER,
-        counter.spent + (unit === 'nusd' ? nusd : unit === 'tokens' ? tokens : 1),
-      );
+  add(organization: string, budgets: readonly Planned[], nusd: number, tokens: number, at_ms: number): void {
+    const counters = this.#countersOf(organization, budgets);
+    for (let at = 0; at < counters.length; at += 1) {
+      const counter = counters[at];
+      if (counter === undefined) continue;
+      const { unit } = counter.planned.budget;
+      const more = unit === 'nusd' ? nusd : unit === 'tokens' ? tokens : 1;
+      counter.spent = Math.min(Number.MAX_SAFE_INTEGER, counter.spent + more);
       counter.at_ms = at_ms;
     }
   }
@@ -115,6 +144,15 @@ export class Memory {
     if (known !== undefined) Object.assign(known, { spent: 0, at_ms });
   }
 
+  /** Those of a list of budgets, in its order. */
+  #countersOf(organization: string, budgets: readonly Planned[]): readonly Told[] {
+    const found = this.#found.get(budgets);
+    if (found?.organization === organization && found.counters.every(isKnown)) return found.counters;
+    const counters = budgets.map((planned) => this.#counter(organization, planned));
+    this.#found.set(budgets, { organization, counters });
+    return counters;
+  }
+
   #counter(organization: string, planned: Planned): Told {
     let own = this.#told.get(organization);
     if (own === undefined) {
@@ -123,36 +161,36 @@ export class Memory {
     }
     let known = own.get(planned.key);
     if (known === undefined) {
-      known = { planned, at_ms: 0, spent: 0 };
+      known = { planned, at_ms: 0, spent: 0, known: true };
       own.set(planned.key, known);
-      shrink(own, told_max);
+      if (own.size > told_max) {
+        const oldest = shrink(own);
+        if (oldest !== undefined) oldest.known = false;
+      }
     }
     return known;
   }
 
   /** Redis has done what the message says: the hold is over. */
   acknowledge(message: Message, at_ms = Date.now()): void {
-    const name = nameOf(message.organization, message.id);
-    const held = this.#held.get(name);
+    const { organization, id } = message;
+    const held = this.held(organization, id);
     if (message.op === 'release' && message.nonce !== '' && held?.nonce !== message.nonce) return;
-    this.#held.delete(name);
-    const counters = held === undefined ? (this.#acknowledged.get(name)?.counters ?? none) : this.#countersOf(held);
-    this.#acknowledged.put(name, { message, counters, at_ms });
-    this.#acknowledged.forget((known) => at_ms - known.at_ms >= acknowledged_ms);
-  }
-
-  #countersOf({ organization, budgets }: Held): readonly Told[] {
-    const counters: Told[] = [];
-    for (const planned of budgets.values()) counters.push(this.#counter(organization, planned));
-    return counters;
+    this.drop(organization, id);
+    this.#acknowledged ??= new AcknowledgedLately(acknowledged_max, acknowledged_ms);
+    const counters =
+      held === undefined
+        ? (this.#acknowledged.get(organization, id)?.counters ?? none)
+        : this.#countersOf(organization, held.limits.budgets);
+    this.#acknowledged.put(message, counters, at_ms);
   }
 
   holds(organization: string): Held[] {
-    return [...this.#held.values()].filter((one) => one.organization === organization);
+    return [...(this.#held.get(organization)?.values() ?? [])];
   }
 
   acknowledged(organization: string): Acknowledged[] {
-    return [...this.#acknowledged.values()].filter(({ message }) => message.organization === organization);
+    return this.#acknowledged?.of(organization) ?? [];
   }
 
   counters(organization: string): Told[] {
@@ -160,14 +198,31 @@ export class Memory {
   }
 }
 
-function shrink(map: Map<string, unknown>, most: number): void {
-  if (map.size <= most) return;
-  for (const oldest of map.keys()) {
-    map.delete(oldest);
-    return;
-  }
+/** Whether others find as much room as all of it once more, before what is held now is given back. */
+function isRoomy({ budgets, rates }: States): boolean {
+  for (const { budget, limit, spent, held } of budgets) if (budget.hard && spent + 2 * held > limit) return false;
+  for (const { rate, used } of rates) if (rate.unit !== 'requests' && 2 * used > rate.limit) return false;
+  return true;
 }
 
-function nameOf(organization: string, id: string): string {
-  return `${organization} ${id}`;
+/** Those of both, each once: a later one in the place of the earlier one of its key. */
+function joined(before: Limits, more: Limits): Limits {
+  const budgets = new Map(before.budgets.map((planned) => [planned.key, planned]));
+  for (const planned of more.budgets) budgets.set(planned.key, planned);
+  const rates = new Map(before.rates.map((one) => [one.key, one]));
+  for (const one of more.rates) rates.set(one.key, one);
+  return { budgets: [...budgets.values()], rates: [...rates.values()] };
+}
+
+function isKnown({ known }: Told): boolean {
+  return known;
+}
+
+/** Takes out the oldest. */
+function shrink<T>(map: Map<string, T>): T | undefined {
+  for (const [name, oldest] of map) {
+    map.delete(name);
+    return oldest;
+  }
+  return undefined;
 }

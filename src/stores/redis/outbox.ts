@@ -8,6 +8,8 @@ import { WholeLines } from './whole-lines.ts';
 export type Message =
   | {
       readonly op: 'settle';
+      /** What its line in the outbox is struck by; 0 where it has none yet. Earlier versions wrote none. */
+      n?: number;
       readonly id: string;
       readonly organization: string;
       readonly nusd: number;
@@ -19,7 +21,7 @@ export type Message =
       /** When it was first sent. */
       readonly at_ms: number;
     }
-  | { readonly op: 'release'; readonly id: string; readonly organization: string; readonly nonce: string };
+  | { readonly op: 'release'; n?: number; readonly id: string; readonly organization: string; readonly nonce: string };
 
 const file_bytes_max = 8 * 1_048_576;
 const messages_max = 200_000;
@@ -27,11 +29,14 @@ const messages_max = 200_000;
 const strike_ms = 50;
 /** How soon a full disk is tried again. */
 const full_ms = 500;
+const kept = Promise.resolve(true);
 
 /**
  * Settlements and releases that Redis has not acknowledged. They are written to a file, all of one turn of the event loop
- * in one write, so that neither a crash nor a long outage forgets them. A line is a message, or `-` and the name of one
- * that was acknowledged. What a full disk has no room for is in memory until it has, and sent all the same. Beyond `messages_max` a settlement is left to the reaper, which settles at the estimate.
+ * in one write, so that neither a crash nor a long outage forgets them. A line is a message, or strikes one that was
+ * acknowledged: `-12.` by the number it has, `-` and its name where it has none. What a full disk has no room for is in
+ * memory until it has, and sent all the same. Beyond `messages_max` a settlement is left to the reaper, which settles at
+ * the estimate.
  */
 export class Outbox {
   readonly #messages = new Map<string, Message>();
@@ -40,8 +45,11 @@ export class Outbox {
   #file: WholeLines | undefined;
   #lines = '';
   #struck = '';
-  #written: (() => void)[] = [];
+  /** Kept by all whose lines are in the next write. */
+  #writing: Promise<boolean> | undefined;
+  #written: ((kept: true) => void) | undefined;
   #scheduled = false;
+  #number = 0;
   #timer: NodeJS.Timeout | undefined;
   #size_max = file_bytes_max;
   /** Monotonic ms. */
@@ -59,23 +67,31 @@ export class Outbox {
     writeFileSync(path, '', { flag: 'a', mode: 0o600 });
     const text = readFileSync(path, 'utf8');
     this.#file = new WholeLines(path, text);
+    this.#read(path, text);
+    this.#rewrite();
+  }
+
+  #read(path: string, text: string): void {
     const torn = text.slice(text.lastIndexOf('\n') + 1);
+    const names = new Map<string, string>();
     for (const line of text.split('\n')) {
       if (line === '') continue;
       if (line.startsWith('-')) {
         // Half a name may be the name of another.
-        if (line === torn) continue;
-        this.#messages.delete(line.slice(1));
+        if (line !== torn) this.#messages.delete(names.get(line) ?? line.slice(1));
         continue;
       }
       try {
         const message = JSON.parse(line) as Message;
-        this.#messages.set(nameOf(message), message);
+        const name = nameOf(message);
+        this.#messages.set(name, message);
+        if (message.n === undefined) continue;
+        names.set(`-${message.n}.`, name);
+        this.#number = Math.max(this.#number, message.n);
       } catch {
-        notice(`${path}: a torn line was left out`);
+        this.#notice(`${path}: a torn line was left out`);
       }
     }
-    this.#rewrite();
   }
 
   get size(): number {
@@ -95,11 +111,12 @@ export class Outbox {
   /** Resolves once the message is in the file; false where there was no room for it. */
   keep(message: Message): Promise<boolean> {
     if (!this.#add(message)) return Promise.resolve(false);
-    if (this.#file === undefined) return Promise.resolve(true);
+    if (this.#file === undefined) return kept;
     this.#schedule();
-    return new Promise((resolve) => {
-      this.#written.push(() => resolve(true));
+    this.#writing ??= new Promise((resolve) => {
+      this.#written = resolve;
     });
+    return this.#writing;
   }
 
   #add(message: Message): boolean {
@@ -112,14 +129,20 @@ export class Outbox {
       return false;
     }
     this.#messages.set(name, message);
-    if (this.#file !== undefined) this.#lines += `${JSON.stringify(message)}\n`;
+    if (this.#file === undefined) return true;
+    message.n = ++this.#number;
+    this.#lines += `${JSON.stringify(message)}\n`;
     return true;
   }
 
   done(message: Message): void {
     const name = nameOf(message);
-    if (!this.#messages.delete(name) || this.#file === undefined) return;
-    this.#struck += `-${name}\n`;
+    const known = this.#messages.get(name);
+    if (known === undefined) return;
+    this.#messages.delete(name);
+    if (this.#file === undefined) return;
+    // The point says that no digit is missing.
+    this.#struck += known.n === undefined ? `-${name}\n` : `-${known.n}.\n`;
     this.#timer ??= setTimeout(this.#write, strike_ms).unref();
   }
 
@@ -134,11 +157,12 @@ export class Outbox {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const written = this.#written;
-    this.#written = [];
+    this.#writing = undefined;
+    this.#written = undefined;
     this.#append(this.#lines + this.#struck);
     this.#lines = '';
     this.#struck = '';
-    for (const resolve of written) resolve();
+    written?.(true);
     const { size = 0, behind = false, owes = false } = this.#file ?? {};
     if (behind || (this.#messages.size === 0 && (size > 0 || owes)) || size > this.#size_max) this.#rewrite();
     if (this.#file?.owes) this.#timer ??= setTimeout(this.#write, full_ms).unref();

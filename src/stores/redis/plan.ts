@@ -13,10 +13,14 @@ export interface Planned {
   readonly expires_ms: number;
 }
 
-/** What a script is told of a call's limits, for the windows of one moment. */
-export interface Plan {
+/** The counters of a call or of a hold, each once. */
+export interface Limits {
   readonly budgets: readonly Planned[];
   readonly rates: readonly { readonly key: string; rate: Rate }[];
+}
+
+/** What a script is told of a call's limits, for the windows of one moment. */
+export interface Plan extends Limits {
   /** For each limit asked about, its place among the unique ones. */
   readonly budgetPlaces: readonly number[];
   readonly ratePlaces: readonly number[];
@@ -24,6 +28,9 @@ export interface Plan {
   readonly to_ms: number;
   /** All of it as scripts read it and holds keep it. */
   readonly text: string;
+  /** Where it stands among the texts of a turn, and of which: those of a turn are counted by it. */
+  place: number;
+  turn: number;
 }
 
 const letters = {
@@ -84,14 +91,14 @@ function newPlan(budgets: readonly Budget[], rates: readonly Rate[], now_ms: num
     return place;
   });
   const text = planText(planned, limited, from_ms, to_ms);
-  return { budgets: planned, rates: limited, budgetPlaces, ratePlaces, from_ms, to_ms, text };
+  return { budgets: planned, rates: limited, budgetPlaces, ratePlaces, from_ms, to_ms, text, place: 0, turn: 0 };
 }
 
 /** The plan of counters that are known already, whatever the moment. */
-export function planOfKnown(budgets: readonly Planned[], rates: Plan['rates']): Plan {
+export function planOfKnown({ budgets, rates }: Limits): Plan {
   const [from_ms, to_ms] = [0, Number.MAX_SAFE_INTEGER];
   const text = planText(budgets, rates, from_ms, to_ms);
-  return { budgets, rates, budgetPlaces: [], ratePlaces: [], from_ms, to_ms, text };
+  return { budgets, rates, budgetPlaces: [], ratePlaces: [], from_ms, to_ms, text, place: 0, turn: 0 };
 }
 
 /** What `lua/holds.ts` calls a plan. */

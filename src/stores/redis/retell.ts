@@ -29,11 +29,11 @@ export async function retell(teller: Teller, organization: string, permit: strin
   await inBatches(settled, ({ message }) => settling.send(message, permit));
   const holds = memory.holds(organization);
   await inBatches(holds, (held) => {
-    const plan = planOfKnown(
-      [...held.budgets.values()],
-      [...held.rates].map(([key, rate]) => ({ key, rate })),
-    );
-    return turns.alone(organization, holding(held), { plan, permit, deadline_ms: telling_ms });
+    return turns.alone(organization, holding(held), {
+      plan: planOfKnown(held.limits),
+      permit,
+      deadline_ms: telling_ms,
+    });
   });
   const counters = memory.counters(organization);
   for (let at = 0; at < counters.length; at += batch) {

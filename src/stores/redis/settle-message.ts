@@ -11,6 +11,7 @@ export function settleMessage({ id, organization, amount, estimated, labels }: S
   const text = labelText(labels);
   const message: { -readonly [K in keyof Settle]: Settle[K] } = {
     op: 'settle',
+    n: 0,
     id,
     organization,
     nusd,

@@ -1,9 +1,9 @@
 import type { Settled } from '../ledger.ts';
-import { codeOf, settled } from './answers.ts';
+import { type Answer, settled } from './answers.ts';
 import type { Memory } from './memory.ts';
 import type { Message } from './outbox.ts';
 import { type Planned, planOfKnown } from './plan.ts';
-import type { Bare, Turns } from './turns.ts';
+import type { Asked, Operation, Turns } from './turns.ts';
 
 export interface SettlingParts {
   readonly prefix: string;
@@ -11,6 +11,8 @@ export interface SettlingParts {
   readonly memory: Memory;
   readonly notice: (message: string) => void;
 }
+
+type Settle = Extract<Message, { op: 'settle' }>;
 
 /** Settled and released ids are remembered this long, so that a repeated delivery is known for one. */
 const remembered_ms = 600_000;
@@ -33,56 +35,82 @@ export class Settling {
     else await this.release(message, permit);
   }
 
-  /** `tell`: whether the budgets as they are afterwards are wanted. */
-  async settle(message: Extract<Message, { op: 'settle' }>, tell: boolean, permit?: string): Promise<Settled> {
+  /**
+   * Settles, and says when that is over instead of answering: without an error, once it is acknowledged. It may ride with
+   * what this process asks next, where nobody can be waiting for what the hold gives back.
+   */
+  post(message: Settle, over: (message: Settle, error?: unknown) => void): void {
     const { turns, memory } = this.#parts;
-    const { id, organization, nusd, tokens, input = 0, estimated, labels = '' } = message;
-    const amounts = [nusd, tokens, input, estimated ? '1' : '0', remembered];
-    const mine = memory.budgetsOf(organization, id, permit !== undefined);
-    const operation = [2, id, '', ...amounts, tell ? mine?.size || -1 : 0, labels];
-    const add = (told: Bare): void => {
-      if (mine !== undefined && (codeOf(told) === 0 || codeOf(told) === 5)) {
-        memory.add(organization, mine.values(), { nusd, tokens }, told.now_ms);
-      }
-    };
-    let kept = permit !== undefined;
-    // What is ours is asked the moment the answer is heard: later answers of the same turn may end it, or begin it anew.
-    const heard = (told: Bare): void => {
-      add(told);
-      if (codeOf(told) === 2) kept = memory.budgetsOf(organization, id) !== undefined;
-      else memory.acknowledge(message);
-    };
-    let answer: Bare =
-      permit === undefined
-        ? await turns.ask(organization, operation, undefined, heard)
-        : await turns.alone(organization, operation, { permit });
-    // Held by us and not known there: the store lost it. What it cost is counted all the same, unless so much time has
-    // passed since it was first sent that it may have been settled then and forgotten.
-    const fresh = Date.now() - message.at_ms < remembered_ms / 2;
-    const recovered = codeOf(answer) === 2 && mine !== undefined && kept && fresh;
-    if (recovered) {
-      answer = await this.#recover(message, mine, [5, id, 0, ...amounts, labels], permit);
-    }
-    const budgets = tell || codeOf(answer) === 5 ? settled(answer, [...(mine?.values() ?? [])]) : [];
-    // What is told again was counted when it was told first.
-    if (recovered && permit === undefined) add(answer);
-    const code = codeOf(answer);
-    if (code === 2 && kept) memory.drop(organization, id);
-    else if (recovered || permit !== undefined) memory.acknowledge(message);
-    return { outcome: code === 1 ? 'repeated' : code === 2 ? 'unknown' : 'settled', budgets };
+    const held = memory.held(message.organization, message.id);
+    const posted = new Posted(this, message, held?.limits.budgets, over);
+    if (held?.roomy === true) turns.ride(message.organization, posted);
+    else turns.push(message.organization, posted);
   }
 
-  #recover(
-    { organization, id }: Message,
-    budgets: ReadonlyMap<string, Planned>,
-    operation: (string | number)[],
-    permit: string | undefined,
-  ): Promise<Bare> {
-    const { turns, notice } = this.#parts;
-    const plan = planOfKnown([...budgets.values()], []);
-    if (permit !== undefined) return turns.alone(organization, operation, { plan, permit });
-    notice(`Redis has lost the hold of ${id}; its cost is counted from what this process remembers`);
-    return turns.ask(organization, operation, plan);
+  /** `tell`: whether the budgets as they are afterwards are wanted. */
+  async settle(message: Settle, tell: boolean, permit?: string): Promise<Settled> {
+    const { turns, memory } = this.#parts;
+    const { id, organization } = message;
+    const mine = memory.budgetsOf(organization, id, permit !== undefined);
+    const operation = settling(message, tell ? mine?.length || -1 : 0);
+    let kept = permit !== undefined;
+    let answer =
+      permit === undefined
+        ? await turns.ask(organization, operation, undefined, (told) => {
+            kept = this.heard(message, mine, told);
+          })
+        : await turns.alone(organization, operation, { permit });
+    if (answer.code === 2) answer = await this.recover(message, mine, kept, answer, permit);
+    else if (permit !== undefined) memory.acknowledge(message);
+    const budgets = tell || answer.code === 5 ? settled(answer, mine ?? []) : [];
+    return { outcome: answer.code === 1 ? 'repeated' : answer.code === 2 ? 'unknown' : 'settled', budgets };
+  }
+
+  /**
+   * What is ours is asked the moment the answer is heard: later answers of the same turn may end it, or begin it anew. Says
+   * whether a hold that Redis does not know is still one here.
+   */
+  heard(message: Settle, mine: readonly Planned[] | undefined, told: Answer): boolean {
+    const { memory } = this.#parts;
+    this.#add(message, mine, told);
+    if (told.code === 2) return memory.held(message.organization, message.id) !== undefined;
+    memory.acknowledge(message);
+    return false;
+  }
+
+  /**
+   * Held by us and not known there: the store lost it. What it cost is counted all the same, unless so much time has passed
+   * since it was first sent that it may have been settled then and forgotten.
+   */
+  async recover(
+    message: Settle,
+    mine: readonly Planned[] | undefined,
+    kept: boolean,
+    unknown: Answer,
+    permit?: string,
+  ): Promise<Answer> {
+    const { turns, memory, notice } = this.#parts;
+    const { id, organization, nusd, tokens, input = 0, estimated, labels = '' } = message;
+    const fresh = Date.now() - message.at_ms < remembered_ms / 2;
+    let answer = unknown;
+    if (mine !== undefined && kept && fresh) {
+      const plan = planOfKnown({ budgets: mine, rates: [] });
+      const operation = [5, id, 0, nusd, tokens, input, estimated ? '1' : '0', remembered, labels];
+      if (permit === undefined) {
+        notice(`Redis has lost the hold of ${id}; its cost is counted from what this process remembers`);
+        answer = await turns.ask(organization, operation, plan);
+        // What is told again was counted when it was told first.
+        this.#add(message, mine, answer);
+      } else answer = await turns.alone(organization, operation, { plan, permit });
+    }
+    if (answer.code !== 2) memory.acknowledge(message);
+    else if (kept) memory.drop(organization, id);
+    return answer;
+  }
+
+  #add({ organization, nusd, tokens }: Settle, mine: readonly Planned[] | undefined, told: Answer): void {
+    if (mine === undefined || (told.code !== 0 && told.code !== 5)) return;
+    this.#parts.memory.add(organization, mine, nusd, tokens, told.now_ms);
   }
 
   async release(message: Extract<Message, { op: 'release' }>, permit?: string): Promise<void> {
@@ -95,5 +123,50 @@ export class Settling {
     }
     await turns.alone(organization, operation, { permit });
     memory.acknowledge(message);
+  }
+}
+
+/** `tell`: how many counters the asker knows and wants to hear of, as the script has it. */
+function settling({ id, nusd, tokens, input = 0, estimated, labels = '' }: Settle, tell: number): Operation {
+  return [2, id, '', nusd, tokens, input, estimated ? '1' : '0', remembered, tell, labels];
+}
+
+/** A settlement that nobody awaits. */
+class Posted implements Asked {
+  readonly operation: Operation;
+  readonly plan = undefined;
+  readonly #settling: Settling;
+  readonly #message: Settle;
+  readonly #mine: readonly Planned[] | undefined;
+  readonly #over: (message: Settle, error?: unknown) => void;
+
+  constructor(
+    parts: Settling,
+    message: Settle,
+    mine: readonly Planned[] | undefined,
+    over: (message: Settle, error?: unknown) => void,
+  ) {
+    this.operation = settling(message, 0);
+    this.#settling = parts;
+    this.#message = message;
+    this.#mine = mine;
+    this.#over = over;
+  }
+
+  told(answer: Answer): void {
+    const message = this.#message;
+    const kept = this.#settling.heard(message, this.#mine, answer);
+    if (answer.code !== 2) {
+      this.#over(message);
+      return;
+    }
+    this.#settling.recover(message, this.#mine, kept, answer).then(
+      () => this.#over(message),
+      (error: unknown) => this.#over(message, error),
+    );
+  }
+
+  failed(error: unknown): void {
+    this.#over(this.#message, error);
   }
 }

@@ -1,22 +1,21 @@
-import { type Budget, LedgerUnavailable, type Rate } from '../ledger.ts';
-import { type Answer, codeOf } from './answers.ts';
+import { LedgerUnavailable } from '../ledger.ts';
+import { type Answer, answersOf } from './answers.ts';
 import type { Epochs } from './epoch.ts';
+import type { Receiver } from './in-flight.ts';
 import type { Line } from './line.ts';
-import { baseOf, type Plan, planOf } from './plan.ts';
+import { baseOf, type Plan } from './plan.ts';
 import { scripts } from './scripts.ts';
 
 /** As `lua/turn.ts` has them; the place of a plan is filled in when it is sent. */
 export type Operation = (string | number)[];
 
-interface Asked {
+/** An operation, and who is told what became of it: answers in the order they were given, before anyone goes on. */
+export interface Asked {
   readonly operation: Operation;
   readonly plan: Plan | undefined;
-  readonly heard: ((answer: Bare) => void) | undefined;
-  readonly resolve: (answer: Bare) => void;
-  readonly reject: (error: unknown) => void;
+  told(answer: Answer): void;
+  failed(error: unknown): void;
 }
-
-export type Bare = Pick<Answer, 'list' | 'raised' | 'now_ms'>;
 
 /** Operations in one script: together they keep Redis from everyone else for about a millisecond. */
 const operations_max = 100;
@@ -24,7 +23,8 @@ const operations_max = 100;
 const reading = 4;
 /** A real settlement may replace the reaper's estimate this long. */
 const estimate_ms = 7 * 86_400_000;
-const tries_max = 4;
+/** How long an operation that rides waits for another one to go with; a timer's tick more at most. */
+const ride_ms = 3;
 
 export interface Alone {
   readonly plan?: Plan;
@@ -40,13 +40,33 @@ export interface TurnsOptions {
   readonly deadline_ms: number;
 }
 
+/** What is asked of an organisation and has not left, in its order. */
+interface Queue {
+  readonly organization: string;
+  readonly base: string;
+  readonly leases: string;
+  asked: Asked[];
+  /** It leaves when this turn of the event loop is over; otherwise all of it rides. */
+  leaving: boolean;
+  /** The timer looks at it. */
+  watched: boolean;
+  /** When the first one came that rides; monotonic. */
+  since_ms: number;
+}
+
+/** Counts all turns of this process: a plan keeps the last one it is in. */
+let turns = 0;
+
 /**
  * What is asked of an organisation in one turn of the event loop goes to Redis as one script, in the order it was asked.
- * Nobody waits for a fuller one: it leaves when the turn is over.
+ * Nobody waits for a fuller one: it leaves when the turn is over. Only what says that it may, rides with what comes next.
  */
 export class Turns {
   readonly #options: TurnsOptions;
-  #queues = new Map<string, Asked[]>();
+  readonly #queues = new Map<string, Queue>();
+  #leaving: Queue[] = [];
+  #watched: Queue[] = [];
+  #timer: NodeJS.Timeout | undefined;
   /** How far the server's clock is ahead; never below the truth by more than an answer's way here. */
   #ahead_ms = Number.NEGATIVE_INFINITY;
 
@@ -54,106 +74,203 @@ export class Turns {
     this.#options = options;
   }
 
-  /** `heard` is told answers in the order they were given, before anyone goes on. */
-  ask(organization: string, operation: Operation, plan?: Plan, heard?: (answer: Bare) => void): Promise<Bare> {
-    return new Promise((resolve, reject) => {
-      const asked = { operation, plan, heard, resolve, reject };
-      if (this.#queues.size === 0) setImmediate(this.#leave);
-      const queue = this.#queues.get(organization);
-      if (queue === undefined) this.#queues.set(organization, [asked]);
-      else queue.push(asked);
-    });
+  /** Leaves with this turn, and so does all that rides before it. */
+  push(organization: string, asked: Asked): void {
+    const queue = this.#of(organization);
+    queue.asked.push(asked);
+    this.#begin(queue);
   }
 
-  /** Asks in the windows of the server's moment: when one has turned meanwhile, again in the new one. */
-  async timely(
-    organization: string,
-    budgets: readonly Budget[],
-    rates: readonly Rate[],
-    operation: Operation,
-    heard?: (answer: Answer) => void,
-  ): Promise<Answer> {
-    for (let tries = 0; tries < tries_max; tries++) {
-      const plan = planOf(budgets, rates, this.#now());
-      const hear = heard === undefined ? undefined : (answer: Bare) => heard({ ...answer, plan });
-      const answer = await this.ask(organization, [...operation], plan, hear);
-      if (codeOf(answer) !== 3) return { ...answer, plan };
+  /** Leaves with whatever is asked next of that organisation, or a few milliseconds later. */
+  ride(organization: string, asked: Asked): void {
+    const queue = this.#of(organization);
+    if (queue.asked.push(asked) > 1) return;
+    queue.since_ms = performance.now();
+    if (!queue.watched) {
+      queue.watched = true;
+      this.#watched.push(queue);
     }
-    throw new LedgerUnavailable('the clock of Redis does not agree with itself');
+    this.#timer ??= setTimeout(this.#look, ride_ms);
+  }
+
+  /** Nothing rides any longer. */
+  depart(): void {
+    for (const queue of this.#watched) if (queue.asked.length > 0) this.#begin(queue);
+  }
+
+  /** `push` for who awaits the answer; `heard` is told it before anyone goes on. */
+  ask(organization: string, operation: Operation, plan?: Plan, heard?: (answer: Answer) => void): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      this.push(organization, awaited(operation, plan, resolve, reject, heard));
+    });
   }
 
   /** One operation by itself, now: with a deadline of its own, or under a permit of its own. */
-  alone(organization: string, operation: Operation, alone: Alone): Promise<Bare> {
+  alone(organization: string, operation: Operation, alone: Alone): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      void this.#send(organization, [{ operation, plan: alone.plan, heard: undefined, resolve, reject }], alone);
+      const all = [awaited(operation, alone.plan, resolve, reject)];
+      void this.#run(this.#of(organization), all, this.#args(this.#of(organization), all), alone);
     });
   }
 
-  #now(): number {
+  /** The server's clock, as far as it is known. */
+  now(): number {
     return Date.now() + (Number.isFinite(this.#ahead_ms) ? this.#ahead_ms : 0);
   }
 
+  #of(organization: string): Queue {
+    let queue = this.#queues.get(organization);
+    if (queue === undefined) {
+      const base = baseOf(this.#options.prefix, organization);
+      const state = { asked: [], leaving: false, watched: false, since_ms: 0 };
+      queue = { organization, base, leases: `${base}leases`, ...state };
+      this.#queues.set(organization, queue);
+    }
+    return queue;
+  }
+
+  #begin(queue: Queue): void {
+    if (queue.leaving) return;
+    queue.leaving = true;
+    if (this.#leaving.push(queue) === 1) setImmediate(this.#leave);
+  }
+
   readonly #leave = (): void => {
-    const queues = this.#queues;
-    this.#queues = new Map();
-    for (const [organization, queue] of queues) {
-      for (let at = 0; at < queue.length; at += operations_max) {
-        void this.#send(organization, queue.slice(at, at + operations_max));
+    const queues = this.#leaving;
+    this.#leaving = [];
+    for (const queue of queues) {
+      const all = queue.asked;
+      queue.asked = [];
+      queue.leaving = false;
+      if (all.length <= operations_max) this.#send(queue, all);
+      else {
+        for (let at = 0; at < all.length; at += operations_max) this.#send(queue, all.slice(at, at + operations_max));
       }
     }
   };
 
-  async #send(organization: string, all: readonly Asked[], alone: Alone = {}): Promise<void> {
-    const { line, epochs, prefix } = this.#options;
-    const base = baseOf(prefix, organization);
+  /** Sends what has ridden long enough. */
+  readonly #look = (): void => {
+    this.#timer = undefined;
+    const watched = this.#watched;
+    this.#watched = [];
+    const due_ms = performance.now() - ride_ms;
+    for (const queue of watched) {
+      queue.watched = queue.asked.length > 0 && !queue.leaving && queue.since_ms > due_ms;
+      if (queue.watched) this.#watched.push(queue);
+      else if (queue.asked.length > 0) this.#begin(queue);
+    }
+    if (this.#watched.length > 0) this.#timer = setTimeout(this.#look, ride_ms);
+  };
+
+  #send(queue: Queue, all: readonly Asked[]): void {
+    const { line, epochs } = this.#options;
+    const args = this.#args(queue, all);
+    const permit = epochs.permitOf(queue.organization);
+    if (permit === undefined || all.every(isReading)) {
+      void this.#run(queue, all, args);
+      return;
+    }
+    const receiver: Receiver = {
+      answered: (value) => {
+        // As bytes only what was done; else the primary is another one than was met.
+        if (Buffer.isBuffer(value)) this.#told(value, all);
+        else {
+          epochs.forget(queue.organization);
+          void this.#run(queue, all, args);
+        }
+      },
+      failed: (error) => this.#failed(error, queue, all),
+    };
+    line.ask(scripts.turn, [scripts.turn.sha, 2, queue.leases, permit, ...args], receiver);
+  }
+
+  async #run(queue: Queue, all: readonly Asked[], args: readonly string[], alone: Alone = {}): Promise<void> {
+    const { line, epochs } = this.#options;
+    const keys = [queue.leases];
+    let answer: unknown;
     try {
-      const [keys, args] = [[`${base}leases`], [base, this.#text(all)]];
-      const answer = all.every(({ operation }) => operation[0] === reading)
+      answer = all.every(isReading)
         ? await line.run(scripts.turn, keys, args)
-        : await epochs.run(scripts.turn, organization, keys, args, alone);
-      this.#told(answer as readonly unknown[], all);
+        : await epochs.run(scripts.turn, queue.organization, keys, args, alone);
     } catch (error) {
-      // A script that fails has written nothing: what failed is one of its operations, and the others are well.
-      if (all.length > 1 && !(error instanceof LedgerUnavailable)) {
-        for (const one of all) void this.#send(organization, [one], alone);
-      } else {
-        for (const one of all) one.reject(error);
-      }
+      this.#failed(error, queue, all, alone);
+      return;
+    }
+    this.#told(Buffer.from(String(answer), 'latin1'), all);
+  }
+
+  /** A script that fails has written nothing: what failed is one of its operations, and the others are well. */
+  #failed(error: unknown, queue: Queue, all: readonly Asked[], alone: Alone = {}): void {
+    if (all.length > 1 && !(error instanceof LedgerUnavailable)) {
+      for (const one of all) void this.#run(queue, [one], this.#args(queue, [one]), alone);
+    } else {
+      for (const one of all) one.failed(error);
     }
   }
 
-  #text(all: readonly Asked[]): string {
-    const places = new Map<string, number>();
-    const sources: string[] = [];
-    const operations = all.map(({ operation, plan }) => {
-      if (plan === undefined) return operation;
-      let place = places.get(plan.text);
-      if (place === undefined) {
-        place = sources.push(plan.text) - 1;
-        places.set(plan.text, place);
+  /** What comes before every key, what is asked, and the texts of the plans it names. */
+  #args(queue: Queue, all: readonly Asked[]): string[] {
+    turns += 1;
+    const args = [queue.base, ''];
+    const operations: Operation[] = [];
+    for (const { operation, plan } of all) {
+      operations.push(operation);
+      if (plan === undefined) continue;
+      if (plan.turn !== turns) {
+        plan.turn = turns;
+        plan.place = args.push(plan.text) - 3;
       }
-      operation[2] = place;
-      return operation;
-    });
-    const not_after_ms = this.#now() + this.#options.deadline_ms;
-    return JSON.stringify([not_after_ms, estimate_ms, sources, operations]);
+      operation[2] = plan.place;
+    }
+    args[1] = JSON.stringify([this.now() + this.#options.deadline_ms, estimate_ms, operations]);
+    return args;
   }
 
-  #told(answer: readonly unknown[], all: readonly Asked[]): void {
-    const [, time, raised, ...lists] = answer;
-    const now_ms = Number(time);
-    const measured_ms = now_ms - Date.now();
-    const turned = lists.some((list) => Array.isArray(list) && list[0] === 3);
-    this.#ahead_ms = turned ? measured_ms : Math.max(this.#ahead_ms, measured_ms);
-    for (const [at, one] of all.entries()) {
-      const list = lists[at];
-      if (!Array.isArray(list)) {
-        one.reject(new Error('Redis answered fewer operations than were asked'));
-        continue;
-      }
-      const answer = { list, raised: raised === 1, now_ms };
-      one.heard?.(answer);
-      one.resolve(answer);
+  #told(bytes: Buffer, all: readonly Asked[]): void {
+    let answers: readonly Answer[] = [];
+    try {
+      answers = answersOf(bytes);
+    } catch {
+      // Nobody finds an answer then.
+    }
+    const first = answers[0];
+    if (first !== undefined) {
+      const measured_ms = first.now_ms - Date.now();
+      const turned = answers.some(({ code }) => code === 3);
+      this.#ahead_ms = turned ? measured_ms : Math.max(this.#ahead_ms, measured_ms);
+    }
+    for (let at = 0; at < all.length; at += 1) {
+      const [one, answer] = [all[at], answers[at]];
+      if (answer === undefined) one?.failed(new Error('Redis answered fewer operations than were asked'));
+      else tell(one, answer);
     }
   }
+}
+
+/** What one does not understand of its answer is no other's fault. */
+function tell(one: Asked | undefined, answer: Answer): void {
+  try {
+    one?.told(answer);
+  } catch (error) {
+    one?.failed(error);
+  }
+}
+
+function isReading({ operation }: Asked): boolean {
+  return operation[0] === reading;
+}
+
+function awaited(
+  operation: Operation,
+  plan: Plan | undefined,
+  resolve: (answer: Answer) => void,
+  reject: (error: unknown) => void,
+  heard?: (answer: Answer) => void,
+): Asked {
+  const told = (answer: Answer): void => {
+    heard?.(answer);
+    resolve(answer);
+  };
+  return { operation, plan, told, failed: reject };
 }

@@ -31,14 +31,24 @@ export class SharingLedger implements Ledger {
     this.#parts = parts;
   }
 
-  async reserve(request: ReserveRequest): Promise<Reserved> {
+  reserve(request: ReserveRequest): Promise<Reserved> {
     const { remote, local, onLoss } = this.#parts;
     const { organization, id, budgets, rates } = request;
     if (local.has(organization, id)) return local.reserve(request);
+    const fallback = onLoss();
+    // Nothing is shared: who asks is told what the ledger says.
+    if (fallback !== 'local_share' && !shares(budgets, fallback) && !shares(rates, fallback)) {
+      return remote.reserve(request);
+    }
+    return this.#orShare(request);
+  }
+
+  async #orShare(request: ReserveRequest): Promise<Reserved> {
+    const { remote, local, onLoss } = this.#parts;
+    const { organization, budgets, rates } = request;
     try {
       const reserved = await remote.reserve(request);
-      const shares = ({ onLoss: own = onLoss() }: Budget | Rate) => own === 'local_share';
-      if (reserved.outcome === 'held' && (budgets.some(shares) || rates.some(shares))) {
+      if (reserved.outcome === 'held' && (shares(budgets, onLoss()) || shares(rates, onLoss()))) {
         local.saw(organization, reserved.budgets, reserved.rates);
       }
       return reserved;
@@ -109,4 +119,9 @@ export class SharingLedger implements Ledger {
   close(): Promise<void> {
     return this.#parts.local.close();
   }
+}
+
+function shares(limits: readonly (Budget | Rate)[], fallback: OnLoss): boolean {
+  for (const { onLoss = fallback } of limits) if (onLoss === 'local_share') return true;
+  return false;
 }

@@ -4,7 +4,7 @@
  */
 export const amending = `
 verbs[1] = function(o)
-  local id, plan, nusd, tokens, input = o[2], planOf(sources[o[3] + 1]), o[4], o[5], o[6]
+  local id, plan, nusd, tokens, input = o[2], planOf(A[o[3] + 3]), o[4], o[5], o[6]
   if late(plan) then return {3} end
   local h = find(id)
   if not h or h == 's' then return {4} end

@@ -1,5 +1,6 @@
 /**
- * What a call is told of its limits.
+ * What a call is told of its limits. A turn's answer is one text, `now raised` and then a line for each operation: numbers, and keys,
+ * which have no spaces. As integers of RESP they would be five times as dear to read.
  *   0  held, or settled: of each budget spent, held and (where limits stand in) the limit in force and (where its window
  *      rolls) when it is empty; then used, reset_ms of each rate
  *   1  refused by a budget: its place (or key, where the asker did not name it), asked, spent, held, limit, hard, empty at
@@ -10,6 +11,22 @@
  *      key, used, reset_ms, limit of each rate where the asker named a plan
  */
 export const answering = `
+local forms = {}
+local function line(list)
+  local n = #list
+  if list[1] == 5 or type(list[2]) == 'string' then
+    for at = 1, n do
+      if type(list[at]) == 'number' then list[at] = format('%d', list[at]) end
+    end
+    return table.concat(list, ' ')
+  end
+  local form = forms[n]
+  if not form then
+    form = '%d' .. string.rep(' %d', n - 1)
+    forms[n] = form
+  end
+  return format(form, unpack(list))
+end
 local function tellBudget(reply, b, c)
   local n = #reply
   reply[n + 1], reply[n + 2] = c.spent, c.held

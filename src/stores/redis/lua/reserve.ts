@@ -7,7 +7,7 @@ local function sit(r, id, expires)
   s.moved[id] = expires
 end
 verbs[0] = function(o)
-  local id, plan = o[2], planOf(sources[o[3] + 1])
+  local id, plan = o[2], planOf(A[o[3] + 3])
   if late(plan) then return {3} end
   local nusd, tokens, input, nonce = o[4], o[5], o[6], o[9]
   local known = find(id)
@@ -62,7 +62,7 @@ verbs[0] = function(o)
   return reply
 end
 verbs[4] = function(o)
-  local plan = planOf(sources[o[3] + 1])
+  local plan = planOf(A[o[3] + 3])
   if late(plan) then return {3} end
   return standing(plan)
 end

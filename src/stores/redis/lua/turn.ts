@@ -22,7 +22,8 @@ writeEntries()
  * counter is read once, changed here, and written once at the end, so that the tenth operation costs little more than its
  * own hold and entry. An operation that is refused has changed nothing.
  *
- * KEYS: any, the epoch (left out where nothing but reading is asked). ARGV[2]: JSON of [not after, how long an estimate may be replaced, plans' texts, operations]. Operations:
+ * KEYS: any, the epoch (left out where nothing but reading is asked). ARGV[2]: JSON of
+ * [not after, how long an estimate may be replaced, operations]; ARGV[3..]: plans' texts. Operations:
  *   0 reserve, 1 amend, 4 read (see there)
  *   [2, id, '', nusd, tokens, input, estimated, keep_ms, tell, labels]   settle. tell: 0 nothing, -1 all by
  *                                                     key, else how many counters the asker knows, and no keys
@@ -32,12 +33,12 @@ writeEntries()
  *   [7, key, unit, slot_ms, slots]                    sets a counter to zero
  *   [8, id, plan, nusd, tokens, input, lease_ms, owner, nonce, labels]   holds again, whatever the limits say, what this
  *                                                     store admitted and has lost
- * Answer: 0, the time, whether limits stand in, then each operation's (a code and what it calls for, see answers).
+ * Answer: a text of the time, whether limits stand in, then each operation's line (a code and what it calls for, see answers).
  * Settle: 0 or 5 settled, 1 repeated, 2 unknown.
  */
 export const turn = `${books}${answering}
 local asked = cjson.decode(A[2])
-local not_after, estimate_ms, sources, verbs = asked[1], asked[2], asked[3], {}
+local not_after, estimate_ms, verbs = asked[1], asked[2], {}
 ${reserving}${amending}
 verbs[2] = function(o)
   local id = o[2]
@@ -72,7 +73,7 @@ verbs[3] = function(o)
   return {1}
 end
 verbs[5] = function(o)
-  local id, plan = o[2], planOf(sources[o[3] + 1])
+  local id, plan = o[2], planOf(A[o[3] + 3])
   local h = find(id)
   if h == 's' then return {1} end
   if h then return named(spend(id, h, o[4], o[5], o[6], o[7], false, o[8], o[9])) end
@@ -114,7 +115,7 @@ verbs[7] = function(o)
 end
 
 verbs[8] = function(o)
-  local id, plan, nusd, tokens, input, expires = o[2], planOf(sources[o[3] + 1]), o[4], o[5], o[6], now + o[7]
+  local id, plan, nusd, tokens, input, expires = o[2], planOf(A[o[3] + 3]), o[4], o[5], o[6], now + o[7]
   local h, shared, shares = find(id), {}, {}
   if h and (h == 's' or h[STATE] == 'p') then return {1} end
   if h then
@@ -153,12 +154,12 @@ verbs[8] = function(o)
 end
 
 local ids = {}
-for _, o in ipairs(asked[4]) do
+for _, o in ipairs(asked[3]) do
   if o[1] < 4 or o[1] == 5 or o[1] == 8 then ids[#ids + 1] = o[2] end
 end
 fetch(ids)
-local reply = {0, now, any and 1 or 0}
-for at, o in ipairs(asked[4]) do reply[at + 3] = plain(verbs[o[1]](o)) end
+local reply = {text(now) .. (any and ' 1' or ' 0')}
+for at, o in ipairs(asked[3]) do reply[at + 1] = line(verbs[o[1]](o)) end
 ${written}
-return reply
+return table.concat(reply, '\\n')
 `;
