@@ -1,8 +1,13 @@
-import type { Failure } from '../exchange/index.ts';
 import type { UpstreamCall } from './upstream.ts';
-import { timedOut } from './upstream-failure.ts';
+import type { TimedPhase } from './upstream-failure.ts';
 
 const timer_ms_max = 2 ** 31 - 1;
+
+/** A call whose times are watched. */
+export interface Watched {
+  /** This time of it ran out. */
+  late(phase: TimedPhase, timeout_ms: number): void;
+}
 
 /** Watches a call's times with one timer: it looks what is due when it fires, so progress costs nothing. */
 export class Deadlines {
@@ -10,16 +15,14 @@ export class Deadlines {
   connected = false;
   /** Set at the first byte of the body. */
   begun = false;
-  readonly #provider: string;
+  readonly #call: Watched;
   readonly #times: UpstreamCall;
-  readonly #fail: (failure: Failure) => void;
   readonly #started_ms = performance.now();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(provider: string, times: UpstreamCall, fail: (failure: Failure) => void) {
-    this.#provider = provider;
+  constructor(call: Watched, times: UpstreamCall) {
+    this.#call = call;
     this.#times = times;
-    this.#fail = fail;
   }
 
   start(): void {
@@ -40,19 +43,19 @@ export class Deadlines {
     const passed = performance.now() - this.#started_ms + 1;
     let next = total_timeout_ms;
     if (passed >= total_timeout_ms) {
-      this.#fail(timedOut(this.#provider, 'total', total_timeout_ms));
+      this.#call.late('total', total_timeout_ms);
       return;
     }
     if (!this.begun) {
       if (passed >= first_byte_timeout_ms) {
-        this.#fail(timedOut(this.#provider, 'first_byte', first_byte_timeout_ms));
+        this.#call.late('first_byte', first_byte_timeout_ms);
         return;
       }
       next = Math.min(next, first_byte_timeout_ms);
     }
     if (!this.connected) {
       if (passed >= connect_timeout_ms) {
-        this.#fail(timedOut(this.#provider, 'connect', connect_timeout_ms));
+        this.#call.late('connect', connect_timeout_ms);
         return;
       }
       next = Math.min(next, connect_timeout_ms);

@@ -99,12 +99,15 @@ export function requestHeaders(
   return headers;
 }
 
+/** The headers that `connection` names; nearly always none. */
 function listed(connection: string): Set<string> | undefined {
-  const names = connection
-    .toLowerCase()
-    .split(',')
-    .map((name) => name.trim());
-  return names.length === 1 && (names[0] === 'keep-alive' || names[0] === 'close') ? undefined : new Set(names);
+  if (connection === 'keep-alive' || connection === 'close') return undefined;
+  return new Set(
+    connection
+      .toLowerCase()
+      .split(',')
+      .map((name) => name.trim()),
+  );
 }
 
 /** What a provider's reply says of our account, of its connection or origin, or of bytes that may have been edited. */
@@ -173,4 +176,25 @@ export function replyHeaders(upstream: Readonly<Record<string, string>>): Record
     if (ourName !== '') headers[ourName] = value;
   }
   return headers;
+}
+
+/** A provider's headers, each as one text; the object itself where it holds nothing else, as nearly always. */
+export function flat(headers: Record<string, string | string[] | undefined>): Readonly<Record<string, string>> {
+  return isFlat(headers) ? headers : joined(headers);
+}
+
+function isFlat(headers: Record<string, string | string[] | undefined>): headers is Record<string, string> {
+  for (const name in headers) if (typeof headers[name] !== 'string') return false;
+  return true;
+}
+
+function joined(headers: Record<string, string | string[] | undefined>): Record<string, string> {
+  const one: Record<string, string> = {};
+  for (const name in headers) {
+    const value = headers[name];
+    if (value === undefined) continue;
+    if (typeof value === 'string') one[name] = value;
+    else one[name] = name === 'set-cookie' ? (value.at(-1) ?? '') : value.join(', ');
+  }
+  return one;
 }

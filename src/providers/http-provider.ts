@@ -78,7 +78,9 @@ export class HttpProvider implements Provider {
       if (wrong !== undefined) return Promise.reject(wrong);
       this.#checkedPath = call.path;
     }
-    const headers = this.#always.slice();
+    // Filled from nothing: a copy that is added to is copied once more.
+    const headers: string[] = [];
+    for (let index = 0; index < this.#always.length; index += 1) headers.push(this.#always[index] ?? '');
     this.#credentials.addTo(headers);
     if (call.body_bytes !== undefined) headers.push('content-length', String(call.body_bytes));
     for (const name in call.headers) {

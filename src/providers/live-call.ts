@@ -1,30 +1,38 @@
 import type { Transform } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { asFailure, Failure } from '../exchange/index.ts';
-import { Deadlines } from './deadlines.ts';
+import { Deadlines, type Watched } from './deadlines.ts';
 import { bareInflate, decoderFor, isBareDeflate } from './decoder.ts';
+import { flat } from './headers.ts';
 import type { UpstreamCall, UpstreamReply, UpstreamSink } from './upstream.ts';
-import { type CallPhase, connectionFailure } from './upstream-failure.ts';
+import { type CallPhase, connectionFailure, type TimedPhase, timedOut } from './upstream-failure.ts';
 
 type Controller = Dispatcher.DispatchController;
 
 /** Bytes kept for a reader who has not come yet; then the provider is held. */
 const keptBytesMax = 256 * 1024;
 
+/** Where a call goes. */
+export interface Origin {
+  /** The provider's id. */
+  readonly provider: string;
+  /** The call is off the wire. */
+  gone(): void;
+}
+
 /**
  * One call on the wire: undici's handler on one side, the reply on the other, with nothing allocated in between for a
  * chunk.
  */
-export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler {
+export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watched {
   status = 0;
   headers: Readonly<Record<string, string>> = {};
 
-  readonly #provider: string;
+  readonly #origin: Origin;
   readonly #onAbort = (reason: Failure) => this.abort(reason);
   readonly #call: UpstreamCall;
   readonly #resolve: (reply: UpstreamReply) => void;
   readonly #reject: (failure: Failure) => void;
-  readonly #gone: () => void;
   readonly #deadlines: Deadlines;
   #controller: Controller | undefined;
   #rawHeaders: Controller['rawHeaders'];
@@ -36,22 +44,25 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler {
   #ended: 'end' | Failure | undefined;
   #sink: UpstreamSink | undefined;
   #paused = false;
+  /** The provider was told to wait. */
+  #held = false;
   #kept: Buffer[] = [];
   #keptBytes = 0;
   #decoder: Transform | undefined;
   #bareDeflatePossible = false;
 
+  /** `resolve` is called with the call itself once its head is there, `reject` where it does not come to that. */
   constructor(
-    provider: string,
+    origin: Origin,
     call: UpstreamCall,
-    settle: { resolve(reply: UpstreamReply): void; reject(failure: Failure): void; gone(): void },
+    resolve: (reply: UpstreamReply) => void,
+    reject: (failure: Failure) => void,
   ) {
-    this.#provider = provider;
+    this.#origin = origin;
     this.#call = call;
-    this.#resolve = settle.resolve;
-    this.#reject = settle.reject;
-    this.#gone = settle.gone;
-    this.#deadlines = new Deadlines(provider, call, (failure) => this.#fail(failure));
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#deadlines = new Deadlines(this, call);
   }
 
   /** Watches times and the caller's abort. False: it was aborted already and must not be sent. */
@@ -85,6 +96,10 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler {
     if (!this.#over && this.#sink !== undefined) this.#flush();
   }
 
+  late(phase: TimedPhase, timeout_ms: number): void {
+    this.#fail(timedOut(this.#origin.provider, phase, timeout_ms));
+  }
+
   abort(reason: Failure): void {
     if (this.#over) return;
     this.#leave();
@@ -110,11 +125,15 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler {
     if (this.#over || status < 200) return;
     if (status >= 300 && status < 400) {
       this.#fail(
-        new Failure('upstream_error', `Provider ${this.#provider} answered with a redirect, which is not followed.`, {
-          status: 502,
-          retryable: false,
-          extra: { upstream_status: status },
-        }),
+        new Failure(
+          'upstream_error',
+          `Provider ${this.#origin.provider} answered with a redirect, which is not followed.`,
+          {
+            status: 502,
+            retryable: false,
+            extra: { upstream_status: status },
+          },
+        ),
       );
       return;
     }
@@ -125,10 +144,14 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler {
     const decoder = decoderFor(this.headers['content-encoding']);
     if (decoder === 'unknown') {
       this.#fail(
-        new Failure('upstream_error', `Provider ${this.#provider} sent its reply in an encoding we cannot read.`, {
-          status: 502,
-          retryable: false,
-        }),
+        new Failure(
+          'upstream_error',
+          `Provider ${this.#origin.provider} sent its reply in an encoding we cannot read.`,
+          {
+            status: 502,
+            retryable: false,
+          },
+        ),
       );
       return;
     }
@@ -147,7 +170,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    this.#gone();
+    this.#origin.gone();
     if (this.#over) return;
     if (this.#decoder === undefined) this.#finish('end');
     else if (!this.#deadlines.begun) this.#finish('end');
@@ -155,9 +178,9 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Controller | undefined, error: Error): void {
-    this.#gone();
+    this.#origin.gone();
     if (!this.#over) {
-      this.#fail(connectionFailure(this.#provider, this.#phase, error, this.#call.idle_timeout_ms ?? 0));
+      this.#fail(connectionFailure(this.#origin.provider, this.#phase, error, this.#call.idle_timeout_ms ?? 0));
     }
   }
 
@@ -227,15 +250,18 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler {
     this.#deadlines.stop();
     this.#call.abort?.detach(this.#onAbort);
     this.#decoder?.destroy();
-    this.#kept = [];
+    if (this.#kept.length > 0) this.#kept = [];
   }
 
   #hold(): void {
+    this.#held = true;
     this.#controller?.pause();
     this.#decoder?.pause();
   }
 
   #release(): void {
+    if (!this.#held) return;
+    this.#held = false;
     this.#decoder?.resume();
     if (this.#decoder?.writableNeedDrain !== true) this.#controller?.resume();
   }
@@ -250,7 +276,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler {
       if (!this.#over) this.#finish('end');
     });
     decoder.on('error', (error: Error) => {
-      if (!this.#over) this.#fail(connectionFailure(this.#provider, 'body', error, 0));
+      if (!this.#over) this.#fail(connectionFailure(this.#origin.provider, 'body', error, 0));
     });
   }
 
@@ -265,25 +291,4 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler {
     }
     if (this.#decoder?.write(chunk) === false) this.#controller?.pause();
   }
-}
-
-/** Each header as one text; the object itself where it holds nothing else, as nearly always. */
-function flat(headers: Record<string, string | string[] | undefined>): Readonly<Record<string, string>> {
-  return isFlat(headers) ? headers : joined(headers);
-}
-
-function isFlat(headers: Record<string, string | string[] | undefined>): headers is Record<string, string> {
-  for (const name in headers) if (typeof headers[name] !== 'string') return false;
-  return true;
-}
-
-function joined(headers: Record<string, string | string[] | undefined>): Record<string, string> {
-  const one: Record<string, string> = {};
-  for (const name in headers) {
-    const value = headers[name];
-    if (value === undefined) continue;
-    if (typeof value === 'string') one[name] = value;
-    else one[name] = name === 'set-cookie' ? (value.at(-1) ?? '') : value.join(', ');
-  }
-  return one;
 }

@@ -1,6 +1,6 @@
 import { Pool } from 'undici';
 import { Failure } from '../exchange/index.ts';
-import { LiveCall } from './live-call.ts';
+import { LiveCall, type Origin } from './live-call.ts';
 import type { UpstreamCall, UpstreamReply } from './upstream.ts';
 
 export interface TransportSettings {
@@ -16,14 +16,14 @@ export interface TransportSettings {
 const connect_ms_max = 60_000;
 
 /** Connections to one origin. Nothing is followed, retried or cached here: one call is one request on the wire. */
-export class Transport {
-  readonly #provider: string;
+export class Transport implements Origin {
+  readonly provider: string;
   readonly #pool: Pool;
   readonly #callsMax: number;
   #calls = 0;
 
   constructor(provider: string, origin: string, settings: TransportSettings) {
-    this.#provider = provider;
+    this.provider = provider;
     this.#callsMax = settings.max + settings.waiting_max;
     this.#pool = new Pool(origin, {
       connections: settings.max,
@@ -43,19 +43,13 @@ export class Transport {
     return new Promise((resolve, reject) => {
       if (this.#calls >= this.#callsMax) {
         reject(
-          new Failure('upstream_unreachable', `Provider ${this.#provider} has too many calls waiting.`, {
+          new Failure('upstream_unreachable', `Provider ${this.provider} has too many calls waiting.`, {
             extra: { reason: 'queue_full' },
           }),
         );
         return;
       }
-      const live = new LiveCall(this.#provider, call, {
-        resolve,
-        reject,
-        gone: () => {
-          this.#calls -= 1;
-        },
-      });
+      const live = new LiveCall(this, call, resolve, reject);
       if (!live.start()) return;
       this.#calls += 1;
       this.#pool.dispatch(
@@ -69,6 +63,10 @@ export class Transport {
         live,
       );
     });
+  }
+
+  gone(): void {
+    this.#calls -= 1;
   }
 
   /** Takes no new calls; resolves when those under way are over. */

@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { buildDirectory, createKey, type Headers, hashKey, type Identity } from '../../src/callers/index.ts';
+import { keyHash } from '../../src/callers/key.ts';
 import { Failure, Secret } from '../../src/exchange/index.ts';
 import { auth, budget, key, organization, serverSecret, team } from './settings.ts';
 
@@ -87,6 +88,13 @@ describe('a key', () => {
         },
       ),
     );
+  });
+
+  it('has the same hash whenever it is asked for, among keys of all lengths and more of them than are remembered', () => {
+    const hashOf = keyHash(serverSecret);
+    const keys = Array.from({ length: 1200 }, (_, index) => `${index}-`.repeat(1 + (index % 500)));
+    const hashes = new Map(keys.map((text) => [text, hashKey(text, serverSecret)]));
+    for (const text of [...keys, ...keys.toReversed(), ...keys]) expect(hashOf(text)).toBe(hashes.get(text));
   });
 
   it('opens nothing as anything that merely resembles one', () => {

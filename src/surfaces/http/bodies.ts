@@ -33,12 +33,8 @@ export function readBodies(
     });
 
   app.addHook('onRequest', (request, reply, done) => {
-    const {
-      'content-encoding': encoding = 'identity',
-      'content-length': length,
-      'transfer-encoding': pieces,
-    } = request.headers;
-    if (encoding.trim().toLowerCase() !== 'identity') {
+    const { 'content-encoding': encoding, 'content-length': length, 'transfer-encoding': pieces } = request.raw.headers;
+    if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') {
       done(
         new Failure('invalid_request', 'Encoded request bodies are not accepted; send it without content-encoding.', {
           param: 'content-encoding',
@@ -68,7 +64,8 @@ export function readBodies(
   });
 
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', (request, payload, done) => {
+  // By its own name too: what is only found by `*` has its type parsed for each request.
+  app.addContentTypeParser(['application/json', '*'], (request, payload, done) => {
     const chunks: Buffer[] = [];
     const held = untold.get(request);
     let size = 0;
