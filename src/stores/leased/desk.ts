@@ -80,15 +80,15 @@ export class Desk {
     const slices = held.map(({ key, budget, start_ms, end_ms, expires_ms, held: holds }): SliceAsk => {
       return { key, budget, start_ms, end_ms, expires_ms, holds, free: 0, least: 0, asked: 0, ahead: 0 };
     });
-    const items = this.#books.pending.map(({ text }) => text);
+    const { items } = this.#books.untold.oldest(Number.POSITIVE_INFINITY);
     await this.#send({ items, slices, rates: [], seats: [] }, permit);
     return [...this.#books.slices.values()].filter(({ told_at_ms }) => told_at_ms > 0).map(floorOf);
   }
 
   /** Whether it is time to report, to give back or to renew. */
   due(): boolean {
-    const { pending, slices, seats } = this.#books;
-    if (this.#whole || pending.length > 0) return true;
+    const { untold, slices, seats } = this.#books;
+    if (this.#whole || untold.size > 0) return true;
     const now_ms = this.#office.clock();
     const renew = now_ms - this.#traded_ms > this.#office.lease_ms / 4;
     for (const slice of slices.values()) {
@@ -130,8 +130,7 @@ export class Desk {
     const sliceAsks = this.#sliceAsks(budgets, sent_ms);
     const rateAsks = this.#rateAsks(rates, sent_ms);
     const seatsAsks = this.#seatsAsks(seats, sent_ms);
-    const items = books.pending.map(({ text }) => text);
-    const last = books.pending.at(-1)?.number ?? 0;
+    const { items, last } = books.untold.oldest(items_max);
     this.#looks.clear();
     let answer: Extract<Traded, { outcome: 'done' }>;
     books.trading = true;
@@ -154,7 +153,7 @@ export class Desk {
     this.#whole = false;
     this.#traded_ms = sent_ms;
     office.told(answer.now_ms);
-    if (items.length > 0) this.#acknowledged(last);
+    if (last > 0) this.#acknowledged(last);
     books.lease_until_ms = sent_ms + office.lease_ms - margin(office.lease_ms);
     for (const [at, [slice, ask]] of sliceAsks.entries()) {
       takeSlice(slice, ask, grant(answer.slices, at), sent_ms, answer.now_ms);
@@ -171,17 +170,16 @@ export class Desk {
   /** After an outage there is much to tell: in parts, so that Redis is not kept from everyone else for long. */
   async #tellBacklog(): Promise<void> {
     const books = this.#books;
-    while (books.pending.length > items_max) {
-      const some = books.pending.slice(0, items_max);
-      const items = some.map(({ text }) => text);
+    while (books.untold.size > items_max) {
+      const { items, last } = books.untold.oldest(items_max);
       await this.#send({ items, slices: [], rates: [], seats: [] }, undefined, false);
-      this.#acknowledged(some.at(-1)?.number ?? 0);
+      this.#acknowledged(last);
     }
   }
 
   #acknowledged(last: number): void {
     const books = this.#books;
-    books.pending = books.pending.filter(({ number }) => number > last);
+    books.untold.heard(last);
     this.#office.notes.acknowledged(books, last);
   }
 

@@ -35,11 +35,10 @@ export function firstNumber(after: number): number {
   return Math.max(after, Date.now() * 1_000);
 }
 
-/** Writes down an item and lets it wait for the next trade. */
-export function note(office: Office, books: Books, text: (number: number) => string): void {
+/** Writes down an item, written with the number `books.items + 1`, and lets it wait for the next trade. */
+export function note(office: Office, books: Books, item: string): void {
   books.items++;
-  const item = text(books.items);
-  books.pending.push({ number: books.items, text: item });
+  books.untold.add(books.items, item);
   office.notes.item(books, item);
 }
 

@@ -39,8 +39,8 @@ export interface Trade {
   readonly owner: string;
   readonly number: number;
   readonly lease_ms: number;
-  /** What happened, as `items.ts` writes it, oldest first; those done before are left out by their numbers. */
-  readonly items: readonly string[];
+  /** What happened, a JSON array as `items.ts` has it, oldest first; those done before are left out by their numbers. */
+  readonly items: Buffer;
   readonly slices: readonly SliceAsk[];
   readonly rates: readonly RateAsk[];
   readonly seats: readonly SeatsAsk[];

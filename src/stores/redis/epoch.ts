@@ -69,7 +69,7 @@ export class Epochs {
     one: Script,
     organization: string,
     keys: readonly string[],
-    args: readonly (string | number)[],
+    args: readonly (string | number | Buffer)[],
     { permit, deadline_ms }: { readonly permit?: string | undefined; readonly deadline_ms?: number } = {},
   ): Promise<Raw> {
     for (let tries = 0; tries < 2; tries++) {

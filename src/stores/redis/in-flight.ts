@@ -4,6 +4,8 @@ export interface Script {
   readonly sha: string;
 }
 
+export type Argument = string | number | Buffer;
+
 /** Who is told what became of a command, once. */
 export interface Receiver {
   answered(value: unknown): void;
@@ -16,7 +18,7 @@ export class Waiting {
   readonly sent_ms = performance.now();
   readonly due_ms: number;
   command: string;
-  args: (string | number)[];
+  args: Argument[];
   /** How its answer is read; null: as bytes. */
   readonly encoding: BufferEncoding | null;
   readonly receiver: Receiver;
@@ -28,7 +30,7 @@ export class Waiting {
 
   constructor(
     command: string,
-    args: (string | number)[],
+    args: Argument[],
     encoding: BufferEncoding | null,
     receiver: Receiver,
     script: Script | undefined,

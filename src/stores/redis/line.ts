@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Cluster, Command, type Redis } from 'ioredis';
 import { LedgerUnavailable } from '../ledger.ts';
-import { InFlight, type Receiver, type Script, Waiting } from './in-flight.ts';
+import { type Argument, InFlight, type Receiver, type Script, Waiting } from './in-flight.ts';
 
 export type { Script } from './in-flight.ts';
 export function script(source: string): Script {
@@ -69,7 +69,7 @@ export class Line {
   }
 
   /** Runs a script by its digest. Rejects with `LedgerUnavailable` when Redis is lost, `NoAnswer` when it became so. */
-  run(one: Script, keys: readonly string[], args: readonly (string | number)[], deadline_ms?: number) {
+  run(one: Script, keys: readonly string[], args: readonly Argument[], deadline_ms?: number) {
     return this.#call('evalsha', [one.sha, keys.length, ...keys, ...args], one, deadline_ms);
   }
 
@@ -83,7 +83,7 @@ export class Line {
     return this.#call(command, [...args], undefined, deadline_ms);
   }
 
-  #call(command: string, args: (string | number)[], one: Script | undefined, deadline_ms?: number): Promise<unknown> {
+  #call(command: string, args: Argument[], one: Script | undefined, deadline_ms?: number): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#send(command, args, 'utf8', { answered: resolve, failed: reject }, one, deadline_ms);
     });
@@ -91,7 +91,7 @@ export class Line {
 
   #send(
     command: string,
-    args: (string | number)[],
+    args: Argument[],
     encoding: BufferEncoding | null,
     receiver: Receiver,
     one: Script | undefined,

@@ -38,7 +38,7 @@ export class RemoteSlices implements SliceStore {
     const base = baseOf(prefix, trade.organization);
     const keys = [`${base}slices:${trade.owner}`];
     enrol(trade.organization);
-    const args = [base, textOf(trade), remembered_ms];
+    const args = [base, textOf(trade), remembered_ms, trade.items];
     return read(await epochs.run(scripts.trade, trade.organization, keys, args, { permit }), trade);
   }
 
@@ -73,8 +73,8 @@ export class RemoteSlices implements SliceStore {
   }
 }
 
-function textOf({ owner, number, lease_ms, items, slices, rates, seats, whole }: Trade): string {
-  const rest = JSON.stringify({
+function textOf({ owner, number, lease_ms, slices, rates, seats, whole }: Trade): string {
+  return JSON.stringify({
     owner,
     number,
     lease_ms,
@@ -91,8 +91,6 @@ function textOf({ owner, number, lease_ms, items, slices, rates, seats, whole }:
     }),
     seats: seats.map((one) => ({ ...asking(one), holds: one.holds, free: one.free })),
   });
-  // Items are JSON already.
-  return `${rest.slice(0, -1)},"items":[${items.join()}]}`;
 }
 
 function asking({ key, rate, least, asked, ahead }: RateAsk) {
