@@ -46,3 +46,8 @@ export function note(office: Office, books: Books, item: string): void {
 export function margin(lease_ms: number): number {
   return Math.min(1_000, lease_ms / 10);
 }
+
+/** Whether no call took of something for so long that it goes back. */
+export function isIdle({ ahead_ms, idle_ms }: Leasing, used_ms: number, now_ms: number): boolean {
+  return ahead_ms === 0 || now_ms - used_ms >= idle_ms;
+}

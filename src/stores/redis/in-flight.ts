@@ -11,6 +11,8 @@ export interface Receiver {
   answered(value: unknown): void;
   /** `LedgerUnavailable`, or what Redis says is wrong with the command. */
   failed(error: Error): void;
+  /** The answer that came when it had failed already. */
+  readonly late?: ((value: unknown) => void) | undefined;
 }
 
 /** A command that was sent and not answered. */

@@ -12,6 +12,7 @@ const telling_ms = 5_000;
 export interface SlicesOptions {
   readonly line: Line;
   readonly epochs: Epochs;
+  readonly deadline_ms: number;
   /** `llm:`, or nothing. */
   readonly prefix: string;
   /** Told whose slices there are. */
@@ -33,13 +34,21 @@ export class RemoteSlices implements SliceStore {
     return this.#options.line.lost;
   }
 
-  async trade(trade: Trade, permit?: string): Promise<Traded> {
+  get deadline_ms(): number {
+    return this.#options.deadline_ms;
+  }
+
+  async trade(trade: Trade, permit: string | undefined, late: (answer: Traded) => void): Promise<Traded> {
     const { epochs, prefix, enrol } = this.#options;
     const base = baseOf(prefix, trade.organization);
     const keys = [`${base}slices:${trade.owner}`];
     enrol(trade.organization);
     const args = [base, textOf(trade), remembered_ms, trade.items];
-    return read(await epochs.run(scripts.trade, trade.organization, keys, args, { permit }), trade);
+    const answer = await epochs.run(scripts.trade, trade.organization, keys, args, {
+      permit,
+      late: (answer) => late(read(answer, trade)),
+    });
+    return read(answer, trade);
   }
 
   onLost(retell: Retelling): void {
