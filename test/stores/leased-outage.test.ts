@@ -161,6 +161,69 @@ describe('a process that is cut off', () => {
     expect(await remote.reconcile('acme', { repair: false })).toEqual([]);
   });
 
+  test('keeps what a trade took whose answer came too late for the call that asked', async () => {
+    const ledger = await process({ report_ms: 0, idle_ms: 60_000 });
+    await reserve(ledger, 'a', 100);
+    server.freeze();
+    await expect(reserve(ledger, 'late', 5_000)).rejects.toThrow(LedgerUnavailable);
+    server.thaw();
+    await expect.poll(async () => (await counted()).leased, { timeout: 5_000 }).toBeGreaterThanOrEqual(5_100);
+    // Whoever is answered after the trade was done: its answer is there as well.
+    for (let at = 0; at < 3; at++) await counted();
+    server.freeze();
+    expect((await reserve(ledger, 'next', 5_000)).outcome).toBe('held');
+    server.thaw();
+    await expect
+      .poll(() => ledger.flush().then(counted, () => 'lost'), { timeout: 5_000 })
+      .toMatchObject({ spent: 0, held: 5_100 });
+    expect(await remote.reconcile('acme', { repair: false })).toEqual([]);
+  });
+
+  test('does not fail calls with a trade that began before theirs: what that took late is theirs', async () => {
+    const ledger = await process({ report_ms: 0, idle_ms: 60_000, deadline_ms: 2_000 });
+    await reserve(ledger, 'a', 100);
+    server.freeze();
+    const first = reserve(ledger, 'first', 5_000).then(
+      () => 'held',
+      () => 'lost',
+    );
+    await sleep(1_200);
+    const [second, tooMuch] = ['second', 'much'].map((id) => {
+      return reserve(ledger, id, id === 'much' ? 9_000 : 4_000).then(
+        ({ outcome }) => outcome,
+        () => 'lost',
+      );
+    });
+    expect(await first).toBe('lost');
+    server.thaw();
+    expect(await second).toBe('held');
+    // It has a trade of its own, or the ledger is still being looked for: it is not held in any case.
+    expect(await tooMuch).not.toBe('held');
+    await expect
+      .poll(() => ledger.flush().then(counted, () => 'lost'), { timeout: 5_000 })
+      .toMatchObject({ spent: 0, held: expect.any(Number) });
+    for (const id of ['a', 'second']) await settle(ledger, id, 10);
+    await expect
+      .poll(() => ledger.flush().then(counted, () => 'lost'), { timeout: 5_000 })
+      .toMatchObject({ spent: 20 });
+    expect(await remote.reconcile('acme', { repair: false })).toEqual([]);
+  });
+
+  test('refuses a call at once while Redis is lost, and one that waits when its time is over', async () => {
+    const ledger = await process({ report_ms: 0, idle_ms: 60_000, deadline_ms: 1_000 });
+    await reserve(ledger, 'a', 100);
+    server.freeze();
+    const order: string[] = [];
+    const call = (id: string) => reserve(ledger, id, 5_000).catch(() => order.push(id));
+    const first = call('first');
+    await sleep(500);
+    const second = call('second');
+    await first;
+    await call('third');
+    await second;
+    expect(order).toEqual(['first', 'third', 'second']);
+  });
+
   test('tells again what nobody answered, and it is counted once', async () => {
     const ledger = await process({ report_ms: 0, idle_ms: 0 });
     for (const id of ['a', 'b', 'c']) await reserve(ledger, id, 100);

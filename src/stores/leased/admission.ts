@@ -79,17 +79,22 @@ function stricter(budget: Budget, than: Budget): boolean {
 
 /** Whether what this process has taken covers the need, at a moment of the monotonic clock. */
 export function covered(books: Books, need: Need, now_ms: number): boolean {
-  if (need.of === 'rate') {
-    const { slice, rate, asked } = need;
-    if (asked <= 0) return slice.told_ms > Number.NEGATIVE_INFINITY;
-    return asked <= slice.free && now_ms < slice.until_ms && slice.rate.limit === rate.limit;
-  }
-  if (need.of === 'seats') {
-    const { slice, rate, asked } = need;
-    if (asked <= 0) return true;
-    return slice.taken + asked <= slice.granted && now_ms < slice.until_ms && slice.rate.limit === rate.limit;
-  }
-  const { slice, budget, asked } = need;
+  if (need.of === 'rate') return coversWindow(need.slice, need.rate, need.asked, now_ms);
+  if (need.of === 'seats') return coversSeat(need.slice, need.rate, need.asked, now_ms);
+  return coversBudget(books, need.slice, need.budget, need.asked, now_ms);
+}
+
+export function coversWindow(slice: RateSlice, rate: Rate, asked: number, now_ms: number): boolean {
+  if (asked <= 0) return slice.told_ms > Number.NEGATIVE_INFINITY;
+  return asked <= slice.free && now_ms < slice.until_ms && slice.rate.limit === rate.limit;
+}
+
+export function coversSeat(slice: SeatsSlice, rate: Rate, asked: number, now_ms: number): boolean {
+  if (asked <= 0) return true;
+  return slice.taken + asked <= slice.granted && now_ms < slice.until_ms && slice.rate.limit === rate.limit;
+}
+
+export function coversBudget(books: Books, slice: Slice, budget: Budget, asked: number, now_ms: number): boolean {
   if (slice.budget !== budget && (slice.budget.limit !== budget.limit || slice.budget.hard !== budget.hard))
     return false;
   if (asked <= 0) return slice.told_ms > Number.NEGATIVE_INFINITY;

@@ -3,18 +3,13 @@ import { rateKey, slotting } from '../rate-key.ts';
 import { kept_ms, windowKey } from '../window-key.ts';
 import { Memory } from './memory.ts';
 import type { LocalHold, RateSlice, SeatsSlice, Slice } from './slices.ts';
+import { Untold } from './untold.ts';
 
 const settled_max = 32_768;
 /** Counters of each kind that nothing is held of are let go beyond so many: those nobody asked about for longest. */
 const idle_max = 10_000;
 /** A share that was taken lately is not forgotten with its counter. */
 const shared_kept_ms = 60_000;
-
-/** An item that the shared ledger has not acknowledged. */
-export interface Pending {
-  readonly number: number;
-  readonly text: string;
-}
 
 /** All this process knows of one organisation: its slices, and what calls hold of them. */
 export class Books {
@@ -24,7 +19,7 @@ export class Books {
   readonly seats = new Map<string, SeatsSlice>();
   readonly holds = new Map<string, LocalHold>();
   readonly settled = new Memory(settled_max);
-  pending: Pending[] = [];
+  readonly untold = new Untold();
   /** Number of the newest item. */
   items = 0;
   /** Monotonic ms until which what was taken is ours. */
@@ -42,8 +37,8 @@ export class Books {
   /** The slice of a budget in the window of a moment of the ledger's clock, made empty where missing. */
   slice(budget: Budget, now_ms: number): Slice {
     const known = this.#ofBudget.get(budget);
-    if (known !== undefined && (known.end_ms === 0 || (now_ms < known.end_ms && now_ms >= known.start_ms))) {
-      if (this.slices.get(known.key) === known) {
+    if (known !== undefined && !known.dropped) {
+      if (known.end_ms === 0 || (now_ms < known.end_ms && now_ms >= known.start_ms)) {
         known.touched = true;
         return known;
       }
@@ -80,6 +75,7 @@ export class Books {
       head: '',
       mark: 0,
       touched: true,
+      dropped: false,
       shared_ms: Number.NEGATIVE_INFINITY,
     };
     this.slices.set(of.key, slice);
@@ -89,7 +85,7 @@ export class Books {
   /** The slice of a sliding window, or of seats. */
   rate(rate: Rate): RateSlice | SeatsSlice {
     const known = this.#ofRate.get(rate);
-    if (known !== undefined && (isSeats(known) ? this.seats : this.rates).get(known.key) === known) {
+    if (known !== undefined && !known.dropped) {
       known.touched = true;
       return known;
     }
@@ -115,6 +111,7 @@ export class Books {
         used_ms: never,
         dirty: false,
         touched: true,
+        dropped: false,
       };
       this.seats.set(key, seats);
     }
@@ -126,7 +123,8 @@ export class Books {
     if (slice === undefined) {
       const never = Number.NEGATIVE_INFINITY;
       const figures = { slot: 0, free: 0, used: 0, reset_ms: 0, retry_after_ms: 0, drawn: 0, pace: 0 };
-      slice = { key, rate, ...figures, until_ms: never, told_ms: never, touched: true, shared_ms: never };
+      const told = { key, rate, ...figures, until_ms: never, told_ms: never };
+      slice = { ...told, touched: true, dropped: false, shared_ms: never };
       this.rates.set(key, slice);
     }
     return slice;
@@ -160,18 +158,24 @@ export class Books {
       if (slice.end_ms === 0 || now_ms < slice.end_ms || slice.free + slice.held > 0 || slice.dirty) continue;
       // An estimate is remembered for days: it keeps its own slices, and no others.
       wanted ??= new Set([...this.holds.values()].flatMap(({ slices }) => slices));
-      if (!wanted.has(slice)) this.slices.delete(slice.key);
+      if (wanted.has(slice)) continue;
+      this.slices.delete(slice.key);
+      slice.dropped = true;
     }
   }
 }
 
 /** Deletes from the front what is idle, and keeps what was looked up since the last time: at its next turn it is not. */
-function letGo<T extends { key: string; touched: boolean }>(table: Map<string, T>, idle: (one: T) => boolean): void {
+function letGo<T extends { key: string; touched: boolean; dropped: boolean }>(
+  table: Map<string, T>,
+  idle: (one: T) => boolean,
+): void {
   const all = table.size > idle_max + (idle_max >> 2) ? [...table.values()] : [];
   for (const one of all) {
     if (table.size <= idle_max) return;
     table.delete(one.key);
-    if (one.touched || !idle(one)) table.set(one.key, one);
+    one.dropped = !one.touched && idle(one);
+    if (!one.dropped) table.set(one.key, one);
     one.touched = false;
   }
 }

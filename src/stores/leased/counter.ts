@@ -1,18 +1,42 @@
-import { joined, labelsOf, labelText } from '../labels.ts';
-import type { Amount, Labels, ReserveRequest, Settlement } from '../ledger.ts';
+import type { Amount, ReserveRequest, Settlement } from '../ledger.ts';
 import { sizeIn } from '../rate-key.ts';
 import { amountIn } from '../tally.ts';
 import type { Need } from './admission.ts';
 import { type Books, slotsOf } from './books.ts';
-import { moneyItem, rateItem } from './items.ts';
+import { counterIn, moneyItem, rateItem } from './items.ts';
 import { note, type Office } from './office.ts';
-import { draw, type LocalHold, move, type RatePart, spend } from './slices.ts';
+import {
+  draw,
+  type LocalHold,
+  move,
+  type RatePart,
+  type RateSlice,
+  type SeatsSlice,
+  type Slice,
+  spend,
+} from './slices.ts';
+import { joinedWord, wordOf } from './words.ts';
 
 /** A hold that holds nothing yet. */
-export function newHold({ id, owner, labels }: ReserveRequest): LocalHold {
-  const amount = { nusd: 0, tokens: 0, input: 0 };
-  const nowhere = { slices: [], parts: [], seats: [] };
-  return { id, owner, ...amount, expires_ms: 0, provisional: false, ...nowhere, labels: labelText(labels) };
+export function newHold(
+  { id, owner, labels }: ReserveRequest,
+  slices: Slice[] = [],
+  parts: RatePart[] = [],
+  seats: SeatsSlice[] = [],
+): LocalHold {
+  return {
+    id,
+    owner,
+    nusd: 0,
+    tokens: 0,
+    input: 0,
+    expires_ms: 0,
+    provisional: false,
+    slices,
+    parts,
+    seats,
+    labels: wordOf(labels),
+  };
 }
 
 /** A new hold over slices that cover it. */
@@ -25,9 +49,14 @@ export function open(
   expires_ms: number,
 ): void {
   take(office, hold, needs);
+  books.settled.delete(hold.id);
+  keep(office, books, hold, amount, expires_ms);
+}
+
+/** Remembers a new hold whose slices were drawn from, and writes it down. */
+export function keep(office: Office, books: Books, hold: LocalHold, amount: Amount, expires_ms: number): void {
   set(hold, amount, expires_ms);
   books.holds.set(hold.id, hold);
-  books.settled.delete(hold.id);
   office.notes.held(books, hold);
 }
 
@@ -48,13 +77,14 @@ export function widen(
 
 /** The estimate is held again: the owner's slice grows by what is spent no more. */
 function revive(office: Office, books: Books, hold: LocalHold): void {
-  const used = hold.slices.map((slice) => {
+  let counters = '';
+  for (const slice of hold.slices) {
     const before = amountIn(slice.unit, hold);
     slice.held += before;
     move(slice, -before, -before);
-    return -before;
-  });
-  note(office, books, (number) => moneyItem(number, 'v', hold, nothing, true, hold.labels, used));
+    counters = counterIn(counters, slice, -before);
+  }
+  note(office, books, moneyItem(books, 'v', hold, nothing, true, hold.labels, counters));
   hold.provisional = false;
   hold.seats.length = 0;
 }
@@ -75,21 +105,31 @@ function take(office: Office, hold: LocalHold, needs: readonly Need[]): void {
       draw(need.slice, need.asked, now_ms);
       if (!hold.slices.includes(need.slice)) hold.slices.push(need.slice);
     } else if (need.of === 'seats') {
-      need.slice.taken += need.asked;
-      need.slice.used_ms = now_ms;
+      sit(need.slice, need.asked, now_ms);
       if (!hold.seats.includes(need.slice)) hold.seats.push(need.slice);
     } else if (need.asked > 0) {
-      need.slice.free -= need.asked;
-      need.slice.drawn += need.asked;
-      hold.parts.push({ slice: need.slice, slot: need.slice.slot, amount: need.asked });
+      hold.parts.push(drawWindow(need.slice, need.asked));
     }
   }
+}
+
+/** Takes seats, at a moment of the monotonic clock. */
+export function sit(seats: SeatsSlice, count: number, now_ms: number): void {
+  seats.taken += count;
+  seats.used_ms = now_ms;
+}
+
+/** Takes a part of a sliding window. */
+export function drawWindow(slice: RateSlice, amount: number): RatePart {
+  slice.free -= amount;
+  slice.drawn += amount;
+  return { slice, slot: slice.slot, amount };
 }
 
 /** The hold, or its estimate, becomes what the call cost. */
 export function settleHold(office: Office, books: Books, hold: LocalHold, settlement: Settlement): void {
   const { amount, estimated, labels } = settlement;
-  replace(office, books, hold, 's', amount, estimated, mergedLabels(hold.labels, labels));
+  replace(office, books, hold, 's', amount, estimated, joinedWord(hold.labels, labels));
   books.holds.delete(hold.id);
   books.settled.add(hold.id);
 }
@@ -110,20 +150,17 @@ function replace(
   estimated: boolean,
   labels: string,
 ): void {
-  const { nusd, tokens, input = 0 } = amount;
-  const used: number[] = [];
+  let counters = '';
   for (const slice of hold.slices) {
-    const [before, after] = [amountIn(slice.unit, hold), amountIn(slice.unit, amount)];
-    if (!hold.provisional) used.push(spend(slice, before, after));
-    else {
-      // The estimate is spent already: more than that is taken of what is free, and is debt beyond.
-      const more = Math.min(Math.max(0, after - before), slice.free);
-      slice.free -= more;
-      move(slice, after - before, more);
-      used.push(more);
-    }
+    const before = amountIn(slice.unit, hold);
+    const after = amountIn(slice.unit, amount);
+    counters = counterIn(
+      counters,
+      slice,
+      hold.provisional ? respend(slice, before, after) : spend(slice, before, after),
+    );
   }
-  note(office, books, (number) => moneyItem(number, kind, hold, { nusd, tokens, input }, estimated, labels, used));
+  note(office, books, moneyItem(books, kind, hold, amount, estimated, labels, counters));
   for (const part of hold.parts) {
     const { unit } = part.slice.rate;
     if (unit === 'requests') continue;
@@ -131,6 +168,14 @@ function replace(
     if (before !== undefined) correct(office, books, part, sizeIn(unit, amount) - before);
   }
   if (!hold.provisional) giveSeats(hold);
+}
+
+/** The estimate is spent already: more than that is taken of what is free, and is debt beyond. Returns what is taken. */
+function respend(slice: Slice, before: number, after: number): number {
+  const more = Math.min(Math.max(0, after - before), slice.free);
+  slice.free -= more;
+  move(slice, after - before, more);
+  return more;
 }
 
 /** All of a hold's shares in this part's window where it is the newest of them: that is where a difference is counted. */
@@ -159,17 +204,18 @@ function correct(office: Office, books: Books, part: RatePart, delta: number): v
   const { slot_ms, count } = slotsOf(slice.rate);
   // Until the ledger says so itself.
   slice.used = Math.max(0, slice.used + rest);
-  note(office, books, (number) => rateItem(number, slice.key, slot, rest, slot_ms, count));
+  note(office, books, rateItem(books, slice.key, slot, rest, slot_ms, count));
 }
 
 /** As if it had never been: the request and its rates come back as well. */
 export function releaseHold(office: Office, books: Books, hold: LocalHold): void {
   if (hold.provisional) {
-    const used = hold.slices.map((slice) => {
+    let counters = '';
+    for (const slice of hold.slices) {
       move(slice, -amountIn(slice.unit, hold), 0);
-      return 0;
-    });
-    note(office, books, (number) => moneyItem(number, 'x', hold, nothing, false, hold.labels, used));
+      counters = counterIn(counters, slice, 0);
+    }
+    note(office, books, moneyItem(books, 'x', hold, nothing, false, hold.labels, counters));
   } else {
     for (const slice of hold.slices) {
       const before = amountIn(slice.unit, hold);
@@ -188,9 +234,4 @@ function giveSeats(hold: LocalHold): void {
     seats.taken--;
     seats.dirty = true;
   }
-}
-
-function mergedLabels(held: string, settled: Labels | undefined): string {
-  if (settled === undefined) return held;
-  return labelText(joined(labelsOf(held), settled));
 }

@@ -43,5 +43,5 @@ export function uncount(office: Office, books: Books, slice: RateSlice): void {
   const { key, slot, free, rate } = slice;
   const { slot_ms, count } = slotsOf(rate);
   slice.free = 0;
-  note(office, books, (number) => rateItem(number, key, slot, -free, slot_ms, count));
+  note(office, books, rateItem(books, key, slot, -free, slot_ms, count));
 }

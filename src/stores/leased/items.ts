@@ -1,4 +1,6 @@
+import type { Amount } from '../ledger.ts';
 import { slotting } from '../rate-key.ts';
+import type { Books } from './books.ts';
 import type { LocalHold, Slice } from './slices.ts';
 
 /**
@@ -13,26 +15,26 @@ import type { LocalHold, Slice } from './slices.ts';
  * `r` corrects a sliding window.
  */
 export function moneyItem(
-  number: number,
+  books: Books,
   kind: 's' | 'p' | 'v' | 'x',
   hold: LocalHold,
-  amount: { readonly nusd: number; readonly tokens: number; readonly input: number },
+  amount: Amount,
   estimated: boolean,
   labels: string,
-  used: readonly number[],
+  counters: string,
 ): string {
   const prior = hold.provisional ? `${hold.nusd},${hold.tokens},${hold.input}` : '-1,-1,-1';
-  let keys = '';
-  for (let at = 0; at < hold.slices.length; at++) {
-    const slice = hold.slices[at];
-    if (slice === undefined) continue;
-    keys += `${at === 0 ? '' : ','}${headOf(slice)}${used[at] ?? 0}]`;
-  }
-  return `[${number},"${kind}",${JSON.stringify(hold.id)},${amount.nusd},${amount.tokens},${amount.input},${estimated ? 1 : 0},${prior},${JSON.stringify(labels)},[${keys}]]`;
+  // Labels as one word have nothing that JSON writes otherwise.
+  return `[${books.items + 1},"${kind}",${JSON.stringify(hold.id)},${amount.nusd},${amount.tokens},${amount.input ?? 0},${estimated ? 1 : 0},${prior},"${labels}",[${counters}]]`;
 }
 
-export function rateItem(number: number, key: string, slot: number, delta: number, slot_ms: number, count: number) {
-  return `[${number},"r",${JSON.stringify(key)},${slot},${delta},${slot_ms},${count}]`;
+/** A counter of an item, behind those named before. */
+export function counterIn(before: string, slice: Slice, used: number): string {
+  return before === '' ? `${headOf(slice)}${used}]` : `${before},${headOf(slice)}${used}]`;
+}
+
+export function rateItem(books: Books, key: string, slot: number, delta: number, slot_ms: number, count: number) {
+  return `[${books.items + 1},"r",${JSON.stringify(key)},${slot},${delta},${slot_ms},${count}]`;
 }
 
 const letters = { nusd: 'n', tokens: 't', requests: 'r' } as const;

@@ -11,21 +11,24 @@ import type {
   Settled,
   Settlement,
 } from '../ledger.ts';
-import { HoldGone, LedgerUnavailable } from '../ledger.ts';
+import { LedgerUnavailable } from '../ledger.ts';
 import type { RedisLedger } from '../redis/index.ts';
 import { onLossOf } from '../share/on-loss.ts';
-import { sharedLimits, sharedNeeds } from '../share/shared-limits.ts';
+import { sharedLimits } from '../share/shared-limits.ts';
 import { Shares } from '../share/shares.ts';
 import { checkAmendment, checkId, checkLimits, checkReserve, checkSettlement } from '../validate.ts';
-import { type Account, budgetsOf, held, heldBy, openAccount, openHolds, standing } from './account.ts';
-import { type Need, needsOf, type Wanting } from './admission.ts';
+import { type Account, budgetsOf, held, openAccount, openHolds, standing } from './account.ts';
+import { type Need, needsOf } from './admission.ts';
+import { amend } from './amend.ts';
+import { holdAtOnce } from './at-once.ts';
 import type { Books } from './books.ts';
-import { newHold, open, releaseHold, settleHold, widen } from './counter.ts';
+import { newHold, open, releaseHold, settleHold } from './counter.ts';
 import { Desk } from './desk.ts';
 import { expire } from './expire.ts';
 import { obtain } from './obtain.ts';
 import { firstNumber, type Office } from './office.ts';
 import { Passing } from './passing.ts';
+import type { LocalHold } from './slices.ts';
 
 export interface Parts {
   readonly office: Office;
@@ -65,9 +68,7 @@ export class LeasedLedger extends Passing implements Ledger {
     if (parts.reap_interval_ms > 0) {
       this.#timers.push(setInterval(() => this.#expire(), parts.reap_interval_ms).unref());
     }
-    parts.office.store.onLost(async (organization, permit) => {
-      return (await this.#accounts.get(organization)?.desk.retell(permit)) ?? [];
-    });
+    parts.office.store.onLost(async (of, permit) => (await this.#accounts.get(of)?.desk.retell(permit)) ?? []);
     this.#timers.push(setInterval(() => this.#beat(), beat_ms).unref());
     this.#beat();
   }
@@ -86,24 +87,31 @@ export class LeasedLedger extends Passing implements Ledger {
     this.#mustWrite();
     const account = this.#account(request.organization);
     this.#lookForExpired();
+    const { books } = account;
     const { id, amount, budgets, rates } = request;
-    if (this.has(request.organization, id)) return standing(office, account, budgets, rates);
-    const wanting: Wanting = { amount, budgets, rates, hold: undefined };
+    if (books.holds.has(id) || books.settled.has(id)) return standing(office, account, budgets, rates);
+    const atOnce = holdAtOnce(office, books, request, this.#expiry(request.lease_ms));
+    if (atOnce !== undefined) return this.#written(books, atOnce.hold, atOnce.reserved);
     const lost = (error: Error) => {
       if (!(error instanceof LedgerUnavailable)) throw error;
       if (onLossOf(budgets, rates, this.#parts.onLoss()) !== 'local_share') throw error;
       return this.reserveShare(request);
     };
-    return obtain(office, account, wanting, (needs) => this.#open(account.books, request, needs), lost);
+    const wanting = { amount, budgets, rates, hold: undefined };
+    return obtain(office, account, wanting, (needs) => this.#open(books, request, needs), lost);
   }
 
   #open(books: Books, request: ReserveRequest, needs: readonly Need[]): Promise<Reserved> {
-    const office = this.#office;
-    const { id, budgets, rates } = request;
+    const { id, amount, budgets, rates, lease_ms } = request;
     const hold = newHold(request);
-    if (!books.holds.has(id)) open(office, books, hold, needs, request.amount, this.#expiry(request.lease_ms));
-    return office.journal.commit(held(office, books, budgets, rates), () => {
-      if (books.holds.get(id) === hold) releaseHold(office, books, hold);
+    if (!books.holds.has(id)) open(this.#office, books, hold, needs, amount, this.#expiry(lease_ms));
+    return this.#written(books, hold, held(this.#office, books, budgets, rates));
+  }
+
+  /** Resolves once a new hold is written down; what cannot be is given back. */
+  #written(books: Books, hold: LocalHold, reserved: Reserved): Promise<Reserved> {
+    return this.#office.journal.commit(reserved, () => {
+      if (books.holds.get(hold.id) === hold) releaseHold(this.#office, books, hold);
     });
   }
 
@@ -141,50 +149,44 @@ export class LeasedLedger extends Passing implements Ledger {
     } catch (error) {
       return Promise.reject(error);
     }
-    const office = this.#office;
-    const account = this.#account(amendment.organization);
-    const { books } = account;
     this.#lookForExpired();
-    const { id, amount, budgets, rates } = amendment;
-    const gone = (): Promise<never> => Promise.reject(new HoldGone(`nothing is held under ${id}`));
-    const hold = books.holds.get(id);
-    if (hold === undefined) return gone();
-    const wanting: Wanting = { amount, budgets, rates, hold };
-    const more = (needs: readonly Need[]): Promise<Reserved> => {
-      if (books.holds.get(id) !== hold) return gone();
-      widen(office, books, hold, needs, amount, this.#expiry(amendment.lease_ms));
-      return office.journal.commit(heldBy(needs));
-    };
-    // Where its limits admit a share, a hold is renewed and grows within it.
-    const lost = (error: Error): Promise<Reserved> => {
-      const shared = sharedNeeds(books, wanting, this.#parts.onLoss(), office.now());
-      if (!(error instanceof LedgerUnavailable) || shared === undefined) throw error;
-      const refusal = this.#shares.take(office, books, shared);
-      return refusal === undefined ? more(shared) : Promise.resolve({ outcome: 'refused', refusal });
-    };
-    return obtain(office, account, wanting, more, lost);
+    const account = this.#account(amendment.organization);
+    return amend(this.#office, account, amendment, {
+      shares: this.#shares,
+      onLoss: this.#parts.onLoss,
+      expiry: () => this.#expiry(amendment.lease_ms),
+    });
   }
 
   settle(settlement: Settlement): Promise<Settled> {
+    const { journal } = this.#office;
     try {
-      checkSettlement(settlement);
-      this.#mustBeOpen();
+      const hold = this.#settle(settlement);
+      if (hold !== undefined) return journal.commit({ outcome: 'settled', budgets: budgetsOf(hold) });
+      const { books } = this.#account(settlement.organization);
+      return journal.commit({ outcome: books.settled.has(settlement.id) ? 'repeated' : 'unknown', budgets: [] });
     } catch (error) {
       return Promise.reject(error);
     }
-    const { journal } = this.#office;
-    const { books } = this.#account(settlement.organization);
-    const hold = books.holds.get(settlement.id);
-    if (hold === undefined) {
-      const outcome = books.settled.has(settlement.id) ? 'repeated' : 'unknown';
-      return journal.commit({ outcome, budgets: [] });
-    }
-    settleHold(this.#office, books, hold, settlement);
-    return journal.commit({ outcome: 'settled', budgets: budgetsOf(hold) });
   }
 
-  async post(settlement: Settlement): Promise<void> {
-    await this.settle(settlement);
+  post(settlement: Settlement): Promise<void> {
+    try {
+      this.#settle(settlement);
+      return this.#office.journal.commit(undefined);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Undefined where nothing is held under that id. */
+  #settle(settlement: Settlement): LocalHold | undefined {
+    checkSettlement(settlement);
+    this.#mustBeOpen();
+    const { books } = this.#account(settlement.organization);
+    const hold = books.holds.get(settlement.id);
+    if (hold !== undefined) settleHold(this.#office, books, hold, settlement);
+    return hold;
   }
 
   release(id: string, organization: string): Promise<void> {

@@ -23,6 +23,9 @@ export class Notes {
   #line: (text: string) => void;
   #numbers = 0;
   #named: { mark: number }[] = [];
+  /** The owner named last, and how. */
+  #owner = '';
+  #ownerWord = '';
 
   constructor(line: (text: string) => void) {
     this.#line = line;
@@ -41,7 +44,11 @@ export class Notes {
   }
 
   held(books: Books, hold: LocalHold): void {
-    this.#line(`r ${hold.id} ${this.organization(books)} ${encoded(hold.owner)} ${this.#holding(books, hold)}\n`);
+    if (hold.owner !== this.#owner) {
+      this.#ownerWord = encoded(hold.owner);
+      this.#owner = hold.owner;
+    }
+    this.#line(`r ${hold.id} ${this.organization(books)} ${this.#ownerWord} ${this.#holding(books, hold)}\n`);
   }
 
   amended(books: Books, hold: LocalHold): void {
@@ -78,7 +85,7 @@ export class Notes {
       this.held(books, hold);
       if (hold.provisional) this.#line(`e ${hold.id} ${of}\n`);
     }
-    for (const { text } of books.pending) this.#line(`i ${of} ${text}\n`);
+    for (const text of books.untold.texts()) this.#line(`i ${of} ${text}\n`);
     const settled = books.settled.all();
     for (let at = 0; at < settled.length; at += 1_000) {
       this.#line(`d ${of} ${settled.slice(at, at + 1_000).join(' ')}\n`);

@@ -36,8 +36,13 @@ export function obtain(
       return true;
     };
     const waiter: Waiter = {
+      since_ms: office.clock(),
       needs,
       failed: (error) => void answer(() => lost(error)),
+      covered() {
+        const all = needs();
+        return covers(all, office.clock()) && answer(() => hold(all));
+      },
       answered(sent_ms) {
         const all = needs();
         // What was taken for this call was counted at the moment of the trade, as a call of its own would have been.

@@ -35,15 +35,19 @@ export function firstNumber(after: number): number {
   return Math.max(after, Date.now() * 1_000);
 }
 
-/** Writes down an item and lets it wait for the next trade. */
-export function note(office: Office, books: Books, text: (number: number) => string): void {
+/** Writes down an item, written with the number `books.items + 1`, and lets it wait for the next trade. */
+export function note(office: Office, books: Books, item: string): void {
   books.items++;
-  const item = text(books.items);
-  books.pending.push({ number: books.items, text: item });
+  books.untold.add(books.items, item);
   office.notes.item(books, item);
 }
 
 /** Clocks of two machines do not run equally fast: a lease is over a little earlier for its owner. */
 export function margin(lease_ms: number): number {
   return Math.min(1_000, lease_ms / 10);
+}
+
+/** Whether no call took of something for so long that it goes back. */
+export function isIdle({ ahead_ms, idle_ms }: Leasing, used_ms: number, now_ms: number): boolean {
+  return ahead_ms === 0 || now_ms - used_ms >= idle_ms;
 }

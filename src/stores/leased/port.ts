@@ -39,8 +39,8 @@ export interface Trade {
   readonly owner: string;
   readonly number: number;
   readonly lease_ms: number;
-  /** What happened, as `items.ts` writes it, oldest first; those done before are left out by their numbers. */
-  readonly items: readonly string[];
+  /** What happened, a JSON array as `items.ts` has it, oldest first; those done before are left out by their numbers. */
+  readonly items: Buffer;
   readonly slices: readonly SliceAsk[];
   readonly rates: readonly RateAsk[];
   readonly seats: readonly SeatsAsk[];
@@ -100,7 +100,10 @@ export type Traded =
 export interface SliceStore {
   /** Whether it cannot be asked at the moment. */
   readonly lost: boolean;
-  trade(trade: Trade, permit?: string): Promise<Traded>;
+  /** How long an answer is waited for. */
+  readonly deadline_ms: number;
+  /** `late` is told an answer that comes after its time, when the promise has been rejected. */
+  trade(trade: Trade, permit: string | undefined, late: (answer: Traded) => void): Promise<Traded>;
   /**
    * A store that has lost data calls for what is held here: trades under its permit are done before others are. It is
    * answered with the sums that were told of counters, below which nothing is counted.

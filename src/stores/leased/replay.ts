@@ -53,7 +53,7 @@ export class Replay {
         const books = this.#of(w[1]);
         const done = int(w[2]);
         books.items = Math.max(books.items, done);
-        books.pending = books.pending.filter(({ number }) => number > done);
+        books.untold.heard(done);
         return;
       }
       case 'O': {
@@ -86,7 +86,7 @@ export class Replay {
   #item(books: Books, text: string): void {
     const { number, kind, id, nusd, tokens } = readItem(text);
     books.items = Math.max(books.items, number);
-    books.pending.push({ number, text });
+    books.untold.add(number, text);
     const hold = books.holds.get(id);
     if (!this.whole || kind === 'r' || hold === undefined) return;
     if (kind === 'v') return;

@@ -44,6 +44,8 @@ export interface Slice {
   mark: number;
   /** Looked up since idle ones were last looked for. */
   touched: boolean;
+  /** Let go: its books do not know it any more. */
+  dropped: boolean;
   /** Monotonic ms at which a share of it was last taken, the shared ledger being lost. */
   shared_ms: number;
 }
@@ -63,6 +65,7 @@ export interface RateSlice {
   pace: number;
   /** As of a slice. */
   touched: boolean;
+  dropped: boolean;
   shared_ms: number;
 }
 
@@ -78,6 +81,7 @@ export interface SeatsSlice {
   used_ms: number;
   dirty: boolean;
   touched: boolean;
+  dropped: boolean;
 }
 
 /** What a call has in a sliding window. */

@@ -30,6 +30,14 @@ interface Known {
 /** What a script answers: a code, and what it calls for. */
 type Raw = readonly (string | number | (string | number)[])[];
 
+interface Running {
+  /** A key of one's own, under which alone it is run. */
+  readonly permit?: string | undefined;
+  readonly deadline_ms?: number;
+  /** Told an answer that comes after its time. */
+  readonly late?: (answer: Raw) => void;
+}
+
 const meeting_ms = 2_000;
 const look_ms = 100;
 const recovering = 'Redis has lost data, or may have: those who hold something are telling it again';
@@ -69,12 +77,13 @@ export class Epochs {
     one: Script,
     organization: string,
     keys: readonly string[],
-    args: readonly (string | number)[],
-    { permit, deadline_ms }: { readonly permit?: string | undefined; readonly deadline_ms?: number } = {},
+    args: readonly (string | number | Buffer)[],
+    { permit, deadline_ms, late }: Running = {},
   ): Promise<Raw> {
     for (let tries = 0; tries < 2; tries++) {
       const key = permit ?? this.#known.get(organization)?.permit ?? (await this.#admit(organization));
-      const answer = (await this.#parts.line.run(one, [...keys, key], args, deadline_ms)) as Raw;
+      const heard = late && ((answer: unknown) => Number((answer as Raw)[0]) !== -1 && late(answer as Raw));
+      const answer = (await this.#parts.line.run(one, [...keys, key], args, deadline_ms, heard)) as Raw;
       if (Number(answer[0]) !== -1) return answer;
       if (permit !== undefined) break;
       this.forget(organization);

@@ -4,11 +4,15 @@ export interface Script {
   readonly sha: string;
 }
 
+export type Argument = string | number | Buffer;
+
 /** Who is told what became of a command, once. */
 export interface Receiver {
   answered(value: unknown): void;
   /** `LedgerUnavailable`, or what Redis says is wrong with the command. */
   failed(error: Error): void;
+  /** The answer that came when it had failed already. */
+  readonly late?: ((value: unknown) => void) | undefined;
 }
 
 /** A command that was sent and not answered. */
@@ -16,7 +20,7 @@ export class Waiting {
   readonly sent_ms = performance.now();
   readonly due_ms: number;
   command: string;
-  args: (string | number)[];
+  args: Argument[];
   /** How its answer is read; null: as bytes. */
   readonly encoding: BufferEncoding | null;
   readonly receiver: Receiver;
@@ -28,7 +32,7 @@ export class Waiting {
 
   constructor(
     command: string,
-    args: (string | number)[],
+    args: Argument[],
     encoding: BufferEncoding | null,
     receiver: Receiver,
     script: Script | undefined,

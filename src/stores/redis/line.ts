@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Cluster, Command, type Redis } from 'ioredis';
 import { LedgerUnavailable } from '../ledger.ts';
-import { InFlight, type Receiver, type Script, Waiting } from './in-flight.ts';
+import { type Argument, InFlight, type Receiver, type Script, Waiting } from './in-flight.ts';
 
 export type { Script } from './in-flight.ts';
 export function script(source: string): Script {
@@ -69,8 +69,14 @@ export class Line {
   }
 
   /** Runs a script by its digest. Rejects with `LedgerUnavailable` when Redis is lost, `NoAnswer` when it became so. */
-  run(one: Script, keys: readonly string[], args: readonly (string | number)[], deadline_ms?: number) {
-    return this.#call('evalsha', [one.sha, keys.length, ...keys, ...args], one, deadline_ms);
+  run(
+    one: Script,
+    keys: readonly string[],
+    args: readonly Argument[],
+    deadline_ms?: number,
+    late?: (answer: unknown) => void,
+  ): Promise<unknown> {
+    return this.#call('evalsha', [one.sha, keys.length, ...keys, ...args], one, deadline_ms, late);
   }
 
   /** `run` for who wants a text as bytes; `words` are the script's digest, the number of keys, the keys and the rest. */
@@ -83,15 +89,21 @@ export class Line {
     return this.#call(command, [...args], undefined, deadline_ms);
   }
 
-  #call(command: string, args: (string | number)[], one: Script | undefined, deadline_ms?: number): Promise<unknown> {
+  #call(
+    command: string,
+    args: Argument[],
+    one: Script | undefined,
+    deadline_ms?: number,
+    late?: (answer: unknown) => void,
+  ): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.#send(command, args, 'utf8', { answered: resolve, failed: reject }, one, deadline_ms);
+      this.#send(command, args, 'utf8', { answered: resolve, failed: reject, late }, one, deadline_ms);
     });
   }
 
   #send(
     command: string,
-    args: (string | number)[],
+    args: Argument[],
     encoding: BufferEncoding | null,
     receiver: Receiver,
     one: Script | undefined,
@@ -119,6 +131,7 @@ export class Line {
         this.#inFlight--;
         this.#hear();
         if (this.#waiting.close(waiting)) waiting.receiver.answered(value);
+        else if (!this.#closed) waiting.receiver.late?.(value);
       },
       (error: Error) => {
         this.#inFlight--;

@@ -12,6 +12,7 @@ const telling_ms = 5_000;
 export interface SlicesOptions {
   readonly line: Line;
   readonly epochs: Epochs;
+  readonly deadline_ms: number;
   /** `llm:`, or nothing. */
   readonly prefix: string;
   /** Told whose slices there are. */
@@ -33,13 +34,21 @@ export class RemoteSlices implements SliceStore {
     return this.#options.line.lost;
   }
 
-  async trade(trade: Trade, permit?: string): Promise<Traded> {
+  get deadline_ms(): number {
+    return this.#options.deadline_ms;
+  }
+
+  async trade(trade: Trade, permit: string | undefined, late: (answer: Traded) => void): Promise<Traded> {
     const { epochs, prefix, enrol } = this.#options;
     const base = baseOf(prefix, trade.organization);
     const keys = [`${base}slices:${trade.owner}`];
     enrol(trade.organization);
-    const args = [base, textOf(trade), remembered_ms];
-    return read(await epochs.run(scripts.trade, trade.organization, keys, args, { permit }), trade);
+    const args = [base, textOf(trade), remembered_ms, trade.items];
+    const answer = await epochs.run(scripts.trade, trade.organization, keys, args, {
+      permit,
+      late: (answer) => late(read(answer, trade)),
+    });
+    return read(answer, trade);
   }
 
   onLost(retell: Retelling): void {
@@ -73,8 +82,8 @@ export class RemoteSlices implements SliceStore {
   }
 }
 
-function textOf({ owner, number, lease_ms, items, slices, rates, seats, whole }: Trade): string {
-  const rest = JSON.stringify({
+function textOf({ owner, number, lease_ms, slices, rates, seats, whole }: Trade): string {
+  return JSON.stringify({
     owner,
     number,
     lease_ms,
@@ -91,8 +100,6 @@ function textOf({ owner, number, lease_ms, items, slices, rates, seats, whole }:
     }),
     seats: seats.map((one) => ({ ...asking(one), holds: one.holds, free: one.free })),
   });
-  // Items are JSON already.
-  return `${rest.slice(0, -1)},"items":[${items.join()}]}`;
 }
 
 function asking({ key, rate, least, asked, ahead }: RateAsk) {

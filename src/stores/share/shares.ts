@@ -70,7 +70,7 @@ export class Shares {
         ring.add(ring.head, need.asked);
         const { key, rate } = need.slice;
         const { slot_ms, count } = slotsOf(rate);
-        note(office, books, (number) => rateItem(number, key, ring.head, need.asked, slot_ms, count));
+        note(office, books, rateItem(books, key, ring.head, need.asked, slot_ms, count));
         need.slice.slot = ring.head;
         need.slice.free += need.asked;
       } else need.slice.dirty = true;
@@ -153,7 +153,7 @@ export class Shares {
     const known = this.#left.get(slice);
     const share = this.#shareOf(books, slice);
     // What the ledger was not told yet is of the share of before.
-    const standing = known !== undefined && (known.phase === this.#phase || slice.dirty || books.pending.length > 0);
+    const standing = known !== undefined && (known.phase === this.#phase || slice.dirty || books.untold.size > 0);
     return standing ? Math.min(known.amount, share) : share;
   }
 

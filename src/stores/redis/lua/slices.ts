@@ -57,7 +57,7 @@ end
 `;
 
 /**
- * KEYS: the owner's slices, the epoch. ARGV: base, the trade as JSON, how long an owner that went away is remembered.
+ * KEYS: the owner's slices, the epoch. ARGV: base, the trade as JSON, how long an owner that went away is remembered, items.
  * Answer: 1, time, number where a later trade was done before; else 0, time, and of every slice asked about its amount,
  * spent, what everyone holds, limit in force, wanted, turned, when it is empty; of every window granted, slot, how long
  * it lasts, used, reset, retry; of all seats the amount and what others have.
@@ -70,7 +70,7 @@ if t.number <= (rec.number or 0) then return plain({1, now, rec.number}) end
 if rec.lost then find_again(owner, rec) end
 
 local done, forgotten = rec.done or 0, {}
-for _, item in ipairs(t.items) do
+for _, item in ipairs(cjson.decode(A[4])) do
   if item[1] > done then
     done = item[1]
     if item[2] == 'r' then

@@ -1,0 +1,111 @@
+import type { Budget, Rate } from '../ledger.ts';
+import { type Asked, giveBack, govern, measure, sameLimit } from './asks.ts';
+import type { Books } from './books.ts';
+import { uncount } from './granted.ts';
+import { naming } from './naming.ts';
+import { isIdle, type Office } from './office.ts';
+import type { RateAsk, SeatsAsk, SliceAsk } from './port.ts';
+import type { RateSlice, SeatsSlice, Slice } from './slices.ts';
+
+/** Taken ahead of the first calls, whose pace is not known yet, in calls. */
+const first_calls = 4;
+
+/** Figures that somebody wants anew. */
+type Looks = ReadonlySet<RateSlice | SeatsSlice>;
+
+/** What a trade asks of each slice: what calls wait for, what they will likely take next, and what goes back. */
+export class Asking {
+  readonly #office: Office;
+  readonly #books: Books;
+  /** Where among the slices that nobody waits for the next trade goes on. */
+  #next = 0;
+  /** Slices were left out that have something to tell. */
+  more = false;
+
+  constructor(office: Office, books: Books) {
+    this.#office = office;
+    this.#books = books;
+  }
+
+  /** All slices where `whole`, else those that somebody waits for or that have something to tell. */
+  slices(asked: ReadonlyMap<Slice, Asked<Budget>>, now_ms: number, whole: boolean): [Slice, SliceAsk][] {
+    const list: [Slice, SliceAsk][] = [];
+    // After a lease that was over, all of them: what of them is still ours only the ledger knows.
+    const all = whole || now_ms >= this.#books.lease_until_ms;
+    const { named, next, more } = naming(this.#books.slices, asked, {
+      all,
+      next: this.#next,
+      idle: ({ used_ms }) => isIdle(this.#office, used_ms, now_ms),
+    });
+    this.#next = next;
+    this.more = more;
+    for (const slice of named) {
+      const want = asked.get(slice);
+      const changed = want !== undefined && !sameLimit(want.limit, slice.budget);
+      if (want !== undefined) govern(slice, want.limit);
+      measure(slice, now_ms);
+      const over = slice.end_ms !== 0 && slice.told_ms > Number.NEGATIVE_INFINITY && now_ms >= slice.until_ms;
+      const idle = isIdle(this.#office, slice.used_ms, now_ms);
+      if (over || changed || slice.wanted || idle) giveBack(slice);
+      const more = want === undefined ? 0 : Math.max(0, want.sum - slice.free);
+      const least = more === 0 || want === undefined ? 0 : Math.max(1, want.least - slice.free);
+      const { key, budget, start_ms, end_ms, expires_ms, held, free } = slice;
+      const ahead =
+        over || slice.wanted || (idle && want === undefined) ? 0 : Math.max(0, this.#ahead(slice.pace, want) - free);
+      const ask = { key, budget, start_ms, end_ms, expires_ms, holds: held, free, least, asked: more, ahead };
+      slice.dirty = false;
+      slice.later_spent = 0;
+      slice.later_used = 0;
+      list.push([slice, ask]);
+    }
+    return list;
+  }
+
+  /** What calls will likely take before the next report but one. */
+  #ahead(pace: number, want: Asked<unknown> | undefined): number {
+    if (this.#office.ahead_ms === 0) return 0;
+    const first = want === undefined ? 0 : want.least * first_calls;
+    return Math.floor(Math.max(first, (pace * this.#office.ahead_ms) / 1_000));
+  }
+
+  rates(asked: ReadonlyMap<RateSlice, Asked<Rate>>, now_ms: number, looks: Looks): [RateSlice, RateAsk][] {
+    const list: [RateSlice, RateAsk][] = [];
+    for (const slice of this.#books.rates.values()) {
+      const want = asked.get(slice);
+      if (want === undefined && !looks.has(slice)) continue;
+      if (want !== undefined && want.limit.limit !== slice.rate.limit) uncount(this.#office, this.#books, slice);
+      if (want !== undefined) slice.rate = want.limit;
+      measure(slice, now_ms);
+      const more = want === undefined ? 0 : Math.max(0, want.sum - slice.free);
+      const least = more === 0 || want === undefined ? 0 : Math.max(1, want.least - slice.free);
+      const ahead = want === undefined ? 0 : this.#ahead(slice.pace, want);
+      list.push([slice, { key: slice.key, rate: slice.rate, least, asked: more, ahead }]);
+    }
+    return list;
+  }
+
+  seats(
+    asked: ReadonlyMap<SeatsSlice, Asked<Rate>>,
+    now_ms: number,
+    looks: Looks,
+    whole: boolean,
+  ): [SeatsSlice, SeatsAsk][] {
+    const list: [SeatsSlice, SeatsAsk][] = [];
+    for (const slice of this.#books.seats.values()) {
+      const want = asked.get(slice);
+      const looked = looks.has(slice) || whole;
+      if (want === undefined && !slice.dirty && slice.granted === 0 && slice.taken === 0 && !looked) continue;
+      const { key, taken } = slice;
+      const changed = want !== undefined && want.limit.limit !== slice.rate.limit;
+      if (want !== undefined) slice.rate = want.limit;
+      const idle = changed || isIdle(this.#office, slice.used_ms, now_ms);
+      const free = idle ? 0 : Math.max(0, slice.granted - taken);
+      slice.granted = taken + free;
+      slice.dirty = false;
+      const more = want === undefined ? 0 : Math.max(0, want.sum - free);
+      const ahead = want === undefined || this.#office.ahead_ms === 0 ? 0 : taken;
+      list.push([slice, { key, rate: slice.rate, holds: taken, free, least: Math.min(1, more), asked: more, ahead }]);
+    }
+    return list;
+  }
+}
