@@ -83,8 +83,9 @@ async function climb(walk: Walk, progress: Progress, outlet: Outlet): Promise<Wa
   const approving = approve(walk, decided);
   const admitted = await admitDecided(walk, approving instanceof Promise ? await approving : approving);
   progress.admitted = admitted;
-  if (admitted.approval !== undefined) await useApproval(walk, admitted.approval, admitted.verdict.decision);
   await walk.trail.begin(intentOf(admitted));
+  // Only now: where the intent cannot be written the call is not made, and the approval is for another try.
+  if (admitted.approval !== undefined) await useApproval(walk, admitted.approval, admitted.verdict.decision);
   const attempts = new Attempts(admitted);
   progress.attempts = attempts;
   const [first] = admitted.candidates;
