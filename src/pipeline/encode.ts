@@ -7,8 +7,8 @@ import { sent, sentAsAsked } from './sent.ts';
 const noTexts: RequestEdits['texts'] = [];
 
 /** What a caller is told whose limit was lowered. */
-export function limitWarning({ limitedBy, output }: Hold): string[] {
-  return limitedBy === undefined ? [] : [`max_tokens is ${output.most}: ${limitedBy} affords no more`];
+export function limitWarning({ limitedBy, output }: Hold): string | undefined {
+  return limitedBy === undefined ? undefined : `max_tokens is ${output.most}: ${limitedBy} affords no more`;
 }
 
 /** The request for one candidate, from the original bytes with this attempt's edits alone. */

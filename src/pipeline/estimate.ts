@@ -107,7 +107,7 @@ export function outputBound(
   candidate: Candidate,
   policyCap: number | undefined,
   streamHold: number,
-  observed?: () => number | undefined,
+  observed?: number,
 ): OutputBound {
   const modelCap = candidate.outputTokensMax;
   const asked = view.maxOutputTokens;
@@ -126,7 +126,7 @@ export function outputBound(
   const seen = view.stream && view.choices === 1 && candidate.reasoning !== true;
   // Before anything was observed a caller's own limit is the best guess; agents ask for far more than they take.
   if (!seen) return { held: most, most, predicted, splice };
-  const first = observed?.() ?? (asked === undefined ? streamHold : most);
+  const first = observed ?? (asked === undefined ? streamHold : most);
   return { held: Math.min(most, first), most, predicted, splice };
 }
 

@@ -1,4 +1,4 @@
-import type { Finding, Measured, Passage, Rail } from '../exchange/index.ts';
+import type { Finding, Measured, Passage } from '../exchange/index.ts';
 import { type FactTree, type Told, Unable, withVerdicts } from '../policy/index.ts';
 import { railByName } from '../rails/index.ts';
 import { enrich } from './accept.ts';
@@ -7,6 +7,8 @@ import { promptPassages, requestFacts, unsettledFacts, wants } from './facts.ts'
 import { budgetFacts, type MoneyOfModels, moneyOfModels, usageFacts } from './money-facts.ts';
 import type { Read } from './read.ts';
 import type { Walk } from './walk.ts';
+
+type Needs = ReturnType<Read['pinned']['program']['needs']>;
 
 /** A finding with the passage it stands in. */
 export interface FoundIn {
@@ -43,56 +45,105 @@ const sliceCharacters = 65_536;
 export function inspect(walk: Walk, read: Read): Inspected | Promise<Inspected> {
   const needs = read.pinned.program.needs('request');
   const facts = requestFacts(read, needs.facts) as Record<string, unknown>;
-  const { budget, usage } = wants(needs.facts);
-  const modules = read.pinned.modules !== undefined;
-  if (needs.rails.size > 0 || budget || usage || modules) return measure(walk, read, needs, facts);
-  const nothing = { found: [], railOutcomes: [], scanned: 0, ofModels: undefined, cached: false };
-  return enrich(read, { facts: facts as FactTree, wanted: needs.facts, ...nothing });
+  const measuring = needs.rails.size === 0 ? unmeasured : measure(walk, read, needs);
+  if (measuring instanceof Promise) return measuring.then((measured) => inform(walk, read, needs, facts, measured));
+  return inform(walk, read, needs, facts, measuring);
 }
 
-async function measure(
+/** What the rails found. */
+interface MeasuredRails {
+  readonly rails: Record<string, unknown> | undefined;
+  readonly found: readonly FoundIn[];
+  readonly railOutcomes: readonly RailOutcome[];
+  readonly scanned: number;
+}
+
+const unmeasured: MeasuredRails = Object.freeze({
+  rails: undefined,
+  found: Object.freeze([]),
+  railOutcomes: Object.freeze([]),
+  scanned: 0,
+});
+
+/** Short texts are measured at once, without a promise; long ones in slices, with turns of the event loop between them. */
+function measure(walk: Walk, read: Read, needs: Needs): MeasuredRails | Promise<MeasuredRails> {
+  let scanned = 0;
+  for (const passage of read.view.passages) scanned += passage.text.length;
+  const measured = { rails: {}, found: [], railOutcomes: [], scanned };
+  if (scanned > sliceCharacters) return measureLong(walk, read, needs, measured);
+  for (const [name, types] of needs.rails) {
+    const started = walk.monotonic();
+    const fact = measureAll(name, wantedTypes(types), read.view.passages, measured.found);
+    keep(walk, read, needs, measured, name, fact, started);
+  }
+  return measured;
+}
+
+interface Measuring extends MeasuredRails {
+  readonly rails: Record<string, unknown>;
+  readonly found: FoundIn[];
+  readonly railOutcomes: RailOutcome[];
+}
+
+async function measureLong(walk: Walk, read: Read, needs: Needs, measured: Measuring): Promise<MeasuredRails> {
+  for (const [name, types] of needs.rails) {
+    const started = walk.monotonic();
+    const fact = await measureInSlices(name, wantedTypes(types), read.view.passages, measured.found);
+    keep(walk, read, needs, measured, name, fact, started);
+  }
+  return measured;
+}
+
+/** One rail is done. */
+function keep(
   walk: Walk,
   read: Read,
-  needs: ReturnType<Read['pinned']['program']['needs']>,
+  needs: Needs,
+  { rails, found, railOutcomes }: Measuring,
+  name: string,
+  fact: RailFact | Unable,
+  started: number,
+): void {
+  rails[name] = needs.facts.has(`rails.${name}.redacted`) ? withRedacted(fact, read, name, found) : fact;
+  railOutcomes.push(outcomeOf(name, fact));
+  walk.metrics.rail(name, (walk.monotonic() - started) / 1000);
+}
+
+/** The facts with what was measured; a promise only where figures are to be read, or modules asked. */
+function inform(
+  walk: Walk,
+  read: Read,
+  needs: Needs,
   facts: Record<string, unknown>,
-): Promise<Inspected> {
-  const found: FoundIn[] = [];
-  const railOutcomes: RailOutcome[] = [];
-  let scanned = 0;
-  if (needs.rails.size > 0) {
-    const { passages } = read.view;
-    for (const passage of passages) scanned += passage.text.length;
-    const rails: Record<string, unknown> = {};
-    for (const [name, types] of needs.rails) {
-      const started = walk.monotonic();
-      const measuring = measureAll(name, wantedTypes(types), passages, scanned, found);
-      const measured = measuring instanceof Promise ? await measuring : measuring;
-      rails[name] = needs.facts.has(`rails.${name}.redacted`) ? withRedacted(measured, read, name, found) : measured;
-      railOutcomes.push(outcomeOf(name, measured));
-      walk.metrics.rail(name, (walk.monotonic() - started) / 1000);
-    }
-    facts.rails = rails;
-  }
+  { rails, found, railOutcomes, scanned }: MeasuredRails,
+): Inspected | Promise<Inspected> {
+  facts.rails = rails;
+  const more = { facts: facts as FactTree, wanted: needs.facts, found, railOutcomes, scanned };
+  const inspected = enrich(read, { ...more, ofModels: undefined, cached: false });
   const { budget, usage } = wants(needs.facts);
-  if (budget) facts.budget = await budgetFacts(walk, read, needs.facts);
-  if (usage) facts.usage = await usageFacts(walk, read, needs.facts);
-  const ofModels = budget || usage ? await moneyOfModels(walk, read, read.candidates, needs.facts) : undefined;
-  const inspected = enrich(read, {
-    facts: facts as FactTree,
-    wanted: needs.facts,
-    found,
-    railOutcomes,
-    scanned,
-    ofModels,
-    cached: false,
-  });
-  const told = tellModules(walk, inspected);
-  if (told === undefined) return inspected;
-  const { facts: known, asked, hits } = told instanceof Promise ? await told : told;
+  if (!budget && !usage && read.pinned.modules === undefined) return inspected;
+  return figured(walk, inspected, facts, budget, usage);
+}
+
+async function figured(
+  walk: Walk,
+  inspected: Inspected,
+  facts: Record<string, unknown>,
+  budget: boolean,
+  usage: boolean,
+): Promise<Inspected> {
+  const { wanted, candidates } = inspected;
+  if (budget) facts.budget = await budgetFacts(walk, inspected, wanted);
+  if (usage) facts.usage = await usageFacts(walk, inspected, wanted);
+  const ofModels = budget || usage ? await moneyOfModels(walk, inspected, candidates, wanted) : undefined;
+  const known = enrich(inspected, { ofModels });
+  const told = tellModules(walk, known);
+  if (told === undefined) return known;
+  const { facts: all, asked, hits } = told instanceof Promise ? await told : told;
   // What is of a candidate is found anew for each.
-  const { budget: money, usage: used } = inspected.facts;
-  return enrich(inspected, {
-    facts: { ...known, llm: undefined, budget: money, usage: used },
+  const { budget: money, usage: used } = known.facts;
+  return enrich(known, {
+    facts: { ...all, llm: undefined, budget: money, usage: used },
     cached: asked > 0 && hits === asked,
   });
 }
@@ -153,17 +204,14 @@ export interface RailFact {
   readonly count: number;
 }
 
-/** Short texts are measured at once, without a promise; long ones in slices, with turns of the event loop between them. */
 function measureAll(
   name: string,
   types: readonly string[] | undefined,
   passages: readonly Passage[],
-  characters: number,
   found: FoundIn[],
-): RailFact | Unable | Promise<RailFact | Unable> {
+): RailFact | Unable {
   const rail = railByName(name);
-  if (rail === undefined) return new Unable(`there is no rail '${name}'`);
-  if (characters > sliceCharacters) return measureInSlices(rail, types, passages, found);
+  if (rail === undefined) return noRail(name);
   const first = found.length;
   try {
     for (const passage of passages) {
@@ -177,11 +225,13 @@ function measureAll(
 }
 
 async function measureInSlices(
-  rail: Rail,
+  name: string,
   types: readonly string[] | undefined,
   passages: readonly Passage[],
   found: FoundIn[],
 ): Promise<RailFact | Unable> {
+  const rail = railByName(name);
+  if (rail === undefined) return noRail(name);
   const first = found.length;
   let since = 0;
   for (const passage of passages) {
@@ -197,10 +247,14 @@ async function measureInSlices(
       const unable = note(measured, passage, found);
       if (unable !== undefined) return unable;
     } catch (thrown) {
-      return broken(rail.name, thrown);
+      return broken(name, thrown);
     }
   }
   return factOf(found, first);
+}
+
+function noRail(name: string): Unable {
+  return new Unable(`there is no rail '${name}'`);
 }
 
 function note(measured: Measured, passage: Passage, found: FoundIn[]): Unable | undefined {

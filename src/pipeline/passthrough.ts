@@ -122,7 +122,7 @@ async function admit(walk: Walk, judged: Judged): Promise<PassAdmitted> {
       rates: limits.rates,
       lease_ms: pinned.limits.lease_ms,
       owner: walk.owner,
-      labels: labelsOf(caller, { provider: judged.provider.id }),
+      labels: labelsOf(caller, judged.provider.id, undefined),
     }),
   );
   return { ...judged, hold };
