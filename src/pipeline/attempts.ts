@@ -15,14 +15,16 @@ export interface Refusal {
   readonly whole?: boolean;
 }
 
+const none: readonly never[] = Object.freeze([]);
+
 /** What attempts leave behind even when none succeeds: the record and the settlement need it. */
 export class Attempts {
   /** The tries so far, as the record tells them. */
-  readonly notes: RecordAttempt[] = [];
+  notes: readonly RecordAttempt[] = none;
   /** A request reached a provider that may bill it, though no usable reply came back. */
   sent = false;
   /** What tries may cost that fell silent after they were sent: each may be billed beside the one that answers. */
-  readonly unanswered: Cost[] = [];
+  unanswered: readonly Cost[] = none;
   /** Candidates of models that budgets named instead of others they had no room for. */
   instead: Map<Candidate, Substitution> | undefined = undefined;
   hold: Hold;
@@ -52,13 +54,14 @@ export class Attempts {
   /** Notes a try that is over; `status` is 0 where no reply came. */
   note(candidate: Candidate, status: number, failure: FailureCode | undefined, ms: number, cost_nusd?: number): void {
     const { provider, model } = candidate;
-    this.notes.push({
+    const note = {
       provider: provider.id,
       model,
       status: status === 0 ? undefined : status,
       failure,
       ms,
       cost_nusd,
-    });
+    };
+    this.notes = this.notes.length === 0 ? [note] : [...this.notes, note];
   }
 }

@@ -16,11 +16,10 @@ export function encode(admitted: Admitted, attempts: Attempts, candidate: Candid
   const { view } = admitted;
   const { modifications } = attempts.verdict.decision;
   const { quirks } = candidate.provider;
-  const cap = attempts.hold.output.splice;
   const edits: RequestEdits = {
     model: candidate.model,
-    ...(cap === undefined ? {} : { maxOutputTokens: cap }),
-    ...(modifications.prependSystem === undefined ? {} : { prependSystem: modifications.prependSystem }),
+    maxOutputTokens: attempts.hold.output.splice,
+    prependSystem: modifications.prependSystem,
     texts: sentAsAsked(attempts.verdict) ? noTexts : sent(admitted, attempts.verdict).texts,
     set: modifications.set,
     remove: modifications.remove,

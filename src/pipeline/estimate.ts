@@ -42,10 +42,17 @@ export function hostedCalls(
   return Object.fromEntries(Object.entries(asked).map(([tool, most]) => [tool, most ?? assumed]));
 }
 
+interface Media {
+  readonly tokens: number;
+  readonly bytes: number;
+}
+
+const noMedia: Media = Object.freeze({ tokens: 0, bytes: 0 });
+
 /** Most tokens the images of a request cost, and the bytes that are no text since they are images. */
-export function mediaOf(view: RequestView, rule: ImageRule | undefined): { tokens: number; bytes: number } {
+export function mediaOf(view: RequestView, rule: ImageRule | undefined): Media {
+  if (!view.hasImages) return noMedia;
   const media = { tokens: 0, bytes: 0 };
-  if (!view.hasImages) return media;
   let images = 0;
   const see = (parts: readonly ChatPart[]): void => {
     for (const part of parts) {

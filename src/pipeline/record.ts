@@ -10,7 +10,8 @@ import type { Decided } from './decide.ts';
 import type { Guarded } from './guard.ts';
 import type { LaneFinding } from './hold-back.ts';
 import type { Identified } from './identify.ts';
-import type { FoundIn, Inspected, RailOutcome } from './inspect.ts';
+import type { Inspected } from './inspect.ts';
+import type { FoundIn, RailOutcome } from './measure-rails.ts';
 import type { Progress } from './progress.ts';
 import { ownTime, upstreamMs } from './reply-headers.ts';
 import type { Walk } from './walk.ts';
@@ -168,13 +169,14 @@ function pathsOf(wanted: ReadonlySet<string>): readonly FactPath[] {
 }
 
 function railsOf(inspected: Inspected | undefined, guarded: Guarded | undefined): readonly RecordRail[] {
-  const rails: RecordRail[] = [];
-  if (inspected !== undefined) {
-    for (const told of inspected.railOutcomes) rails.push(requestRail(told, inspected.found));
-  }
-  if (guarded !== undefined && guarded.found.length > 0) rails.push(...responseRails(guarded.found));
-  return rails;
+  const { railOutcomes: told, found } = inspected ?? nothingMeasured;
+  const rails = told.length === 0 ? noRails : told.map((one) => requestRail(one, found));
+  if (guarded === undefined || guarded.found.length === 0) return rails;
+  return [...rails, ...responseRails(guarded.found)];
 }
+
+const noRails: readonly RecordRail[] = Object.freeze([]);
+const nothingMeasured: Pick<Inspected, 'railOutcomes' | 'found'> = { railOutcomes: [], found: [] };
 
 const noFindings: RecordRail['findings'] = Object.freeze([]);
 

@@ -35,7 +35,9 @@ function build(inspected: Inspected, { decision }: Verdict): Sent {
   const fields = Object.keys(set);
   // A prediction is held for as output as well: it is read again, with what was redacted in it.
   if (fields.length === 0 && remove.length === 0 && view.predictedBytes === undefined) {
-    return { view, texts, redacted: texts, grownBytes: texts.reduce((sum, one) => sum + grown(one), 0) };
+    let grownBytes = 0;
+    for (const one of texts) grownBytes += grown(one);
+    return { view, texts, redacted: texts, grownBytes };
   }
   try {
     return { view: view.edited({ set, remove, texts }), texts, redacted: none, grownBytes: 0 };

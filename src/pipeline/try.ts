@@ -129,7 +129,7 @@ export class Try {
     attempts.sent = this.#sentBefore || billed;
     const cost = billed ? await unansweredCost(walk, admitted, attempts, candidate, told) : undefined;
     if (cost !== undefined) {
-      attempts.unanswered.push(cost);
+      attempts.unanswered = [...attempts.unanswered, cost];
       this.#lease.owe(cost);
     }
     attempts.note(candidate, status, thrown.code, walk.monotonic() - this.#started, cost?.nusd);
