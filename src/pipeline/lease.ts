@@ -43,6 +43,7 @@ export class Lease<L extends Leased = Admitted> implements Renewable {
   readonly #intent: ((leased: L, candidate: Candidate, amount: Amount) => Intent) | undefined;
   /** Undefined where nothing is held. */
   readonly #renewals: Renewals | undefined;
+  readonly #place: number | undefined;
   /** Candidates beside the first whose models' limits are part of the hold. */
   #joined: readonly Candidate[] = none;
   /** Limits of rules that are part of it. */
@@ -65,7 +66,7 @@ export class Lease<L extends Leased = Admitted> implements Renewable {
     this.#amount = leased.hold.amount;
     this.#throttles = throttles;
     this.#renewals = leased.hold.kept ? renewalsOf(leased.pinned.limits.lease_ms) : undefined;
-    this.#renewals?.add(this);
+    this.#place = this.#renewals?.add(this);
   }
 
   /** The hold lives on. A lost ledger reaps nothing either; the next renewal finds it back. */
@@ -115,8 +116,9 @@ export class Lease<L extends Leased = Admitted> implements Renewable {
 
   /** No renewal any more: the hold is about to be settled or released. */
   stop(): void {
+    if (this.#over) return;
     this.#over = true;
-    this.#renewals?.remove(this);
+    if (this.#place !== undefined) this.#renewals?.remove(this.#place);
   }
 
   #turn(step: () => Promise<Reserved>): Promise<Reserved> {

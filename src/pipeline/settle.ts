@@ -44,16 +44,13 @@ export function finalCost(
   // A try that was under way when the exchange ended is not among those that failed.
   const underWay = attempts.sent && meter === undefined && unanswered.length === 0;
   if (meter === undefined && !underWay) return withUnanswered(unanswered, undefined);
-  const last = lastCost({
-    walk,
-    view: sentView(admitted, attempts.verdict),
-    at_ms: admitted.at_ms,
-    hold,
-    candidate,
-    meter,
-  });
-  if (last instanceof Promise) return last.then((cost) => withUnanswered(unanswered, cost));
-  return withUnanswered(unanswered, last);
+  const view = sentView(admitted, attempts.verdict);
+  const { at_ms } = admitted;
+  const told = meter?.usage;
+  if (meter?.whole === true && told?.input !== undefined && told.output !== undefined) {
+    return withUnanswered(unanswered, costed(view, at_ms, candidate, told, false));
+  }
+  return countedCost({ walk, view, at_ms, hold, candidate, meter }, unanswered);
 }
 
 function withUnanswered(unanswered: readonly Cost[], last: Cost | undefined): Cost {
@@ -98,16 +95,7 @@ interface LastTry {
   readonly meter: ReplyMeter | undefined;
 }
 
-function lastCost(last: LastTry): Cost | Promise<Cost> {
-  const { view, at_ms, candidate, meter } = last;
-  const told = meter?.usage;
-  if (meter?.whole === true && told?.input !== undefined && told.output !== undefined) {
-    return costed(view, at_ms, candidate, told, false);
-  }
-  return countedCost(last);
-}
-
-async function countedCost(last: LastTry): Promise<Cost> {
+async function countedCost(last: LastTry, unanswered: readonly Cost[]): Promise<Cost> {
   const { walk, view, at_ms, candidate, meter } = last;
   const told = meter?.usage;
   const usage: Usage = {
@@ -115,7 +103,7 @@ async function countedCost(last: LastTry): Promise<Cost> {
     input: told?.input ?? (await likelyInput(walk, view, candidate)),
     output: await likelyOutput(last),
   };
-  return costed(view, at_ms, candidate, usage, true);
+  return withUnanswered(unanswered, costed(view, at_ms, candidate, usage, true));
 }
 
 async function likelyInput(walk: Walk, view: RequestView, candidate: Candidate | undefined): Promise<number> {
