@@ -50,11 +50,11 @@ export interface RequestEdits {
   /** The provider's name for the model. */
   readonly model: string;
   /** Replaces or sets the limit of output tokens a choice. */
-  readonly maxOutputTokens?: number;
+  readonly maxOutputTokens?: number | undefined;
   /** New texts for passages (redactions). */
   readonly texts: readonly { readonly passage: Passage; readonly text: string }[];
   /** Stands before whatever the client tells the model as its operator; rails do not look at it. */
-  readonly prependSystem?: string;
+  readonly prependSystem?: string | undefined;
   /** Body fields to set, by dotted path; values are JSON values. */
   readonly set: Readonly<Record<string, unknown>>;
   /** Body fields to remove, by dotted path. */

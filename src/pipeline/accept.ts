@@ -1,4 +1,4 @@
-import { randomFillSync } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { Failure } from '../exchange/index.ts';
 import { Abort } from '../providers/index.ts';
 import type { Arrival, Outlet, Walk } from './walk.ts';
@@ -21,23 +21,28 @@ export const clientGone = new Failure('internal_error', 'The client went away.')
 
 const requestIdForm = /^[\x21-\x7e]{1,128}$/;
 
-const id_bytes = 16;
-const randomness = Buffer.alloc(256 * id_bytes);
-let drawn = randomness.length;
+const random_bytes = 16;
+const id_characters = 'ex_'.length + 2 * random_bytes;
+const drawn = 256;
+/** Ids that nobody has yet, one after the other. */
+const ids = Buffer.alloc(drawn * id_characters);
+let used = ids.length;
 
-/** 128 random bits in hex, drawn for many calls at once. */
-function randomId(): string {
-  if (drawn === randomness.length) {
-    randomFillSync(randomness);
-    drawn = 0;
+/** `ex_` and 128 random bits in hex, drawn for many calls at once and spelled out, since text put together is copied later. */
+function newId(): string {
+  if (used === ids.length) {
+    const hex = randomBytes(drawn * random_bytes).toString('hex');
+    for (let at = 0; at < drawn; at += 1)
+      ids.write(`ex_${hex.slice(at * 2 * random_bytes, (at + 1) * 2 * random_bytes)}`, at * id_characters, 'latin1');
+    used = 0;
   }
-  drawn += id_bytes;
-  return randomness.toString('hex', drawn - id_bytes, drawn);
+  used += id_characters;
+  return ids.toString('latin1', used - id_characters, used);
 }
 
 /** Gives the exchange its id and its one abort signal. An odd `x-request-id` is replaced, not refused. */
 export function accept(walk: Walk, arrival: Arrival, outlet: Pick<Outlet, 'onGone'>): Accepted {
-  const id = `ex_${randomId()}`;
+  const id = newId();
   const asked = arrival.headers['x-request-id'];
   const requestId = typeof asked === 'string' && requestIdForm.test(asked) ? asked : id;
   const abort = new Abort();
@@ -58,6 +63,7 @@ export function accept(walk: Walk, arrival: Arrival, outlet: Pick<Outlet, 'onGon
     found: undefined,
     railOutcomes: undefined,
     scanned: undefined,
+    cached: undefined,
     ofModels: undefined,
     verdict: undefined,
     substitutions: undefined,
@@ -82,6 +88,7 @@ type Unfilled = Record<
   | 'found'
   | 'railOutcomes'
   | 'scanned'
+  | 'cached'
   | 'ofModels'
   | 'verdict'
   | 'substitutions'

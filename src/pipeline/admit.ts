@@ -18,7 +18,7 @@ import { outputFor } from './decide.ts';
 import { heldOutput, hostedCalls, inputTokensMax, type OutputBound } from './estimate.ts';
 import { fitted } from './fitted.ts';
 import type { Identified } from './identify.ts';
-import { answering, labelsOf } from './labels.ts';
+import { labelsOf } from './labels.ts';
 import type { Lease } from './lease.ts';
 import { preambleTokensMax } from './preamble.ts';
 import { Refused } from './refusal.ts';
@@ -51,41 +51,64 @@ export interface Admitted extends Approved {
 export async function admit(walk: Walk, decided: Approved): Promise<Admitted> {
   const [candidate] = decided.candidates;
   if (candidate === undefined) throw new Failure('internal_error', 'No candidate is left to reserve for.');
-  const { identity } = decided;
-  const throttles = throttleRates(decided, decided.verdict.decision, candidate);
-  const limits = callLimits(decided, namesOf(candidate), decided.wanted, throttles);
+  const limits = limitsOf(decided, candidate);
   const worst = worstCase(walk, decided, candidate, decided.verdict);
-  const organization = identity.caller.organization.id;
-  const reserve = (amount: Amount): Promise<Reserved> =>
-    walk.ledger.reserve({
-      id: decided.id,
-      organization,
-      amount,
-      budgets: limits.budgets,
-      rates: limits.rates,
-      lease_ms: decided.pinned.limits.lease_ms,
-      owner: walk.owner,
-      labels: labelsOf(identity.caller, answering(candidate)),
-    });
   // Nearly every call: nobody is in line and there is room. It has the answer with one promise instead of six.
-  let first: Reserved | undefined;
+  let reserved: Reserved | undefined;
   if (walk.waiting.size === 0) {
     try {
-      first = await reserve(worst.amount);
+      reserved = await reserve(walk, decided, candidate, limits, worst.amount);
     } catch (thrown) {
       return enrich(decided, { hold: { ...worst, ...unheld(decided, limits, thrown) } });
     }
-    if (first.outcome === 'held') {
-      const { budgets, rates } = first;
-      walk.alerts.see(walk, organization, budgets);
-      const { amount, inputTokens, output } = worst;
-      return enrich(decided, { hold: { amount, inputTokens, output, budgets, rates, kept: true } });
-    }
+    if (reserved.outcome === 'held') return enrich(decided, { hold: holdOf(walk, decided, worst, reserved) });
   }
+  return admitInLine(walk, decided, candidate, limits, worst, reserved);
+}
+
+/** The same where others wait or there was no room; `refused` is what was said just before. */
+async function admitInLine(
+  walk: Walk,
+  decided: Approved,
+  candidate: Candidate,
+  limits: CallLimits,
+  worst: Worst,
+  refused: Reserved | undefined,
+): Promise<Admitted> {
+  const ask = (amount: Amount): Promise<Reserved> => reserve(walk, decided, candidate, limits, amount);
   // Where a line has formed meanwhile, the refusal will be old when it is this call's turn.
-  const refused = walk.waiting.size === 0 ? first : undefined;
-  const hold = await fitted(walk, decided, candidate, decided.verdict, worst, limits, reserve, refused);
+  const told = walk.waiting.size === 0 ? refused : undefined;
+  const hold = await fitted(walk, decided, candidate, decided.verdict, worst, limits, ask, told);
   return enrich(decided, { hold });
+}
+
+function limitsOf(decided: Approved, candidate: Candidate): CallLimits {
+  const throttles = throttleRates(decided, decided.verdict.decision, candidate);
+  return callLimits(decided, namesOf(candidate), decided.wanted, throttles);
+}
+
+function reserve(
+  { ledger, owner }: Walk,
+  { id, identity, pinned }: Approved,
+  { provider, model }: Candidate,
+  { budgets, rates }: CallLimits,
+  amount: Amount,
+): Promise<Reserved> {
+  const { caller } = identity;
+  const organization = caller.organization.id;
+  const { lease_ms } = pinned.limits;
+  const labels = labelsOf(caller, provider.id, model);
+  return ledger.reserve({ id, organization, amount, budgets, rates, lease_ms, owner, labels });
+}
+
+function holdOf(
+  walk: Walk,
+  { identity }: Approved,
+  { amount, inputTokens, output }: Worst,
+  { budgets, rates }: Extract<Reserved, { outcome: 'held' }>,
+): Hold {
+  walk.alerts.see(walk, identity.caller.organization.id, budgets);
+  return { amount, inputTokens, output, budgets, rates, kept: true };
 }
 
 /** The same hold, for another candidate: a new worst case, under its model's limits as well, all or nothing. */
@@ -116,9 +139,10 @@ export interface Worst {
 
 /** Upper bound of what the call may cost before its hold is extended. Throws `price_unknown` under a money budget. */
 export function worstCase(walk: Walk, decided: Decided, candidate: Candidate, verdict: Verdict): Worst {
-  const { view, grownBytes } = sentAsAsked(verdict) ? { view: decided.view, grownBytes: 0 } : sent(decided, verdict);
+  const leaving = sentAsAsked(verdict) ? undefined : sent(decided, verdict);
+  const view = leaving?.view ?? decided.view;
   const output = outputFor(walk, decided, candidate, verdict.decision.modifications.capMaxTokens, view);
-  const inputTokens = inputTokensMax(view, candidate, grownBytes) + preambleTokensMax(verdict.decision);
+  const inputTokens = inputTokensMax(view, candidate, leaving?.grownBytes) + preambleTokensMax(verdict.decision);
   return { inputTokens, output, amount: amountFor(decided, candidate, verdict, inputTokens, output) };
 }
 
@@ -152,6 +176,8 @@ export function amountFor(
   return { nusd, tokens, input };
 }
 
+const noTier = Object.freeze({});
+
 /** The worst case's price: at the dearest reading of its tokens, and of the tier that is asked for. */
 function dearest(
   view: RequestView,
@@ -162,7 +188,7 @@ function dearest(
 ): number | undefined {
   const { price: book } = candidate;
   if (book === undefined) return undefined;
-  const options = view.serviceTier === undefined ? {} : { serviceTier: view.serviceTier };
+  const options = view.serviceTier === undefined ? noTier : { serviceTier: view.serviceTier };
   const media = pricesMedia(book, at_ms);
   const bounds = {
     input,

@@ -1,20 +1,9 @@
 import type { Failure, FailureCode, Usage } from '../exchange/index.ts';
+import type { RecordAttempt } from '../observe/index.ts';
 import type { Candidate } from '../providers/index.ts';
 import type { Admitted, Hold } from './admit.ts';
 import type { Substitution, Verdict } from './decide.ts';
 import type { Cost } from './settle.ts';
-
-/** One try at one candidate, for the record. */
-export interface AttemptNote {
-  readonly provider: string;
-  readonly model: string;
-  /** The provider's status; 0 where none came. */
-  readonly status: number;
-  readonly failure: FailureCode | undefined;
-  readonly ms: number;
-  /** What a try without a reply may be billed for, estimated; part of the exchange's cost. */
-  readonly cost_nusd?: number;
-}
 
 /** What a provider answered instead of a reply. */
 export interface Refusal {
@@ -26,15 +15,18 @@ export interface Refusal {
   readonly whole?: boolean;
 }
 
+const none: readonly never[] = Object.freeze([]);
+
 /** What attempts leave behind even when none succeeds: the record and the settlement need it. */
 export class Attempts {
-  readonly notes: AttemptNote[] = [];
+  /** The tries so far, as the record tells them. */
+  notes: readonly RecordAttempt[] = none;
   /** A request reached a provider that may bill it, though no usable reply came back. */
   sent = false;
   /** What tries may cost that fell silent after they were sent: each may be billed beside the one that answers. */
-  readonly unanswered: Cost[] = [];
+  unanswered: readonly Cost[] = none;
   /** Candidates of models that budgets named instead of others they had no room for. */
-  readonly instead = new Map<Candidate, Substitution>();
+  instead: Map<Candidate, Substitution> | undefined = undefined;
   hold: Hold;
   candidate: Candidate | undefined;
   verdict: Verdict;
@@ -56,18 +48,20 @@ export class Attempts {
 
   /** How the candidate tried last came in, where a budget named it. */
   get substitution(): Substitution | undefined {
-    return this.candidate === undefined ? undefined : this.instead.get(this.candidate);
+    return this.candidate === undefined ? undefined : this.instead?.get(this.candidate);
   }
 
-  /** Notes a try that is over. */
+  /** Notes a try that is over; `status` is 0 where no reply came. */
   note(candidate: Candidate, status: number, failure: FailureCode | undefined, ms: number, cost_nusd?: number): void {
-    this.notes.push({
-      provider: candidate.provider.id,
-      model: candidate.model,
-      status,
+    const { provider, model } = candidate;
+    const note = {
+      provider: provider.id,
+      model,
+      status: status === 0 ? undefined : status,
       failure,
       ms,
-      ...(cost_nusd === undefined ? undefined : { cost_nusd }),
-    });
+      cost_nusd,
+    };
+    this.notes = this.notes.length === 0 ? [note] : [...this.notes, note];
   }
 }

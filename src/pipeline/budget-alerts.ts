@@ -21,19 +21,21 @@ function passed(state: BudgetState): readonly number[] {
 }
 
 const none: readonly number[] = [];
+const noWarnings: readonly string[] = Object.freeze([]);
 
 /** What callers are told of budgets that are nearly, or quite, used up. */
-export function budgetWarnings(states: readonly BudgetState[]): string[] {
-  const warnings: string[] = [];
+export function budgetWarnings(states: readonly BudgetState[]): readonly string[] {
+  let warnings: string[] | undefined;
   for (const state of states) {
     const percent = passed(state).at(-1);
     if (percent === undefined) continue;
     const { budget } = state;
+    warnings ??= [];
     warnings.push(
       `The ${windowName(budget)} budget of ${budget.scope.kind} '${budget.scope.id}' is over ${percent} % used.`,
     );
   }
-  return warnings;
+  return warnings ?? noWarnings;
 }
 
 /** Marks of alerts that were raised, remembered so that the ledger need not be asked for each call. */

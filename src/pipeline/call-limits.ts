@@ -11,9 +11,18 @@ export interface CallLimits {
 }
 
 /** Names that limits of models know a candidate by: its own, and the provider's before it. */
-export function namesOf({ model, provider }: Candidate): readonly string[] {
-  return [model, `${provider.id}/${model}`];
+export function namesOf(candidate: Candidate): readonly string[] {
+  let names = known.get(candidate);
+  if (names === undefined) {
+    const { model, provider } = candidate;
+    names = [model, `${provider.id}/${model}`];
+    known.set(candidate, names);
+  }
+  return names;
 }
+
+/** A candidate lives as long as its configuration. */
+const known = new WeakMap<Candidate, readonly string[]>();
 
 /** What joins the caller's limits for the model that is to answer. */
 export function modelLimits({ identity }: Identified, candidate: Candidate): Limits {

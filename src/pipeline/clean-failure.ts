@@ -37,7 +37,8 @@ function isClean([channel, text]: readonly [Channel, string], matcher: StreamMat
   }
 }
 
-/** The same of what attempts threw: an error that came instead of a reply. */
-export function cleanThrown(thrown: unknown, { program, matchers }: Pinned, facts: FactTree): unknown {
-  return thrown instanceof Failure ? cleanFailure(thrown, planResponse(program, facts), matchers) : thrown;
+/** The same of an error that came instead of a reply. */
+export function cleanThrown(failure: Failure, { program, matchers }: Pinned, facts: FactTree): Failure {
+  if (failure.code !== 'upstream_error') return failure;
+  return cleanFailure(failure, planResponse(program, facts), matchers);
 }

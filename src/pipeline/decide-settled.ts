@@ -17,7 +17,7 @@ export function decideSettled(
   if (!program.has('settle')) return undefined;
   const response = {
     text: guarded?.meter.text,
-    finishReason: guarded?.meter.finishReasons[0],
+    finishReason: guarded?.meter.finishReason,
     tokens: cost.usage.output,
     cost: cost.nusd / 1e9,
     latency_ms: walk.monotonic() - admitted.started,

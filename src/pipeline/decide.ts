@@ -7,6 +7,7 @@ import { llmFacts, type ModelFigures } from './facts.ts';
 import type { Inspected } from './inspect.ts';
 import type { MoneyOfModels } from './money-facts.ts';
 import { routedTo } from './route.ts';
+import type { Sent } from './sent.ts';
 import type { Walk } from './walk.ts';
 
 /** A verdict for one candidate, with the figures it was made on. */
@@ -14,6 +15,8 @@ export interface Verdict {
   readonly decision: Decision;
   readonly facts: FactTree;
   readonly figures: ModelFigures;
+  /** What it makes of the request, once that is worked out. */
+  sent: Sent | undefined;
 }
 
 /** Another model in a model's place. */
@@ -38,6 +41,8 @@ const substitutionsMax = 4;
 /** Rules that send a call elsewhere for where another sent it: more than this lead nowhere. */
 const routesMax = 4;
 
+const none: readonly never[] = Object.freeze([]);
+
 /**
  * Facts to a decision, again for each substituted model, never twice the same one. Starts with the candidates that were
  * read, or with those the last of `before` led to. Throws what a deny says (403, 400).
@@ -45,38 +50,44 @@ const routesMax = 4;
 export function decide(
   walk: Walk,
   inspected: Inspected,
-  before: readonly Substitution[] = [],
+  before: readonly Substitution[] = none,
   start: readonly Candidate[] = inspected.candidates,
 ): Decided {
   let candidates = start;
-  const substitutions: Substitution[] = [...before];
-  const routes = new Set<string>();
-  const seen = new Set<string>([inspected.view.model, ...before.map(({ to }) => to)]);
+  let substitutions = before;
+  let routes: readonly string[] = none;
   for (;;) {
     const [first] = candidates;
     if (first === undefined) throw new Failure('internal_error', 'No candidate is left to decide for.');
     const verdict = judge(walk, inspected, first);
-    if (!passable(verdict.decision)) throw denial(verdict.decision, verdict.facts);
-    const routed = routedTo(inspected, first, verdict.decision, candidates);
-    if (routed !== undefined && routes.size < routesMax && !routes.has(routed.name)) {
-      routes.add(routed.name);
+    const { decision } = verdict;
+    if (!passable(decision)) throw denial(decision, verdict.facts);
+    const routed = routedTo(inspected, first, decision, candidates);
+    if (routed !== undefined && routes.length < routesMax && !routes.includes(routed.name)) {
+      routes = [...routes, routed.name];
       candidates = routed.candidates;
       continue;
     }
-    const model = verdict.decision.modifications.substituteModel;
-    if (model === undefined || seen.has(model) || model === first.model || substitutions.length >= substitutionsMax) {
+    const to = decision.modifications.substituteModel;
+    if (to === undefined || to === first.model || hasSeen(inspected, substitutions, to)) {
       return enrich(inspected, { candidates, verdict, substitutions });
     }
-    seen.add(model);
-    substitutions.push({ from: first.model, to: model, rule: substitutionRule(verdict.decision) });
-    candidates = inspected.pinned.catalog.resolve(model, walk.random());
+    const rule = substitutionRule(decision);
+    substitutions = [...substitutions, { from: first.model, to, rule }];
+    candidates = inspected.pinned.catalog.resolve(to, walk.random());
     if (candidates.length === 0) {
-      throw new Failure('model_not_found', `A policy chose the model '${model}', which no provider offers.`, {
+      throw new Failure('model_not_found', `A policy chose the model '${to}', which no provider offers.`, {
         status: 503,
-        extra: { rule: substitutionRule(verdict.decision) },
+        extra: { rule },
       });
     }
   }
+}
+
+/** Whether a model was asked for or substituted already, or the policy cannot make up its mind. */
+function hasSeen({ view }: Inspected, substitutions: readonly Substitution[], model: string): boolean {
+  if (model === view.model || substitutions.length >= substitutionsMax) return true;
+  return substitutions.some(({ to }) => to === model);
 }
 
 /** Deny is the end; what needs an approval may yet get one. */
@@ -101,7 +112,7 @@ export function judge(walk: Walk, inspected: Inspected, candidate: Candidate): V
   const started = walk.monotonic();
   const decision = decideProgram(inspected.pinned.program, 'request', facts);
   walk.metrics.evaluation(decision.decision, (walk.monotonic() - started) / 1000);
-  return { decision, facts, figures };
+  return { decision, facts, figures, sent: undefined };
 }
 
 /** All facts of a request, for one candidate. */
@@ -141,7 +152,9 @@ export function outputFor(
   policyCap: number | undefined,
   view: RequestView,
 ): OutputBound {
-  const observed = () => walk.outputs.high(candidate.provider.id, candidate.model, identity.caller.key.id);
+  const observed = view.stream
+    ? walk.outputs.high(candidate.provider.id, candidate.model, identity.caller.key.id)
+    : undefined;
   return outputBound(view, candidate, policyCap, pinned.limits.stream_hold_tokens, observed);
 }
 

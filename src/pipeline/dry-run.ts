@@ -1,22 +1,14 @@
-import type { Failure } from '../exchange/index.ts';
 import type { Decision } from '../policy/index.ts';
 import type { Accepted } from './accept.ts';
 import type { Decided } from './decide.ts';
 
 /** `x-llm-dry-run`: what would happen, decided on real facts, without reserving or asking a provider. */
-export function dryRun(decided: Decided): {
-  failure: Failure | undefined;
-  tail: Buffer;
-  status: number;
-  headers: Record<string, string>;
-  headSent: boolean;
-} {
+export function dryRun(decided: Decided): { tail: Buffer; headers: Record<string, string> } {
   const { decision, figures } = decided.verdict;
   const { provider, model } = figures.candidate;
   const { cost_usd } = figures;
   const { substitutions } = decided;
-  const told = wouldHappen(decided, { decision, provider: provider.id, model, cost_usd, substitutions });
-  return { failure: undefined, status: 200, ...told, headSent: false };
+  return wouldHappen(decided, { decision, provider: provider.id, model, cost_usd, substitutions });
 }
 
 /** What would happen, as a reply of our own. */

@@ -7,8 +7,8 @@ import { sent, sentAsAsked } from './sent.ts';
 const noTexts: RequestEdits['texts'] = [];
 
 /** What a caller is told whose limit was lowered. */
-export function limitWarning({ limitedBy, output }: Hold): string[] {
-  return limitedBy === undefined ? [] : [`max_tokens is ${output.most}: ${limitedBy} affords no more`];
+export function limitWarning({ limitedBy, output }: Hold): string | undefined {
+  return limitedBy === undefined ? undefined : `max_tokens is ${output.most}: ${limitedBy} affords no more`;
 }
 
 /** The request for one candidate, from the original bytes with this attempt's edits alone. */
@@ -16,11 +16,10 @@ export function encode(admitted: Admitted, attempts: Attempts, candidate: Candid
   const { view } = admitted;
   const { modifications } = attempts.verdict.decision;
   const { quirks } = candidate.provider;
-  const cap = attempts.hold.output.splice;
   const edits: RequestEdits = {
     model: candidate.model,
-    ...(cap === undefined ? {} : { maxOutputTokens: cap }),
-    ...(modifications.prependSystem === undefined ? {} : { prependSystem: modifications.prependSystem }),
+    maxOutputTokens: attempts.hold.output.splice,
+    prependSystem: modifications.prependSystem,
     texts: sentAsAsked(attempts.verdict) ? noTexts : sent(admitted, attempts.verdict).texts,
     set: modifications.set,
     remove: modifications.remove,

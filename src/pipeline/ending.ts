@@ -19,19 +19,16 @@ export function endingOf({ fault }: Failure): Ending {
 }
 
 /** A rule that asks for somebody to be told: one line, without what was said. */
-export function askAttention(walk: Walk, { id }: Accepted, decisions: readonly (Decision | undefined)[]): void {
-  for (const decision of decisions) {
-    if (decision?.audit?.alert !== true) continue;
-    const [rule] = decision.matchedRules;
-    walk.log.warn('a policy asks for attention', { exchange: id, decision: decision.decision, rule });
-  }
+export function askAttention(walk: Walk, { id }: Accepted, decision: Decision | undefined): void {
+  if (decision?.audit?.alert !== true) return;
+  const [rule] = decision.matchedRules;
+  walk.log.warn('a policy asks for attention', { exchange: id, decision: decision.decision, rule });
 }
 
-/** Counts in the counters that the rules of decisions name. */
-export function countRules({ metrics }: Walk, decisions: readonly (Decision | undefined)[]): void {
-  for (const decision of decisions) {
-    for (const [rule, counters] of Object.entries(decision?.metrics ?? {})) {
-      for (const counter of counters) metrics.rule(counter, rule);
-    }
+/** Counts in the counters that the rules of a decision name. */
+export function countRules({ metrics }: Walk, decision: Decision | undefined): void {
+  if (decision === undefined) return;
+  for (const rule in decision.metrics) {
+    for (const counter of decision.metrics[rule] ?? []) metrics.rule(counter, rule);
   }
 }

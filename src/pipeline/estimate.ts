@@ -42,10 +42,17 @@ export function hostedCalls(
   return Object.fromEntries(Object.entries(asked).map(([tool, most]) => [tool, most ?? assumed]));
 }
 
+interface Media {
+  readonly tokens: number;
+  readonly bytes: number;
+}
+
+const noMedia: Media = Object.freeze({ tokens: 0, bytes: 0 });
+
 /** Most tokens the images of a request cost, and the bytes that are no text since they are images. */
-export function mediaOf(view: RequestView, rule: ImageRule | undefined): { tokens: number; bytes: number } {
+export function mediaOf(view: RequestView, rule: ImageRule | undefined): Media {
+  if (!view.hasImages) return noMedia;
   const media = { tokens: 0, bytes: 0 };
-  if (!view.hasImages) return media;
   let images = 0;
   const see = (parts: readonly ChatPart[]): void => {
     for (const part of parts) {
@@ -107,7 +114,7 @@ export function outputBound(
   candidate: Candidate,
   policyCap: number | undefined,
   streamHold: number,
-  observed?: () => number | undefined,
+  observed?: number,
 ): OutputBound {
   const modelCap = candidate.outputTokensMax;
   const asked = view.maxOutputTokens;
@@ -126,7 +133,7 @@ export function outputBound(
   const seen = view.stream && view.choices === 1 && candidate.reasoning !== true;
   // Before anything was observed a caller's own limit is the best guess; agents ask for far more than they take.
   if (!seen) return { held: most, most, predicted, splice };
-  const first = observed?.() ?? (asked === undefined ? streamHold : most);
+  const first = observed ?? (asked === undefined ? streamHold : most);
   return { held: Math.min(most, first), most, predicted, splice };
 }
 

@@ -101,18 +101,22 @@ const known = new WeakMap<ReadonlySet<string>, Wants>();
 export function wants(wanted: ReadonlySet<string>): Wants {
   let found = known.get(wanted);
   if (found === undefined) {
-    const any = (prefix: string): boolean => [...wanted].some((name) => name.startsWith(prefix));
-    found = {
-      headers: any('request.headers.'),
-      providers: [...new Set([...wanted].flatMap((name) => /^provider\.([^.]+)\./.exec(name)?.[1] ?? []))],
-      priced: [...new Set([...wanted].flatMap((name) => (name.startsWith('price.') ? (factPath(name)[1] ?? []) : [])))],
-      budget: any('budget.'),
-      usage: any('usage.'),
-      seats: [...wanted].some((name) => name.startsWith('usage.') && name.endsWith('.concurrent')),
-    };
+    found = lookedThrough([...wanted]);
     known.set(wanted, found);
   }
   return found;
+}
+
+function lookedThrough(names: readonly string[]): Wants {
+  const any = (prefix: string): boolean => names.some((name) => name.startsWith(prefix));
+  return {
+    headers: any('request.headers.'),
+    providers: [...new Set(names.flatMap((name) => /^provider\.([^.]+)\./.exec(name)?.[1] ?? []))],
+    priced: [...new Set(names.flatMap((name) => (name.startsWith('price.') ? (factPath(name)[1] ?? []) : [])))],
+    budget: any('budget.'),
+    usage: any('usage.'),
+    seats: names.some((name) => name.startsWith('usage.') && name.endsWith('.concurrent')),
+  };
 }
 
 const credentialHeader = /^(authorization|proxy-authorization|cookie|x-api-key|api-key|x-goog-api-key)$/;

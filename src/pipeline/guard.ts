@@ -6,6 +6,7 @@ import type { Admitted } from './admit.ts';
 import type { Answered } from './attempt.ts';
 import { denial } from './decide.ts';
 import type { LaneFinding } from './hold-back.ts';
+import type { ReplyHead } from './reply-head.ts';
 import { ReplyJudge } from './reply-judge.ts';
 import { ReplyMeter } from './reply-meter.ts';
 import { runPlain } from './reply-plain.ts';
@@ -37,8 +38,7 @@ export interface GuardContext {
   readonly reply: ReplyContext;
   readonly judge: ReplyJudge;
   readonly meter: ReplyMeter;
-  /** Writes the status line and headers of a stream, once. */
-  sendHead(): void;
+  readonly head: Pick<ReplyHead, 'sendStream'>;
 }
 
 /**
@@ -50,7 +50,7 @@ export function guard(
   admitted: Admitted,
   answered: Answered,
   outlet: Outlet,
-  sendHead: () => void,
+  head: Pick<ReplyHead, 'sendStream'>,
 ): Guarded | Promise<Guarded> {
   const { program, matchers } = admitted.pinned;
   const facts = answered.verdict.facts;
@@ -67,7 +67,7 @@ export function guard(
     created: Math.floor(admitted.at_ms / 1000),
     usageAsked: admitted.view.usageAsked,
   };
-  const context: GuardContext = { walk, admitted, answered, outlet, reply, judge, meter, sendHead };
+  const context: GuardContext = { walk, admitted, answered, outlet, reply, judge, meter, head };
   return admitted.view.stream ? new StreamRun(context).run() : runPlain(context);
 }
 

@@ -1,8 +1,8 @@
 import type { Failure } from '../exchange/index.ts';
 import type { Ending } from '../observe/index.ts';
 import { accept, clientGone } from './accept.ts';
-import type { Admitted } from './admit.ts';
-import { admitDecided } from './admit-decided.ts';
+import { type Admitted, admit } from './admit.ts';
+import { admitInstead } from './admit-instead.ts';
 import { ApprovalRequired, approve, useApproval } from './approve.ts';
 import { type Answered, attempt } from './attempt.ts';
 import { Attempts } from './attempts.ts';
@@ -14,22 +14,15 @@ import { askAttention, countRules, endingOf, failureOf } from './ending.ts';
 import { type Guarded, guard } from './guard.ts';
 import { identify } from './identify.ts';
 import { inspect } from './inspect.ts';
-import { answering } from './labels.ts';
+import { labelsOf } from './labels.ts';
 import { Lease } from './lease.ts';
+import { Progress } from './progress.ts';
 import { read } from './read.ts';
-import { intentOf, type Progress, recordOf } from './record.ts';
-import {
-  answerHeaders,
-  costUsd,
-  failureHeaders,
-  type Headers,
-  overhead,
-  ownTime,
-  streamHeaders,
-  upstreamMs,
-} from './reply-headers.ts';
+import { intentOf, recordOf } from './record.ts';
+import { ReplyHead } from './reply-head.ts';
+import { answerHeaders, costUsd, failureHeaders, ownTime, upstreamMs } from './reply-headers.ts';
 import { sentView } from './sent.ts';
-import { finalCost, settle } from './settle.ts';
+import { type Cost, finalCost, freed, settle } from './settle.ts';
 import { throttleRates } from './throttle-rates.ts';
 import type { Arrival, Outlet, Walk } from './walk.ts';
 
@@ -37,34 +30,49 @@ import type { Arrival, Outlet, Walk } from './walk.ts';
 interface Walked {
   readonly ending: Ending;
   readonly failure: Failure | undefined;
-  /** The bytes that complete the reply, and its headers where they are not sent yet. */
+  /** The bytes that complete the reply. */
   readonly tail: Buffer;
-  readonly status: number;
-  readonly headers: Headers;
-  readonly headSent: boolean;
+  readonly head: ReplyHead;
 }
 
 /**
  * One exchange, from its bytes to its record: accept, identify, read, inspect, decide, admit, attempt, guard, settle,
  * record. Whatever happens on the way, it is settled once and recorded once. Never rejects.
  */
-export async function handle(walk: Walk, arrival: Arrival, outlet: Outlet): Promise<void> {
-  const progress: Progress = { accepted: accept(walk, arrival, outlet) };
-  const leave = walk.metrics.enter();
-  let walked: Walked;
-  try {
-    walked = await climb(walk, progress, outlet);
-  } catch (thrown) {
-    walked = failed(walk, progress, thrown);
-  }
-  await conclude(walk, progress, walked, outlet);
-  leave();
+export function handle(walk: Walk, arrival: Arrival, outlet: Outlet): Promise<void> {
+  return exchange(walk, arrival, outlet, undefined);
 }
 
 /** An exchange that ends before its body could be read: refused and recorded like any other. Never rejects. */
-export async function refuse(walk: Walk, arrival: Arrival, outlet: Outlet, failure: Failure): Promise<void> {
-  const progress: Progress = { accepted: accept(walk, arrival, outlet) };
-  await conclude(walk, progress, failed(walk, progress, failure), outlet);
+export function refuse(walk: Walk, arrival: Arrival, outlet: Outlet, failure: Failure): Promise<void> {
+  return exchange(walk, arrival, outlet, failure);
+}
+
+async function exchange(walk: Walk, arrival: Arrival, outlet: Outlet, refused: Failure | undefined): Promise<void> {
+  const progress = new Progress(accept(walk, arrival, outlet));
+  const leave = walk.metrics.enter();
+  let walked: Walked;
+  try {
+    walked = refused === undefined ? await climb(walk, progress, outlet) : failed(walk, progress, outlet, refused);
+  } catch (thrown) {
+    walked = failed(walk, progress, outlet, thrown);
+  }
+  progress.lease?.stop();
+  try {
+    // Settled and recorded, and only then come the bytes that complete the reply.
+    const counted = costOf(walk, progress);
+    progress.cost = counted instanceof Promise ? await counted : counted;
+    const recorded = record(walk, progress, walked);
+    await settleHeld(walk, progress);
+    makeRoom(walk, progress);
+    await recorded;
+  } catch (thrown) {
+    walk.log.error('an exchange could not be settled or recorded', { exchange: progress.accepted.id, error: thrown });
+  }
+  finish(progress, walked, outlet);
+  measure(walk, progress, walked);
+  tell(walk, progress);
+  leave();
 }
 
 /** The ladder. Throws a failure while nothing has left to the client. */
@@ -79,49 +87,38 @@ async function climb(walk: Walk, progress: Progress, outlet: Outlet): Promise<Wa
   progress.inspected = inspected;
   const decided = decide(walk, inspected);
   progress.decided = decided;
-  if (request.arrival.headers['x-llm-dry-run'] !== undefined) return { ...dryRun(decided), ending: 'complete' };
+  if (request.arrival.headers['x-llm-dry-run'] !== undefined) return dryRunWalked(decided, outlet);
   const approving = approve(walk, decided);
-  const admitted = await admitDecided(walk, approving instanceof Promise ? await approving : approving);
+  const approved = approving instanceof Promise ? await approving : approving;
+  let admitted: Admitted;
+  try {
+    admitted = await admit(walk, approved);
+  } catch (thrown) {
+    admitted = await admitInstead(walk, approved, thrown);
+  }
   progress.admitted = admitted;
-  if (admitted.approval !== undefined) await useApproval(walk, admitted.approval, admitted.verdict.decision);
-  await walk.trail.begin(intentOf(admitted));
   const attempts = new Attempts(admitted);
   progress.attempts = attempts;
+  await walk.trail.begin(intentOf(admitted));
+  // Only now: where the intent cannot be written the call is not made, and the approval is for another try.
+  if (admitted.approval !== undefined) await useApproval(walk, admitted.approval, admitted.verdict.decision);
+  const lease = leaseOf(walk, admitted);
+  progress.lease = lease;
+  const answered = await attempt(walk, admitted, attempts, lease);
+  const head = new ReplyHead(outlet, answered.status, answerHeaders(admitted, answered, attempts));
+  const guarding = guard(walk, admitted, answered, outlet, head);
+  const guarded = guarding instanceof Promise ? await guarding : guarding;
+  progress.guarded = guarded;
+  reportEnd(admitted, answered, guarded);
+  const { ending, failure, tail } = guarded;
+  if (failure !== undefined && !head.sent) throw failure;
+  return { ending, failure, tail, head };
+}
+
+function leaseOf(walk: Walk, admitted: Admitted): Lease {
   const [first] = admitted.candidates;
   const throttles = first === undefined ? [] : throttleRates(admitted, admitted.verdict.decision, first);
-  const lease = new Lease(walk, admitted, (candidate, amount) => intentOf(admitted, candidate, amount), throttles);
-  progress.lease = lease;
-  try {
-    let answered: Answered;
-    try {
-      answered = await attempt(walk, admitted, attempts, lease);
-    } catch (thrown) {
-      // What the provider refused in words is cleaned like a reply.
-      throw cleanThrown(thrown, admitted.pinned, attempts.verdict.facts);
-    }
-    attempts.firstToken_ms = answered.firstAt - admitted.started;
-    attempts.overhead_ms = overhead(walk, admitted, attempts);
-    const headers = answerHeaders(admitted, answered, attempts);
-    let headSent = false;
-    const guarding = guard(walk, admitted, answered, outlet, () => {
-      headSent = true;
-      outlet.head(answered.status, streamHeaders(headers), true);
-    });
-    const guarded = guarding instanceof Promise ? await guarding : guarding;
-    progress.guarded = guarded;
-    reportEnd(admitted, answered, guarded);
-    if (guarded.failure !== undefined && !headSent) throw guarded.failure;
-    return {
-      ending: guarded.ending,
-      failure: guarded.failure,
-      tail: guarded.tail,
-      status: answered.status,
-      headers: admitted.view.stream ? streamHeaders(headers) : headers,
-      headSent,
-    };
-  } finally {
-    lease.stop();
-  }
+  return new Lease(walk, admitted, intentOf, throttles);
 }
 
 /** Tells a candidate's health how its reply came to its end; who ended it otherwise says nothing of the provider. */
@@ -130,12 +127,17 @@ function reportEnd({ pinned: { health } }: Admitted, { candidate }: Answered, { 
   else if (failure?.fault === 'provider') health.report(candidate, { kind: 'broken', failure });
 }
 
+function dryRunWalked(decided: Parameters<typeof dryRun>[0], outlet: Outlet): Walked {
+  const { tail, headers } = dryRun(decided);
+  return { ending: 'complete', failure: undefined, tail, head: new ReplyHead(outlet, 200, headers) };
+}
+
 /** What a thrown failure becomes: a status line in the caller's format. */
-function failed(walk: Walk, progress: Progress, thrown: unknown): Walked {
-  const { accepted } = progress;
-  const failure = failureOf(thrown);
+function failed(walk: Walk, progress: Progress, outlet: Outlet, thrown: unknown): Walked {
+  const { accepted, admitted, attempts, guarded } = progress;
+  let failure = failureOf(thrown);
   if (failure === clientGone) {
-    return { ending: 'aborted', failure: undefined, tail: Buffer.alloc(0), status: 499, headers: {}, headSent: false };
+    return { ending: 'aborted', failure: undefined, tail: Buffer.alloc(0), head: new ReplyHead(outlet, 499, {}) };
   }
   if (failure instanceof Denial) {
     progress.denied = failure.decision;
@@ -144,92 +146,103 @@ function failed(walk: Walk, progress: Progress, thrown: unknown): Walked {
   if (failure instanceof ApprovalRequired) progress.asked = failure.approval;
   if (failure.code === 'internal_error')
     walk.log.error('an exchange failed inside', { exchange: accepted.id, error: failure.detail.cause });
-  const body = accepted.arrival.format.failureBody(failure, accepted.requestId);
+  // What a provider refused in words is cleaned like a reply.
+  if (admitted !== undefined && attempts !== undefined && guarded === undefined)
+    failure = cleanThrown(failure, admitted.pinned, attempts.verdict.facts);
+  const { requestId } = accepted;
   return {
-    ending: progress.guarded?.ending ?? endingOf(failure),
+    ending: guarded?.ending ?? endingOf(failure),
     failure,
-    tail: body,
-    status: failure.status,
-    headers: failureHeaders(failure, accepted.requestId, progress.attempts),
-    headSent: false,
+    tail: accepted.arrival.format.failureBody(failure, requestId),
+    head: new ReplyHead(outlet, failure.status, failureHeaders(failure, requestId, attempts)),
   };
 }
 
-/** Settles, records, and only then writes the bytes that complete the reply. */
-async function conclude(walk: Walk, progress: Progress, walked: Walked, outlet: Outlet): Promise<void> {
-  const { admitted, attempts, guarded } = progress;
-  try {
-    if (admitted !== undefined) {
-      const tried = attempts ?? new Attempts(admitted);
-      const counted = finalCost(walk, admitted, tried, guarded?.meter);
-      const cost = counted instanceof Promise ? await counted : counted;
-      progress.cost = cost;
-      learn(walk, progress);
-      const reached = tried.sent || guarded !== undefined;
-      const settled = decideSettled(walk, admitted, tried, guarded, cost);
-      if (settled !== undefined) progress.settled = settled;
-      const recorded = walk.trail.end(recordOf(walk, progress, walked.ending, walked.failure));
-      const last = tried.candidate ?? admitted.candidates[0];
-      const throttles = last === undefined ? [] : throttleRates(admitted, tried.verdict.decision, last);
-      await settle(walk, admitted, cost, reached, answering(tried.candidate), throttles);
-      await recorded;
-    } else {
-      await walk.trail.end(recordOf(walk, progress, walked.ending, walked.failure));
-    }
-  } catch (thrown) {
-    walk.log.error('an exchange could not be settled or recorded', { exchange: progress.accepted.id, error: thrown });
+/** What the exchange cost; undefined where it was never admitted. */
+function costOf(walk: Walk, { admitted, attempts, guarded }: Progress): Cost | Promise<Cost> | undefined {
+  if (admitted === undefined || attempts === undefined) return undefined;
+  return finalCost(walk, admitted, attempts, guarded?.meter);
+}
+
+/** Puts the exchange into the trail, and what it came to where the next one looks for it. */
+function record(walk: Walk, progress: Progress, walked: Walked): Promise<void> {
+  const { admitted, attempts, guarded, cost } = progress;
+  if (admitted !== undefined && attempts !== undefined && cost !== undefined) {
+    learn(walk, progress, admitted, attempts, cost);
+    progress.settled = decideSettled(walk, admitted, attempts, guarded, cost);
   }
-  finish(progress, walked, outlet);
-  measure(walk, progress, walked);
-  const { accepted, denied, settled } = progress;
-  askAttention(walk, accepted, [denied ?? attempts?.verdict.decision, guarded?.decision, settled]);
+  return walk.trail.end(recordOf(walk, progress, walked.ending, walked.failure));
 }
 
 /** A reply that came to its own end shapes the first hold of the next; one that costs more than was held is told. */
-function learn(walk: Walk, { admitted, attempts, guarded, lease, cost }: Progress): void {
-  if (admitted === undefined || cost === undefined) return;
+function learn(walk: Walk, { guarded, lease }: Progress, admitted: Admitted, attempts: Attempts, cost: Cost): void {
   if (admitted.hold.kept) {
     const over = cost.nusd - (lease?.amount ?? admitted.hold.amount).nusd;
     if (over > 0) walk.metrics.debt(over);
   }
-  const candidate = attempts?.candidate;
-  const output = cost.usage.output;
-  if (attempts === undefined || candidate === undefined || output === undefined || guarded?.ending !== 'complete')
-    return;
-  if (sentView(admitted, attempts.verdict).choices > 1) return;
+  const { candidate, verdict } = attempts;
+  const { output } = cost.usage;
+  if (candidate === undefined || output === undefined || guarded?.ending !== 'complete') return;
+  if (sentView(admitted, verdict).choices > 1) return;
   walk.outputs.add(candidate.provider.id, candidate.model, admitted.identity.caller.key.id, output);
 }
 
-function finish(progress: Progress, walked: Walked, outlet: Outlet): void {
-  if (outlet.gone) return;
-  const { headers } = walked;
-  const streamed =
-    progress.guarded !== undefined && progress.read?.view.stream === true && walked.failure === undefined;
-  if (progress.cost !== undefined && !streamed && walked.failure === undefined)
-    headers['x-llm-cost-usd'] = costUsd(progress.cost);
-  if (!walked.headSent) outlet.head(walked.status, headers, streamed);
-  const trailers = streamed && progress.cost !== undefined ? { 'x-llm-cost-usd': costUsd(progress.cost) } : undefined;
-  outlet.end(walked.tail, trailers);
+/** Hold to cost; undefined where nothing is held. */
+function settleHeld(walk: Walk, { admitted, attempts, guarded, cost }: Progress): Promise<void> | undefined {
+  if (admitted === undefined || attempts === undefined || cost === undefined) return undefined;
+  const { candidate } = attempts;
+  const labels = labelsOf(admitted.identity.caller, candidate?.provider.id, candidate?.model);
+  return settle(walk, admitted, cost, attempts.sent || guarded !== undefined, labels);
 }
 
-function measure(walk: Walk, progress: Progress, walked: Walked): void {
-  const { accepted, identified, attempts, cost, guarded } = progress;
+/** Whoever waits for room may find some now. */
+function makeRoom(walk: Walk, { admitted, attempts }: Progress): void {
+  if (walk.waiting.size === 0 || admitted === undefined || attempts === undefined) return;
+  const last = attempts.candidate ?? admitted.candidates[0];
+  freed(walk, admitted, last === undefined ? [] : throttleRates(admitted, attempts.verdict.decision, last));
+}
+
+function finish(progress: Progress, { failure, tail, head }: Walked, outlet: Outlet): void {
+  if (outlet.gone) return;
+  const { cost } = progress;
+  const streamed = progress.guarded !== undefined && progress.read?.view.stream === true && failure === undefined;
+  const told = cost === undefined || failure !== undefined ? undefined : costUsd(cost);
+  if (streamed) head.sendStream();
+  else if (told !== undefined) head.headers['x-llm-cost-usd'] = told;
+  head.send();
+  outlet.end(tail, streamed && told !== undefined ? { 'x-llm-cost-usd': told } : undefined);
+}
+
+/** Rules that ask for somebody to be told. */
+function tell(walk: Walk, { accepted, denied, attempts, guarded, settled }: Progress): void {
+  askAttention(walk, accepted, denied ?? attempts?.verdict.decision);
+  askAttention(walk, accepted, guarded?.decision);
+  askAttention(walk, accepted, settled);
+}
+
+function measure(walk: Walk, progress: Progress, { head }: Walked): void {
+  const { accepted, identified, attempts, cost, guarded, inspected, settled } = progress;
   const decision = progress.denied ?? attempts?.verdict.decision ?? progress.decided?.verdict.decision;
-  const notes = attempts?.notes ?? [];
+  const upstream = upstreamMs(attempts);
+  const firstToken = attempts?.firstToken_ms;
   walk.metrics.exchange({
     team: identified?.identity.caller.team.id,
     model: attempts?.candidate?.model,
     provider: attempts?.candidate?.provider.id,
     decision: decision?.decision ?? 'none',
-    status: walked.status,
+    status: head.status,
     overhead_s: ownTime(walk, accepted, attempts, progress.read?.view.stream === true) / 1000,
-    upstream_s: notes.length === 0 ? undefined : upstreamMs(attempts) / 1000,
-    first_token_s: attempts?.firstToken_ms === undefined ? undefined : attempts.firstToken_ms / 1000,
+    upstream_s: upstream === undefined ? undefined : upstream / 1000,
+    first_token_s: firstToken === undefined ? undefined : firstToken / 1000,
     usage: cost?.usage,
     cost_nusd: cost?.nusd ?? 0,
   });
-  countRules(walk, [decision, guarded?.decision, progress.settled]);
-  for (const note of notes.slice(1)) walk.metrics.retry(note.provider);
-  for (const { span } of guarded?.found ?? []) walk.metrics.finding(span.rail, span.type);
-  for (const { finding } of progress.inspected?.found ?? []) walk.metrics.finding(finding.rail, finding.type);
+  countRules(walk, decision);
+  countRules(walk, guarded?.decision);
+  countRules(walk, settled);
+  if (attempts !== undefined && attempts.notes.length > 1)
+    for (const note of attempts.notes.slice(1)) walk.metrics.retry(note.provider);
+  if (guarded !== undefined) for (const { span } of guarded.found) walk.metrics.finding(span.rail, span.type);
+  if (inspected !== undefined)
+    for (const { finding } of inspected.found) walk.metrics.finding(finding.rail, finding.type);
 }

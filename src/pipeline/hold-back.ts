@@ -32,6 +32,7 @@ interface Held {
 }
 
 const nothing: readonly Piece[] = [];
+const none: readonly FollowedText[] = [];
 /** Stands for a text that is over and has left: nothing of it needs to be remembered. */
 const over = 'over';
 
@@ -44,7 +45,7 @@ export class HoldBack {
   readonly #plan: PlanPart;
   /** By lane; `#open` are those that are not over. */
   readonly #texts: (FollowedText | typeof over | undefined)[] = [];
-  readonly #open = new Set<FollowedText>();
+  #open: FollowedText[] | undefined;
   #joined: JoinedText | undefined;
   #queue: Held[] = [];
   readonly #found: LaneFinding[] = [];
@@ -62,7 +63,7 @@ export class HoldBack {
   /** UTF-16 units fed and not yet decided, over all lanes. */
   get heldCharacters(): number {
     let held = 0;
-    for (const text of this.#open) held += text.fed - text.decided;
+    for (const text of this.#open ?? none) held += text.fed - text.decided;
     return held;
   }
 
@@ -93,12 +94,15 @@ export class HoldBack {
     for (const event of frame.events) {
       const piece = this.#follow(event);
       if (piece !== undefined) {
-        pieces ??= [];
-        pieces.push(piece);
+        if (pieces === undefined) pieces = [piece];
+        else pieces.push(piece);
       }
       if (this.stop !== undefined) return;
     }
-    this.#queue.push({ frame, pieces: pieces ?? nothing });
+    // A frame that nothing waits before and that waits for nothing is not put in line.
+    if (this.#queue.length === 0 && (pieces === undefined || pieces.every(isDecided)))
+      out.push({ frame, texts: pieces === undefined ? undefined : editedTexts(pieces) });
+    else this.#queue.push({ frame, pieces: pieces ?? nothing });
     this.#drain(out);
   }
 
@@ -111,7 +115,8 @@ export class HoldBack {
 
   #finishAll(choice?: number): void {
     this.#endJoined();
-    for (const text of this.#open) if (choice === undefined || text.lane.choice === choice) this.#finish(text);
+    if (this.#open === undefined) return;
+    for (const text of this.#open.slice()) if (choice === undefined || text.lane.choice === choice) this.#finish(text);
   }
 
   #follow(event: ReplyEvent): Piece | undefined {
@@ -157,14 +162,16 @@ export class HoldBack {
     if (text === undefined) {
       text = new FollowedText(lane, this.#matcher.lane(lane));
       this.#texts[lane.slot] = text;
-      this.#open.add(text);
+      if (this.#open === undefined) this.#open = [text];
+      else this.#open.push(text);
     }
     return text;
   }
 
   #finish(text: FollowedText): void {
     text.finish();
-    this.#open.delete(text);
+    const at = this.#open?.indexOf(text) ?? -1;
+    if (at >= 0) this.#open?.splice(at, 1);
     this.#judge(text);
   }
 

@@ -1,25 +1,18 @@
-import type { Finding, Measured, Passage, Rail } from '../exchange/index.ts';
-import { type FactTree, type Told, Unable, withVerdicts } from '../policy/index.ts';
-import { railByName } from '../rails/index.ts';
+import { type FactTree, type Told, withVerdicts } from '../policy/index.ts';
 import { enrich } from './accept.ts';
 import { factsFor, figuresFor } from './decide.ts';
-import { promptPassages, requestFacts, unsettledFacts, wants } from './facts.ts';
+import { requestFacts, unsettledFacts, wants } from './facts.ts';
+import {
+  type FoundIn,
+  type MeasuredRails,
+  measureRails,
+  type Needs,
+  type RailOutcome,
+  unmeasured,
+} from './measure-rails.ts';
 import { budgetFacts, type MoneyOfModels, moneyOfModels, usageFacts } from './money-facts.ts';
 import type { Read } from './read.ts';
 import type { Walk } from './walk.ts';
-
-/** A finding with the passage it stands in. */
-export interface FoundIn {
-  readonly passage: Passage;
-  readonly finding: Finding;
-}
-
-/** What one rail said of the request as a whole. */
-export interface RailOutcome {
-  readonly rail: string;
-  readonly outcome: 'findings' | 'clear' | 'unable';
-  readonly reason: string | undefined;
-}
 
 /** A request measured: the facts its program needs, and no others. */
 export interface Inspected extends Read {
@@ -36,63 +29,67 @@ export interface Inspected extends Read {
   readonly cached: boolean;
 }
 
-/** Characters measured before the event loop gets a turn: a huge prompt must not stall the other exchanges. */
-const sliceCharacters = 65_536;
-
 /** Runs just the rails and reads just the figures that the program's request rules need. */
 export function inspect(walk: Walk, read: Read): Inspected | Promise<Inspected> {
   const needs = read.pinned.program.needs('request');
   const facts = requestFacts(read, needs.facts) as Record<string, unknown>;
-  const { budget, usage } = wants(needs.facts);
-  const modules = read.pinned.modules !== undefined;
-  if (needs.rails.size > 0 || budget || usage || modules) return measure(walk, read, needs, facts);
-  const nothing = { found: [], railOutcomes: [], scanned: 0, ofModels: undefined, cached: false };
-  return enrich(read, { facts: facts as FactTree, wanted: needs.facts, ...nothing });
+  const measuring = needs.rails.size === 0 ? unmeasured : measureRails(walk, read, needs);
+  if (measuring instanceof Promise) return informLater(walk, read, needs, facts, measuring);
+  return inform(walk, read, needs, facts, measuring);
 }
 
-async function measure(
+async function informLater(
   walk: Walk,
   read: Read,
-  needs: ReturnType<Read['pinned']['program']['needs']>,
+  needs: Needs,
   facts: Record<string, unknown>,
+  measuring: Promise<MeasuredRails>,
 ): Promise<Inspected> {
-  const found: FoundIn[] = [];
-  const railOutcomes: RailOutcome[] = [];
-  let scanned = 0;
-  if (needs.rails.size > 0) {
-    const { passages } = read.view;
-    for (const passage of passages) scanned += passage.text.length;
-    const rails: Record<string, unknown> = {};
-    for (const [name, types] of needs.rails) {
-      const started = walk.monotonic();
-      const measuring = measureAll(name, wantedTypes(types), passages, scanned, found);
-      const measured = measuring instanceof Promise ? await measuring : measuring;
-      rails[name] = needs.facts.has(`rails.${name}.redacted`) ? withRedacted(measured, read, name, found) : measured;
-      railOutcomes.push(outcomeOf(name, measured));
-      walk.metrics.rail(name, (walk.monotonic() - started) / 1000);
-    }
-    facts.rails = rails;
-  }
-  const { budget, usage } = wants(needs.facts);
-  if (budget) facts.budget = await budgetFacts(walk, read, needs.facts);
-  if (usage) facts.usage = await usageFacts(walk, read, needs.facts);
-  const ofModels = budget || usage ? await moneyOfModels(walk, read, read.candidates, needs.facts) : undefined;
+  return inform(walk, read, needs, facts, await measuring);
+}
+
+/** The facts with what was measured; a promise only where figures are to be read, or modules asked. */
+function inform(
+  walk: Walk,
+  read: Read,
+  needs: Needs,
+  facts: Record<string, unknown>,
+  { rails, found, railOutcomes, scanned }: MeasuredRails,
+): Inspected | Promise<Inspected> {
+  facts.rails = rails;
   const inspected = enrich(read, {
     facts: facts as FactTree,
     wanted: needs.facts,
+    ofModels: undefined,
     found,
     railOutcomes,
     scanned,
-    ofModels,
     cached: false,
   });
-  const told = tellModules(walk, inspected);
-  if (told === undefined) return inspected;
-  const { facts: known, asked, hits } = told instanceof Promise ? await told : told;
+  const { budget, usage } = wants(needs.facts);
+  if (!budget && !usage && read.pinned.modules === undefined) return inspected;
+  return figured(walk, inspected, facts, budget, usage);
+}
+
+async function figured(
+  walk: Walk,
+  inspected: Inspected,
+  facts: Record<string, unknown>,
+  budget: boolean,
+  usage: boolean,
+): Promise<Inspected> {
+  const { wanted, candidates } = inspected;
+  if (budget) facts.budget = await budgetFacts(walk, inspected, wanted);
+  if (usage) facts.usage = await usageFacts(walk, inspected, wanted);
+  const ofModels = budget || usage ? await moneyOfModels(walk, inspected, candidates, wanted) : undefined;
+  const known = enrich(inspected, { ofModels });
+  const told = tellModules(walk, known);
+  if (told === undefined) return known;
+  const { facts: all, asked, hits } = told instanceof Promise ? await told : told;
   // What is of a candidate is found anew for each.
-  const { budget: money, usage: used } = inspected.facts;
-  return enrich(inspected, {
-    facts: { ...known, llm: undefined, budget: money, usage: used },
+  const { budget: money, usage: used } = known.facts;
+  return enrich(known, {
+    facts: { ...all, llm: undefined, budget: money, usage: used },
     cached: asked > 0 && hits === asked,
   });
 }
@@ -106,141 +103,4 @@ function tellModules(walk: Walk, inspected: Inspected): Told | Promise<Told> | u
   const facts = factsFor(inspected, figuresFor(walk, inspected, first, undefined));
   const tenant = identity.caller.organization.id;
   return withVerdicts(program, 'request', facts, { modules, tenant, unsettled: unsettledFacts(facts) });
-}
-
-/** What was measured, and the prompt without it. */
-function withRedacted(measured: RailFact | Unable, { view }: Read, rail: string, found: readonly FoundIn[]): unknown {
-  if (measured instanceof Unable) return measured;
-  const redacted = promptPassages(view).map((passage) => withoutFindings(passage, rail, found));
-  return { ...measured, redacted: redacted.join('\n') };
-}
-
-function withoutFindings(passage: Passage, rail: string, found: readonly FoundIn[]): string {
-  const own = found
-    .filter((one) => one.passage === passage && one.finding.rail === rail)
-    .map(({ finding }) => finding)
-    .sort((a, b) => a.start - b.start);
-  let [text, from] = ['', 0];
-  for (const { type, start, end } of own) {
-    if (start >= from) text += `${passage.text.slice(from, start)}[REDACTED:${type}]`;
-    from = Math.max(from, end);
-  }
-  return text + passage.text.slice(from);
-}
-
-const lists = new WeakMap<ReadonlySet<string>, readonly string[]>();
-
-/** The types of a rail that are looked for, as the rails want them; a program's set is the same for every call. */
-function wantedTypes(types: 'all' | ReadonlySet<string>): readonly string[] | undefined {
-  if (types === 'all') return undefined;
-  let list = lists.get(types);
-  if (list === undefined) {
-    list = [...types];
-    lists.set(types, list);
-  }
-  return list;
-}
-
-function outcomeOf(rail: string, measured: RailFact | Unable): RailOutcome {
-  if (measured instanceof Unable) return { rail, outcome: 'unable', reason: measured.reason };
-  return { rail, outcome: measured.found ? 'findings' : 'clear', reason: undefined };
-}
-
-export interface RailFact {
-  readonly found: boolean;
-  readonly types: readonly string[];
-  readonly score: number;
-  readonly count: number;
-}
-
-/** Short texts are measured at once, without a promise; long ones in slices, with turns of the event loop between them. */
-function measureAll(
-  name: string,
-  types: readonly string[] | undefined,
-  passages: readonly Passage[],
-  characters: number,
-  found: FoundIn[],
-): RailFact | Unable | Promise<RailFact | Unable> {
-  const rail = railByName(name);
-  if (rail === undefined) return new Unable(`there is no rail '${name}'`);
-  if (characters > sliceCharacters) return measureInSlices(rail, types, passages, found);
-  const first = found.length;
-  try {
-    for (const passage of passages) {
-      const unable = passage.text.length === 0 ? undefined : note(rail.measure(passage, types), passage, found);
-      if (unable !== undefined) return unable;
-    }
-  } catch (thrown) {
-    return broken(name, thrown);
-  }
-  return factOf(found, first);
-}
-
-async function measureInSlices(
-  rail: Rail,
-  types: readonly string[] | undefined,
-  passages: readonly Passage[],
-  found: FoundIn[],
-): Promise<RailFact | Unable> {
-  const first = found.length;
-  let since = 0;
-  for (const passage of passages) {
-    if (passage.text.length === 0) continue;
-    since += passage.text.length;
-    if (since > sliceCharacters) {
-      since = 0;
-      await turn();
-    }
-    try {
-      const slices = passage.text.length > sliceCharacters ? rail.measureSlices?.(passage, types) : undefined;
-      const measured = slices === undefined ? rail.measure(passage, types) : await inSlices(slices);
-      const unable = note(measured, passage, found);
-      if (unable !== undefined) return unable;
-    } catch (thrown) {
-      return broken(rail.name, thrown);
-    }
-  }
-  return factOf(found, first);
-}
-
-function note(measured: Measured, passage: Passage, found: FoundIn[]): Unable | undefined {
-  if (measured.outcome === 'unable') return new Unable(measured.reason);
-  if (measured.outcome === 'findings') for (const finding of measured.findings) found.push({ passage, finding });
-  return undefined;
-}
-
-/** A rail that breaks has not said "clear": the policy decides what not knowing means. */
-function broken(name: string, thrown: unknown): Unable {
-  return new Unable(`the rail '${name}' failed: ${thrown instanceof Error ? thrown.name : 'unknown'}`);
-}
-
-function factOf(found: readonly FoundIn[], first: number): RailFact {
-  return found.length === first ? nothingFound : railFact(found.slice(first).map((one) => one.finding));
-}
-
-/** One slice a turn of the event loop. */
-async function inSlices(slices: Generator<void, Measured>): Promise<Measured> {
-  for (;;) {
-    const step = slices.next();
-    if (step.done === true) return step.value;
-    await turn();
-  }
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
-
-const nothingFound: RailFact = Object.freeze({ found: false, types: Object.freeze([]), score: 0, count: 0 });
-
-/** Findings of one rail as the fact a policy reads. */
-export function railFact(findings: readonly Finding[]): RailFact {
-  if (findings.length === 0) return nothingFound;
-  let score = 0;
-  const types = new Set<string>();
-  for (const finding of findings) {
-    types.add(finding.type);
-    if (finding.score > score) score = finding.score;
-  }
-  return { found: findings.length > 0, types: [...types], score, count: findings.length };
 }

@@ -2,13 +2,29 @@ import type { CallerRate, Limits } from '../callers/index.ts';
 import type { Intent } from '../observe/index.ts';
 import type { Candidate } from '../providers/index.ts';
 import { type Amount, HoldGone, type Reserved } from '../stores/index.ts';
-import type { Hold } from './admit.ts';
+import type { Admitted, Hold } from './admit.ts';
 import { modelLimits, rateName } from './call-limits.ts';
 import type { Identified } from './identify.ts';
+import { type Renewable, Renewals } from './renewals.ts';
 import { added } from './settle.ts';
 import type { Walk } from './walk.ts';
 
 const noLimits: Limits = { budgets: [], rates: [] };
+const nothing: Amount = Object.freeze({ nusd: 0, tokens: 0 });
+const none: readonly never[] = Object.freeze([]);
+
+/** By how long a lease is: few configurations are in force at once. */
+const renewals = new Map<number, Renewals>();
+
+/** Three times a lease, so that only a dead process's holds run out. */
+function renewalsOf(lease_ms: number): Renewals {
+  let found = renewals.get(lease_ms);
+  if (found === undefined) {
+    found = new Renewals(lease_ms / 3);
+    renewals.set(lease_ms, found);
+  }
+  return found;
+}
 
 /** What a lease needs to know of its exchange. */
 export interface Leased extends Identified {
@@ -18,42 +34,44 @@ export interface Leased extends Identified {
 }
 
 /**
- * The hold of one exchange while it lives: renewed three times a lease, so that only a dead process's holds run out, and
- * the one place where its amount changes. One amendment at a time: a renewal must not put back what an extension or a
+ * The hold of one exchange while it lives: renewed in time, and the one place where its amount changes. One amendment at a time: a renewal must not put back what an extension or a
  * fallback has just made more.
  */
-export class Lease {
+export class Lease<L extends Leased = Admitted> implements Renewable {
   readonly #walk: Walk;
-  readonly #leased: Leased;
-  readonly #intent: ((candidate: Candidate, amount: Amount) => Intent) | undefined;
-  readonly #timer: NodeJS.Timeout | undefined;
-  /** Candidates whose models' limits are part of the hold. */
-  readonly #joined: (Candidate | undefined)[];
+  readonly #leased: L;
+  readonly #intent: ((leased: L, candidate: Candidate, amount: Amount) => Intent) | undefined;
+  /** Undefined where nothing is held. */
+  readonly #renewals: Renewals | undefined;
+  readonly #place: number | undefined;
+  /** Candidates beside the first whose models' limits are part of the hold. */
+  #joined: readonly Candidate[] = none;
   /** Limits of rules that are part of it. */
-  readonly #throttles: string[];
+  #throttles: readonly CallerRate[];
   #amount: Amount;
-  #owed: Amount = { nusd: 0, tokens: 0 };
-  #last: Promise<unknown> = Promise.resolve();
+  #owed: Amount = nothing;
+  #last: Promise<unknown> | undefined = undefined;
   #over = false;
 
   /** `intent` tells an exchange whose hold changes: for another amount, with another candidate. */
   constructor(
     walk: Walk,
-    leased: Leased,
-    intent?: (candidate: Candidate, amount: Amount) => Intent,
-    throttles: readonly CallerRate[] = [],
+    leased: L,
+    intent?: (leased: L, candidate: Candidate, amount: Amount) => Intent,
+    throttles: readonly CallerRate[] = none,
   ) {
     this.#walk = walk;
     this.#leased = leased;
     this.#intent = intent;
     this.#amount = leased.hold.amount;
-    this.#joined = [leased.candidates?.[0]];
-    this.#throttles = throttles.map(rateName);
-    if (!leased.hold.kept) return;
-    // A lost ledger reaps nothing either; the next renewal finds it back.
-    const renew = (): void => void this.#turn(() => this.#amend(this.#amount, noLimits)).catch(() => {});
-    this.#timer = setInterval(renew, leased.pinned.limits.lease_ms / 3);
-    this.#timer.unref();
+    this.#throttles = throttles;
+    this.#renewals = leased.hold.kept ? renewalsOf(leased.pinned.limits.lease_ms) : undefined;
+    this.#place = this.#renewals?.add(this);
+  }
+
+  /** The hold lives on. A lost ledger reaps nothing either; the next renewal finds it back. */
+  renew(): void {
+    void this.#turn(() => this.#amend(this.#amount, noLimits)).catch(() => {});
   }
 
   /** What is held now. */
@@ -80,13 +98,15 @@ export class Lease {
   hold(wanted: Amount, candidate: Candidate, throttles: readonly CallerRate[] = []): Promise<Reserved> {
     return this.#turn(async () => {
       const amount = this.owes ? sumOf(wanted, this.#owed) : wanted;
-      const ofModel = this.#joined.includes(candidate) ? noLimits : modelLimits(this.#leased, candidate);
-      const fresh = throttles.filter((rate) => !this.#throttles.includes(rateName(rate)));
+      const isJoined = candidate === this.#leased.candidates?.[0] || this.#joined.includes(candidate);
+      const ofModel = isJoined ? noLimits : modelLimits(this.#leased, candidate);
+      const known = new Set(this.#throttles.map(rateName));
+      const fresh = throttles.filter((rate) => !known.has(rateName(rate)));
       const joining = fresh.length === 0 ? ofModel : { ...ofModel, rates: [...ofModel.rates, ...fresh] };
       const reserved = await this.#amend(amount, joining);
       if (reserved.outcome === 'held') {
-        if (!this.#joined.includes(candidate)) this.#joined.push(candidate);
-        for (const rate of fresh) this.#throttles.push(rateName(rate));
+        if (!isJoined) this.#joined = [...this.#joined, candidate];
+        this.#throttles = [...this.#throttles, ...fresh];
         this.#amount = amount;
         await this.#note(candidate);
       }
@@ -96,12 +116,13 @@ export class Lease {
 
   /** No renewal any more: the hold is about to be settled or released. */
   stop(): void {
+    if (this.#over) return;
     this.#over = true;
-    clearInterval(this.#timer);
+    if (this.#place !== undefined) this.#renewals?.remove(this.#place);
   }
 
   #turn(step: () => Promise<Reserved>): Promise<Reserved> {
-    const turn = this.#last.then(step);
+    const turn = this.#last === undefined ? step() : this.#last.then(step);
     this.#last = turn.catch(() => {});
     return turn;
   }
@@ -123,7 +144,7 @@ export class Lease {
   async #note(candidate: Candidate): Promise<void> {
     if (this.#over || this.#intent === undefined) return;
     try {
-      await this.#walk.trail.begin(this.#intent(candidate, this.#amount));
+      await this.#walk.trail.begin(this.#intent(this.#leased, candidate, this.#amount));
     } catch {
       // A disk that is full now: the first intent stands, and with it the record.
     }

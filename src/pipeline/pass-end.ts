@@ -5,11 +5,21 @@ import { clientGone } from './accept.ts';
 import { ApprovalRequired } from './approve.ts';
 import { Denial } from './decide.ts';
 import { askAttention, countRules, endingOf, failureOf } from './ending.ts';
+import { labelsOf } from './labels.ts';
 import { Lease } from './lease.ts';
-import { mayCost, ownMs, type PassProgress, passCost, passRecord, passSettled, upstreamMs } from './pass-record.ts';
+import {
+  mayCost,
+  ownMs,
+  type PassAdmitted,
+  type PassProgress,
+  passCost,
+  passRecord,
+  passSettled,
+  upstreamMs,
+} from './pass-record.ts';
 import { passName } from './pass-route.ts';
 import { failureHeaders, type Headers } from './reply-headers.ts';
-import { settle } from './settle.ts';
+import { freed, settle } from './settle.ts';
 import { throttleRates } from './throttle-rates.ts';
 import type { Walk } from './walk.ts';
 
@@ -30,7 +40,7 @@ export class PassEnd {
   readonly #progress: PassProgress;
   readonly #leave: () => void;
   #resolve: () => void = () => {};
-  #lease: Lease | undefined;
+  #lease: Lease<PassAdmitted> | undefined;
   #ended = false;
 
   constructor(walk: Walk, progress: PassProgress) {
@@ -87,9 +97,13 @@ export class PassEnd {
       const recorded = walk.trail.end(passRecord(walk, progress, ending, failure));
       if (admitted !== undefined) {
         const model = candidate?.model ?? call.tap?.told.model;
-        const by = { provider: admitted.provider.id, ...(model === undefined ? {} : { model }) };
-        const throttles = throttleRates(admitted, admitted.verdict.request, { model: passName(admitted.provider.id) });
-        await settle(walk, admitted, cost, mayCost(call), by, throttles);
+        const labels = labelsOf(admitted.identity.caller, admitted.provider.id, model);
+        await settle(walk, admitted, cost, mayCost(call), labels);
+        freed(
+          walk,
+          admitted,
+          throttleRates(admitted, admitted.verdict.request, { model: passName(admitted.provider.id) }),
+        );
       }
       await recorded;
     } catch (thrown) {
@@ -97,9 +111,10 @@ export class PassEnd {
     }
     this.#measure(status);
     const { verdict, denied, settled } = progress;
-    const decisions = [denied ?? verdict?.request, verdict?.response, settled];
-    countRules(walk, decisions);
-    askAttention(walk, accepted, decisions);
+    for (const decision of [denied ?? verdict?.request, verdict?.response, settled]) {
+      countRules(walk, decision);
+      askAttention(walk, accepted, decision);
+    }
     this.#leave();
   }
 

@@ -4,7 +4,6 @@ import { type Decision, decide } from '../policy/index.ts';
 import { type Candidate, type Provider, price } from '../providers/index.ts';
 import type { Accepted } from './accept.ts';
 import type { Hold } from './admit.ts';
-import { mayBeBilled } from './attempt.ts';
 import type { Identified } from './identify.ts';
 import type { RequestBody } from './pass-body.ts';
 import type { PassVerdict } from './pass-judge.ts';
@@ -12,6 +11,7 @@ import type { PassTarget } from './pass-route.ts';
 import type { UsageTap } from './pass-usage.ts';
 import { callerOf, factsRead, summary, tagged, withApproval } from './record.ts';
 import { type Cost, wholeTokens } from './settle.ts';
+import { mayBeBilled } from './try.ts';
 import type { Walk } from './walk.ts';
 
 /** A call that may go through: its hold is there. */

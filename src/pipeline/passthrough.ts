@@ -48,8 +48,9 @@ export async function enter(walk: Walk, arrival: PassArrival, outlet: Pick<Outle
     const approved = await approve(walk, judged, progress, arrival.body);
     const admitted = await admit(walk, judged);
     progress.admitted = admitted;
-    if (progress.approval !== undefined) await useApproval(walk, progress.approval, judged.verdict.request);
     await walk.trail.begin(passIntent(admitted));
+    // Only now: where the intent cannot be written the call is not made, and the approval is for another try.
+    if (progress.approval !== undefined) await useApproval(walk, progress.approval, judged.verdict.request);
     end.keep();
     return { pass: new Pass(walk, admitted, progress, end, approved ?? arrival.body) };
   } catch (thrown) {
@@ -121,7 +122,7 @@ async function admit(walk: Walk, judged: Judged): Promise<PassAdmitted> {
       rates: limits.rates,
       lease_ms: pinned.limits.lease_ms,
       owner: walk.owner,
-      labels: labelsOf(caller, { provider: judged.provider.id }),
+      labels: labelsOf(caller, judged.provider.id, undefined),
     }),
   );
   return { ...judged, hold };

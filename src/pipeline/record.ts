@@ -1,43 +1,20 @@
 import type { Caller, Failure } from '../exchange/index.ts';
 import type { AuditRecord, DecisionSummary, Ending, Intent, RecordCaller, RecordRail } from '../observe/index.ts';
-import { type Decision, type FactTree, factPath, notAsked, Unable } from '../policy/index.ts';
+import { type Decision, factPath, notAsked, Unable } from '../policy/index.ts';
 import type { Candidate } from '../providers/index.ts';
 import type { Amount } from '../stores/index.ts';
-import type { Accepted } from './accept.ts';
 import type { Admitted } from './admit.ts';
-import { substitutionsOf, substitutionWarnings } from './admit-decided.ts';
+import { substitutionsOf, substitutionWarnings } from './admit-instead.ts';
 import type { Attempts } from './attempts.ts';
 import type { Decided } from './decide.ts';
 import type { Guarded } from './guard.ts';
+import type { LaneFinding } from './hold-back.ts';
 import type { Identified } from './identify.ts';
 import type { Inspected } from './inspect.ts';
-import type { Lease } from './lease.ts';
-import type { Read } from './read.ts';
+import type { FoundIn, RailOutcome } from './measure-rails.ts';
+import type { Progress } from './progress.ts';
 import { ownTime, upstreamMs } from './reply-headers.ts';
-import type { Cost } from './settle.ts';
 import type { Walk } from './walk.ts';
-
-/** How far an exchange came: what is missing did not happen. */
-export interface Progress {
-  readonly accepted: Accepted;
-  identified?: Identified;
-  read?: Read;
-  inspected?: Inspected;
-  decided?: Decided;
-  admitted?: Admitted;
-  lease?: Lease;
-  attempts?: Attempts;
-  guarded?: Guarded;
-  cost?: Cost;
-  /** The decision that denied, where one did. */
-  denied?: Decision;
-  /** The facts it was made on. */
-  deniedOn?: FactTree | undefined;
-  /** The approval the caller was sent away to ask for. */
-  asked?: string;
-  /** What the rules on `settle` say of an exchange that is over. */
-  settled?: Decision;
-}
 
 /** What is known before a provider is asked: should the process end, a record can be made from it. */
 export function intentOf(
@@ -87,7 +64,7 @@ export function recordOf(walk: Walk, progress: Progress, ending: Ending, failure
     held_nusd: (progress.lease?.amount ?? progress.admitted?.hold.amount)?.nusd ?? 0,
     program: identified?.pinned.program.id,
     prices: identified?.pinned.catalog.priceBookVersion,
-    attempts: attempts?.notes.map((note) => ({ ...note, status: note.status === 0 ? undefined : note.status })) ?? [],
+    attempts: attempts?.notes ?? [],
     scanned_in_bytes: inspected?.scanned ?? 0,
     scanned_out_bytes: guarded?.scanned ?? 0,
     rails: railsOf(inspected, guarded),
@@ -110,7 +87,7 @@ export function recordOf(walk: Walk, progress: Progress, ending: Ending, failure
     failure: failure === undefined ? undefined : { code: failure.code, status: failure.status },
     timings: {
       total,
-      upstream: attempts === undefined ? undefined : upstreamMs(attempts),
+      upstream: upstreamMs(attempts),
       first_token: attempts?.firstToken_ms,
       overhead: ownTime(walk, accepted, attempts, read?.view.stream === true),
     },
@@ -140,12 +117,21 @@ export function callerOf({ identity, arrival }: Identified): RecordCaller {
 }
 
 /** The caller with the tags its rules gave this exchange. */
-export function tagged(caller: RecordCaller, ...decisions: readonly (Decision | undefined)[]): RecordCaller {
-  const given = decisions.flatMap((decision) => [
+export function tagged(
+  caller: RecordCaller,
+  request: Decision | undefined,
+  response: Decision | undefined,
+): RecordCaller {
+  if (!tags(request) && !tags(response)) return caller;
+  const given = [request, response].flatMap((decision) => [
     ...(decision?.tags ?? []),
     ...(decision?.modifications.addTags ?? []),
   ]);
-  return given.length === 0 ? caller : { ...caller, tags: [...new Set([...(caller.tags ?? []), ...given])] };
+  return { ...caller, tags: [...new Set([...(caller.tags ?? []), ...given])] };
+}
+
+function tags(decision: Decision | undefined): boolean {
+  return decision !== undefined && (decision.tags.length > 0 || decision.modifications.addTags.length > 0);
 }
 
 /**
@@ -182,30 +168,45 @@ function pathsOf(wanted: ReadonlySet<string>): readonly FactPath[] {
   return paths;
 }
 
-function railsOf(inspected: Inspected | undefined, guarded: Guarded | undefined): RecordRail[] {
-  const rails: RecordRail[] = [];
-  for (const { rail, outcome, reason } of inspected?.railOutcomes ?? []) {
-    const findings = (inspected?.found ?? [])
-      .filter(({ finding }) => finding.rail === rail)
-      .map(({ passage, finding: { type, start, end, score, view } }) => ({
-        type,
-        place: passage.path.join('.'),
-        start,
-        end,
-        score,
-        view,
-      }));
-    rails.push({ rail, on: 'request', outcome, reason, findings });
-  }
+function railsOf(inspected: Inspected | undefined, guarded: Guarded | undefined): readonly RecordRail[] {
+  const { railOutcomes: told, found } = inspected ?? nothingMeasured;
+  const rails = told.length === 0 ? noRails : told.map((one) => requestRail(one, found));
+  if (guarded === undefined || guarded.found.length === 0) return rails;
+  return [...rails, ...responseRails(guarded.found)];
+}
+
+const noRails: readonly RecordRail[] = Object.freeze([]);
+const nothingMeasured: Pick<Inspected, 'railOutcomes' | 'found'> = { railOutcomes: [], found: [] };
+
+const noFindings: RecordRail['findings'] = Object.freeze([]);
+
+function requestRail({ rail, outcome, reason }: RailOutcome, found: readonly FoundIn[]): RecordRail {
+  const findings = outcome === 'clear' ? noFindings : findingsOf(rail, found);
+  return { rail, on: 'request', outcome, reason, findings };
+}
+
+function findingsOf(rail: string, found: readonly FoundIn[]): RecordRail['findings'] {
+  return found
+    .filter(({ finding }) => finding.rail === rail)
+    .map(({ passage, finding: { type, start, end, score, view } }) => ({
+      type,
+      place: passage.path.join('.'),
+      start,
+      end,
+      score,
+      view,
+    }));
+}
+
+function responseRails(found: readonly LaneFinding[]): RecordRail[] {
   const byRail = new Map<string, RecordRail['findings'][number][]>();
-  for (const { lane, span } of guarded?.found ?? []) {
+  for (const { lane, span } of found) {
     const findings = byRail.get(span.rail) ?? [];
     byRail.set(span.rail, findings);
     const place = `choice ${lane.choice} ${lane.channel} ${lane.index}`;
     findings.push({ type: span.type, place, start: span.start, end: span.end, score: 1, view: 'plain' });
   }
-  for (const [rail, findings] of byRail) rails.push({ rail, on: 'response', outcome: 'findings', findings });
-  return rails;
+  return [...byRail].map(([rail, findings]) => ({ rail, on: 'response', outcome: 'findings', findings }));
 }
 
 /** Whether all that modules had to say was known from before. */
@@ -218,9 +219,12 @@ export function withApproval(told: DecisionSummary, approval: string | undefined
   return approval === undefined ? told : { ...told, approval };
 }
 
+const none: Decided['substitutions'] = Object.freeze([]);
+
 /** The decision is the last model's; which rules led to it is told beside it. */
 function withSubstitutions(last: DecisionSummary, decided: Decided | undefined, attempts?: Attempts): DecisionSummary {
-  const substitutions = decided === undefined ? [] : substitutionsOf(decided, attempts);
+  const substitutions = decided === undefined ? none : substitutionsOf(decided, attempts);
+  if (substitutions.length === 0) return last;
   const led = substitutions.map(({ rule }) => `substitute_model (${rule})`);
   const more = led.filter((one) => !last.obligations.includes(one));
   if (more.length === 0) return last;

@@ -37,17 +37,26 @@ export function redactedTexts(inspected: Inspected, decision: Decision): Request
  */
 function affected(inspected: Inspected, { rails, patterns, literals }: Redaction): readonly Passage[] {
   const { view, found, railOutcomes } = inspected;
-  const measured = rails.every((entry) => {
-    const name = entry.split('/')[0];
-    return railOutcomes.some(({ rail, outcome }) => rail === name && outcome !== 'unable');
-  });
-  if (!measured || patterns.length > 0 || literals.length > 0) return view.passages;
+  if (patterns.length > 0 || literals.length > 0 || !haveMeasured(rails, railOutcomes)) return view.passages;
   if (found.length === 0) return none;
   const passages = new Set<Passage>();
   for (const { passage, finding } of found) {
     if (rails.includes(finding.rail) || rails.includes(`${finding.rail}/${finding.type}`)) passages.add(passage);
   }
   return [...passages];
+}
+
+/** Whether all these rails (`pii`, or `pii/card`) could say what they found. */
+function haveMeasured(rails: readonly string[], told: Inspected['railOutcomes']): boolean {
+  for (const entry of rails) {
+    let known = false;
+    for (const { rail, outcome } of told) {
+      const named = entry === rail || (entry.startsWith(rail) && entry[rail.length] === '/');
+      if (named && outcome !== 'unable') known = true;
+    }
+    if (!known) return false;
+  }
+  return true;
 }
 
 /** A text nobody could redact does not leave unredacted. */

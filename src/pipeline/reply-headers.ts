@@ -4,7 +4,7 @@ import { replyHeaders } from '../providers/index.ts';
 import type { RateState } from '../stores/index.ts';
 import type { Accepted } from './accept.ts';
 import type { Admitted, Hold } from './admit.ts';
-import { substitutionsOf, substitutionWarnings } from './admit-decided.ts';
+import { substitutionsOf, substitutionWarnings } from './admit-instead.ts';
 import type { Answered } from './attempt.ts';
 import type { Attempts } from './attempts.ts';
 import { budgetWarnings } from './budget-alerts.ts';
@@ -21,7 +21,7 @@ export function answerHeaders(admitted: Admitted, answered: Answered, attempts: 
     provider: answered.candidate.provider.id,
     model: answered.candidate.model,
     decision: answered.verdict.decision,
-    warnings: [...substitutionWarnings(substitutionsOf(admitted, attempts)), ...answered.warnings],
+    warnings: joined(substitutionWarnings(substitutionsOf(admitted, attempts)), answered.warnings),
     hold: answered.hold,
     attempts: attempts.notes.length,
     overhead_ms: attempts.overhead_ms ?? 0,
@@ -42,6 +42,12 @@ export interface LetThrough {
   readonly overhead_ms: number;
 }
 
+/** One list after the other. Nearly always one is empty, and then nothing is copied. */
+function joined(first: readonly string[], second: readonly string[]): readonly string[] {
+  if (second.length === 0) return first;
+  return first.length === 0 ? second : [...first, ...second];
+}
+
 /** A provider's headers as the caller gets them, and ours. */
 export function letThroughHeaders(upstream: Readonly<Record<string, string>>, told: LetThrough): Headers {
   const { decision, hold } = told;
@@ -52,7 +58,7 @@ export function letThroughHeaders(upstream: Readonly<Record<string, string>>, to
   headers['x-llm-decision'] = decision.decision;
   const [rule] = decision.determining;
   if (rule !== undefined) headers['x-llm-policy'] = rule;
-  const warnings = decision.warnings.concat(told.warnings, budgetWarnings(hold.budgets));
+  const warnings = joined(joined(decision.warnings, told.warnings), budgetWarnings(hold.budgets));
   if (warnings.length > 0) headers['x-llm-warning'] = warnings.map(headerText);
   headers['x-llm-attempts'] = String(told.attempts);
   headers['x-llm-overhead-ms'] = told.overhead_ms.toFixed(2);
@@ -64,7 +70,7 @@ export function letThroughHeaders(upstream: Readonly<Record<string, string>>, to
 
 /** What the gateway itself took so far: all the time but the attempts'. */
 export function overhead(walk: Walk, accepted: Accepted, attempts: Attempts): number {
-  return Math.max(0, walk.monotonic() - accepted.started - upstreamMs(attempts));
+  return Math.max(0, walk.monotonic() - accepted.started - (upstreamMs(attempts) ?? 0));
 }
 
 /** What the gateway took of an exchange that is over. A stream's own time is the provider's: up to its first frame counts. */
@@ -73,10 +79,11 @@ export function ownTime(walk: Walk, accepted: Accepted, attempts: Attempts | und
   return streamed && attempts.overhead_ms !== undefined ? attempts.overhead_ms : overhead(walk, accepted, attempts);
 }
 
-/** Milliseconds spent waiting for providers, up to their first frames. */
-export function upstreamMs(attempts: Attempts | undefined): number {
+/** Milliseconds spent waiting for providers, up to their first frames; undefined where none was asked. */
+export function upstreamMs(attempts: Attempts | undefined): number | undefined {
+  if (attempts === undefined || attempts.notes.length === 0) return undefined;
   let upstream = 0;
-  for (const note of attempts?.notes ?? []) upstream += note.ms;
+  for (const { ms } of attempts.notes) upstream += ms;
   return upstream;
 }
 

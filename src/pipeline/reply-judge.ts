@@ -11,8 +11,8 @@ import {
 } from '../policy/index.ts';
 import { cleanFailure } from './clean-failure.ts';
 import { HoldBack, type LaneFinding, type Released, type Stop } from './hold-back.ts';
-import { railFact } from './inspect.ts';
 import type { Matchers } from './matchers.ts';
+import { railFact } from './measure-rails.ts';
 import { type PlanPart, partsOf } from './plan-parts.ts';
 import type { ReplyMeter } from './reply-meter.ts';
 
@@ -35,7 +35,7 @@ export class ReplyJudge {
   /** Follows what rules only want to know of. */
   readonly #watch: HoldBack | undefined;
   readonly #matchers: Matchers;
-  readonly #buffered: Frame[] = [];
+  #buffered: Frame[] | undefined;
   #bufferedBytes = 0;
   #overflow: Stop | undefined;
   decision: Decision | undefined;
@@ -108,6 +108,7 @@ export class ReplyJudge {
       this.#overflow = { kind: 'unable', reason: `the reply has more than ${this.plan.bufferBytesMax} bytes` };
       return;
     }
+    this.#buffered ??= [];
     this.#buffered.push(frame);
     this.#follow?.push(frame, []);
   }
@@ -125,6 +126,7 @@ export class ReplyJudge {
 
   /** Everything held leaves, redacted as the decision on the whole reply says. */
   #release({ modifications }: Decision, out: Released[]): void {
+    const buffered = this.#buffered ?? [];
     const patterns: PatternRef[] = [];
     const verdicts: Verdict[] = [];
     for (const redaction of modifications.redact) {
@@ -134,11 +136,11 @@ export class ReplyJudge {
       }
     }
     if (patterns.length === 0) {
-      for (const frame of this.#buffered) out.push({ frame, texts: undefined });
+      for (const frame of buffered) out.push({ frame, texts: undefined });
       return;
     }
     const second = new HoldBack(this.#matchers.of(patterns), { patterns, verdicts });
-    for (const frame of this.#buffered) second.push(frame, out);
+    for (const frame of buffered) second.push(frame, out);
     second.finish(out);
     this.#overflow = second.stop;
   }
@@ -154,6 +156,8 @@ export class ReplyJudge {
   }
 
   #decide(meter: ReplyMeter, figures: ReplyFigures, whole: boolean): Decision {
+    // Nobody reads facts of a reply that no rule is about.
+    if (!this.#program.has('response')) return decide(this.#program, 'response', this.#facts);
     const found = this.found;
     const rails: Record<string, unknown> = {};
     for (const name of this.#program.needs('response').rails.keys()) {
@@ -164,7 +168,7 @@ export class ReplyJudge {
     const unknown = whole ? new Unable('the provider did not tell') : undefined;
     const response = {
       text: meter.text,
-      finishReason: meter.finishReasons[0],
+      finishReason: meter.finishReason,
       tokens: meter.usage?.output ?? unknown,
       cost: figures.cost_usd ?? unknown,
       latency_ms: figures.latency_ms,

@@ -16,7 +16,8 @@ export class ReplyMeter {
   /** Set where a plain reply came whole, whatever it says. */
   plain = false;
   model: string | undefined;
-  readonly finishReasons: string[] = [];
+  /** Of the choice that ended first. */
+  finishReason: string | undefined;
   readonly #texts: string[] | undefined;
   /** Every text by its lane, as long as they are to be counted and are not too long. */
   #lanes: Map<string, string[]> | undefined;
@@ -58,7 +59,7 @@ export class ReplyMeter {
           this.model ??= event.model;
           break;
         case 'finish':
-          this.finishReasons.push(event.reason);
+          this.finishReason ??= event.reason;
           break;
         case 'error':
           this.failure ??= event.failure;

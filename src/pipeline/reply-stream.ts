@@ -191,7 +191,7 @@ export class StreamRun {
   #sendHead(): void {
     if (this.#headSent) return;
     this.#headSent = true;
-    this.#context.sendHead();
+    this.#context.head.sendStream();
   }
 
   #keepAlive(): void {

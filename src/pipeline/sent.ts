@@ -16,7 +16,6 @@ export interface Sent {
 }
 
 const none: RequestEdits['texts'] = [];
-const made = new WeakMap<Verdict, Sent>();
 
 /**
  * The request that a decision makes of the client's, worked out once for a verdict: an edit may ask for more choices,
@@ -25,11 +24,8 @@ const made = new WeakMap<Verdict, Sent>();
  * edits make a request that nobody can read.
  */
 export function sent(inspected: Inspected, verdict: Verdict): Sent {
-  const known = made.get(verdict);
-  if (known !== undefined) return known;
-  const fresh = build(inspected, verdict);
-  made.set(verdict, fresh);
-  return fresh;
+  verdict.sent ??= build(inspected, verdict);
+  return verdict.sent;
 }
 
 function build(inspected: Inspected, { decision }: Verdict): Sent {
@@ -39,7 +35,9 @@ function build(inspected: Inspected, { decision }: Verdict): Sent {
   const fields = Object.keys(set);
   // A prediction is held for as output as well: it is read again, with what was redacted in it.
   if (fields.length === 0 && remove.length === 0 && view.predictedBytes === undefined) {
-    return { view, texts, redacted: texts, grownBytes: texts.reduce((sum, one) => sum + grown(one), 0) };
+    let grownBytes = 0;
+    for (const one of texts) grownBytes += grown(one);
+    return { view, texts, redacted: texts, grownBytes };
   }
   try {
     return { view: view.edited({ set, remove, texts }), texts, redacted: none, grownBytes: 0 };

@@ -1,6 +1,6 @@
 import type { RequestView, Usage } from '../exchange/index.ts';
 import { type Candidate, price } from '../providers/index.ts';
-import { LedgerUnavailable } from '../stores/index.ts';
+import { type Labels, LedgerUnavailable } from '../stores/index.ts';
 import type { Admitted, Hold } from './admit.ts';
 import type { Answered } from './attempt.ts';
 import type { Attempts, Refusal } from './attempts.ts';
@@ -8,7 +8,6 @@ import type { CallLimits } from './call-limits.ts';
 import { countedInput } from './count-input.ts';
 import { heldOutput, likelyInputTokens, likelyTokens } from './estimate.ts';
 import type { Identified } from './identify.ts';
-import { labelsOf } from './labels.ts';
 import type { ReplyMeter } from './reply-meter.ts';
 import { sentView } from './sent.ts';
 import type { Walk } from './walk.ts';
@@ -45,9 +44,13 @@ export function finalCost(
   // A try that was under way when the exchange ended is not among those that failed.
   const underWay = attempts.sent && meter === undefined && unanswered.length === 0;
   if (meter === undefined && !underWay) return withUnanswered(unanswered, undefined);
-  const last = lastCost(walk, sentView(admitted, attempts.verdict), admitted.at_ms, hold, candidate, meter);
-  if (last instanceof Promise) return last.then((cost) => withUnanswered(unanswered, cost));
-  return withUnanswered(unanswered, last);
+  const view = sentView(admitted, attempts.verdict);
+  const { at_ms } = admitted;
+  const told = meter?.usage;
+  if (meter?.whole === true && told?.input !== undefined && told.output !== undefined) {
+    return withUnanswered(unanswered, costed(view, at_ms, candidate, told, false));
+  }
+  return countedCost({ walk, view, at_ms, hold, candidate, meter }, unanswered);
 }
 
 function withUnanswered(unanswered: readonly Cost[], last: Cost | undefined): Cost {
@@ -80,36 +83,27 @@ export async function unansweredCost(
   return costed(view, admitted.at_ms, candidate, { ...usage, input, output }, !told);
 }
 
-function lastCost(
-  walk: Walk,
-  view: RequestView,
-  at_ms: number,
-  hold: Hold,
-  candidate: Candidate | undefined,
-  meter: ReplyMeter | undefined,
-): Cost | Promise<Cost> {
-  const told = meter?.usage;
-  if (meter?.whole === true && told?.input !== undefined && told.output !== undefined) {
-    return costed(view, at_ms, candidate, told, false);
-  }
-  return countedCost(walk, view, at_ms, hold, candidate, meter);
+/** The try whose reply is to be paid for, and what was seen of it. */
+interface LastTry {
+  readonly walk: Walk;
+  /** What was sent. */
+  readonly view: RequestView;
+  readonly at_ms: number;
+  readonly hold: Hold;
+  readonly candidate: Candidate | undefined;
+  /** Undefined where no reply came. */
+  readonly meter: ReplyMeter | undefined;
 }
 
-async function countedCost(
-  walk: Walk,
-  view: RequestView,
-  at_ms: number,
-  hold: Hold,
-  candidate: Candidate | undefined,
-  meter: ReplyMeter | undefined,
-): Promise<Cost> {
+async function countedCost(last: LastTry, unanswered: readonly Cost[]): Promise<Cost> {
+  const { walk, view, at_ms, candidate, meter } = last;
   const told = meter?.usage;
   const usage: Usage = {
     ...told,
     input: told?.input ?? (await likelyInput(walk, view, candidate)),
-    output: await likelyOutput(walk, view, hold, candidate, meter),
+    output: await likelyOutput(last),
   };
-  return costed(view, at_ms, candidate, usage, true);
+  return withUnanswered(unanswered, costed(view, at_ms, candidate, usage, true));
 }
 
 async function likelyInput(walk: Walk, view: RequestView, candidate: Candidate | undefined): Promise<number> {
@@ -117,13 +111,7 @@ async function likelyInput(walk: Walk, view: RequestView, candidate: Candidate |
   return counted ?? likelyInputTokens(view);
 }
 
-async function likelyOutput(
-  walk: Walk,
-  view: RequestView,
-  hold: Hold,
-  candidate: Candidate | undefined,
-  meter: ReplyMeter | undefined,
-): Promise<number> {
+async function likelyOutput({ walk, view, hold, candidate, meter }: LastTry): Promise<number> {
   if (meter === undefined) return 0;
   // A whole reply that neither says anything nor what it cost: all that was held for it may have been produced.
   if (meter.whole && meter.characters === 0 && meter.usage?.output === undefined)
@@ -172,41 +160,39 @@ export interface Held extends Identified {
 }
 
 /**
- * Hold to cost, once, whatever happened. Resolves when the settlement is written down where a crash leaves it; nobody
- * waits for the store to hear it. Never throws: what a lost ledger did not hear is sent when it is back. A call that
- * reached nobody gives its hold back. `by` is who answered, where somebody did;
- * `throttles` are what rules limited.
+ * Hold to cost, once, whatever happened; undefined where nothing is held. Resolves when the settlement is written down where
+ * a crash leaves it; nobody waits for the store to hear it. Never throws: what a lost ledger did not hear is sent when it is
+ * back. A call that reached nobody gives its hold back.
  */
-export async function settle(
-  walk: Walk,
-  held: Held,
-  cost: Cost,
+export function settle(
+  { ledger }: Walk,
+  { id, identity, hold }: Held,
+  { nusd, tokens, usage, estimated }: Cost,
   reached: boolean,
-  by: Parameters<typeof labelsOf>[1],
-  throttles: CallLimits['rates'] = [],
-): Promise<void> {
-  const organization = held.identity.caller.organization.id;
-  if (!held.hold.kept) return;
-  try {
-    if (!reached) await walk.ledger.release(held.id, organization);
-    else {
-      await walk.ledger.post({
-        id: held.id,
-        organization,
-        amount: { nusd: cost.nusd, tokens: cost.tokens, input: inputTokens(cost) },
-        estimated: cost.estimated,
-        labels: labelsOf(held.identity.caller, by),
-      });
-    }
-  } catch (thrown) {
-    if (!(thrown instanceof LedgerUnavailable)) throw thrown;
-  }
-  // Whoever waits for room may find some now.
-  const { budgets, rates } = held.identity;
-  walk.waiting.freed(organization, { budgets, rates: throttles.length === 0 ? rates : [...rates, ...throttles] });
+  labels: Labels,
+): Promise<void> | undefined {
+  if (!hold.kept) return undefined;
+  const organization = identity.caller.organization.id;
+  const amount = { nusd, tokens, input: inputTokens(usage, tokens) };
+  const settled = reached
+    ? ledger.post({ id, organization, amount, estimated, labels })
+    : ledger.release(id, organization);
+  return settled.catch(unheard);
+}
+
+/** A lost ledger. */
+function unheard(thrown: unknown): void {
+  if (!(thrown instanceof LedgerUnavailable)) throw thrown;
+}
+
+/** Whoever waits for room may find some now; `throttles` are what rules limited. */
+export function freed({ waiting }: Walk, { identity, hold }: Held, throttles: CallLimits['rates']): void {
+  if (!hold.kept) return;
+  const { budgets, rates, caller } = identity;
+  waiting.freed(caller.organization.id, { budgets, rates: throttles.length === 0 ? rates : [...rates, ...throttles] });
 }
 
 /** The part of the tokens that is input; what is told of it may be more than what is counted of all. */
-function inputTokens({ usage, tokens }: Cost): number {
-  return Math.min(Math.ceil(Math.max(0, usage.input ?? 0)), tokens);
+function inputTokens({ input = 0 }: Usage, tokens: number): number {
+  return Math.min(Math.ceil(Math.max(0, input)), tokens);
 }

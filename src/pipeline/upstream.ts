@@ -2,6 +2,8 @@ import type { Format } from '../exchange/index.ts';
 import { Failure, type Frame, mergeUsage, type ReplyDecoder, type Usage } from '../exchange/index.ts';
 import type { UpstreamReply, UpstreamSink } from '../providers/index.ts';
 
+const none: readonly Frame[] = Object.freeze([]);
+
 export interface FrameListener {
   frames(frames: readonly Frame[]): void;
   /** The provider's body is over, well or not: what is wrong with it came as an `error` event. */
@@ -18,9 +20,9 @@ export class ReplySource implements UpstreamSink {
   readonly #format: Format;
   readonly #decoder: ReplyDecoder | undefined;
   readonly #bytesMax: number;
-  #body: Buffer[] = [];
+  #body: Buffer[] | undefined;
   #size = 0;
-  #kept: Frame[] = [];
+  #kept: readonly Frame[] = none;
   #over = false;
   #listener: FrameListener | undefined;
   #begun = false;
@@ -83,7 +85,7 @@ export class ReplySource implements UpstreamSink {
   /** The frames nobody was told of yet. */
   take(): readonly Frame[] {
     const kept = this.#kept;
-    this.#kept = [];
+    this.#kept = none;
     return kept;
   }
 
@@ -124,7 +126,8 @@ export class ReplySource implements UpstreamSink {
         );
         return;
       }
-      this.#body.push(chunk);
+      if (this.#body === undefined) this.#body = [chunk];
+      else this.#body.push(chunk);
       return;
     }
     try {
@@ -144,10 +147,10 @@ export class ReplySource implements UpstreamSink {
     if (this.#over) return;
     try {
       if (this.#decoder === undefined) {
-        const [only] = this.#body;
-        const body = this.#body.length === 1 && only !== undefined ? only : Buffer.concat(this.#body);
-        this.#body = [];
-        this.#give([this.#format.plainFrame(body)]);
+        const parts = this.#body ?? [];
+        const [only] = parts;
+        this.#body = undefined;
+        this.#give([this.#format.plainFrame(parts.length === 1 && only !== undefined ? only : Buffer.concat(parts))]);
       } else {
         this.#give(this.#decoder.end());
       }
@@ -177,7 +180,7 @@ export class ReplySource implements UpstreamSink {
       this.#listener.frames(frames);
       return;
     }
-    for (const frame of frames) this.#kept.push(frame);
+    this.#kept = this.#kept.length === 0 ? frames : [...this.#kept, ...frames];
     if (frames.some(says)) this.#wake();
   }
 

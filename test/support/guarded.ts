@@ -111,14 +111,16 @@ export class GuardedReply {
 
   async #run(walk: Walk, admitted: Admitted, answered: Answered): Promise<Outcome> {
     const outlet = { write: (bytes: Buffer) => this.#write(bytes), onDrain: () => {} } as unknown as Outlet;
-    const sendHead = () => {
-      this.headSent = true;
+    const head = {
+      sendStream: () => {
+        this.headSent = true;
+      },
     };
     const { client } = this.#sides;
     const refusal = (failure: Failure) => formats[client].failureBody(failure, admitted.requestId);
     let outcome: Outcome;
     try {
-      const guarded = await guard(walk, admitted, answered, outlet, sendHead);
+      const guarded = await guard(walk, admitted, answered, outlet, head);
       const { failure, tail } = guarded;
       // As the walk does: what fails before the head is a status line, everything else ends with the tail.
       const told = failure !== undefined && !this.headSent;

@@ -10,22 +10,21 @@ import type { Walk } from './walk.ts';
 const substitutionsMax = 4;
 
 /**
- * Reserves for what was decided. Where a budget refuses that names another model, the walk goes back to decide with that
+ * After `admit` threw `refused`: where a budget refuses that names another model, the walk goes back to decide with that
  * one: it is judged and reserved for like any other, never twice the same. Throws as `admit` does; where the other model
  * is denied or cannot be had either, what the first budget said.
  */
-export async function admitDecided(walk: Walk, decided: Approved): Promise<Admitted> {
-  let last = decided;
-  let first: Refused | undefined;
+export async function admitInstead(walk: Walk, decided: Approved, refused: unknown): Promise<Admitted> {
+  let [last, thrown] = [decided, refused];
   for (;;) {
+    if (!(thrown instanceof Refused)) throw thrown;
+    const next = substituted(walk, last, thrown);
+    if (next === undefined) throw refused;
+    last = next;
     try {
       return await admit(walk, last);
-    } catch (thrown) {
-      if (!(thrown instanceof Refused)) throw thrown;
-      first ??= thrown;
-      const next = substituted(walk, last, thrown);
-      if (next === undefined) throw first;
-      last = next;
+    } catch (again) {
+      thrown = again;
     }
   }
 }
@@ -73,7 +72,10 @@ export function substitutionsOf(decided: Pick<Decided, 'substitutions'>, attempt
   return last === undefined ? decided.substitutions : [...decided.substitutions, last];
 }
 
+const none: readonly string[] = Object.freeze([]);
+
 /** What callers are told of substitutions. */
 export function substitutionWarnings(substitutions: readonly Substitution[]): readonly string[] {
+  if (substitutions.length === 0) return none;
   return substitutions.flatMap(({ warning }) => (warning === undefined ? [] : [warning]));
 }

@@ -1,0 +1,232 @@
+import type { Finding, Measured, Passage, Rail } from '../exchange/index.ts';
+import { Unable } from '../policy/index.ts';
+import { railByName } from '../rails/index.ts';
+import { promptPassages } from './facts.ts';
+import type { Read } from './read.ts';
+import type { Walk } from './walk.ts';
+
+/** What a program's rules read. */
+export type Needs = ReturnType<Read['pinned']['program']['needs']>;
+
+/** A finding with the passage it stands in. */
+export interface FoundIn {
+  readonly passage: Passage;
+  readonly finding: Finding;
+}
+
+/** What one rail said of the request as a whole. */
+export interface RailOutcome {
+  readonly rail: string;
+  readonly outcome: 'findings' | 'clear' | 'unable';
+  readonly reason: string | undefined;
+}
+
+/** Characters measured before the event loop gets a turn: a huge prompt must not stall the other exchanges. */
+const sliceCharacters = 65_536;
+
+/** What the rails of a program found. */
+export interface MeasuredRails {
+  readonly rails: Record<string, unknown> | undefined;
+  readonly found: readonly FoundIn[];
+  readonly railOutcomes: readonly RailOutcome[];
+  readonly scanned: number;
+}
+
+/** No rail was needed. */
+export const unmeasured: MeasuredRails = Object.freeze({
+  rails: undefined,
+  found: Object.freeze([]),
+  railOutcomes: Object.freeze([]),
+  scanned: 0,
+});
+
+/** Short texts are measured at once, without a promise; long ones in slices, with turns of the event loop between them. */
+export function measureRails(walk: Walk, read: Read, needs: Needs): MeasuredRails | Promise<MeasuredRails> {
+  let scanned = 0;
+  for (const passage of read.view.passages) scanned += passage.text.length;
+  const measured = { rails: {}, found: [], railOutcomes: [], scanned };
+  if (scanned > sliceCharacters) return measureLong(walk, read, needs, measured);
+  for (const one of wantedRails(needs)) {
+    const started = walk.monotonic();
+    keep(walk, read, measured, one, measureAll(one, read.view.passages, measured.found), started);
+  }
+  return measured;
+}
+
+interface Measuring extends MeasuredRails {
+  readonly rails: Record<string, unknown>;
+  readonly found: FoundIn[];
+  readonly railOutcomes: RailOutcome[];
+}
+
+async function measureLong(walk: Walk, read: Read, needs: Needs, measured: Measuring): Promise<MeasuredRails> {
+  for (const one of wantedRails(needs)) {
+    const started = walk.monotonic();
+    keep(walk, read, measured, one, await measureInSlices(one, read.view.passages, measured.found), started);
+  }
+  return measured;
+}
+
+/** One rail is done. */
+function keep(
+  walk: Walk,
+  read: Read,
+  { rails, found, railOutcomes }: Measuring,
+  { name, redacted }: WantedRail,
+  fact: RailFact | Unable,
+  started: number,
+): void {
+  rails[name] = redacted ? withRedacted(fact, read, name, found) : fact;
+  railOutcomes.push(outcomeOf(name, fact));
+  walk.metrics.rail(name, (walk.monotonic() - started) / 1000);
+}
+
+/** What was measured, and the prompt without it. */
+function withRedacted(measured: RailFact | Unable, { view }: Read, rail: string, found: readonly FoundIn[]): unknown {
+  if (measured instanceof Unable) return measured;
+  const redacted = promptPassages(view).map((passage) => withoutFindings(passage, rail, found));
+  return { ...measured, redacted: redacted.join('\n') };
+}
+
+function withoutFindings(passage: Passage, rail: string, found: readonly FoundIn[]): string {
+  const own = found
+    .filter((one) => one.passage === passage && one.finding.rail === rail)
+    .map(({ finding }) => finding)
+    .sort((a, b) => a.start - b.start);
+  let [text, from] = ['', 0];
+  for (const { type, start, end } of own) {
+    if (start >= from) text += `${passage.text.slice(from, start)}[REDACTED:${type}]`;
+    from = Math.max(from, end);
+  }
+  return text + passage.text.slice(from);
+}
+
+/** A rail that a program needs. */
+interface WantedRail {
+  readonly name: string;
+  readonly rail: Rail | undefined;
+  /** The types that are looked for; undefined for all. */
+  readonly types: readonly string[] | undefined;
+  /** Whether a rule reads the prompt without what it finds. */
+  readonly redacted: boolean;
+}
+
+const known = new WeakMap<Needs, readonly WantedRail[]>();
+
+/** The rails a program needs, looked up once. */
+function wantedRails(needs: Needs): readonly WantedRail[] {
+  let wanted = known.get(needs);
+  if (wanted === undefined) {
+    wanted = [...needs.rails].map(([name, types]) => ({
+      name,
+      rail: railByName(name),
+      types: types === 'all' ? undefined : [...types],
+      redacted: needs.facts.has(`rails.${name}.redacted`),
+    }));
+    known.set(needs, wanted);
+  }
+  return wanted;
+}
+
+function outcomeOf(rail: string, measured: RailFact | Unable): RailOutcome {
+  if (measured instanceof Unable) return { rail, outcome: 'unable', reason: measured.reason };
+  return { rail, outcome: measured.found ? 'findings' : 'clear', reason: undefined };
+}
+
+export interface RailFact {
+  readonly found: boolean;
+  readonly types: readonly string[];
+  readonly score: number;
+  readonly count: number;
+}
+
+function measureAll(
+  { name, rail, types }: WantedRail,
+  passages: readonly Passage[],
+  found: FoundIn[],
+): RailFact | Unable {
+  if (rail === undefined) return noRail(name);
+  const first = found.length;
+  try {
+    for (const passage of passages) {
+      const unable = passage.text.length === 0 ? undefined : note(rail.measure(passage, types), passage, found);
+      if (unable !== undefined) return unable;
+    }
+  } catch (thrown) {
+    return broken(name, thrown);
+  }
+  return factOf(found, first);
+}
+
+async function measureInSlices(
+  { name, rail, types }: WantedRail,
+  passages: readonly Passage[],
+  found: FoundIn[],
+): Promise<RailFact | Unable> {
+  if (rail === undefined) return noRail(name);
+  const first = found.length;
+  let since = 0;
+  for (const passage of passages) {
+    if (passage.text.length === 0) continue;
+    since += passage.text.length;
+    if (since > sliceCharacters) {
+      since = 0;
+      await turn();
+    }
+    try {
+      const slices = passage.text.length > sliceCharacters ? rail.measureSlices?.(passage, types) : undefined;
+      const measured = slices === undefined ? rail.measure(passage, types) : await inSlices(slices);
+      const unable = note(measured, passage, found);
+      if (unable !== undefined) return unable;
+    } catch (thrown) {
+      return broken(name, thrown);
+    }
+  }
+  return factOf(found, first);
+}
+
+function noRail(name: string): Unable {
+  return new Unable(`there is no rail '${name}'`);
+}
+
+function note(measured: Measured, passage: Passage, found: FoundIn[]): Unable | undefined {
+  if (measured.outcome === 'unable') return new Unable(measured.reason);
+  if (measured.outcome === 'findings') for (const finding of measured.findings) found.push({ passage, finding });
+  return undefined;
+}
+
+/** A rail that breaks has not said "clear": the policy decides what not knowing means. */
+function broken(name: string, thrown: unknown): Unable {
+  return new Unable(`the rail '${name}' failed: ${thrown instanceof Error ? thrown.name : 'unknown'}`);
+}
+
+function factOf(found: readonly FoundIn[], first: number): RailFact {
+  return found.length === first ? nothingFound : railFact(found.slice(first).map((one) => one.finding));
+}
+
+/** One slice a turn of the event loop. */
+async function inSlices(slices: Generator<void, Measured>): Promise<Measured> {
+  for (;;) {
+    const step = slices.next();
+    if (step.done === true) return step.value;
+    await turn();
+  }
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+const nothingFound: RailFact = Object.freeze({ found: false, types: Object.freeze([]), score: 0, count: 0 });
+
+/** Findings of one rail as the fact a policy reads. */
+export function railFact(findings: readonly Finding[]): RailFact {
+  if (findings.length === 0) return nothingFound;
+  let score = 0;
+  const types = new Set<string>();
+  for (const finding of findings) {
+    types.add(finding.type);
+    if (finding.score > score) score = finding.score;
+  }
+  return { found: findings.length > 0, types: [...types], score, count: findings.length };
+}
