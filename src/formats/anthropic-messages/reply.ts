@@ -9,11 +9,11 @@ import {
   type Usage,
 } from '../../exchange/index.ts';
 import { Gathered, type GatheredChoice } from '../gathered.ts';
-import { findSpans, isObject, type JsonObject, unambiguous } from '../json/index.ts';
+import { findSpans, isObject, type JsonObject } from '../json/index.ts';
 import { Lanes } from '../lanes.ts';
+import { plainFrameOf } from '../plain-frame.ts';
 import { Said } from '../said.ts';
 import { errorInReply } from '../upstream.ts';
-import { WireFrame } from '../wire-frame.ts';
 import { UsageSoFar, usageBody } from './usage.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {
@@ -300,15 +300,11 @@ function isEmpty(input: unknown): boolean {
 
 /** A plain reply as one frame. */
 export function plainFrame(body: Buffer): Frame {
-  const read = unambiguous(body);
-  if (!read.ok || !isObject(read.value)) {
-    const why = read.ok ? 'it is no object' : read.problem;
-    const failure = new Failure('upstream_error', `The provider sent a reply that cannot be read: ${why}.`);
-    return WireFrame.bare(Buffer.alloc(0), [{ type: 'error', failure }]);
-  }
-  const said = new MessageReading().whole(read.value, body);
-  if (said.secret) return WireFrame.bare(Buffer.alloc(0), said.events);
-  return WireFrame.of(body, said, [{ start: 0, end: body.length }], repeats);
+  return plainFrameOf(body, wholeMessage, repeats);
+}
+
+function wholeMessage(value: JsonObject, body: Buffer): Said {
+  return new MessageReading().whole(value, body);
 }
 
 /** Nothing in this format repeats a text. */

@@ -11,11 +11,11 @@ import {
   type Usage,
 } from '../../exchange/index.ts';
 import { Gathered } from '../gathered.ts';
-import { isObject, type JsonObject, unambiguous } from '../json/index.ts';
+import { isObject, type JsonObject } from '../json/index.ts';
 import { Lanes } from '../lanes.ts';
+import { plainFrameOf } from '../plain-frame.ts';
 import { Said } from '../said.ts';
 import { errorInReply } from '../upstream.ts';
-import { WireFrame } from '../wire-frame.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {
   stop: 'stop',
@@ -427,20 +427,16 @@ export function alone(value: unknown, { paths: [path] }: Said): boolean {
 
 /** A plain reply as one frame. */
 export function plainFrame(body: Buffer): Frame {
-  const read = unambiguous(body);
-  if (!read.ok || !isObject(read.value)) {
-    const why = read.ok ? 'it is no object' : read.problem;
-    const failure = new Failure('upstream_error', `The provider sent a reply that cannot be read: ${why}.`);
-    return WireFrame.bare(Buffer.alloc(0), [{ type: 'error', failure }]);
-  }
-  const reading = new ReplyReading();
-  const said = reading.said(read.value, body, false);
+  return plainFrameOf(body, wholeReply, repeats);
+}
+
+function wholeReply(value: JsonObject, body: Buffer): Said {
+  const said = new ReplyReading().said(value, body, false);
   if (said.events.at(-1)?.type !== 'error') {
-    if (Array.isArray(read.value.choices)) closeLanes(said);
+    if (Array.isArray(value.choices)) closeLanes(said);
     else said.events.push(noReply());
   }
-  if (said.secret) return WireFrame.bare(Buffer.alloc(0), said.events);
-  return WireFrame.of(body, said, [{ start: 0, end: body.length }], repeats);
+  return said;
 }
 
 function noReply(): ReplyEvent {
