@@ -110,6 +110,26 @@ test('another process of the queue reads the records of a job where their spool 
   expect(await verifyTrail(audit, data)).toMatchObject({ ok: true, records: 100 });
 });
 
+test('a job that a process left in Redis is done by the next one on its spool, each record once', async () => {
+  const dir = temporary();
+  const [data, audit] = [join(dir, 'data'), join(dir, 'audit')];
+  const name = newName();
+  const queue = await submitting(name);
+  const gone = await open(data, audit, 'one', queue);
+  const client = redis.client();
+  await put(gone, 0, 30);
+  await until(async () => (await client.llen(`{claims}:${name}:wait`)) === 1);
+  await queue.close();
+  await gone.close(0);
+  expect(await client.llen(`{claims}:${name}:wait`)).toBe(1);
+  const next = await open(data, audit, 'one', await queueOf(name));
+  await put(next, 30, 5);
+  await until(() => next.state().waiting === 0, 30_000);
+  expect(await client.llen(`{claims}:${name}:wait`)).toBe(0);
+  expect(await inSink(audit)).toEqual(names(35));
+  expect(await verifyTrail(audit, data)).toMatchObject({ ok: true, records: 35 });
+});
+
 test('a process that cannot read the spool a job names says so and gives it back; its owner does it', async () => {
   const dir = temporary();
   const name = newName();
