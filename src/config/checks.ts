@@ -1,4 +1,5 @@
 import { budgetPlaces, checkCallers, modelRule, nanoUsd } from '../callers/index.ts';
+import { Secret } from '../exchange/index.ts';
 import type { LoadedProviders } from './providers.ts';
 import { checkState } from './redis-place.ts';
 import type { GatewayDocument } from './schema.ts';
@@ -73,9 +74,28 @@ export function checkProviders(document: GatewayDocument, loaded: LoadedProvider
   }
   for (const [index, { provider }] of document.passthrough.entries())
     unknown(['passthrough', index, 'provider'], provider);
-  findings.push(...unknownSubstitutes(document, loaded));
+  findings.push(...unknownSubstitutes(document, loaded), ...keysOfProviders(document, loaded));
   if (loaded.providers.length === 0) {
     findings.push({ path: ['providers'], at: 'value', message: 'no provider is on: nothing could be served' });
+  }
+  return findings;
+}
+
+/** A caller's key that a provider would be sent: who set its variable for a client started the gateway in the same shell. */
+function keysOfProviders({ organizations }: GatewayDocument, { providers }: LoadedProviders): readonly Finding[] {
+  const findings: Finding[] = [];
+  const sent = new Map(providers.map(({ id, auth }) => [auth?.key?.reveal() ?? '', id]));
+  for (const [organization, { teams }] of organizations.entries()) {
+    for (const [team, { keys }] of teams.entries()) {
+      for (const [index, key] of keys.entries()) {
+        const secret = key instanceof Secret ? key : key.key;
+        const provider = secret.empty ? undefined : sent.get(secret.reveal());
+        if (provider === undefined) continue;
+        const path = ['organizations', organization, 'teams', team, 'keys', index];
+        const message = `this is the key that provider '${provider}' is sent: set its variable where clients run, not where the gateway does`;
+        findings.push({ path, at: 'value', message });
+      }
+    }
   }
   return findings;
 }

@@ -222,6 +222,27 @@ describe('a configuration', () => {
     ).toEqual([]);
   });
 
+  it.each([[`"\${MINE}"`], [`{ key: "\${MINE}", id: batch }`]])(
+    'has no provider that is sent the key of a caller: %s',
+    async (key) => {
+      place = new Place(`organizations: [{ id: acme, teams: [{ id: research, keys: ["\${OTHER}", ${key}] }] }]`);
+      const auth = `auth: { type: bearer, key: "\${OPENAI_API_KEY:-}" }\nenabled_if: "\${OPENAI_API_KEY:-}"\n`;
+      place.write(
+        'providers/openai.yaml',
+        `id: openai\nformat: openai\nbase_url: http://127.0.0.1/v1\n${auth}models: { m: {} }\n`,
+      );
+      const problems = async (OPENAI_API_KEY: string) =>
+        (await place!.load({ MINE: 'one-of-ours', OTHER: 'another', OPENAI_API_KEY })).problems.map(
+          ({ line, message }) => `${line} ${message}`,
+        );
+      expect(await problems('one-of-ours')).toEqual([
+        "1 this is the key that provider 'openai' is sent: set its variable where clients run, not where the gateway does",
+      ]);
+      expect(await problems('the-vendors-own')).toEqual([]);
+      expect(await problems('')).toEqual([]);
+    },
+  );
+
   it('refuses what is defined twice and what is defined nowhere', async () => {
     expect(await problemsOf('organizations: [{ id: a }, { id: a }]')).toEqual([
       "1:34 organization 'a' is defined twice",
