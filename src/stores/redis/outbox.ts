@@ -142,7 +142,7 @@ export class Outbox {
     if (this.#file === undefined) return;
     // The point says that no digit is missing.
     this.#struck += known.n === undefined ? `-${name}\n` : `-${known.n}.\n`;
-    this.#timer ??= setTimeout(this.#write, strike_ms).unref();
+    this.#timer ??= setTimeout(this.#late, strike_ms).unref();
   }
 
   #schedule(): void {
@@ -151,10 +151,14 @@ export class Outbox {
     setImmediate(this.#write);
   }
 
+  /** Not set anew with each write: a call would have a timer of its own. */
+  readonly #late = (): void => {
+    this.#timer = undefined;
+    this.#write();
+  };
+
   readonly #write = (): void => {
     this.#scheduled = false;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
     const written = this.#written;
     this.#writing = undefined;
     this.#written = undefined;
@@ -164,7 +168,7 @@ export class Outbox {
     written?.();
     const { size = 0, behind = false, owes = false } = this.#file ?? {};
     if (behind || (this.#messages.size === 0 && (size > 0 || owes)) || size > this.#size_max) this.#rewrite();
-    if (this.#file?.owes) this.#timer ??= setTimeout(this.#write, full_ms).unref();
+    if (this.#file?.owes) this.#timer ??= setTimeout(this.#late, full_ms).unref();
   };
 
   #append(text: string): void {

@@ -24,7 +24,7 @@ const operations_max = 100;
 const reading = 4;
 /** A real settlement may replace the reaper's estimate this long. */
 const estimate_ms = 7 * 86_400_000;
-/** How long an operation that rides waits for another one to go with; a timer's tick more at most. */
+/** How long an operation that rides waits for another one to go with; twice as long at most. */
 const ride_ms = 3;
 
 export interface Alone {
