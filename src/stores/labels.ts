@@ -7,8 +7,22 @@ export function labelText(labels: Labels | undefined): string {
   if (labels === undefined) return '';
   let text = '';
   for (const name in labels) {
-    const value = labels[name] ?? '';
-    text += `${text === '' ? '' : '&'}${escaped(name)}=${escaped(value)}`;
+    const part = beginningOf(name) + escaped(labels[name] ?? '');
+    text = text === '' ? part.slice(1) : text + part;
+  }
+  return text;
+}
+
+/** Names are few and come again and again. */
+const beginnings = new Map<string, string>();
+const beginnings_max = 200;
+
+/** `&team=` */
+function beginningOf(name: string): string {
+  let text = beginnings.get(name);
+  if (text === undefined) {
+    text = `&${escaped(name)}=`;
+    if (beginnings.size < beginnings_max) beginnings.set(name, text);
   }
   return text;
 }

@@ -7,7 +7,6 @@ import type { Message } from '../../src/stores/redis/outbox.ts';
 const counters: readonly Told[] = [];
 const message = (organization: string, id: string, labels: string): Message => ({
   op: 'settle',
-  n: 1,
   id,
   organization,
   nusd: Number.MAX_SAFE_INTEGER,
@@ -16,8 +15,19 @@ const message = (organization: string, id: string, labels: string): Message => (
   labels,
   at_ms: 0,
 });
+const release = (organization: string, id: string, nonce: string): Message => ({
+  op: 'release',
+  id,
+  organization,
+  nonce,
+});
 const names = fc.tuple(fc.constantFrom('acme', 'ümlaut & co', '😀'), fc.constantFrom(...'abcdefgh'));
-const step = fc.record({ name: names, labels: fc.string({ unit: 'grapheme', maxLength: 40 }), later_ms: fc.nat(30) });
+const step = fc.record({
+  name: names,
+  labels: fc.string({ unit: 'grapheme', maxLength: 40 }),
+  kind: fc.nat(2),
+  later_ms: fc.nat(30),
+});
 
 describe('the messages acknowledged last', () => {
   test('are found by organisation and id, whole, at most so many and so old', () => {
@@ -26,10 +36,11 @@ describe('the messages acknowledged last', () => {
         const lately = new AcknowledgedLately(most, 100);
         let put: { name: string; message: Message; at_ms: number }[] = [];
         let now_ms = 0;
-        for (const { name, labels, later_ms } of steps) {
+        for (const { name, labels, kind, later_ms } of steps) {
           now_ms += later_ms;
           const [organization, id] = name;
-          const one = message(organization, id, labels);
+          const said = { ...message(organization, id, labels), ...(kind === 1 ? { input: 0, estimated: true } : {}) };
+          const one = kind === 0 ? release(organization, id, labels) : said;
           lately.put(one, counters, now_ms);
           put.push({ name: name.join(), message: one, at_ms: now_ms });
           put = put.slice(-most).filter(({ at_ms }) => now_ms - at_ms < 100);

@@ -1,4 +1,5 @@
 import type { Told } from './memory.ts';
+import { bytesOf, messageAt, write } from './message-bytes.ts';
 import type { Message } from './outbox.ts';
 
 /** What was settled or given back, and acknowledged. */
@@ -28,7 +29,6 @@ export class AcknowledgedLately {
   readonly #pages: (Page | undefined)[] = [];
   readonly #counters: (readonly Told[])[] = [];
   readonly #offsets: Uint32Array;
-  readonly #lengths: Uint32Array;
   readonly #hashes: Uint32Array;
   readonly #told_ms: Float64Array;
   /** Records whose names have the same last bits: the newest of each, and of each record the one before; 0 for none. */
@@ -43,7 +43,6 @@ export class AcknowledgedLately {
     this.#most = most;
     this.#age_ms = age_ms;
     this.#offsets = new Uint32Array(most);
-    this.#lengths = new Uint32Array(most);
     this.#hashes = new Uint32Array(most);
     this.#told_ms = new Float64Array(most);
     this.#before = new Float64Array(most);
@@ -57,9 +56,7 @@ export class AcknowledgedLately {
     if (known !== 0) this.#drop(known);
     while (this.#next - this.#oldest >= this.#most) this.#forget();
     while (this.#oldest < this.#next && now_ms - this.#at(this.#told_ms, this.#oldest) >= this.#age_ms) this.#forget();
-    const text = JSON.stringify(message);
-    // No character needs more than three bytes, and a pair that needs four is two characters.
-    const page = this.#pageFor(text.length * 3);
+    const page = this.#pageFor(bytesOf(message));
     const number = this.#next++;
     const place = number % this.#most;
     const hash = hashOf(organization, id);
@@ -67,12 +64,11 @@ export class AcknowledgedLately {
     this.#pages[place] = page;
     this.#counters[place] = counters;
     this.#offsets[place] = page.used;
-    this.#lengths[place] = page.bytes.write(text, page.used);
     this.#hashes[place] = hash;
     this.#told_ms[place] = now_ms;
     this.#before[place] = this.#heads[head] ?? 0;
     this.#heads[head] = number;
-    page.used += this.#at(this.#lengths, number);
+    page.used = write(page.bytes, page.used, message);
     page.records += 1;
   }
 
@@ -109,9 +105,7 @@ export class AcknowledgedLately {
 
   #message(number: number): Message | undefined {
     const page = this.#pages[number % this.#most];
-    if (page === undefined) return undefined;
-    const at = this.#at(this.#offsets, number);
-    return JSON.parse(page.bytes.toString('utf8', at, at + this.#at(this.#lengths, number))) as Message;
+    return page && messageAt(page.bytes, this.#at(this.#offsets, number));
   }
 
   /** The record is no longer there; its number stays until it is the oldest. */

@@ -31,7 +31,8 @@ class Reader {
       const byte = this.#at < this.#end ? bytes[this.#at] : undefined;
       this.#at += 1;
       if (byte === undefined || byte === space) return negative ? -sum : sum;
-      sum = sum * 10 + (byte - zero); // the digit first: together they may be above 2^53
+      // The digit first: with the letter's number a sum may be above 2^53 between.
+      sum = sum * 10 + (byte - zero);
     }
   }
 
@@ -97,20 +98,18 @@ export interface States {
 export function standing(answer: Answer, plan: Plan): States {
   const reader = answer.read();
   reader.number();
-  const budgets: BudgetState[] = [];
-  for (const { budget, end_ms } of plan.budgets) {
+  const budgets = plan.budgets.map(({ budget, end_ms }): BudgetState => {
     const spent = reader.number();
     const held = reader.number();
     const limit = answer.raised ? reader.number() : budget.limit;
     const resets_at_ms = budget.window === 'rolling' ? reader.number() : end_ms;
-    budgets.push({ budget, limit, spent, held, resets_at_ms });
-  }
-  const rates: RateState[] = [];
-  for (const { rate } of plan.rates) {
+    return { budget, limit, spent, held, resets_at_ms };
+  });
+  const rates = plan.rates.map(({ rate }): RateState => {
     const used = reader.number();
     const reset_ms = reader.number();
-    rates.push({ rate, used, remaining: Math.max(0, rate.limit - used), reset_ms });
-  }
+    return { rate, used, remaining: Math.max(0, rate.limit - used), reset_ms };
+  });
   return { budgets, rates };
 }
 

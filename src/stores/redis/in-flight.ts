@@ -26,6 +26,8 @@ export class Waiting {
   readonly receiver: Receiver;
   /** What it runs: sent whole to a server that does not know its digest. */
   readonly script: Script | undefined;
+  /** The command as Redis reads it, where its sender knows that already. */
+  readonly wire: string | undefined;
   open = true;
   /** Of a deadline of its own. */
   timer: NodeJS.Timeout | undefined;
@@ -36,6 +38,7 @@ export class Waiting {
     encoding: BufferEncoding | null,
     receiver: Receiver,
     script: Script | undefined,
+    wire: string | undefined,
     deadline_ms: number,
   ) {
     this.due_ms = this.sent_ms + deadline_ms;
@@ -44,6 +47,7 @@ export class Waiting {
     this.encoding = encoding;
     this.receiver = receiver;
     this.script = script;
+    this.wire = wire;
   }
 }
 

@@ -125,14 +125,18 @@ export class RemoteLedger implements RedisLedger {
     }
   }
 
-  async post(settlement: Settlement): Promise<void> {
-    checkSettlement(settlement);
+  post(settlement: Settlement): Promise<void> {
+    try {
+      checkSettlement(settlement);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     const message = settleMessage(settlement);
     const kept = this.#parts.outbox.keep(message);
     // Even where an earlier one waits under that id: whichever comes first counts, and the other changes nothing.
     this.#flying.add(message);
     this.#settling.post(message, this.#over);
-    await kept;
+    return kept;
   }
 
   async release(id: string, organization: string): Promise<void> {

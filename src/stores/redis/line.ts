@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { Cluster, Command, type Redis } from 'ioredis';
 import { LedgerUnavailable } from '../ledger.ts';
 import { type Argument, InFlight, type Receiver, type Script, Waiting } from './in-flight.ts';
+import { Wired } from './wired.ts';
 
 export type { Script } from './in-flight.ts';
 export function script(source: string): Script {
@@ -79,9 +80,12 @@ export class Line {
     return this.#call('evalsha', [one.sha, keys.length, ...keys, ...args], one, deadline_ms, late);
   }
 
-  /** `run` for who wants a text as bytes; `words` are the script's digest, the number of keys, the keys and the rest. */
-  ask(one: Script, words: (string | number)[], receiver: Receiver): void {
-    this.#send('evalsha', words, null, receiver, one);
+  /**
+   * `run` for who wants a text as bytes; `words` are the script's digest, the number of keys, the keys and the rest, and
+   * `wire` is all of it as Redis reads it.
+   */
+  ask(one: Script, words: string[], receiver: Receiver, wire: string): void {
+    this.#send('evalsha', words, null, receiver, one, undefined, wire);
   }
 
   /** Any other command, with a deadline of its own. */
@@ -108,6 +112,7 @@ export class Line {
     receiver: Receiver,
     one: Script | undefined,
     deadline_ms?: number,
+    wire?: string,
   ): void {
     if (this.#reason !== undefined) {
       receiver.failed(new LedgerUnavailable(this.#reason));
@@ -117,7 +122,7 @@ export class Line {
       receiver.failed(new LedgerUnavailable('Redis has too many commands to answer already'));
       return;
     }
-    const waiting = new Waiting(command, args, encoding, receiver, one, deadline_ms ?? this.#options.deadline_ms);
+    const waiting = new Waiting(command, args, encoding, receiver, one, wire, deadline_ms ?? this.#options.deadline_ms);
     if (deadline_ms === undefined) this.#waiting.add(waiting);
     else waiting.timer = setTimeout(() => setImmediate(() => this.#overdue(waiting)), deadline_ms).unref();
     this.#attempt(waiting);
@@ -125,7 +130,11 @@ export class Line {
 
   #attempt(waiting: Waiting): void {
     this.#inFlight++;
-    const command = new Command(waiting.command, waiting.args, { replyEncoding: waiting.encoding });
+    const { wire, encoding } = waiting;
+    const command =
+      wire === undefined || waiting.command === 'eval'
+        ? new Command(waiting.command, waiting.args, { replyEncoding: encoding })
+        : new Wired(waiting.command, waiting.args, encoding, wire);
     (this.#redis.sendCommand(command) as Promise<unknown>).then(
       (value) => {
         this.#inFlight--;

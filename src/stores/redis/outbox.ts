@@ -29,7 +29,7 @@ const messages_max = 200_000;
 const strike_ms = 50;
 /** How soon a full disk is tried again. */
 const full_ms = 500;
-const kept = Promise.resolve(true);
+const kept = Promise.resolve();
 
 /**
  * Settlements and releases that Redis has not acknowledged. They are written to a file, all of one turn of the event loop
@@ -46,8 +46,8 @@ export class Outbox {
   #lines = '';
   #struck = '';
   /** Kept by all whose lines are in the next write. */
-  #writing: Promise<boolean> | undefined;
-  #written: ((kept: true) => void) | undefined;
+  #writing: Promise<void> | undefined;
+  #written: (() => void) | undefined;
   #scheduled = false;
   #number = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -108,10 +108,9 @@ export class Outbox {
     return this.#messages.get(nameOf(message)) === message;
   }
 
-  /** Resolves once the message is in the file; false where there was no room for it. */
-  keep(message: Message): Promise<boolean> {
-    if (!this.#add(message)) return Promise.resolve(false);
-    if (this.#file === undefined) return kept;
+  /** Resolves once the message is in the file, or left to the reaper. */
+  keep(message: Message): Promise<void> {
+    if (!this.#add(message) || this.#file === undefined) return kept;
     this.#schedule();
     this.#writing ??= new Promise((resolve) => {
       this.#written = resolve;
@@ -143,7 +142,7 @@ export class Outbox {
     if (this.#file === undefined) return;
     // The point says that no digit is missing.
     this.#struck += known.n === undefined ? `-${name}\n` : `-${known.n}.\n`;
-    this.#timer ??= setTimeout(this.#write, strike_ms).unref();
+    this.#timer ??= setTimeout(this.#late, strike_ms).unref();
   }
 
   #schedule(): void {
@@ -152,20 +151,24 @@ export class Outbox {
     setImmediate(this.#write);
   }
 
+  /** Not set anew with each write: a call would have a timer of its own. */
+  readonly #late = (): void => {
+    this.#timer = undefined;
+    this.#write();
+  };
+
   readonly #write = (): void => {
     this.#scheduled = false;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
     const written = this.#written;
     this.#writing = undefined;
     this.#written = undefined;
     this.#append(this.#lines + this.#struck);
     this.#lines = '';
     this.#struck = '';
-    written?.(true);
+    written?.();
     const { size = 0, behind = false, owes = false } = this.#file ?? {};
     if (behind || (this.#messages.size === 0 && (size > 0 || owes)) || size > this.#size_max) this.#rewrite();
-    if (this.#file?.owes) this.#timer ??= setTimeout(this.#write, full_ms).unref();
+    if (this.#file?.owes) this.#timer ??= setTimeout(this.#late, full_ms).unref();
   };
 
   #append(text: string): void {

@@ -5,6 +5,7 @@ import type { Receiver } from './in-flight.ts';
 import type { Line } from './line.ts';
 import { baseOf, type Plan } from './plan.ts';
 import { scripts } from './scripts.ts';
+import { Opening, wired } from './wired.ts';
 
 /** As `lua/turn.ts` has them; the place of a plan is filled in when it is sent. */
 export type Operation = (string | number)[];
@@ -23,7 +24,7 @@ const operations_max = 100;
 const reading = 4;
 /** A real settlement may replace the reaper's estimate this long. */
 const estimate_ms = 7 * 86_400_000;
-/** How long an operation that rides waits for another one to go with; a timer's tick more at most. */
+/** How long an operation that rides waits for another one to go with; twice as long at most. */
 const ride_ms = 3;
 
 export interface Alone {
@@ -45,6 +46,7 @@ interface Queue {
   readonly organization: string;
   readonly base: string;
   readonly leases: string;
+  readonly opening: Opening;
   asked: Asked[];
   /** It leaves when this turn of the event loop is over; otherwise all of it rides. */
   leaving: boolean;
@@ -53,6 +55,10 @@ interface Queue {
   /** When the first one came that rides; monotonic. */
   since_ms: number;
 }
+
+type Words = string[];
+/** Where what comes before every key stands among the words of a script, what is asked, and the first plan. */
+const [base_at, asked_at, plans_at] = [4, 5, 6];
 
 /** Counts all turns of this process: a plan keeps the last one it is in. */
 let turns = 0;
@@ -109,7 +115,8 @@ export class Turns {
   alone(organization: string, operation: Operation, alone: Alone): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const all = [awaited(operation, alone.plan, resolve, reject)];
-      void this.#run(this.#of(organization), all, this.#args(this.#of(organization), all), alone);
+      const queue = this.#of(organization);
+      void this.#run(queue, all, this.#words(queue, '', all), alone);
     });
   }
 
@@ -122,7 +129,7 @@ export class Turns {
     let queue = this.#queues.get(organization);
     if (queue === undefined) {
       const base = baseOf(this.#options.prefix, organization);
-      const state = { asked: [], leaving: false, watched: false, since_ms: 0 };
+      const state = { opening: new Opening(asked_at), asked: [], leaving: false, watched: false, since_ms: 0 };
       queue = { organization, base, leases: `${base}leases`, ...state };
       this.#queues.set(organization, queue);
     }
@@ -165,10 +172,10 @@ export class Turns {
 
   #send(queue: Queue, all: readonly Asked[]): void {
     const { line, epochs } = this.#options;
-    const args = this.#args(queue, all);
     const permit = epochs.permitOf(queue.organization);
+    const words = this.#words(queue, permit ?? '', all);
     if (permit === undefined || all.every(isReading)) {
-      void this.#run(queue, all, args);
+      void this.#run(queue, all, words);
       return;
     }
     const receiver: Receiver = {
@@ -177,17 +184,17 @@ export class Turns {
         if (Buffer.isBuffer(value)) this.#told(value, all);
         else {
           epochs.forget(queue.organization);
-          void this.#run(queue, all, args);
+          void this.#run(queue, all, words);
         }
       },
       failed: (error) => this.#failed(error, queue, all),
     };
-    line.ask(scripts.turn, [scripts.turn.sha, 2, queue.leases, permit, ...args], receiver);
+    line.ask(scripts.turn, words, receiver, wired(queue.opening, words));
   }
 
-  async #run(queue: Queue, all: readonly Asked[], args: readonly string[], alone: Alone = {}): Promise<void> {
+  async #run(queue: Queue, all: readonly Asked[], words: Words, alone: Alone = {}): Promise<void> {
     const { line, epochs } = this.#options;
-    const keys = [queue.leases];
+    const [keys, args] = [[queue.leases], words.slice(base_at)];
     let answer: unknown;
     try {
       answer = all.every(isReading)
@@ -203,28 +210,28 @@ export class Turns {
   /** A script that fails has written nothing: what failed is one of its operations, and the others are well. */
   #failed(error: unknown, queue: Queue, all: readonly Asked[], alone: Alone = {}): void {
     if (all.length > 1 && !(error instanceof LedgerUnavailable)) {
-      for (const one of all) void this.#run(queue, [one], this.#args(queue, [one]), alone);
+      for (const one of all) void this.#run(queue, [one], this.#words(queue, '', [one]), alone);
     } else {
       for (const one of all) one.failed(error);
     }
   }
 
-  /** What comes before every key, what is asked, and the texts of the plans it names. */
-  #args(queue: Queue, all: readonly Asked[]): string[] {
+  /** The script's digest, its keys, what comes before every key, what is asked, and the texts of the plans it names. */
+  #words(queue: Queue, permit: string, all: readonly Asked[]): Words {
     turns += 1;
-    const args = [queue.base, ''];
+    const words: Words = [scripts.turn.sha, '2', queue.leases, permit, queue.base, ''];
     const operations: Operation[] = [];
     for (const { operation, plan } of all) {
       operations.push(operation);
       if (plan === undefined) continue;
       if (plan.turn !== turns) {
         plan.turn = turns;
-        plan.place = args.push(plan.text) - 3;
+        plan.place = words.push(plan.text) - plans_at - 1;
       }
       operation[2] = plan.place;
     }
-    args[1] = JSON.stringify([this.now() + this.#options.deadline_ms, estimate_ms, operations]);
-    return args;
+    words[asked_at] = JSON.stringify([this.now() + this.#options.deadline_ms, estimate_ms, operations]);
+    return words;
   }
 
   #told(bytes: Buffer, all: readonly Asked[]): void {
