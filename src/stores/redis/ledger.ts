@@ -67,12 +67,13 @@ export class RemoteLedger implements RedisLedger {
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    const me = `${parts.owner}.${this.#run}`;
     const assert = async (organization: string, permit: string) => {
       await this.slices.retell(organization, permit);
-      const teller = { ...parts, memory: this.#memory, settling: this.#settling, turns: this.#turns };
+      const teller = { ...parts, memory: this.#memory, settling: this.#settling, turns: this.#turns, me };
       return retell(teller, organization, permit);
     };
-    this.#epochs = new Epochs({ ...parts, me: `${parts.owner}.${this.#run}`, assert });
+    this.#epochs = new Epochs({ ...parts, me, assert });
     this.#turns = new Turns({ ...parts, epochs: this.#epochs });
     const enrol = (organization: string) => this.#enrol(organization);
     this.slices = new RemoteSlices({ ...parts, epochs: this.#epochs, enrol });

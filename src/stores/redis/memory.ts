@@ -19,12 +19,14 @@ export interface Held {
   roomy: boolean;
 }
 
-/** A counter as Redis last told it. */
+/** A counter as Redis last told it, and what this process has settled on it since. Times are on the server's clock. */
 export interface Told {
   readonly planned: Planned;
-  /** On the server's clock. */
   at_ms: number;
   spent: number;
+  /** Settled here since then. Whoever heard of the counter after `added_ms` was told of it. */
+  added: number;
+  added_ms: number;
   /** Whether it is still remembered: too many are not. */
   known: boolean;
 }
@@ -122,10 +124,11 @@ export class Memory {
       if (counter === undefined || state === undefined) continue;
       counter.spent = state.spent;
       counter.at_ms = at_ms;
+      counter.added = 0;
     }
   }
 
-  /** A hold on these counters was settled, which was not told: what they had is that much more. */
+  /** A hold on these counters was settled, and what they have now was not told: others may have settled as well. */
   add(organization: string, budgets: readonly Planned[], nusd: number, tokens: number, at_ms: number): void {
     const counters = this.#countersOf(organization, budgets);
     for (let at = 0; at < counters.length; at += 1) {
@@ -133,15 +136,15 @@ export class Memory {
       if (counter === undefined) continue;
       const { unit } = counter.planned.budget;
       const more = unit === 'nusd' ? nusd : unit === 'tokens' ? tokens : 1;
-      counter.spent = Math.min(Number.MAX_SAFE_INTEGER, counter.spent + more);
-      counter.at_ms = at_ms;
+      counter.added = Math.min(Number.MAX_SAFE_INTEGER, counter.added + more);
+      counter.added_ms = at_ms;
     }
   }
 
   /** A counter was set to zero. */
   reset(organization: string, key: string, at_ms: number): void {
     const known = this.#told.get(organization)?.get(key);
-    if (known !== undefined) Object.assign(known, { spent: 0, at_ms });
+    if (known !== undefined) Object.assign(known, { spent: 0, at_ms, added: 0 });
   }
 
   /** Those of a list of budgets, in its order. */
@@ -161,7 +164,7 @@ export class Memory {
     }
     let known = own.get(planned.key);
     if (known === undefined) {
-      known = { planned, at_ms: 0, spent: 0, known: true };
+      known = { planned, at_ms: 0, spent: 0, added: 0, added_ms: 0, known: true };
       own.set(planned.key, known);
       if (own.size > told_max) {
         const oldest = shrink(own);

@@ -12,6 +12,8 @@ export interface Teller {
   readonly memory: Memory;
   readonly settling: Settling;
   readonly turns: Turns;
+  /** Names this process among those that tell. */
+  readonly me: string;
 }
 
 const telling_ms = 5_000;
@@ -19,11 +21,11 @@ const batch = 100;
 
 /**
  * Tells a Redis that lost data what this process knows of an organisation, in an order that never counts less than
- * before: what was settled lately, one by one; what is held; then of every counter the newest sum that was told. Says how
- * much it was, in words.
+ * before: what was settled lately, one by one; what is held; then of every counter the newest sum that was told and what
+ * was settled here since. Says how much it was, in words.
  */
 export async function retell(teller: Teller, organization: string, permit: string): Promise<string> {
-  const { line, prefix, memory, settling, turns } = teller;
+  const { line, prefix, memory, settling, turns, me } = teller;
   const base = baseOf(prefix, organization);
   const settled = memory.acknowledged(organization);
   await inBatches(settled, ({ message }) => settling.send(message, permit));
@@ -37,11 +39,12 @@ export async function retell(teller: Teller, organization: string, permit: strin
   });
   const counters = memory.counters(organization);
   for (let at = 0; at < counters.length; at += batch) {
-    const told = counters.slice(at, at + batch).flatMap(({ planned, at_ms, spent }) => {
+    const told = counters.slice(at, at + batch).flatMap(({ planned, at_ms, spent, added, added_ms }) => {
       const { key, budget, expires_ms } = planned;
-      return [key, at_ms, spent, shapeOf(budget)[0], budget.limit, budget.hard ? 1 : 0, expires_ms];
+      const shape = [shapeOf(budget)[0], budget.limit, budget.hard ? 1 : 0, expires_ms];
+      return [key, at_ms, spent, ...shape, added_ms, added];
     });
-    await line.run(scripts.tell, [`${base}floors`, permit], [base, ...told], telling_ms);
+    await line.run(scripts.tell, [`${base}floors`, permit], [base, me, ...told], telling_ms);
   }
   return `${holds.length} holds, ${settled.length} settlements and ${counters.length} counters`;
 }

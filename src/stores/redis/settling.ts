@@ -109,7 +109,7 @@ export class Settling {
   }
 
   #add({ organization, nusd, tokens }: Settle, mine: readonly Planned[] | undefined, told: Answer): void {
-    if (mine === undefined || (told.code !== 0 && told.code !== 5)) return;
+    if (mine === undefined || (told.code !== 0 && told.code !== 1 && told.code !== 5)) return;
     this.#parts.memory.add(organization, mine, nusd, tokens, told.now_ms);
   }
 

@@ -62,9 +62,9 @@ export class RemoteSlices implements SliceStore {
     const { line, prefix } = this.#options;
     const base = baseOf(prefix, organization);
     const told = floors.flatMap(({ key, budget, expires_ms, spent, at_ms }) => {
-      return [key, at_ms, spent, shapeOf(budget)[0], budget.limit, budget.hard ? 1 : 0, expires_ms];
+      return [key, at_ms, spent, shapeOf(budget)[0], budget.limit, budget.hard ? 1 : 0, expires_ms, 0, 0];
     });
-    await line.run(scripts.tell, [`${base}floors`, permit], [base, ...told], telling_ms);
+    await line.run(scripts.tell, [`${base}floors`, permit], [base, '', ...told], telling_ms);
   }
 
   async beat(owner: string, ttl_ms: number): Promise<number> {

@@ -5,11 +5,17 @@ import { folding } from './upkeep.ts';
 /** How long an owner that was not heard of counts as one: longer than any pause of a process that lives. */
 const absent_ms = 60_000;
 
-/** Raises counters to the sums owners had been told, and says so in the sums that stand for history. */
+/**
+ * Raises counters to the newest sums owners had been told and what each of them settled after that, and says so in the sums
+ * that stand for history.
+ */
 const floors = `${folding}
-local function raise(key, floor)
-  local spent, unit, limit, hard, expires = match(floor, '^%d+ (%d+) (%a) (%d+) (%d) (%d+)$')
-  spent, expires = tonumber(spent), tonumber(expires)
+local function raise(key, floor, settled)
+  local at, spent, unit, limit, hard, expires = match(floor, '^(%d+) (%d+) (%a) (%d+) (%d) (%d+)$')
+  at, spent, expires = tonumber(at), tonumber(spent), tonumber(expires)
+  for _, one in ipairs(settled) do
+    if one[1] >= at then spent = spent + one[2] end
+  end
   if expires ~= 0 and expires <= now then return end
   local ms, n
   if match(key, ':rolling:') then ms, n = slotting(key) end
@@ -23,9 +29,15 @@ local function raise(key, floor)
   call('HINCRBY', folded, 'generation', 1)
 end
 local function raiseAll()
-  local all = call('HGETALL', base .. 'floors')
-  for at = 1, #all, 2 do raise(all[at], all[at + 1]) end
-  call('DEL', base .. 'floors')
+  local all, settled = call('HGETALL', base .. 'added'), {}
+  for at = 1, #all, 2 do
+    local key, ms, sum = match(all[at + 1], '^(.*) (%d+) (%d+)$')
+    settled[key] = settled[key] or {}
+    table.insert(settled[key], {tonumber(ms), tonumber(sum)})
+  end
+  all = call('HGETALL', base .. 'floors')
+  for at = 1, #all, 2 do raise(all[at], all[at + 1], settled[all[at]] or {}) end
+  call('DEL', base .. 'floors', base .. 'added')
 end
 `;
 
@@ -60,7 +72,7 @@ local function begin(fenced)
   state = fenced and 'fenced' or 'open'
   call('HSET', K[1], 'at', here, 'number', number + 1, 'token', token, 'state', state, 'before', before,
     'until', now + lease_ms)
-  call('DEL', base .. 'asserted', base .. 'floors')
+  call('DEL', base .. 'asserted', base .. 'floors', base .. 'added')
   call('SET', base .. (fenced and 'fence:' or 'epoch:') .. token, node == '' and '1' or 'c')
 end
 if not at then
@@ -83,11 +95,12 @@ return reply
 `;
 
 /**
- * Keeps the newest sum an owner was told of a counter. KEYS: floors, permit. ARGV: base, then of each counter its key,
- * when on the server's clock, spent, unit, limit, hard, expiry.
+ * Keeps the newest sum an owner was told of a counter, and what each owner settled since it was told. KEYS: floors, permit.
+ * ARGV: base, owner, then of each counter its key, when on the server's clock, spent, unit, limit, hard, expiry, when the
+ * owner settled last, how much since it was told.
  */
 export const tell = `${ground}${gate}
-for at = 2, #A, 7 do
+for at = 3, #A, 9 do
   local old = call('HGET', K[1], A[at])
   local newer, spent = tonumber(A[at + 1]), tonumber(A[at + 2])
   if old then
@@ -96,6 +109,9 @@ for at = 2, #A, 7 do
     if newer < then_ms or (newer == then_ms and spent <= told) then newer = nil end
   end
   if newer then call('HSET', K[1], A[at], table.concat(A, ' ', at + 1, at + 6)) end
+  if A[at + 8] ~= '0' then
+    call('HSET', base .. 'added', A[2] .. ' ' .. A[at], A[at] .. ' ' .. A[at + 7] .. ' ' .. A[at + 8])
+  end
 end
 return {0, now}
 `;
