@@ -130,24 +130,46 @@ test('a job that a process left in Redis is done by the next one on its spool, e
   expect(await verifyTrail(audit, data)).toMatchObject({ ok: true, records: 35 });
 });
 
+test('a sink that moved to another place gets everything there, whatever was lately done or waits for the old one', async () => {
+  const dir = temporary();
+  const data = join(dir, 'data');
+  const [old, now] = [join(dir, 'old'), join(dir, 'now')];
+  const name = newName();
+  const put3 = (trail: Trail, from: number) => put(trail, from, 3).then(() => until(() => trail.state().waiting === 0));
+  const before = await open(data, old, 'one', await queueOf(name));
+  await put3(before, 0);
+  await before.close();
+  const queue = await submitting(name);
+  const silent = await open(data, old, 'one', queue);
+  await put(silent, 3, 3);
+  await until(async () => (await redis.client().llen(`{claims}:${name}:wait`)) === 1);
+  await queue.close();
+  await silent.close(0);
+  const after = await open(data, now, 'one', await queueOf(name));
+  await put3(after, 6);
+  await after.close();
+  expect(await inSink(old)).toEqual(names(3));
+  expect(await inSink(now)).toEqual(names(9));
+});
+
 test('a process that cannot read the spool a job names says so and gives it back; its owner does it', async () => {
   const dir = temporary();
   const name = newName();
   const own = await submitting(name);
   const owner = await open(join(dir, 'data'), join(dir, 'audit'), 'one', own);
   const { log, lines } = logged();
-  // Another machine, that calls its spool the same.
+  // Another machine, that calls its spool and its sink's place the same.
   const other = join(dir, 'elsewhere');
-  const stranger = await open(join(other, 'data'), join(other, 'audit'), 'one', await queueOf(name), log);
+  const stranger = await open(other, join(dir, 'audit'), 'one', await queueOf(name), log);
   await put(owner, 0, 5);
   await until(() => lines.some((line) => /spool_elsewhere/.test(line)));
   expect(owner.state()).toMatchObject({ waiting: 5, delivered: { file: 0 } });
+  expect(readdirSync(dir).sort()).toEqual(['data', 'elsewhere']);
   await own.begin();
   await until(() => owner.state().waiting === 0, 30_000);
   expect(owner.state()).toMatchObject({ aside: { file: 0 } });
   expect(await inSink(join(dir, 'audit'))).toEqual(names(5));
-  await stranger.close(0);
-  expect(readdirSync(other)).toEqual(['data']);
+  expect(stranger.state()).toMatchObject({ spooled: 0, delivered: { file: 0 } });
 });
 
 test('records that were changed on disk are not delivered by who reads them there', async () => {

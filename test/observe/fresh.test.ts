@@ -125,11 +125,12 @@ describe('the newest records of a spool', () => {
     write();
     const batch = fresh.after(0);
     if (batch === undefined) throw new Error('there is no batch');
-    const job = batchJob('one', 'file', batch);
+    const job = batchJob({ spool: 'one', sink: 'file', place: 'somewhere' }, batch);
     expect(job.records()).toEqual(lines.map(parseLine));
     expect(job.run).toBe(batch.run);
     expect(JSON.parse(job.payload)).toEqual({
       sink: 'file',
+      place: 'somewhere',
       spool: 'one',
       from: 1,
       to: 3,

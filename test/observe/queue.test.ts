@@ -100,15 +100,22 @@ describe('with a real Redis', () => {
       prefix: '{llm}',
       attempts: 1,
       backoff_ms: 5,
-      deadline_ms: 100,
+      deadline_ms: 500,
     });
     let begun = false;
     let over = false;
-    await queue.work(async () => {
+    await queue.work(async ({ id }) => {
+      if (id !== 'a') return;
       begun = true;
-      await new Promise((later) => setTimeout(later, 600));
+      await new Promise((later) => setTimeout(later, 1500));
       over = true;
     });
+    await until(() =>
+      queue.submit({ id: 'ready', payload: '' }).then(
+        () => true,
+        () => false,
+      ),
+    );
     const overAtEnd = queue.submit({ id: 'a', payload: 'x' }).then(
       () => over,
       () => over,

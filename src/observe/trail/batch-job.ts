@@ -1,6 +1,6 @@
 import type { Job } from '../../stores/index.ts';
 import type { Batch } from './batch.ts';
-import { batchClaim, lateClaim } from './claim.ts';
+import { type Address, addressText, batchClaim, lateClaim } from './claim.ts';
 import { parsedLine, type SpooledRecord } from './line.ts';
 import type { Run } from './run.ts';
 
@@ -50,23 +50,23 @@ export class BatchJob implements Job {
 }
 
 /** Records of a spool that follow each other. */
-export function batchJob(spool: string, sink: string, batch: Batch): BatchJob {
+export function batchJob(address: Address, batch: Batch): BatchJob {
   const { from, to, run, lines } = batch;
-  return new BatchJob(`${spool}.${sink}.${from}-${to}`, {
-    sink,
+  return new BatchJob(`${addressText(address)}.${from}-${to}`, {
+    sink: address.sink,
     late: false,
     run,
     lines,
-    claim: () => batchClaim(spool, sink, batch),
+    claim: () => batchClaim(address, batch),
   });
 }
 
 /** A record that is set aside: its line lies in the file of those. */
-export function lateJob(spool: string, sink: string, seq: number, line: string): BatchJob {
-  return new BatchJob(`${spool}.${sink}.late-${seq}`, {
-    sink,
+export function lateJob(address: Address, seq: number, line: string): BatchJob {
+  return new BatchJob(`${addressText(address)}.late-${seq}`, {
+    sink: address.sink,
     late: true,
     lines: () => [line],
-    claim: () => lateClaim(spool, sink, seq, line),
+    claim: () => lateClaim(address, seq, line),
   });
 }

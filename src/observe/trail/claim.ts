@@ -6,19 +6,32 @@ import { asideLine } from './aside.ts';
 import { type Batch, isRecord } from './batch.ts';
 import { lineHolds, type ParsedLine, parsedLine, parseLine, type SpooledRecord, sha256 } from './line.ts';
 import { segmentFile } from './segment.ts';
+import type { Sink } from './sink.ts';
 
-/**
- * What a job says of its records instead of holding them. They stay in the spool, which keeps them until their sink's
- * word in any case: a copy in the queue would be lost with the queue and make nothing safer, and it would be one more
- * place where what people asked lies.
- */
-interface Claim {
-  readonly sink: string;
+/** From where to where a job goes. */
+export interface Address {
   readonly spool: string;
+  readonly sink: string;
+  /** Digest of the sink's place: at another one it is another sink, which has nothing of what this one was given. */
+  readonly place: string;
 }
 
-/** Of records that follow each other: where they lie in the spool's segments, and the chain's hash at their end. */
-interface BatchClaim extends Claim {
+export function placeDigest({ place = '' }: Sink): string {
+  return sha256(place).slice(0, 12);
+}
+
+/** An address as a job's id begins. */
+export function addressText({ spool, sink, place }: Address): string {
+  return `${spool}.${sink}.${place}`;
+}
+
+/**
+ * What a job says of records that follow each other, instead of holding them: where they lie in the spool's segments, and
+ * the chain's hash at their end. They stay in the spool, which keeps them until their sink's word in any case: a copy in
+ * the queue would be lost with the queue and make nothing safer, and it would be one more place where what people asked
+ * lies.
+ */
+interface BatchClaim extends Address {
   readonly from: number;
   readonly to: number;
   readonly count: number;
@@ -29,25 +42,28 @@ interface BatchClaim extends Claim {
 }
 
 /** Of one that is set aside. */
-interface LateClaim extends Claim {
+interface LateClaim extends Address {
   readonly late: number;
   /** SHA-256 of its line, hex. */
   readonly digest: string;
 }
 
-export function batchClaim(spool: string, sink: string, batch: Batch): string {
+export function batchClaim({ sink, place, spool }: Address, batch: Batch): string {
   const { from, to, count, hash, segment, offset } = batch;
   const start = [batch.start.segment, batch.start.offset] as const;
-  return JSON.stringify({ sink, spool, from, to, count, hash, start, end: [segment, offset] } satisfies BatchClaim);
+  const end = [segment, offset] as const;
+  return JSON.stringify({ sink, place, spool, from, to, count, hash, start, end } satisfies BatchClaim);
 }
 
-export function lateClaim(spool: string, sink: string, late: number, line: string): string {
-  return JSON.stringify({ sink, spool, late, digest: sha256(line) } satisfies LateClaim);
+export function lateClaim({ sink, place, spool }: Address, late: number, line: string): string {
+  return JSON.stringify({ sink, place, spool, late, digest: sha256(line) } satisfies LateClaim);
 }
 
 /** Records that a job of another process is about. */
 export interface Claimed {
   readonly sink: string;
+  /** Digest of the place the sink had; undefined where the job does not say. */
+  readonly place: string | undefined;
   /** The records after them are there already. */
   readonly late: boolean;
   /**
@@ -65,11 +81,12 @@ export function readClaim({ payload }: Job, path: string): Claimed {
   if (!payload.startsWith('{')) {
     const [head = '', ...lines] = payload.split('\n');
     const [sink = '', late] = head.split(' ');
-    return { sink, late: late === 'late', records: async () => lines.map(parsedLine) };
+    return { sink, place: undefined, late: late === 'late', records: async () => lines.map(parsedLine) };
   }
   const claim = JSON.parse(payload) as BatchClaim | LateClaim;
-  if ('late' in claim) return { sink: claim.sink, late: true, records: async () => [recordAside(claim, path)] };
-  return { sink: claim.sink, late: false, records: () => recordsBetween(claim, path) };
+  const { sink, place } = claim;
+  if ('late' in claim) return { sink, place, late: true, records: async () => [recordAside(claim, path)] };
+  return { sink, place, late: false, records: () => recordsBetween(claim, path) };
 }
 
 const spoolId = /^([\w-]{1,60})\.[0-9a-f]{12}$/;

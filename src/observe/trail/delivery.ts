@@ -50,7 +50,7 @@ export class Delivery {
   constructor(spool: Spool, sink: Sink, queue: JobQueue, options: DeliveryOptions) {
     this.sink = sink;
     this.#spool = spool;
-    this.#courier = new Courier(spool.id, sink.name, queue);
+    this.#courier = new Courier(spool.id, sink, queue);
     this.#options = options;
     this.#head = this.#sign(0, genesis);
     const file = join(spool.dir, `cursor-${sink.name}.json`);

@@ -1,10 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Job, type JobQueue, JobRefused } from '../../stores/index.ts';
+import type { JobQueue } from '../../stores/index.ts';
 import type { Log } from '../log.ts';
 import type { AuditRecord, Intent } from '../record.ts';
-import { BatchJob } from './batch-job.ts';
-import { readClaim } from './claim.ts';
+import { carry } from './carry.ts';
 import { withoutTexts } from './compose.ts';
 import { Delivery } from './delivery.ts';
 import { headText, type SignedHead, signHead } from './head.ts';
@@ -269,20 +268,4 @@ export async function openTrail(options: TrailOptions): Promise<Trail> {
   }
   for (const delivery of deliveries) delivery.start();
   return new LiveTrail(spool, deliveries, options);
-}
-
-/** Brings what a job is about to its sink. */
-async function carry(job: Job, { path, sinks, log }: TrailOptions): Promise<void> {
-  const told = job instanceof BatchJob ? job : readClaim(job, path);
-  try {
-    const sink = sinks.find(({ name }) => name === told.sink);
-    if (sink === undefined) throw new JobRefused('sink_unknown', `No sink is called ${told.sink}`);
-    if (told instanceof BatchJob && told.run !== undefined && sink.append !== undefined) await sink.append(told.run);
-    else await sink.write(await told.records(), { late: told.late });
-  } catch (error) {
-    if (error instanceof JobRefused) {
-      log?.change('audit job', job.id, 'warn', 'an audit job is not for this process and goes back', { error });
-    }
-    throw error;
-  }
 }
