@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
+import { Asking } from '../../src/stores/leased/asking.ts';
 import { Books } from '../../src/stores/leased/books.ts';
 import { newHold } from '../../src/stores/leased/counter.ts';
 import { fitting, naming } from '../../src/stores/leased/naming.ts';
+import type { Office } from '../../src/stores/leased/office.ts';
 import type { RateSlice, SeatsSlice } from '../../src/stores/leased/slices.ts';
 import { budget, rate, request } from '../contracts/ledger.ts';
 
@@ -48,6 +50,23 @@ test('a trade names fifty slices, those first of which something is to be told, 
   // What is idle goes back at once, in as many trades as it takes.
   expect(naming(books.slices, asked, { all: false, next, idle: () => true })).toMatchObject({ more: true });
   expect(naming(books.slices, asked, { all: true, next, idle: () => true }).named).toHaveLength(250);
+});
+
+test('more of a window is asked for while calls take of it, before one has to wait, and nothing once they do not', () => {
+  const books = new Books('acme');
+  const speeds = Array.from({ length: 60 }, (_, at) => books.rate(rate({ scope: { kind: 'user', id: `u${at}` } })));
+  const asking = new Asking({ ahead_ms: 500, idle_ms: 1_000 } as Office, books);
+  const asks = (now_ms: number) => asking.rates(new Map(), now_ms, new Set()).map(([, ask]) => ask);
+  const taken = (slice: RateSlice, drawn: number, free: number) => Object.assign(slice, { drawn, free });
+  for (const slice of speeds as RateSlice[]) Object.assign(slice, { told_ms: 0, pace: 100 });
+  // Half a second at this pace is 50: what is there lasts for half of that and longer, or no call took of it.
+  for (const slice of speeds as RateSlice[]) taken(slice, 10, 25);
+  taken(speeds[1] as RateSlice, 0, 0);
+  taken(speeds[2] as RateSlice, 100, 24);
+  expect(asks(1_000)).toMatchObject([{ key: speeds[2]!.key, asked: 0, least: 0, ahead: 26 }]);
+  // One trade has room for so many.
+  for (const slice of speeds as RateSlice[]) taken(slice, 10, 0);
+  expect(asks(1_000)).toHaveLength(50);
 });
 
 test('those who wait for many slices take turns', () => {

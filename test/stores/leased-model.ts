@@ -256,7 +256,7 @@ function sums(all: readonly Worker[], place: number) {
   return {
     spent: of(calls.filter(({ state }) => state !== 'open')),
     held: of(calls.filter(({ state }) => state === 'open')),
-    debt: calls.reduce((sum, { debt }) => sum + (place > 1 ? 0 : inUnit(place, debt)), 0),
+    debt: calls.reduce((sum, { debt }) => sum + (budgets[place]!.unit === 'requests' ? 0 : inUnit(place, debt)), 0),
     count: calls.filter(({ state }) => state !== 'open').length,
     tokens: calls.filter(({ state }) => state !== 'open').reduce((sum, one) => sum + one.amount.tokens, 0),
   };

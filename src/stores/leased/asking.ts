@@ -10,6 +10,9 @@ import type { RateSlice, SeatsSlice, Slice } from './slices.ts';
 /** Taken ahead of the first calls, whose pace is not known yet, in calls. */
 const first_calls = 4;
 
+/** Windows in one trade that more is taken of before a call waits for it. */
+const windows_max = 50;
+
 /** Figures that somebody wants anew. */
 type Looks = ReadonlySet<RateSlice | SeatsSlice>;
 
@@ -68,17 +71,26 @@ export class Asking {
     return Math.floor(Math.max(first, (pace * this.#office.ahead_ms) / 1_000));
   }
 
+  /** Whether calls take of it and it will not last them as long as it might: more is taken before one has to wait. */
+  #runsOut({ drawn, free, pace }: RateSlice): boolean {
+    return drawn > 0 && free < this.#ahead(pace, undefined) / 2;
+  }
+
   rates(asked: ReadonlyMap<RateSlice, Asked<Rate>>, now_ms: number, looks: Looks): [RateSlice, RateAsk][] {
     const list: [RateSlice, RateAsk][] = [];
+    let room = windows_max;
     for (const slice of this.#books.rates.values()) {
       const want = asked.get(slice);
-      if (want === undefined && !looks.has(slice)) continue;
+      const runsOut = want === undefined && room > 0 && this.#runsOut(slice);
+      if (want === undefined && !runsOut && !looks.has(slice)) continue;
+      if (runsOut) room--;
       if (want !== undefined && want.limit.limit !== slice.rate.limit) uncount(this.#office, this.#books, slice);
       if (want !== undefined) slice.rate = want.limit;
       measure(slice, now_ms);
       const more = want === undefined ? 0 : Math.max(0, want.sum - slice.free);
       const least = more === 0 || want === undefined ? 0 : Math.max(1, want.least - slice.free);
-      const ahead = want === undefined ? 0 : this.#ahead(slice.pace, want);
+      let ahead = want === undefined && !runsOut ? 0 : this.#ahead(slice.pace, want);
+      if (runsOut) ahead = Math.max(0, ahead - slice.free);
       list.push([slice, { key: slice.key, rate: slice.rate, least, asked: more, ahead }]);
     }
     return list;

@@ -22,6 +22,8 @@ const run_bytes_min = 512;
 const run_bytes_max = 262_144;
 /** What is behind each item. */
 const behind = ',\n';
+const comma = 0x2c;
+const newline = 0x0a;
 const none: Told = { items: Buffer.from('[]'), last: 0 };
 
 /**
@@ -53,7 +55,8 @@ export class Untold {
       run.bytes = larger;
     }
     run.size += run.bytes.write(text, run.size, 'latin1');
-    run.size += run.bytes.write(behind, run.size, 'latin1');
+    run.bytes[run.size++] = comma;
+    run.bytes[run.size++] = newline;
     run.count++;
     run.last = number;
     this.#size++;

@@ -69,7 +69,10 @@ export class Line {
     return this.#reason !== undefined;
   }
 
-  /** Runs a script by its digest. Rejects with `LedgerUnavailable` when Redis is lost, `NoAnswer` when it became so. */
+  /**
+   * Runs a script by its digest. Rejects with `LedgerUnavailable` when Redis is lost, `NoAnswer` when it became so; `late`
+   * is told an answer that comes after that.
+   */
   run(
     one: Script,
     keys: readonly string[],
