@@ -7,7 +7,7 @@ import type { Failure } from '../exchange/index.ts';
  */
 export class Abort {
   #reason: Failure | undefined;
-  #listeners: ((reason: Failure) => void)[] = [];
+  #listeners: ((reason: Failure) => void)[] | undefined;
 
   /** Why it was aborted; undefined while it was not. */
   get reason(): Failure | undefined {
@@ -19,22 +19,23 @@ export class Abort {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
     const listeners = this.#listeners;
-    this.#listeners = [];
-    for (const listener of listeners) listener(reason);
+    this.#listeners = undefined;
+    for (const listener of listeners ?? []) listener(reason);
   }
 
   /** Who is told, once, beside all others; told at once where it is over already. */
   attach(listener: (reason: Failure) => void): void {
     if (this.#reason !== undefined) listener(this.#reason);
+    else if (this.#listeners === undefined) this.#listeners = [listener];
     else this.#listeners.push(listener);
   }
 
   /** This one is not told any more; without an argument nobody is. */
   detach(listener?: (reason: Failure) => void): void {
-    if (listener === undefined) this.#listeners = [];
-    else if (this.#listeners.includes(listener)) {
-      this.#listeners = this.#listeners.filter((known) => known !== listener);
-    }
+    const listeners = this.#listeners;
+    const isOnly = listeners?.length === 1 && listeners[0] === listener;
+    if (listener === undefined || isOnly) this.#listeners = undefined;
+    else this.#listeners = listeners?.filter((known) => known !== listener);
   }
 }
 

@@ -33,8 +33,8 @@ export class Cursor {
   readonly #slide: Int32Array;
   #memory: LaneMemory | undefined;
   #read = 0;
-  #starts = new Int32Array(8);
-  #spare = new Int32Array(8);
+  #starts: Int32Array;
+  #spare: Int32Array;
   #groups = 0;
   #state: number;
   /** Which groups slide in the current state. */
@@ -50,6 +50,8 @@ export class Cursor {
     this.#memory = takeMemory();
     this.kept = this.#memory.kept;
     this.#slide = this.#memory.slide;
+    this.#starts = this.#memory.starts;
+    this.#spare = this.#memory.spare;
     this.#textOf = textOf;
     this.listener = listener;
     this.#state = machine.start;

@@ -9,7 +9,13 @@ export interface LaneMemory {
   readonly kept: Uint16Array;
   /** Places of the last `slideMax` characters. */
   readonly slide: Int32Array;
+  /** Where live threads began, and room to reckon it anew; a lane with more of them makes its own. */
+  readonly starts: Int32Array;
+  readonly spare: Int32Array;
 }
+
+/** Few lanes have more threads alive at once. */
+const startsKept = 8;
 
 /** Memory of lanes that are over: to make it for each text costs as much as to read a short one, and V8 counts it as heap. */
 const spare: LaneMemory[] = [];
@@ -17,7 +23,16 @@ const spareMax = 256;
 
 /** Memory for one lane, all zero. */
 export function takeMemory(): LaneMemory {
-  return spare.pop() ?? { kept: new Uint16Array(keptMask + 1), slide: new Int32Array(slideMax) };
+  return spare.pop() ?? made();
+}
+
+function made(): LaneMemory {
+  return {
+    kept: new Uint16Array(keptMask + 1),
+    slide: new Int32Array(slideMax),
+    starts: new Int32Array(startsKept),
+    spare: new Int32Array(startsKept),
+  };
 }
 
 /** Gives it to the next lane, without what this one read. Whoever gives it back must not look at it again. */
@@ -25,5 +40,7 @@ export function giveBack(memory: LaneMemory): void {
   if (spare.length >= spareMax) return;
   memory.kept.fill(0);
   memory.slide.fill(0);
+  memory.starts.fill(0);
+  memory.spare.fill(0);
   spare.push(memory);
 }
