@@ -50,7 +50,9 @@ export function optionalString(holder: JsonObject, key: string, param: string): 
 export function optionalObjects(value: unknown, param: string): readonly JsonObject[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value)) return refuse(param, 'an array');
-  for (const [index, item] of value.entries()) if (!isObject(item)) refuse(`${param}[${index}]`, 'an object');
+  for (let index = 0; index < value.length; index += 1) {
+    if (!isObject(value[index])) refuse(`${param}[${index}]`, 'an object');
+  }
   return value as readonly JsonObject[];
 }
 
@@ -59,8 +61,8 @@ export function messagesOf(body: JsonObject): readonly JsonObject[] {
   const { messages } = body;
   if (!Array.isArray(messages)) refuse('messages', 'an array of messages');
   const objects = optionalObjects(messages, 'messages');
-  for (const [index, message] of objects.entries()) {
-    if (typeof message.role !== 'string') refuse(`messages[${index}].role`, 'a string');
+  for (let index = 0; index < objects.length; index += 1) {
+    if (typeof objects[index]?.role !== 'string') refuse(`messages[${index}].role`, 'a string');
   }
   return objects;
 }

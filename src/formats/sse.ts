@@ -67,7 +67,9 @@ export class SseFramer {
     this.#append(chunk);
     const messages: SseMessage[] = [];
     let start = 0;
-    for (let end = this.#next(); end !== -1; end = this.#next()) {
+    // Nearly always lines end in LF alone, which is found much faster than either of two.
+    const plain = !this.#hasCr();
+    for (let end = this.#next(plain); end !== -1; end = this.#next(plain)) {
       messages.push(this.#cut(start, end, true));
       start = end;
     }
@@ -124,8 +126,33 @@ export class SseFramer {
     this.#lineStart = 0;
   }
 
-  /** The end of the next message, or -1 where it is not there yet. */
-  #next(): number {
+  #hasCr(): boolean {
+    const at = this.#pending.indexOf(cr, this.#at);
+    return at !== -1 && at < this.#length;
+  }
+
+  /** The end of the next message, or -1 where it is not there yet; `plain` where no CR is among the bytes. */
+  #next(plain: boolean): number {
+    return plain ? this.#nextPlain() : this.#nextMixed();
+  }
+
+  #nextPlain(): number {
+    const bytes = this.#pending;
+    for (;;) {
+      const at = bytes.indexOf(lf, this.#at);
+      if (at === -1 || at >= this.#length) {
+        this.#at = this.#length;
+        return -1;
+      }
+      const blank = at === this.#lineStart;
+      this.#at = at + 1;
+      this.#lineStart = at + 1;
+      this.#bareCr = false;
+      if (blank) return at + 1;
+    }
+  }
+
+  #nextMixed(): number {
     const bytes = this.#pending;
     let i = this.#at;
     for (; i < this.#length; i += 1) {
@@ -188,9 +215,9 @@ function fields(raw: Buffer, from: number): Pick<SseMessage, 'event' | 'data'> {
   const data: Segment[] = [];
   let event = '';
   let lineStart = from;
+  const plain = raw.indexOf(cr) === -1;
   while (lineStart < raw.length) {
-    let lineEnd = lineStart;
-    while (lineEnd < raw.length && raw[lineEnd] !== lf && raw[lineEnd] !== cr) lineEnd += 1;
+    const lineEnd = plain ? plainLineEnd(raw, lineStart) : mixedLineEnd(raw, lineStart);
     const value = valueStart(raw, lineStart, lineEnd);
     if (value !== -1) {
       if (raw[lineStart] === 0x64) data.push({ start: value, end: lineEnd });
@@ -199,6 +226,17 @@ function fields(raw: Buffer, from: number): Pick<SseMessage, 'event' | 'data'> {
     lineStart = lineEnd + (raw[lineEnd] === cr && raw[lineEnd + 1] === lf ? 2 : 1);
   }
   return { event, data };
+}
+
+function plainLineEnd(raw: Buffer, from: number): number {
+  const at = raw.indexOf(lf, from);
+  return at === -1 ? raw.length : at;
+}
+
+function mixedLineEnd(raw: Buffer, from: number): number {
+  let at = from;
+  while (at < raw.length && raw[at] !== lf && raw[at] !== cr) at += 1;
+  return at;
 }
 
 const names = ['data', 'event'];

@@ -22,11 +22,11 @@ interface Facts {
   readonly metadata: JsonObject | undefined;
 }
 
-/** How a format reads: a body whole, and the dearer parts of one body when somebody asks. */
-interface Reading {
+/** How a format reads: a body whole, and the dearer parts of a parsed one when somebody asks. One for all bodies. */
+export interface Reading {
   readonly read: (bytes: Buffer) => RequestView;
-  readonly passages: () => readonly Passage[];
-  readonly chat: () => ChatRequest;
+  readonly passages: (body: JsonObject, bytes: Buffer) => readonly Passage[];
+  readonly chat: (body: JsonObject, bytes: Buffer) => ChatRequest;
 }
 
 /** A request as the formats see it. A class, since an object literal with getters costs more than reading the body. */
@@ -48,11 +48,12 @@ export class View implements RequestView {
   declare readonly temperature?: number;
   declare readonly user?: string;
   declare readonly metadata?: JsonObject;
+  readonly #body: JsonObject;
   readonly #reading: Reading;
   #passages: readonly Passage[] | undefined;
   #chat: ChatRequest | undefined;
 
-  constructor(facts: Facts, reading: Reading) {
+  constructor(facts: Facts, body: JsonObject, reading: Reading) {
     this.format = facts.format;
     this.bytes = facts.bytes;
     this.model = facts.model;
@@ -70,16 +71,17 @@ export class View implements RequestView {
     if (facts.temperature !== undefined) this.temperature = facts.temperature;
     if (facts.user !== undefined) this.user = facts.user;
     if (facts.metadata !== undefined) this.metadata = facts.metadata;
+    this.#body = body;
     this.#reading = reading;
   }
 
   get passages(): readonly Passage[] {
-    this.#passages ??= this.#reading.passages();
+    this.#passages ??= this.#reading.passages(this.#body, this.bytes);
     return this.#passages;
   }
 
   get chat(): ChatRequest {
-    this.#chat ??= this.#reading.chat();
+    this.#chat ??= this.#reading.chat(this.#body, this.bytes);
     return this.#chat;
   }
 

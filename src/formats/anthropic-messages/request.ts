@@ -14,7 +14,7 @@ import {
 import { isObject, type JsonEdit, type JsonObject, parseStrict, RawValues, splice } from '../json/index.ts';
 import { Passages } from '../passages.ts';
 import { applyQuirks, leftBehind } from '../quirks.ts';
-import { policyEdits, View } from '../view.ts';
+import { policyEdits, type Reading, View } from '../view.ts';
 import { fromChat, toChat } from './chat.ts';
 import { fitThinking } from './thinking.ts';
 
@@ -61,9 +61,12 @@ export function read(bytes: Buffer): RequestView {
       user,
       metadata,
     },
-    { read, passages: () => passagesOf(body, bytes), chat: () => toChat(body, bytes) },
+    body,
+    reading,
   );
 }
+
+const reading: Reading = { read, passages: passagesOf, chat: toChat };
 
 function checkBlocks(content: unknown, param: string): void {
   checkContent(content, param);

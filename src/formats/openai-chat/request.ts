@@ -14,7 +14,7 @@ import {
 import { findSpans, isObject, type JsonEdit, type JsonObject, parseStrict, splice } from '../json/index.ts';
 import { Passages } from '../passages.ts';
 import { applyQuirks, leftBehind } from '../quirks.ts';
-import { policyEdits, View } from '../view.ts';
+import { policyEdits, type Reading, View } from '../view.ts';
 import { fromChat, toChat } from './chat.ts';
 
 const path = '/chat/completions';
@@ -50,7 +50,7 @@ export function read(bytes: Buffer): RequestView {
       maxOutputTokens,
       predictedBytes: predictedBytes(body.prediction),
       temperature,
-      toolNames: [...tools.flatMap((tool) => nameOf(tool.function ?? tool.custom)), ...functions.flatMap(nameOf)],
+      toolNames: tools.length === 0 && functions.length === 0 ? none : toolNamesOf(tools, functions),
       hasImages: messages.some(hasImage),
       usageAsked: stream && options.include_usage === true,
       // Providers of this format cache by themselves.
@@ -61,7 +61,8 @@ export function read(bytes: Buffer): RequestView {
       user,
       metadata,
     },
-    { read, passages: () => passagesOf(body), chat: () => toChat(body, bytes) },
+    body,
+    reading,
   );
 }
 
@@ -69,6 +70,8 @@ export function read(bytes: Buffer): RequestView {
 function predictedBytes(prediction: unknown): number | undefined {
   return prediction === undefined || prediction === null ? undefined : Buffer.byteLength(JSON.stringify(prediction));
 }
+
+const reading: Reading = { read, passages: passagesOf, chat: toChat };
 
 const messageTexts = ['refusal', 'reasoning_content', 'tool_call_id', 'name'] as const;
 
@@ -108,6 +111,12 @@ function checkStop(stop: unknown): void {
   if (stop === undefined || stop === null || typeof stop === 'string') return;
   if (!Array.isArray(stop) || stop.some((one) => typeof one !== 'string'))
     refuse('stop', 'a string or an array of strings');
+}
+
+const none: readonly string[] = [];
+
+function toolNamesOf(tools: readonly JsonObject[], functions: readonly JsonObject[]): string[] {
+  return [...tools.flatMap((tool) => nameOf(tool.function ?? tool.custom)), ...functions.flatMap(nameOf)];
 }
 
 function nameOf(tool: unknown): string[] {
