@@ -8,6 +8,8 @@ import type {
   RecordTimings,
 } from '../../src/observe/index.ts';
 
+// Records and intents spelled as texts: slower than the bytes the trail writes, and what those are held against.
+
 /** What of a record lies in the open: without texts, and without what is personal of its caller. */
 export type OpenRecord = Omit<AuditRecord, 'content'>;
 

@@ -71,6 +71,7 @@ export function withoutTexts(record: AuditRecord, hash: (text: string) => string
 /** A reason may quote facts (`${user.email}`): what names the person is taken out of the open part. */
 function withoutNames(decision: DecisionSummary | undefined, names: readonly string[]): DecisionSummary | undefined {
   if (decision === undefined || names.length === 0) return decision;
+  if (decision.reasons.length === 0 && decision.warnings.length === 0) return decision;
   const named = (text: string): boolean => names.some((name) => text.includes(name));
   if (!decision.reasons.some(named) && !decision.warnings.some(named)) return decision;
   const clean = (texts: readonly string[]): readonly string[] =>
