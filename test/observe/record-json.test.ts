@@ -1,11 +1,27 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { AuditRecord, DecisionSummary, Intent } from '../../src/observe/index.ts';
-import { intentJson, type OpenRecord, recordJson } from '../../src/observe/trail/record-json.ts';
+import { Pen } from '../../src/observe/trail/pen.ts';
+import { type OpenRecord, writeIntent, writeRecord } from '../../src/observe/trail/record-json.ts';
+import * as spelled from './record-text.ts';
 
-const text = fc.string({ unit: 'binary', maxLength: 12 });
+function written(write: (pen: Pen) => void): string {
+  // Small, so that it grows in the middle of things.
+  const pen = new Pen(8);
+  write(pen);
+  return pen.block.toString('utf8', 0, pen.end);
+}
+
+const recordJson = (one: OpenRecord) => written((pen) => writeRecord(pen, one));
+const intentJson = (one: Intent) => written((pen) => writeIntent(pen, one));
+
+const text = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 12 }),
+  fc.string({ unit: 'grapheme-ascii', maxLength: 300 }),
+  fc.string({ unit: 'grapheme-ascii', minLength: 180, maxLength: 210 }),
+);
 const maybe = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: undefined });
-const number = fc.oneof(fc.double(), fc.integer(), fc.constant(0));
+const number = fc.oneof(fc.double(), fc.integer(), fc.maxSafeNat(), fc.double({ min: 0, max: 5000 }), fc.constant(0));
 
 const decision: fc.Arbitrary<DecisionSummary> = fc
   .record({
@@ -108,6 +124,7 @@ test('a record and an intent say what JSON.stringify would have them say, and no
   fc.assert(
     fc.property(record, (one) => {
       expect(JSON.parse(recordJson(one))).toEqual(JSON.parse(JSON.stringify(toMicroseconds(inTheOpen(one)))));
+      expect(recordJson(one)).toBe(spelled.recordJson(one));
       const begun = inTheOpen(one as AuditRecord);
       const { exchange, request_id, time_ms, route, format, caller: who, model_asked, model_used } = begun;
       const { provider, region, streamed, held_nusd, program, prices, uninspected, passed } = begun;

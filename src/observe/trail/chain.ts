@@ -1,13 +1,15 @@
-import type { Composed } from './compose.ts';
 import type { Fresh } from './fresh.ts';
-import { closingText, coveredText } from './line.ts';
+import { closeLine, openLine, type Sealed } from './line.ts';
+import { Pen } from './pen.ts';
 import type { Tail } from './recover.ts';
 
 /** Numbers and links the records of one spool. */
 export class Chain {
   readonly #spool: string;
   readonly #clock: () => number;
+  readonly #pen = new Pen();
   #tail: Tail;
+  #at_ms = 0;
   #count = 0;
 
   constructor(spool: string, tail: Tail, clock: () => number) {
@@ -25,14 +27,23 @@ export class Chain {
     return this.#count;
   }
 
-  /** Puts the next record's line there. Its time never falls: files are by day and a chain must not jump between them. */
-  link({ json, sealed }: Composed, into: Fresh): void {
-    const { seq: last, hash: prev, at_ms: before } = this.#tail;
-    const seq = last + 1;
-    const at_ms = Math.max(this.#clock(), before);
-    const hash = into.cover(coveredText({ spool: this.#spool, seq, at_ms, prev }, json, sealed));
-    this.#tail = { seq, hash, at_ms };
-    into.close(closingText(hash, sealed), this.#tail);
+  /**
+   * Begins the next record's line: its JSON is to be written behind it, and then linked. Its time never falls: files are
+   * by day and a chain must not jump between them.
+   */
+  begin(): Pen {
+    const { seq, hash: prev, at_ms: before } = this.#tail;
+    this.#at_ms = Math.max(this.#clock(), before);
+    this.#pen.rewind();
+    openLine(this.#pen, { spool: this.#spool, seq: seq + 1, at_ms: this.#at_ms, prev });
+    return this.#pen;
+  }
+
+  /** Ends the line and puts it there. */
+  link(sealed: Sealed | undefined, into: Fresh): void {
+    const hash = closeLine(this.#pen, 0, sealed);
+    this.#tail = { seq: this.#tail.seq + 1, hash, at_ms: this.#at_ms };
+    into.put(this.#pen, this.#tail);
     this.#count += 1;
   }
 }

@@ -1,13 +1,8 @@
 import type { AuditRecord, DecisionSummary, Intent } from '../record.ts';
 import type { Sealed } from './line.ts';
-import { intentJson, recordJson } from './record-json.ts';
+import type { Pen } from './pen.ts';
+import { writeIntent, writeRecord } from './record-json.ts';
 import type { Personal, Subjects } from './subjects.ts';
-
-/** A record without what is personal, as JSON, and its sealed rest. */
-export interface Composed {
-  readonly json: string;
-  readonly sealed: Sealed | undefined;
-}
 
 /** A line longer than this without its texts is trimmed: a log store must not be filled by one exchange. */
 export const record_bytes_max = 32_768;
@@ -76,6 +71,7 @@ export function withoutTexts(record: AuditRecord, hash: (text: string) => string
 /** A reason may quote facts (`${user.email}`): what names the person is taken out of the open part. */
 function withoutNames(decision: DecisionSummary | undefined, names: readonly string[]): DecisionSummary | undefined {
   if (decision === undefined || names.length === 0) return decision;
+  if (decision.reasons.length === 0 && decision.warnings.length === 0) return decision;
   const named = (text: string): boolean => names.some((name) => text.includes(name));
   if (!decision.reasons.some(named) && !decision.warnings.some(named)) return decision;
   const clean = (texts: readonly string[]): readonly string[] =>
@@ -173,7 +169,7 @@ export function subjectName(caller: Intent['caller']): string {
   return caller.user !== undefined ? `user ${caller.user}` : `key ${caller.key ?? ''}`;
 }
 
-/** Turns records and intents into their two parts. */
+/** Turns records and intents into their two parts: what may be read by all, and what is a person's, sealed. */
 export class Composer {
   readonly #subjects: Subjects;
   readonly #hash: (text: string) => string;
@@ -193,22 +189,42 @@ export class Composer {
     return this.#subjects.seal(subjectName(intent.caller), who, content);
   }
 
-  /** The intent's parts. Throws where the subject's key cannot be written. */
-  intent(intent: Intent): Composed {
-    let json = intentJson(intent);
-    if (json.length > trimmed_bytes_max / 2) json = intentJson(trimIntent(intent));
-    return { json, sealed: this.#seal(intent, undefined, undefined) };
+  /** Writes an intent's JSON; what of it is personal, sealed. Throws where the subject's key cannot be written. */
+  intent(intent: Intent, pen: Pen): Sealed | undefined {
+    writeOpenIntent(intent, pen);
+    return this.#seal(intent, undefined, undefined);
   }
 
-  /** The record's parts; trimmed where asked or too large. Throws where the subject's key cannot be written. */
-  record(record: AuditRecord, trimmed: boolean): Composed {
+  /**
+   * Writes a record's JSON, trimmed where asked or too large; what of it is personal, sealed. Throws where the subject's
+   * key cannot be written.
+   */
+  record(record: AuditRecord, trimmed: boolean, pen: Pen): Sealed | undefined {
     const whole = trimmed ? trim(record) : record;
     const { user, email, ip } = whole.caller;
     const { open, personal } = splitFacts(whole.facts, this.#hash);
     const names = namesOf(user, email, ip);
-    const json = recordJson(whole, open, decisionsWithoutNames(whole.decision, names));
-    if (!trimmed && json.length > record_bytes_max) return this.record(record, true);
+    const start = pen.end;
+    writeRecord(pen, whole, open, decisionsWithoutNames(whole.decision, names));
+    if (!trimmed && longer(pen, start, record_bytes_max)) {
+      pen.rewind(start);
+      return this.record(record, true, pen);
+    }
     const content = whole.content === undefined ? undefined : JSON.stringify(whole.content);
-    return { json, sealed: this.#seal(whole, personal, content) };
+    return this.#seal(whole, personal, content);
   }
+}
+
+/** Writes an intent's JSON, trimmed where it is too large. */
+export function writeOpenIntent(intent: Intent, pen: Pen): void {
+  const start = pen.end;
+  writeIntent(pen, intent);
+  if (!longer(pen, start, trimmed_bytes_max / 2)) return;
+  pen.rewind(start);
+  writeIntent(pen, trimIntent(intent));
+}
+
+/** Whether more than so many characters were written since. */
+function longer({ block, end }: Pen, start: number, characters: number): boolean {
+  return end - start > characters && block.toString('utf8', start, end).length > characters;
 }

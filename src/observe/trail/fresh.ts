@@ -1,5 +1,5 @@
 import { type Batch, batch_bytes_max } from './batch.ts';
-import { sha256 } from './line.ts';
+import type { Pen } from './pen.ts';
 import type { Tail } from './recover.ts';
 import { linesOf } from './run.ts';
 
@@ -30,8 +30,6 @@ const spare_max = 4;
 const fresh_bytes_max = 4 << 20;
 /** From here on a stretch takes no more: a batch is put together of whole ones. */
 const stretch_bytes_max = 1 << 20;
-/** UTF-8 of a UTF-16 unit at the most. */
-const unit_bytes_max = 3;
 
 /**
  * The newest records of a spool, as bytes: put together here, written from here, and a sink that keeps pace takes them
@@ -58,15 +56,10 @@ export class Fresh {
     return this.#end - this.#start;
   }
 
-  /** Begins a line with the part its hash covers; the hash of it. */
-  cover(text: string): string {
-    const length = this.#put(text);
-    return sha256(this.#block.subarray(this.#end - length, this.#end));
-  }
-
-  /** Ends the line, which is this record's. */
-  close(text: string, record: Tail): void {
-    this.#put(`${text}\n`);
+  /** Takes this record's line. */
+  put({ block, end }: Pen, record: Tail): void {
+    if (this.#block.length - this.#end < end) this.#move(end);
+    this.#end += block.copy(this.#block, this.#end, 0, end);
     const pending = this.#pending.at(-1);
     const before = this.#pending.at(-2)?.end ?? this.#start;
     if (pending !== undefined && pending.end - before < stretch_bytes_max) {
@@ -75,14 +68,6 @@ export class Fresh {
     } else {
       this.#pending.push({ first: record, last: record, end: this.#end });
     }
-  }
-
-  #put(text: string): number {
-    const room = text.length * unit_bytes_max;
-    if (this.#block.length - this.#end < room) this.#move(room);
-    const length = this.#block.write(text, this.#end, 'utf8');
-    this.#end += length;
-    return length;
   }
 
   /** Goes on in another block, with what is pending. */

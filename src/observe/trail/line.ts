@@ -1,5 +1,6 @@
 import { hash as digest } from 'node:crypto';
 import type { AuditRecord } from '../record.ts';
+import type { Pen } from './pen.ts';
 
 /** `prev` of the first record of a spool. */
 export const genesis = '0'.repeat(64);
@@ -50,28 +51,38 @@ export interface LinePlace {
 }
 
 /**
- * The part of a record's line that its hash covers. The whole line:
+ * Writes the beginning of a record's line, up to its record. The whole line:
  * `{"v":1,"spool":..,"seq":..,"at":..,"prev":..,"record":{..},"commit":".."` + `,"hash":".."` + `,"personal":{..}` + `}`.
  * `hash` is SHA-256 over the exact bytes before it, which hold the previous line's hash.
  */
-export function coveredText(place: LinePlace, recordJson: string, sealed: Sealed | undefined): string {
-  return `{"v":1,"spool":"${place.spool}","seq":${place.seq},"at":${place.at_ms},"prev":"${place.prev}","record":${recordJson},"commit":"${sealed?.commit ?? ''}"`;
+export function openLine(pen: Pen, { spool, seq, at_ms, prev }: LinePlace): void {
+  pen.ascii('{"v":1,"spool":"');
+  pen.ascii(spool);
+  pen.ascii('","seq":');
+  pen.number(seq);
+  pen.ascii(',"at":');
+  pen.number(at_ms);
+  pen.ascii(',"prev":"');
+  pen.ascii(prev);
+  pen.ascii('","record":');
 }
 
-/** What follows the covered part, up to the newline. */
-export function closingText(hash: string, sealed: Sealed | undefined): string {
-  return `,"hash":"${hash}"${sealed === undefined ? '' : `,"personal":${sealed.json}`}}`;
-}
-
-/** The line of a record and its hash. */
-export function writeLine(
-  place: LinePlace,
-  recordJson: string,
-  sealed: Sealed | undefined,
-): { readonly line: string; readonly hash: string } {
-  const covered = coveredText(place, recordJson, sealed);
-  const hash = sha256(covered);
-  return { line: covered + closingText(hash, sealed), hash };
+/** Writes the rest of a line that begins at `start`, and its newline, once the record is written; the line's hash. */
+export function closeLine(pen: Pen, start: number, sealed: Sealed | undefined): string {
+  pen.ascii(',"commit":"');
+  if (sealed !== undefined) pen.ascii(sealed.commit);
+  pen.ascii('"');
+  const hash = sha256(pen.block.subarray(start, pen.end));
+  pen.ascii(',"hash":"');
+  pen.ascii(hash);
+  if (sealed !== undefined) {
+    pen.ascii('","personal":');
+    pen.utf8(sealed.json);
+    pen.ascii('}\n');
+  } else {
+    pen.ascii('"}\n');
+  }
+  return hash;
 }
 
 const opening =
@@ -79,7 +90,7 @@ const opening =
 const closing = /^,"commit":"([0-9a-f]{64}|)","hash":"([0-9a-f]{64})"(?:,"personal":(\{.*\}))?\}$/s;
 
 /**
- * Takes a line apart; undefined where it is not exactly of the form `writeLine` gives. Nothing is verified here.
+ * Takes a line apart; undefined where it is not exactly of the form `closeLine` gives. Nothing is verified here.
  * Inside a record's strings quotes are escaped, and the personal part holds no such key, so the last `,"commit":"` is
  * the line's own.
  */

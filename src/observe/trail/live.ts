@@ -1,66 +1,119 @@
+import type { Intent } from '../record.ts';
+import { type Composer, writeOpenIntent } from './compose.ts';
 import { type Refusable, refusable } from './deferred.ts';
+import type { Sealed } from './line.ts';
+import { Pen } from './pen.ts';
+import type { Slice } from './segment.ts';
 
-/** An intent on its way to the disk, and the line of the same exchange it takes the place of. */
-interface Beginning {
-  readonly exchange: string;
-  readonly line: string;
-  readonly before: string | undefined;
+/** What the line of an intent begins with. */
+const opening = '{"begin":';
+
+/** An exchange that began: its line can be written again from this. */
+interface Begun {
+  readonly intent: Intent;
+  readonly sealed: Sealed | undefined;
 }
 
-/** The exchanges that began and have no record yet, by the lines of their intents. */
+/** An intent on its way to the disk, and what of the same exchange it takes the place of. */
+interface Beginning {
+  readonly begun: Begun;
+  readonly before: Begun | undefined;
+}
+
+/** The exchanges that began and have no record yet. */
 export class Live {
-  readonly #lines = new Map<string, string>();
-  #unwritten = '';
+  readonly #composer: Composer;
+  readonly #begun = new Map<string, Begun>();
+  /** Lines that are not on disk yet. */
+  readonly #unwritten = new Pen();
   #beginning: Beginning[] = [];
-  #begun: Refusable | undefined;
+  #waiting: Refusable | undefined;
+
+  constructor(composer: Composer) {
+    this.#composer = composer;
+  }
 
   get size(): number {
-    return this.#lines.size;
+    return this.#begun.size;
   }
 
   /** The lines of all of them, as the next segment begins with. */
   get text(): string {
-    return [...this.#lines.values()].join('');
+    const pen = new Pen();
+    for (const { intent, sealed } of this.#begun.values()) {
+      pen.ascii(opening);
+      writeOpenIntent(intent, pen);
+      closeIntent(pen, sealed);
+    }
+    return pen.block.toString('utf8', 0, pen.end);
   }
 
-  /** Lines that are not on disk yet. */
-  get unwritten(): string {
-    return this.#unwritten;
+  /** Bytes of lines that are not on disk yet. */
+  get pending(): number {
+    return this.#unwritten.end;
   }
 
-  /** Live before it is written: a rotation in the same step carries it over. Resolves once it is. */
-  begin(exchange: string, line: string): Promise<void> {
-    this.#beginning.push({ exchange, line, before: this.#lines.get(exchange) });
-    this.#lines.set(exchange, line);
-    this.#unwritten += line;
-    this.#begun ??= refusable();
-    return this.#begun.done;
+  /** Those lines. */
+  get unwritten(): Slice {
+    return { block: this.#unwritten.block, start: 0, end: this.#unwritten.end };
+  }
+
+  /**
+   * Live before it is written: a rotation in the same step carries it over. Resolves once it is. Throws, and it is not
+   * live, where it cannot be composed or `ensure` finds no room for one more.
+   */
+  begin(intent: Intent, ensure: (live: number) => void): Promise<void> {
+    const pen = this.#unwritten;
+    const start = pen.end;
+    try {
+      pen.ascii(opening);
+      const sealed = this.#composer.intent(intent, pen);
+      ensure(this.#begun.size + 1);
+      closeIntent(pen, sealed);
+      const begun = { intent, sealed };
+      this.#beginning.push({ begun, before: this.#begun.get(intent.exchange) });
+      this.#begun.set(intent.exchange, begun);
+    } catch (error) {
+      pen.rewind(start);
+      throw error;
+    }
+    this.#waiting ??= refusable();
+    return this.#waiting.done;
   }
 
   /** Whether it was live. */
   end(exchange: string): boolean {
-    return this.#lines.delete(exchange);
+    return this.#begun.delete(exchange);
   }
 
   written(): void {
-    this.#begun?.resolve();
+    this.#waiting?.resolve();
     this.#forget();
   }
 
   /** What is not written never began. */
   refuse(error: Error): void {
-    for (const { exchange, line, before } of this.#beginning.reverse()) {
-      if (this.#lines.get(exchange) !== line) continue;
-      if (before === undefined) this.#lines.delete(exchange);
-      else this.#lines.set(exchange, before);
+    for (const { begun, before } of this.#beginning.reverse()) {
+      const { exchange } = begun.intent;
+      if (this.#begun.get(exchange) !== begun) continue;
+      if (before === undefined) this.#begun.delete(exchange);
+      else this.#begun.set(exchange, before);
     }
-    this.#begun?.reject(error);
+    this.#waiting?.reject(error);
     this.#forget();
   }
 
   #forget(): void {
-    this.#unwritten = '';
+    this.#unwritten.rewind();
     this.#beginning = [];
-    this.#begun = undefined;
+    this.#waiting = undefined;
   }
+}
+
+function closeIntent(pen: Pen, sealed: Sealed | undefined): void {
+  if (sealed !== undefined) {
+    pen.ascii(',"personal":');
+    pen.utf8(sealed.json);
+  }
+  pen.ascii('}\n');
 }

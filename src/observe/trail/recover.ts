@@ -48,11 +48,6 @@ function readOpening(line: string, spool: string, number: number): Tail | undefi
   }
 }
 
-/** The line of an intent. */
-export function intentLine(json: string, personalJson: string | undefined): string {
-  return `{"begin":${json}${personalJson === undefined ? '' : `,"personal":${personalJson}`}}\n`;
-}
-
 function readIntent(line: string): OpenIntent | undefined {
   try {
     const value = JSON.parse(line) as { begin?: Intent; personal?: unknown };

@@ -51,17 +51,20 @@ export interface Slice {
   readonly end: number;
 }
 
-const nothing: Slice = { block: scratch, start: 0, end: 0 };
-
-/** The text and the bytes behind it, in the scratch buffer. */
-function together(text: string, { block, start, end }: Slice): Slice {
-  // A UTF-16 unit takes three bytes at the most.
-  const room = text.length * 3 + end - start;
+/** The one and the other behind it, in the scratch buffer where both hold something. */
+function together(one: Slice, other: Slice): Slice {
+  const length = one.end - one.start;
+  if (length === 0) return other;
+  if (other.end === other.start) return one;
+  const room = length + other.end - other.start;
   if (room > scratch.length) scratch = Buffer.alloc(room);
   else if (scratch.length > scratch_bytes_max && room <= scratch_bytes_max) scratch = Buffer.alloc(scratch_bytes_max);
-  const length = scratch.write(text, 0, 'utf8');
-  return { block: scratch, start: 0, end: length + block.copy(scratch, length, start, end) };
+  one.block.copy(scratch, 0, one.start, one.end);
+  other.block.copy(scratch, length, other.start, other.end);
+  return { block: scratch, start: 0, end: room };
 }
+
+const nothing: Slice = { block: scratch, start: 0, end: 0 };
 
 /** A file that only grows, by whole lines: a write that fails half way is taken back. */
 export class Segment {
@@ -92,7 +95,8 @@ export class Segment {
     if (existsSync(temporary)) unlinkSync(temporary);
     const first = new Segment(number, temporary, write);
     try {
-      first.append(lines);
+      const block = Buffer.from(lines);
+      first.append({ block, start: 0, end: block.length });
     } catch (error) {
       first.close();
       unlinkSync(temporary);
@@ -109,11 +113,11 @@ export class Segment {
   }
 
   /**
-   * Appends lines, and bytes of more behind them, in one step in the page cache: it survives the death of the process.
+   * Appends lines, and more behind them, in one step in the page cache: it survives the death of the process.
    * Throws with nothing appended.
    */
-  append(lines: string, more: Slice = nothing): void {
-    const { block, start, end } = lines === '' ? more : together(lines, more);
+  append(lines: Slice, more: Slice = nothing): void {
+    const { block, start, end } = together(lines, more);
     let done = start;
     try {
       while (done < end) done += this.#write(this.#fd, block, done, end - done);

@@ -2,15 +2,16 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type AuditRecord, type Intent, lostRecord } from '../record.ts';
 import { Chain } from './chain.ts';
-import { type Composed, Composer } from './compose.ts';
+import { Composer } from './compose.ts';
 import { type Deferred, deferred } from './deferred.ts';
 import { Fresh } from './fresh.ts';
 import { openKeys, type TrailKeys } from './keys.ts';
 import { Lately } from './lately.ts';
-import { sha256 } from './line.ts';
+import { type Sealed, sha256 } from './line.ts';
 import { Live } from './live.ts';
 import { lockDirectory } from './lock.ts';
-import { intentLine, recover, segmentOpening, spoolIdentity } from './recover.ts';
+import type { Pen } from './pen.ts';
+import { recover, segmentOpening, spoolIdentity } from './recover.ts';
 import { probe, Reserve } from './reserve.ts';
 import { Segment } from './segment.ts';
 import { Segments } from './segments.ts';
@@ -42,7 +43,7 @@ export class Spool {
   readonly #reserve: Reserve;
   readonly #unlock: () => void;
   readonly #timer: NodeJS.Timeout;
-  readonly #live = new Live();
+  readonly #live: Live;
   readonly #ended = new Lately(4096);
   /** Refused calls that ended while the disk was full: their records wait for room of their own. */
   readonly #waiting: AuditRecord[] = [];
@@ -66,6 +67,7 @@ export class Spool {
       this.fresh = new Fresh(this.id);
       this.#subjects = new Subjects(this.keys.dir, options.spoolId, this.keys.textHash);
       this.#composer = new Composer(this.#subjects, this.keys.textHash);
+      this.#live = new Live(this.#composer);
       this.#reserve = new Reserve(join(this.dir, 'reserve'), options.reserve_bytes);
       const found = recover(this.dir, this.id);
       this.#chain = new Chain(this.id, found.tail, options.clock);
@@ -78,10 +80,10 @@ export class Spool {
         : Segment.open(this.dir, number, options.write);
       this.#segments = new Segments(this.dir, segment, options.segment_bytes_max, options.write);
       for (const open of found.open.values()) {
-        const json = JSON.stringify(lostRecord(open.intent, options.clock()));
+        this.#chain.begin().json(lostRecord(open.intent, options.clock()));
         const personal = open.personalJson;
         const sealed = personal === undefined ? undefined : { json: personal, commit: sha256(personal) };
-        this.#chain.link({ json, sealed }, this.fresh);
+        this.#chain.link(sealed, this.fresh);
       }
       this.found = { lost: found.open.size, cut_bytes: found.cut_bytes, missing: found.missing };
       this.flush();
@@ -101,20 +103,21 @@ export class Spool {
   begin(intent: Intent): Promise<void> {
     if (this.#closed) return Promise.reject(new SpoolUnavailable('The audit spool is closed'));
     if (!this.#accepting && !this.#recovered()) return Promise.reject(new SpoolUnavailable('The audit spool is full'));
-    let line: string;
+    const first = this.#live.pending === 0;
+    let done: Promise<void>;
     try {
-      const { json, sealed } = this.#composer.intent(intent);
-      line = intentLine(json, sealed?.json);
-      this.#reserve.ensure(this.#live.size + 1);
+      done = this.#live.begin(intent, this.#ensureRoom);
     } catch (cause) {
       this.#setAccepting(false, cause);
       this.flush();
       return Promise.reject(unwritable(cause));
     }
     // After the promises of this turn: calls whose holds were journalled together begin together.
-    if (this.#live.unwritten === '') process.nextTick(this.#flushNow);
-    return this.#live.begin(intent.exchange, line);
+    if (first) process.nextTick(this.#flushNow);
+    return done;
   }
+
+  readonly #ensureRoom = (live: number): void => this.#reserve.ensure(live);
 
   /**
    * Appends the record of an exchange, once: a second end of it changes nothing. The promise resolves when the line
@@ -137,7 +140,7 @@ export class Spool {
   }
 
   #put(record: AuditRecord): Promise<void> {
-    this.#chain.link(this.#compose(record), this.fresh);
+    this.#chain.link(this.#compose(record, this.#chain.begin()), this.fresh);
     if (!this.#scheduled) {
       this.#scheduled = true;
       setImmediate(this.#flushNow);
@@ -182,19 +185,21 @@ export class Spool {
     this.#unlock();
   }
 
-  #compose(record: AuditRecord): Composed {
+  #compose(record: AuditRecord, pen: Pen): Sealed | undefined {
+    const start = pen.end;
     try {
-      return this.#composer.record(record, !this.#accepting);
+      return this.#composer.record(record, !this.#accepting, pen);
     } catch {
+      pen.rewind(start);
       // The subject's key could not be written: the record goes without its personal part rather than not at all.
       const { user: _user, email: _email, ip: _ip, ...caller } = record.caller;
-      return this.#composer.record({ ...record, caller, facts: {}, content: undefined, trimmed: true }, true);
+      return this.#composer.record({ ...record, caller, facts: {}, content: undefined, trimmed: true }, true, pen);
     }
   }
 
   /** Whether there is anything to write. */
   get #pending(): boolean {
-    return this.#live.unwritten !== '' || this.fresh.pending > 0;
+    return this.#live.pending > 0 || this.fresh.pending > 0;
   }
 
   /** Pending intents and then the pending records, in one write. */

@@ -1,0 +1,94 @@
+import type { Pen } from './pen.ts';
+
+/** Words kept of each field that has few. */
+const words_max = 1024;
+
+function bytesOf(text: string): Uint8Array {
+  // A copy: what is kept for long must not hold a pool.
+  return new Uint8Array(Buffer.from(text));
+}
+
+/** Texts that come again with most records (a model, a route), each made once together with what stands around it. */
+export class Words {
+  readonly #around: (word: string) => string;
+  readonly #known = new Map<string, Uint8Array>();
+
+  constructor(around: (word: string) => string) {
+    this.#around = around;
+  }
+
+  of(word: string): Uint8Array {
+    let bytes = this.#known.get(word);
+    if (bytes !== undefined) return bytes;
+    bytes = bytesOf(this.#around(word));
+    if (this.#known.size >= words_max) this.#known.clear();
+    this.#known.set(word, bytes);
+    return bytes;
+  }
+}
+
+/** Writes a field of an object with the comma and the name before it; nothing where it is undefined. */
+type Field<T> = (pen: Pen, value: T | undefined) => void;
+
+export function field<T>(name: string, write: (pen: Pen, value: T) => void): Field<T> {
+  const opening = bytesOf(`,"${name}":`);
+  return (pen, value) => {
+    if (value === undefined) return;
+    pen.bytes(opening);
+    write(pen, value);
+  };
+}
+
+export function word(name: string): Field<string> {
+  const words = new Words((one) => `,"${name}":${JSON.stringify(one)}`);
+  return (pen, value) => {
+    if (value !== undefined) pen.bytes(words.of(value));
+  };
+}
+
+export const text = (name: string) => field<string>(name, (pen, value) => pen.text(value));
+export const number = (name: string) => field<number>(name, (pen, value) => pen.number(value));
+export const duration = (name: string) => field<number>(name, (pen, value) => pen.duration(value));
+export const any = (name: string) => field<unknown>(name, (pen, value) => pen.json(value));
+
+export function flag(name: string): Field<boolean> {
+  const yes = bytesOf(`,"${name}":true`);
+  const no = bytesOf(`,"${name}":false`);
+  return (pen, value) => {
+    if (value !== undefined) pen.bytes(value ? yes : no);
+  };
+}
+
+const comma = 0x2c;
+export const braces = [0x7b, 0x7d] as const;
+const brackets = [0x5b, 0x5d] as const;
+
+/** Ends what began at `start` and has a comma before each of its parts: the first of them is the opening's place. */
+export function close(pen: Pen, start: number, [open, end]: readonly [number, number]): void {
+  if (pen.end === start) pen.byte(open);
+  else pen.replace(start, open);
+  pen.byte(end);
+}
+
+export function list<T>(write: (pen: Pen, value: T) => void): (pen: Pen, values: readonly T[]) => void {
+  return (pen, values) => {
+    const start = pen.end;
+    for (const value of values) {
+      pen.byte(comma);
+      write(pen, value);
+    }
+    close(pen, start, brackets);
+  };
+}
+
+/** What is frozen is the same for many calls (a decision's summary, a caller), and so are its bytes kept. */
+export function once<T extends object>(write: (pen: Pen, value: T) => void): (pen: Pen, value: T) => void {
+  const kept = new WeakMap<T, Uint8Array>();
+  return (pen, value) => {
+    const known = kept.get(value);
+    if (known !== undefined) return pen.bytes(known);
+    const start = pen.end;
+    write(pen, value);
+    if (Object.isFrozen(value)) kept.set(value, new Uint8Array(pen.block.subarray(start, pen.end)));
+  };
+}
