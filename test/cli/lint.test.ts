@@ -2,9 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Place } from '../config/place.ts';
-import { run } from './world.ts';
+import { describe, expect, it } from 'vitest';
+import { capTests, openCapPlace } from '../support/cap-place.ts';
 
 const policy = `metadata: { id: cap }
 params: { cap_usd: 1, idle: 2 }
@@ -17,24 +16,9 @@ rules:
     action: { decision: warn, reason: Much too dear }
 tests: ./cap.policytest.yaml
 `;
-const tests = `apiVersion: llm-policy/v1
-kind: PolicyTest
-metadata: { name: cap }
-policies: [./cap.yaml]
-tests:
-  - name: a dear call is denied
-    input: { set: { llm.estimatedCost: 2 } }
-    expect: { decision: deny, by: [cap/dear] }
-`;
 
-let place: Place;
-beforeEach(() => {
-  place = new Place();
-  place.write('p/cap.yaml', policy);
-  place.write('p/cap.policytest.yaml', tests);
-});
-afterEach(() => place.remove());
-const cli = (...args: string[]) => run(place.path, args);
+const cap = openCapPlace(policy);
+const { cli } = cap;
 
 describe('lint', () => {
   it('tells each finding with its place, and exits with 1', async () => {
@@ -69,7 +53,7 @@ describe('lint', () => {
       err: '',
     });
     expect((await cli('lint', 'p', '--severity', 'loud')).code).toBe(2);
-    place.write('p/cap.yaml', policy.replace('params', 'parms'));
+    cap.place.write('p/cap.yaml', policy.replace('params', 'parms'));
     expect((await cli('lint', 'p')).out).toMatch(/^p\/cap\.yaml:2:1: unknown key parms/);
   });
 });
@@ -89,9 +73,9 @@ describe('test', () => {
   });
 
   it('speaks TAP and JUnit', async () => {
-    place.write(
+    cap.place.write(
       'p/bad.policytest.yaml',
-      tests.replace('decision: deny', 'decision: allow').replace('is denied', 'is <let> "in"'),
+      capTests.replace('decision: deny', 'decision: allow').replace('is denied', 'is <let> "in"'),
     );
     const tap = await cli('test', 'p', '--format', 'tap');
     expect(tap.code).toBe(1);
@@ -116,7 +100,7 @@ describe('test', () => {
 
   const program = join(import.meta.dirname, '../../dist/cli.js');
   it.runIf(existsSync(program))('runs again when a policy changes', async () => {
-    const child = spawn(process.execPath, [program, 'test', 'p', '--watch'], { cwd: place.path });
+    const child = spawn(process.execPath, [program, 'test', 'p', '--watch'], { cwd: cap.place.path });
     let told = '';
     const until = async (text: string) => {
       while (!told.includes(text)) {
@@ -127,7 +111,7 @@ describe('test', () => {
     try {
       await until('Watching');
       expect(told).toContain('1 passed, 0 failed');
-      place.write('p/cap.yaml', policy.replace('decision: deny', 'decision: warn'));
+      cap.place.write('p/cap.yaml', policy.replace('decision: deny', 'decision: warn'));
       await until('0 passed, 1 failed');
     } finally {
       child.kill();

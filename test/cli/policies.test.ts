@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Place } from '../config/place.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { capTests, openCapPlace } from '../support/cap-place.ts';
 import { run } from './world.ts';
 
 const policy = `metadata: { id: cap, name: Cap, version: 1.0.0 }
@@ -9,24 +9,9 @@ rules:
     condition: { operator: gt, field: llm.estimatedCost, value: 1 }
     action: { decision: deny, reason: Too dear }
 `;
-const tests = `apiVersion: llm-policy/v1
-kind: PolicyTest
-metadata: { name: cap }
-policies: [./cap.yaml]
-tests:
-  - name: a dear call is denied
-    input: { set: { llm.estimatedCost: 2 } }
-    expect: { decision: deny, by: [cap/dear] }
-`;
 
-let place: Place;
-beforeEach(() => {
-  place = new Place();
-  place.write('p/cap.yaml', policy);
-  place.write('p/cap.policytest.yaml', tests);
-});
-afterEach(() => place.remove());
-const cli = (...args: string[]) => run(place.path, args);
+const cap = openCapPlace(policy);
+const { cli } = cap;
 
 describe('validate', () => {
   it('takes files and directories, and says what is wrong where', async () => {
@@ -36,14 +21,14 @@ describe('validate', () => {
       policies: 1,
       rules: 1,
     });
-    place.write('p/bad.yaml', policy.replace('llm.estimatedCost', 'llm.estimatedCots'));
+    cap.place.write('p/bad.yaml', policy.replace('llm.estimatedCost', 'llm.estimatedCots'));
     const { code, out } = await cli('validate', 'p');
     expect(code).toBe(1);
     expect(out).toMatch(/^p\/bad\.yaml:4:\d+: .*estimatedCost/);
   });
 
   it('looks at policies together', async () => {
-    place.write('p/again.yaml', policy);
+    cap.place.write('p/again.yaml', policy);
     const { code, out } = await cli('validate', 'p');
     expect(code).toBe(1);
     expect(out).toContain('twice');
@@ -64,9 +49,11 @@ describe('evaluate', () => {
   });
 
   it('reads facts from a file and from standard input', async () => {
-    place.write('facts.json', cost(2));
+    cap.place.write('facts.json', cost(2));
     expect((await cli('evaluate', 'p/cap.yaml', '--context', '@facts.json')).out).toContain('Too dear');
-    const { out } = await run(place.path, ['evaluate', 'p/cap.yaml', '--context', '-', '--json'], { input: cost(2) });
+    const { out } = await run(cap.place.path, ['evaluate', 'p/cap.yaml', '--context', '-', '--json'], {
+      input: cost(2),
+    });
     expect(JSON.parse(out)).toMatchObject({ decision: { decision: 'deny', determining: ['cap/dear'] } });
   });
 
@@ -87,7 +74,7 @@ describe('evaluate', () => {
 describe('test', () => {
   it('runs what it finds, and exits with 1 when something fails', async () => {
     expect(await cli('test', 'p')).toEqual({ code: 0, out: '1 passed, 0 failed, in 1 file\n', err: '' });
-    place.write('p/cap.policytest.yaml', tests.replace('decision: deny,', 'decision: allow,'));
+    cap.place.write('p/cap.policytest.yaml', capTests.replace('decision: deny,', 'decision: allow,'));
     const failed = await cli('test', 'p');
     expect(failed.code).toBe(1);
     expect(failed.out).toMatch(/^p\/cap\.policytest\.yaml\n {2}a dear call is denied\n {4}.*\n0 passed, 1 failed/s);
@@ -95,7 +82,7 @@ describe('test', () => {
   });
 
   it('tells of a test file that is none', async () => {
-    place.write('p/cap.policytest.yaml', 'kind: Other\n');
+    cap.place.write('p/cap.policytest.yaml', 'kind: Other\n');
     const { code, out } = await cli('test', 'p');
     expect(code).toBe(1);
     expect(out).toContain('kind must be PolicyTest');
@@ -108,7 +95,7 @@ describe('fmt', () => {
     expect(out).toContain('decision: deny');
     expect(await cli('fmt', 'p/cap.yaml', '--check')).toEqual({ code: 1, out: 'p/cap.yaml\n', err: '' });
     expect(await cli('fmt', 'p/cap.yaml', '--write')).toEqual({ code: 0, out: 'p/cap.yaml\n', err: '' });
-    expect(readFileSync(`${place.path}/p/cap.yaml`, 'utf8')).toBe(out);
+    expect(readFileSync(`${cap.place.path}/p/cap.yaml`, 'utf8')).toBe(out);
     expect(await cli('fmt', 'p/cap.yaml', '--check')).toEqual({ code: 0, out: '', err: '' });
   });
 });
@@ -125,8 +112,8 @@ rules:
   const cost = (usd: number) => JSON.stringify({ llm: { estimatedCost: usd } });
 
   beforeEach(() => {
-    place.write('lib/base.yaml', base);
-    place.write('own/own.yaml', own);
+    cap.place.write('lib/base.yaml', base);
+    cap.place.write('own/own.yaml', own);
   });
 
   it('are refused alone, with what to name', async () => {
@@ -150,21 +137,21 @@ rules:
     expect((await cli('explain', 'own', '--context', over, '--library', 'lib')).out).toContain('own/dear');
     const measured = await cli('bench', 'own', '--library', 'lib', '--context', over, '--seconds', '0.05', '--json');
     expect(JSON.parse(measured.out)).toMatchObject({ decision: 'deny', rules: 1 });
-    place.write('records.json', '{"records": []}');
+    cap.place.write('records.json', '{"records": []}');
     const simulated = await cli('simulate', '--against', 'own', '--library', 'lib', '--records', 'records.json');
     expect(simulated).toMatchObject({ code: 0, out: 'No record with a decision fits.\n' });
   });
 
   it('find it in the directory of the configuration, in force or not', async () => {
-    place.write('gateway.yaml', 'policies: { path: ./policies, enabled: [security/*], default: allow }\n');
-    place.write('policies/base.yaml', base);
+    cap.place.write('gateway.yaml', 'policies: { path: ./policies, enabled: [security/*], default: allow }\n');
+    cap.place.write('policies/base.yaml', base);
     const config = ['--config', 'gateway.yaml'];
     expect(await cli('validate', 'own', ...config)).toMatchObject({ code: 0, out: '1 policy, 1 rule: fine.\n' });
     // The default is the configuration's.
     expect((await cli('evaluate', 'own', '--context', cost(4), ...config)).code).toBe(0);
     expect((await cli('evaluate', 'own', '--context', cost(6), ...config)).code).toBe(1);
     // And so is what there is to send calls to.
-    place.write(
+    cap.place.write(
       'own/own.yaml',
       `${own.replace('rules: []', 'rules:')}  - id: go\n    action: { decision: modify, route_to: demo2 }\n`,
     );
@@ -175,9 +162,9 @@ rules:
   });
 
   it('without names are those of the configuration', async () => {
-    place.write('gateway.yaml', 'policies: { path: ./policies, enabled: [security/*], default: deny }\n');
-    place.write('policies/base.yaml', base);
-    place.write('policies/security/own.yaml', own);
+    cap.place.write('gateway.yaml', 'policies: { path: ./policies, enabled: [security/*], default: deny }\n');
+    cap.place.write('policies/base.yaml', base);
+    cap.place.write('policies/security/own.yaml', own);
     const config = ['--config', 'gateway.yaml'];
     expect(await cli('validate', ...config)).toMatchObject({ code: 0, out: '2 policies, 2 rules: fine.\n' });
     expect((await cli('evaluate', '--context', cost(4), ...config)).out).toMatch(/^deny: No rule matched/);

@@ -51,7 +51,8 @@ export function ledgerContract(
   setUp = async () => {},
   tearDown = async () => {},
 ) {
-  describe(`${name}: the ledger's contract`, () => {
+  // One test after the other, also where the same contract is tried on several ledgers side by side.
+  describe.sequential(`${name}: the ledger's contract`, () => {
     let under: LedgerUnderTest;
     let ledger: LedgerUnderTest['ledger'];
     beforeAll(setUp);

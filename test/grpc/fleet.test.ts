@@ -1,12 +1,11 @@
 import { status } from '@grpc/grpc-js';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type FakeProvider, startFakeProvider } from '../support/fake-provider.ts';
-import { removeFleets, startFleet } from '../support/fleet.ts';
+import { expect, test } from 'vitest';
+import { startFleet } from '../support/fleet.ts';
+import { openFleetHouse } from '../support/fleet-house.ts';
 import { freePort } from '../support/free-port.ts';
 import { ref } from '../support/gateway.ts';
 import { drained, GrpcClient, type Json, jsonOf, struct } from '../support/grpc-client.ts';
 import { teamKeyOf } from '../support/money.ts';
-import { type RedisServer, startRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
 
 const service = 'llm.policy.v1.PolicyService';
@@ -17,17 +16,7 @@ const writer = { 'x-api-key': writerKey };
 const of = (id: string, model: string) =>
   `metadata: { id: ${id}, version: 1.0.0 }\nrules:\n  - { id: r, when: llm.model == "${model}", action: { decision: deny, reason: ${id} } }\n`;
 
-let provider: FakeProvider;
-let redis: RedisServer;
-beforeAll(async () => {
-  provider = await startFakeProvider({ key: 'upstream-secret-key' });
-  redis = await startRedis();
-});
-afterEach(removeFleets);
-afterAll(async () => {
-  await provider.close();
-  await redis.stop();
-});
+const house = openFleetHouse();
 
 test('a gateway with workers has one decision point over gRPC, whatever becomes of the workers', async () => {
   const port = await freePort();
@@ -35,8 +24,8 @@ test('a gateway with workers has one decision point over gRPC, whatever becomes 
     teams: {
       research: { keys: [ref('KEY_RESEARCH'), { key: ref('WRITER_KEY'), scopes: ['policy:write', 'policy:read'] }] },
     },
-    redisUrl: redis.url,
-    provider: provider.baseUrl,
+    redisUrl: house.redis.url,
+    provider: house.provider.baseUrl,
     workers: 2,
     server: { port: await freePort() },
     config: { grpc: { port, publishing: true } },

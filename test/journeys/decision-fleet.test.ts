@@ -1,10 +1,9 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { openAsking, type Said } from '../support/asking.ts';
-import { type FakeProvider, startFakeProvider } from '../support/fake-provider.ts';
-import { type FleetProcess, removeFleets, startFleet } from '../support/fleet.ts';
+import { type FleetProcess, startFleet } from '../support/fleet.ts';
+import { openFleetHouse } from '../support/fleet-house.ts';
 import { freePort } from '../support/free-port.ts';
 import { teamKeyOf } from '../support/money.ts';
-import { type RedisServer, startRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
 
 const policy = (model: string) => `
@@ -16,17 +15,7 @@ rules:
 `;
 const key = teamKeyOf('research');
 
-let provider: FakeProvider;
-let redis: RedisServer;
-beforeAll(async () => {
-  provider = await startFakeProvider({ key: 'upstream-secret-key' });
-  redis = await startRedis();
-});
-afterEach(removeFleets);
-afterAll(async () => {
-  await provider.close();
-  await redis.stop();
-});
+const house = openFleetHouse();
 
 /** What as many connections are told as reach every worker. */
 async function decisions(fleet: FleetProcess, model: string): Promise<readonly string[]> {
@@ -51,8 +40,8 @@ test('every worker of a gateway has what is published, those that come later and
   const teams = { research: { budgets: [{ window: 'total', limit_usd: 10 }] } };
   const fleet = await startFleet({
     teams,
-    redisUrl: redis.url,
-    provider: provider.baseUrl,
+    redisUrl: house.redis.url,
+    provider: house.provider.baseUrl,
     workers: 2,
     server: { port: await freePort() },
   });

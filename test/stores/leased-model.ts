@@ -137,14 +137,21 @@ const inUnit = (place: number, one: Amount) => {
   return unit === 'requests' ? 1 : one[unit];
 };
 
-/** Walks the steps over workers that share a Redis, and looks after each whether anything was overrun or lost. */
-export async function follow(url: string, keyPrefix: string, list: readonly Step[]): Promise<void> {
+/**
+ * Walks the steps over workers that share a Redis, and looks after each whether anything was overrun or lost. Resolves with
+ * what ends all of it, which waits for leases to run out and looks whether everything was told: nobody need wait beside it.
+ */
+export async function follow(url: string, keyPrefix: string, list: readonly Step[]): Promise<() => Promise<void>> {
   const options = { url, keyPrefix, deadline_ms: 5_000, reap_interval_ms: 0, entries_max: 20 };
   const remote = await openRedisLedger({ ...options, owner: 'watch' });
   const all = Array.from({ length: workers }, () => new Worker(options));
   let crowded = 0;
   /** Whether leases ran out: seats of calls that still ran may have been given to others since. */
   let lapsed = false;
+  const bury = async (): Promise<void> => {
+    for (const one of all) await one.bury();
+    await remote.close();
+  };
   try {
     for (const one of all) await one.start();
     for (const step of list) {
@@ -163,15 +170,21 @@ export async function follow(url: string, keyPrefix: string, list: readonly Step
       } else await take(all[step.at]!, step);
       await nothingOverrun(remote, all, lapsed);
     }
-    for (const worker of all) await worker.start();
-    await sleep(slice_lease_ms + 20);
-    await remote.reap();
-    await nothingOverrun(remote, all, true);
-    await everythingEnds(remote, all);
-  } finally {
-    for (const one of all) await one.bury();
-    await remote.close();
+  } catch (error) {
+    await bury();
+    throw error;
   }
+  return async () => {
+    try {
+      for (const worker of all) await worker.start();
+      await sleep(slice_lease_ms + 20);
+      await remote.reap();
+      await nothingOverrun(remote, all, true);
+      await everythingEnds(remote, all);
+    } finally {
+      await bury();
+    }
+  };
 }
 
 async function take(

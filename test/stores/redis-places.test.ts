@@ -7,6 +7,8 @@ import { type RedisCluster, startCluster } from '../support/cluster.ts';
 import { freePort, type RedisServer, startRedis } from '../support/redis.ts';
 import { type SentinelHouse, startSentinels } from '../support/sentinel.ts';
 
+type Rest<T extends unknown[]> = T extends [unknown, ...infer R] ? R : never;
+
 async function now(server: RedisServer): Promise<number> {
   const client = server.client();
   const [seconds, micros] = await client.time();
@@ -30,8 +32,12 @@ async function under(place: RedisPlace, servers: readonly RedisServer[]) {
   };
 }
 
+/** A contract mostly waits: the places do so at once. */
+const besideOthers = (name: string, ...rest: Rest<Parameters<typeof ledgerContract>>) =>
+  describe.concurrent(name, () => ledgerContract(name, ...rest));
+
 let house: SentinelHouse;
-ledgerContract(
+besideOthers(
   'Redis through sentinels',
   () => under({ sentinel: { name: house.name, nodes: house.nodes } }, [house.primary]),
   async () => {
@@ -41,7 +47,7 @@ ledgerContract(
 );
 
 let cluster: RedisCluster;
-ledgerContract(
+besideOthers(
   'a Redis Cluster',
   () => under({ cluster: { nodes: cluster.nodes.slice(0, 1) } }, cluster.servers),
   async () => {
@@ -75,7 +81,7 @@ const securely = (over: Partial<RedisPlace> = {}): RedisPlace => ({
   },
   ...over,
 });
-ledgerContract(
+besideOthers(
   'Redis over TLS with a user of its own',
   () => under(securely(), [secured]),
   startSecured,

@@ -9,8 +9,6 @@ import { budget, rate, refusalOf, request } from '../contracts/ledger.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 
 const shared = budget({ window: 'total', onLoss: 'local_share' });
-/** Each process tells and reads who lives once a second; twice that leaves a busy machine room. */
-const heard_ms = 2_500;
 
 let server: RedisServer;
 let opened: Ledger[];
@@ -33,6 +31,24 @@ async function process(path = mkdtempSync(join(tmpdir(), 'shares-')), onLoss: On
   const ledger = await openSharingLedger({ ...options, path });
   opened.push(ledger);
   return ledger;
+}
+
+/**
+ * So many processes live, and each has told that it does since all of them do: it was answered how many, and the answer to
+ * what it asks next comes after that one.
+ */
+async function allHeard(processes: number): Promise<void> {
+  const client = server.client();
+  const told = async () => {
+    const [key = 'none'] = await client.keys('*processes');
+    const flat = await client.zrange(key, '0', '-1', 'WITHSCORES');
+    return new Map(Array.from({ length: flat.length / 2 }, (_, at) => [flat[at * 2]!, flat[at * 2 + 1]!]));
+  };
+  const lives = async () => (await told()).size;
+  await expect.poll(lives, { timeout: 20_000, interval: 20 }).toBe(processes);
+  const before = await told();
+  const again = async () => [...(await told())].filter(([owner, until]) => before.get(owner) !== until).length;
+  await expect.poll(again, { timeout: 20_000, interval: 20 }).toBe(processes);
 }
 
 const reserve = (ledger: Ledger, id: string, nusd: number, budgets: Budget[] = [shared], rates: Rate[] = []) =>
@@ -126,7 +142,7 @@ describe('while Redis is lost, limits that say local_share', () => {
 
   test('admit a part of it where other processes live, each its own', async () => {
     const [one, other] = [await process(), await process()];
-    await sleep(heard_ms);
+    await allHeard(2);
     await reserve(one, 'a', 100);
     await reserve(other, 'b', 100);
     await settle(one, 'a', 100);
@@ -146,7 +162,7 @@ describe('while Redis is lost, limits that say local_share', () => {
 
   test('admit their share of a rate in each window, and of calls at once', async () => {
     const [one, other] = [await process(), await process()];
-    await sleep(heard_ms);
+    await allHeard(2);
     const rates = [
       rate({ limit: 5, onLoss: 'local_share' }),
       rate({ limit: 50, unit: 'tokens', onLoss: 'local_share' }),
@@ -240,7 +256,7 @@ describe('limits that say different things', () => {
 describe('a Redis that comes and goes', () => {
   test('gives no process a second share of a budget, nor of a rate in its window, and is told each cost once', async () => {
     const [one, other] = [await process(), await process()];
-    await sleep(heard_ms);
+    await allHeard(2);
     const windows = [rate({ limit: 30, window_ms: 3_600_000, onLoss: 'local_share' })];
     const total = budget({ window: 'total', limit: 10_000, onLoss: 'local_share' });
     const quick = { budgets: [total], rates: windows };
