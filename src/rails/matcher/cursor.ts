@@ -48,10 +48,7 @@ export class Cursor {
   constructor(machine: Machine, textOf: TextOf, listener: MatchListener | undefined) {
     this.machine = machine;
     this.#memory = takeMemory();
-    this.kept = this.#memory.kept;
-    this.#slide = this.#memory.slide;
-    this.#starts = this.#memory.starts;
-    this.#spare = this.#memory.spare;
+    ({ kept: this.kept, slide: this.#slide, starts: this.#starts, spare: this.#spare } = this.#memory);
     this.#textOf = textOf;
     this.listener = listener;
     this.#state = machine.start;
