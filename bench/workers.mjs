@@ -1,9 +1,10 @@
-// Two workers against one, everything on, over Redis: CPU per call on one core, and calls a second over all cores.
+// Two workers against one, everything on, over Redis: CPU per call on one core, and calls a second over all cores. The rig
+// needs cores too: where it shares them, calls a second tell of the machine, and CPU a call tells of the workers.
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startRedis } from './redis.mjs';
-import { cpuSeconds, family, here, load, median, requestBytes, start, table } from './rig.mjs';
+import { cpuSeconds, family, here, load, mainSeconds, median, requestBytes, start, table } from './rig.mjs';
 
 const key = 'bench-team-key-0123456789';
 const ask = JSON.stringify({
@@ -16,26 +17,38 @@ const ask = JSON.stringify({
   max_tokens: 400,
 });
 
-const spent = (pid) => family(pid).reduce((sum, one) => sum + cpuSeconds(one), 0);
+/** CPU seconds of each process of a gateway: alone, or the one that has workers first and then those. */
+const spent = (pid) => family(pid).map((one) => ({ pid: one, all: cpuSeconds(one), main: mainSeconds(one) }));
 const own = () => process.cpuUsage();
+const total = (list) => list.reduce((sum, one) => sum + one, 0);
 
-/** Calls a second, CPU of the gateway's processes a call, and CPU of everything else of the rig a call. */
+/**
+ * Calls a second, and CPU a call: of the gateway's processes, of their main threads alone (the rest is what compiles and
+ * collects beside), of the process that has the workers, and of everything else of the rig. `busiest` is the largest part
+ * of the workers' CPU that one of them had: 0.5 where two share the calls evenly.
+ */
 async function round({ address, pid }, others, calls) {
   const bytes = requestBytes(address, '/v1/chat/completions', { authorization: `Bearer ${key}` }, ask);
-  const [before, beside, mine] = [spent(pid), others.reduce((sum, one) => sum + cpuSeconds(one), 0), own()];
+  const [before, beside, mine] = [spent(pid), total(others.map(cpuSeconds)), own()];
   const { seconds } = await load(address, { bytes, connections: 32, calls, expect: 'quick brown fox' });
   const generator = process.cpuUsage(mine);
-  const rest =
-    others.reduce((sum, one) => sum + cpuSeconds(one), 0) - beside + (generator.user + generator.system) / 1e6;
+  const rest = total(others.map(cpuSeconds)) - beside + (generator.user + generator.system) / 1e6;
+  const processes = spent(pid).map((one, at) => ({ all: one.all - before[at].all, main: one.main - before[at].main }));
+  const all = processes.map((one) => one.all);
+  const serving = all.length === 1 ? all : all.slice(1);
+  const us = (sum) => (sum / calls) * 1e6;
   return {
     calls_per_second: calls / seconds,
-    cpu_us: ((spent(pid) - before) / calls) * 1e6,
-    rest_us: (rest / calls) * 1e6,
+    cpu_us: us(total(all)),
+    main_us: us(total(processes.map(({ main }) => main))),
+    primary_us: us(all.length === 1 ? 0 : all[0]),
+    busiest: Math.max(...serving) / total(serving),
+    rest_us: us(rest),
   };
 }
 
 /** Rows of a table and the figures behind them. */
-export async function workers({ rounds = 5, calls = 3000, warm_up = 6000 } = {}) {
+export async function workers({ rounds = 5, calls = 4000, warm_up = 20_000 } = {}) {
   const cores = availableParallelism();
   const all = `0-${cores - 1}`;
   const redis = await startRedis();
@@ -55,7 +68,7 @@ export async function workers({ rounds = 5, calls = 3000, warm_up = 6000 } = {})
       { count: 2, ...(await gateway(core, 2)) },
     ];
     const others = [provider.pid, redis.pid];
-    // Each process has to compile its hot paths for itself.
+    // Each process has to compile its hot paths for itself, and its other threads are at it for many thousand calls.
     for (const target of targets) await round(target, others, warm_up * target.count);
     const seen = targets.map(() => []);
     for (let at = 0; at < rounds; at += 1)
@@ -66,6 +79,9 @@ export async function workers({ rounds = 5, calls = 3000, warm_up = 6000 } = {})
       workers: count,
       calls_per_second: middle(seen[index], 'calls_per_second'),
       cpu_us: middle(seen[index], 'cpu_us'),
+      main_us: middle(seen[index], 'main_us'),
+      primary_us: middle(seen[index], 'primary_us'),
+      busiest: middle(seen[index], 'busiest'),
       rest_us: middle(seen[index], 'rest_us'),
     }));
   }
@@ -79,8 +95,12 @@ export async function workers({ rounds = 5, calls = 3000, warm_up = 6000 } = {})
       'x one',
       'CPU us',
       'x one',
+      'main threads',
+      'primary',
+      'busiest',
       'rig beside, CPU us',
       'rig allows',
+      'rig elsewhere',
     ],
     ...Object.entries(figures).flatMap(([place, list]) =>
       list.map((one) => {
@@ -94,8 +114,13 @@ export async function workers({ rounds = 5, calls = 3000, warm_up = 6000 } = {})
           (one.calls_per_second / first.calls_per_second).toFixed(2),
           one.cpu_us.toFixed(0),
           (one.cpu_us / first.cpu_us).toFixed(2),
+          one.main_us.toFixed(0),
+          one.primary_us.toFixed(0),
+          one.busiest.toFixed(2),
           one.rest_us.toFixed(0),
           one.workers === 1 ? '' : `x ${Math.min(most, one.workers).toFixed(2)}`,
+          // A core each and none for the rig: so many times one, each call dearer by so much.
+          one.workers === 1 ? '' : `x ${((one.workers * first.cpu_us) / one.cpu_us).toFixed(2)}`,
         ];
       }),
     ),
@@ -105,7 +130,7 @@ export async function workers({ rounds = 5, calls = 3000, warm_up = 6000 } = {})
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { rows, figures } = await workers(
-    process.argv.includes('--quick') ? { rounds: 3, calls: 1500, warm_up: 3000 } : {},
+    process.argv.includes('--quick') ? { rounds: 3, calls: 2000, warm_up: 8000 } : {},
   );
   console.log(`${table(rows)}\n\n${JSON.stringify({ bench: 'workers', figures })}`);
 }
