@@ -12,6 +12,7 @@ export type { Job, JobQueue, QueueOptions } from './queue.ts';
 export { JobFailed, JobRefused, QueueUnavailable } from './queue.ts';
 export type { BullQueueOptions } from './queue-bullmq.ts';
 export { openEmbeddedQueue } from './queue-embedded.ts';
+export { RecentIds } from './recent-ids.ts';
 export type { RedisLedger, RedisLedgerOptions, RedisPlace } from './redis/index.ts';
 export { onLossOf } from './share/on-loss.ts';
 export type { SharingLedgerOptions } from './share/open.ts';

@@ -1,12 +1,12 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { RecentIds } from '../../stores/index.ts';
 import { type AuditRecord, type Intent, lostRecord } from '../record.ts';
 import { Chain } from './chain.ts';
 import { Composer } from './compose.ts';
 import { type Deferred, deferred } from './deferred.ts';
 import { Fresh } from './fresh.ts';
 import { openKeys, type TrailKeys } from './keys.ts';
-import { Lately } from './lately.ts';
 import { type Sealed, sha256 } from './line.ts';
 import { Live } from './live.ts';
 import { lockDirectory } from './lock.ts';
@@ -44,7 +44,7 @@ export class Spool {
   readonly #unlock: () => void;
   readonly #timer: NodeJS.Timeout;
   readonly #live: Live;
-  readonly #ended = new Lately(4096);
+  readonly #ended = new RecentIds(4096);
   /** Refused calls that ended while the disk was full: their records wait for room of their own. */
   readonly #waiting: AuditRecord[] = [];
   readonly #segments: Segments;

@@ -1,5 +1,6 @@
 import type { Budget, Override, Rate } from '../ledger.ts';
 import { rateKey, slotting } from '../rate-key.ts';
+import { RecentIds } from '../recent-ids.ts';
 import { advance, rollingOf } from '../tally.ts';
 import { kept_ms, seriesOfKey, windowKey } from '../window-key.ts';
 import { Ring } from './ring.ts';
@@ -21,8 +22,7 @@ export class Organization {
   mark = 0;
   /** The latest moment anything was counted at: spending never goes back in time, whatever the clock does. */
   time_ms = 0;
-  #settled = new Set<string>();
-  #settledBefore = new Set<string>();
+  readonly #settled = new RecentIds(settled_max);
   readonly #ofBudget = new WeakMap<Budget, { counter: Counter; start_ms: number }>();
   readonly #ofRate = new WeakMap<Rate, Ring | Seats>();
 
@@ -110,22 +110,18 @@ export class Organization {
 
   remember(id: string): void {
     this.#settled.add(id);
-    if (this.#settled.size < settled_max) return;
-    this.#settledBefore = this.#settled;
-    this.#settled = new Set();
   }
 
   forget(id: string): void {
     this.#settled.delete(id);
-    this.#settledBefore.delete(id);
   }
 
   remembers(id: string): boolean {
-    return this.#settled.has(id) || this.#settledBefore.has(id);
+    return this.#settled.has(id);
   }
 
   remembered(): string[] {
-    return [...this.#settledBefore, ...this.#settled];
+    return this.#settled.all();
   }
 
   /** Lets go of windows long over, of rates at rest, and of provisional holds whose owner never came back. */

@@ -1,7 +1,7 @@
 import type { Budget, BudgetState, Rate, RateState } from '../ledger.ts';
 import { rateKey, slotting } from '../rate-key.ts';
+import { RecentIds } from '../recent-ids.ts';
 import { kept_ms, windowKey } from '../window-key.ts';
-import { Memory } from './memory.ts';
 import type { LocalHold, RateSlice, SeatsSlice, Slice } from './slices.ts';
 import { Untold } from './untold.ts';
 
@@ -18,7 +18,7 @@ export class Books {
   readonly rates = new Map<string, RateSlice>();
   readonly seats = new Map<string, SeatsSlice>();
   readonly holds = new Map<string, LocalHold>();
-  readonly settled = new Memory(settled_max);
+  readonly settled = new RecentIds(settled_max);
   readonly untold = new Untold();
   /** Number of the newest item. */
   items = 0;

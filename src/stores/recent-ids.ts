@@ -1,0 +1,159 @@
+import { randomBytes } from 'node:crypto';
+
+/** Ids a block has room for at first. */
+const room_first = 64;
+/** Bytes of room for an id, at first. */
+const id_bytes = 32;
+/** Of every process another: ids that meet in one place do so in no other. */
+const seed = randomBytes(4).readInt32LE();
+
+/**
+ * Ids of the recent past: the last `kept` that were added, at most twice as many. They are bytes outside the heap: as
+ * strings in a `Set` the garbage collector would copy each of them twice and look at all of them again and again.
+ */
+export class RecentIds {
+  readonly #kept: number;
+  #now = new Block();
+  #before = new Block();
+
+  constructor(kept: number) {
+    this.#kept = kept;
+  }
+
+  add(id: string): void {
+    const hash = hashOf(id);
+    if (this.#now.has(id, hash)) return;
+    this.#now.add(id, hash);
+    if (this.#now.added < this.#kept) return;
+    const oldest = this.#before;
+    oldest.clear();
+    this.#before = this.#now;
+    this.#now = oldest;
+  }
+
+  delete(id: string): void {
+    const hash = hashOf(id);
+    this.#now.delete(id, hash);
+    this.#before.delete(id, hash);
+  }
+
+  has(id: string): boolean {
+    const hash = hashOf(id);
+    return this.#now.has(id, hash) || this.#before.has(id, hash);
+  }
+
+  /** All of them, each once, oldest first. */
+  all(): string[] {
+    const before = this.#before.all().filter((id) => !this.#now.has(id, hashOf(id)));
+    return [...before, ...this.#now.all()];
+  }
+}
+
+function hashOf(id: string): number {
+  let hash = seed;
+  for (let at = 0; at < id.length; at += 1) hash = Math.imul(hash ^ id.charCodeAt(at), 0x01000193);
+  return hash ^ (hash >>> 15);
+}
+
+/** Ids by the number in which they came, from 1, and a table of open addressing that finds their numbers. */
+class Block {
+  /** Those that were deleted count as well. */
+  added = 0;
+  /** Of an id's place, or the next free one: its number, 0 for none. Never more than half full. */
+  #numbers = new Int32Array(room_first * 2);
+  /** By number; an id that is kept elsewhere is as one that was deleted. */
+  #hashes = new Int32Array(room_first + 1);
+  #ends = new Uint32Array(room_first + 1);
+  #deleted = new Uint8Array(room_first + 1);
+  #bytes = Buffer.alloc(room_first * id_bytes);
+  /** Ids with letters beyond Latin-1, which nothing here makes. */
+  readonly #wide = new Set<string>();
+
+  has(id: string, hash: number): boolean {
+    return this.#find(id, hash) !== 0 || (this.#wide.size > 0 && this.#wide.has(id));
+  }
+
+  add(id: string, hash: number): void {
+    const number = ++this.added;
+    if (number === this.#hashes.length) this.#grow();
+    const start = this.#ends[number - 1] ?? 0;
+    const elsewhere = wide(id);
+    this.#deleted[number] = elsewhere ? 1 : 0;
+    this.#hashes[number] = hash;
+    this.#ends[number] = start;
+    if (elsewhere) {
+      this.#wide.add(id);
+      return;
+    }
+    const end = start + id.length;
+    if (end > this.#bytes.length) this.#bytes = Buffer.concat([this.#bytes], Math.max(end, this.#bytes.length * 2));
+    for (let at = 0; at < id.length; at += 1) this.#bytes[start + at] = id.charCodeAt(at);
+    this.#ends[number] = end;
+    this.#place(number, hash);
+  }
+
+  delete(id: string, hash: number): void {
+    const number = this.#find(id, hash);
+    if (number !== 0) this.#deleted[number] = 1;
+    this.#wide.delete(id);
+  }
+
+  clear(): void {
+    this.added = 0;
+    this.#numbers.fill(0);
+    this.#wide.clear();
+  }
+
+  all(): string[] {
+    const all: string[] = [];
+    for (let number = 1; number <= this.added; number += 1) {
+      const [start, end] = [this.#ends[number - 1] ?? 0, this.#ends[number] ?? 0];
+      if (this.#deleted[number] === 0) all.push(this.#bytes.toString('latin1', start, end));
+    }
+    return [...all, ...this.#wide];
+  }
+
+  #find(id: string, hash: number): number {
+    const mask = this.#numbers.length - 1;
+    for (let at = hash & mask; ; at = (at + 1) & mask) {
+      const number = this.#numbers[at] ?? 0;
+      if (number === 0) return 0;
+      if (this.#hashes[number] === hash && this.#deleted[number] === 0 && this.#is(number, id)) return number;
+    }
+  }
+
+  #is(number: number, id: string): boolean {
+    const start = this.#ends[number - 1] ?? 0;
+    if ((this.#ends[number] ?? 0) - start !== id.length) return false;
+    for (let at = 0; at < id.length; at += 1) if (this.#bytes[start + at] !== id.charCodeAt(at)) return false;
+    return true;
+  }
+
+  #place(number: number, hash: number): void {
+    const mask = this.#numbers.length - 1;
+    let at = hash & mask;
+    while (this.#numbers[at] !== 0) at = (at + 1) & mask;
+    this.#numbers[at] = number;
+  }
+
+  #grow(): void {
+    const room = this.#hashes.length * 2 - 1;
+    this.#hashes = copied(this.#hashes, new Int32Array(room));
+    this.#ends = copied(this.#ends, new Uint32Array(room));
+    this.#deleted = copied(this.#deleted, new Uint8Array(room));
+    this.#numbers = new Int32Array((room - 1) * 2);
+    for (let number = 1; number < this.added; number += 1) {
+      if (this.#deleted[number] === 0) this.#place(number, this.#hashes[number] ?? 0);
+    }
+  }
+}
+
+function wide(id: string): boolean {
+  for (let at = 0; at < id.length; at += 1) if (id.charCodeAt(at) > 0xff) return true;
+  return false;
+}
+
+function copied<T extends Int32Array | Uint32Array | Uint8Array>(from: T, to: T): T {
+  to.set(from);
+  return to;
+}
