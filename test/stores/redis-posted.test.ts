@@ -56,6 +56,17 @@ async function sequence(ledger: RedisLedger, limits: typeof wide): Promise<numbe
 }
 
 describe('a settlement that nobody waits for', () => {
+  test('is seen by whoever looks at the counters next, in this process', async () => {
+    const ledger = await open();
+    for (let at = 0; at < calls_made; at += 1) {
+      await ledger.reserve(request(`c${at}`, { nusd: 10 }, wide));
+      await ledger.post(cost(`c${at}`, 7));
+      const counters = await ledger.counters('acme');
+      expect(counters.map(({ spent, held }) => [spent, held])).toEqual([[7 * (at + 1), 0]]);
+      expect(await ledger.holds('acme')).toEqual([]);
+    }
+  });
+
   test('goes with what is asked next, in front of it', async () => {
     const ledger = await open();
     const scripts = await sequence(ledger, wide);

@@ -14,6 +14,7 @@ import { HoldGone, LedgerUnavailable } from '../ledger.ts';
 import { checkAmendment, checkId, checkLimits, checkReserve, checkSettlement } from '../validate.ts';
 import { budgetOfKey } from '../window-key.ts';
 import { amended, asAsked, refusal, standing } from './answers.ts';
+import { Enrolled } from './enrolled.ts';
 import { Epochs } from './epoch.ts';
 import type { RedisLedger } from './index.ts';
 import { type Line, NoAnswer } from './line.ts';
@@ -58,7 +59,7 @@ export class RemoteLedger implements RedisLedger {
   readonly #reserving: ReservingParts;
   /** Messages that are under way. */
   readonly #flying = new Set<Message>();
-  readonly #organizations = new Set<string>();
+  readonly #enrolled: Enrolled;
   readonly #timer: NodeJS.Timeout | undefined;
   readonly #run = randomBytes(6).toString('base64url');
   #reserves = 0;
@@ -75,7 +76,8 @@ export class RemoteLedger implements RedisLedger {
     };
     this.#epochs = new Epochs({ ...parts, me, assert });
     this.#turns = new Turns({ ...parts, epochs: this.#epochs });
-    const enrol = (organization: string) => this.#enrol(organization);
+    this.#enrolled = new Enrolled({ ...parts, deadline_ms: upkeep_ms });
+    const { enrol } = this.#enrolled;
     this.slices = new RemoteSlices({ ...parts, epochs: this.#epochs, enrol });
     this.#settling = new Settling({ ...parts, turns: this.#turns, memory: this.#memory });
     this.#reserving = { turns: this.#turns, memory: this.#memory, enrol, abandon: this.#abandon };
@@ -118,12 +120,7 @@ export class RemoteLedger implements RedisLedger {
   async settle(settlement: Settlement): Promise<Settled> {
     checkSettlement(settlement);
     const message = settleMessage(settlement);
-    try {
-      return await this.#settling.settle(message, true);
-    } catch (error) {
-      await this.#parts.outbox.keep(message);
-      throw error;
-    }
+    return this.#orKept(message, this.#settling.settle(message, true));
   }
 
   post(settlement: Settlement): Promise<void> {
@@ -143,8 +140,12 @@ export class RemoteLedger implements RedisLedger {
   async release(id: string, organization: string): Promise<void> {
     checkId(id, organization);
     const message: Message = { op: 'release', n: 0, id, organization, nonce: '' };
+    await this.#orKept(message, this.#settling.release(message));
+  }
+
+  async #orKept<T>(message: Message, sent: Promise<T>): Promise<T> {
     try {
-      await this.#settling.release(message);
+      return await sent;
     } catch (error) {
       await this.#parts.outbox.keep(message);
       throw error;
@@ -173,6 +174,7 @@ export class RemoteLedger implements RedisLedger {
     const told = budgetOfKey(key);
     if (told === undefined) return false;
     const operation = [7, key, ...shapeOf(told.budget)];
+    this.#turns.hurry(organization);
     const answer = await this.#turns.alone(organization, operation, { deadline_ms: upkeep_ms });
     if (answer.code !== 1) return false;
     this.#memory.reset(organization, key, answer.now_ms);
@@ -181,7 +183,7 @@ export class RemoteLedger implements RedisLedger {
 
   async reap(): Promise<number> {
     let reaped = 0;
-    for (const organization of await this.#everyone()) {
+    for (const organization of await this.#enrolled.all()) {
       for (let done = reap_max; done === reap_max; reaped += done) {
         done = (await this.#turns.alone(organization, [6, reap_max], { deadline_ms: upkeep_ms })).code;
       }
@@ -190,20 +192,26 @@ export class RemoteLedger implements RedisLedger {
     return reaped;
   }
 
+  /** For who looks at what Redis has: all that was settled here is on its way before. */
+  #told(organization: string): Parts {
+    this.#turns.hurry(organization);
+    return this.#parts;
+  }
+
   counters(organization: string) {
-    return reports.counters(this.#parts, organization);
+    return reports.counters(this.#told(organization), organization);
   }
 
   holds(organization: string) {
-    return reports.holds(this.#parts, organization);
+    return reports.holds(this.#told(organization), organization);
   }
 
   entries(organization: string): AsyncGenerator<LedgerEntry> {
-    return reports.entries(this.#parts, organization);
+    return reports.entries(this.#told(organization), organization);
   }
 
   reconcile(organization: string, options: { readonly repair: boolean }) {
-    return reconcile(this.#parts, organization, options.repair);
+    return reconcile(this.#told(organization), organization, options.repair);
   }
 
   /** Sends what is waiting; called when Redis is back and with every round of upkeep. */
@@ -264,29 +272,13 @@ export class RemoteLedger implements RedisLedger {
     await this.flush();
   }
 
-  /** Whoever comes after a crash must find the organisations whose holds were abandoned. */
-  #enrol(organization: string): void {
-    if (this.#organizations.has(organization)) return;
-    this.#organizations.add(organization);
-    const { line, prefix } = this.#parts;
-    line.call('sadd', [`${prefix}organizations`, organization], upkeep_ms).catch(() => {
-      this.#organizations.delete(organization);
-    });
-  }
-
-  async #everyone(): Promise<Set<string>> {
-    const { line, prefix } = this.#parts;
-    const all = (await line.call('smembers', [`${prefix}organizations`], upkeep_ms)) as string[];
-    return new Set([...all, ...this.#organizations]);
-  }
-
   async #tick(): Promise<void> {
     if (this.#parts.line.lost) return;
     try {
       await this.#epochs.greet();
       if (this.#parts.outbox.size > 0) await this.flush();
       await this.reap();
-      if (this.#ticks++ % trim_every === 0) await reports.trim(this.#parts, await this.#everyone());
+      if (this.#ticks++ % trim_every === 0) await reports.trim(this.#parts, await this.#enrolled.all());
     } catch (error) {
       if (!(error instanceof LedgerUnavailable)) this.#parts.notice(`upkeep failed: ${(error as Error).message}`);
     }

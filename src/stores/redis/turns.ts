@@ -104,6 +104,12 @@ export class Turns {
     for (const queue of this.#watched) if (queue.asked.length > 0) this.#begin(queue);
   }
 
+  /** Sends what rides or is about to leave, now: what is sent after it finds it done. */
+  hurry(organization: string): void {
+    const queue = this.#queues.get(organization);
+    if (queue !== undefined) this.#go(queue);
+  }
+
   /** `push` for who awaits the answer; `heard` is told it before anyone goes on. */
   ask(organization: string, operation: Operation, plan?: Plan, heard?: (answer: Answer) => void): Promise<Answer> {
     return new Promise((resolve, reject) => {
@@ -146,15 +152,20 @@ export class Turns {
     const queues = this.#leaving;
     this.#leaving = [];
     for (const queue of queues) {
-      const all = queue.asked;
-      queue.asked = [];
       queue.leaving = false;
-      if (all.length <= operations_max) this.#send(queue, all);
-      else {
-        for (let at = 0; at < all.length; at += operations_max) this.#send(queue, all.slice(at, at + operations_max));
-      }
+      this.#go(queue);
     }
   };
+
+  #go(queue: Queue): void {
+    const all = queue.asked;
+    if (all.length === 0) return;
+    queue.asked = [];
+    if (all.length <= operations_max) this.#send(queue, all);
+    else {
+      for (let at = 0; at < all.length; at += operations_max) this.#send(queue, all.slice(at, at + operations_max));
+    }
+  }
 
   /** Sends what has ridden long enough. */
   readonly #look = (): void => {
