@@ -46,6 +46,8 @@ export class Asking {
       const want = asked.get(slice);
       const changed = want !== undefined && !sameLimit(want.limit, slice.budget);
       if (want !== undefined) govern(slice, want.limit);
+      // Who only looks at it takes nothing of it: what went back would be ours again, and nobody's use.
+      const called = want !== undefined || slice.drawn > 0;
       measure(slice, now_ms);
       const over = slice.end_ms !== 0 && slice.told_ms > Number.NEGATIVE_INFINITY && now_ms >= slice.until_ms;
       const idle = isIdle(this.#office, slice.used_ms, now_ms);
@@ -53,8 +55,7 @@ export class Asking {
       const more = want === undefined ? 0 : Math.max(0, want.sum - slice.free);
       const least = more === 0 || want === undefined ? 0 : Math.max(1, want.least - slice.free);
       const { key, budget, start_ms, end_ms, expires_ms, held, free } = slice;
-      const ahead =
-        over || slice.wanted || (idle && want === undefined) ? 0 : Math.max(0, this.#ahead(slice.pace, want) - free);
+      const ahead = over || slice.wanted || !called ? 0 : Math.max(0, this.#ahead(slice.pace, want) - free);
       const ask = { key, budget, start_ms, end_ms, expires_ms, holds: held, free, least, asked: more, ahead };
       slice.dirty = false;
       slice.later_spent = 0;
