@@ -3,8 +3,8 @@
 // arrivals a second. Each gateway has a Redis of its own.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { startRedis } from './redis.mjs';
-import { here, load, median, pacedLoad, requestBytes, residentMb, start, table } from './rig.mjs';
+import { callBytes, expect, startFloor, startGateway } from './call.mjs';
+import { here, load, median, pacedLoad, residentMb, start, table } from './rig.mjs';
 
 const [other, mode = 'keys', rate_text] = process.argv.slice(2);
 if (other === undefined) throw new Error('name the other checkout');
@@ -13,38 +13,16 @@ const rounds = Number(process.env.BENCH_ROUNDS ?? 7);
 const calls = Number(process.env.BENCH_CALLS ?? (rate === undefined ? 4000 : rate * 2));
 
 const provider = await start(1, join(here, 'provider.mjs'));
-const redises = [];
-async function gateway(bench) {
-  const redis = mode === 'redis' || mode === 'leased' ? await startRedis() : undefined;
-  if (redis !== undefined) redises.push(redis);
-  const args = [provider.address, mode === 'keys' ? 'keys' : 'everything', ...(redis === undefined ? [] : [redis.url])];
-  return start(0, join(bench, 'gateway.mjs'), args, mode === 'leased' ? { BENCH_LEASED: '1' } : {});
-}
 const targets = [
-  ['floor', await start(0, join(here, 'floor.mjs'), [provider.address])],
-  ['other', await gateway(join(resolve(other), 'bench'))],
-  ['this', await gateway(here)],
+  ['floor', await startFloor(provider)],
+  ['other', await startGateway(mode, provider, {}, join(resolve(other), 'bench', 'gateway.mjs'))],
+  ['this', await startGateway(mode, provider)],
 ];
-const body = JSON.stringify({
-  model: 'bench-model',
-  messages: [
-    { role: 'system', content: 'You are a helpful assistant for gardeners.' },
-    { role: 'user', content: 'Explain how to grow tomatoes on a small balcony in a cold climate, please. '.repeat(11) },
-  ],
-  temperature: 0.2,
-  max_tokens: 400,
-});
-function round({ address }, count, paced = rate) {
-  const bytes = requestBytes(
-    address,
-    '/v1/chat/completions',
-    { authorization: 'Bearer bench-team-key-0123456789' },
-    body,
-  );
-  const expect = 'quick brown fox';
+function round(target, count, paced = rate) {
+  const bytes = callBytes(target);
   return paced === undefined
-    ? load(address, { bytes, connections: 32, calls: count, expect })
-    : pacedLoad(address, { bytes, calls: count, rate: paced, expect });
+    ? load(target.address, { bytes, connections: 32, calls: count, expect })
+    : pacedLoad(target.address, { bytes, calls: count, rate: paced, expect });
 }
 
 /** Microseconds on a core so far, by the kernel's own count: the main thread and all others. */
@@ -86,4 +64,3 @@ console.log(`${mode}, ${rate === undefined ? 'saturated' : `${rate} arrivals a s
 console.log(table(rows));
 for (const [, target] of targets) await target.stop();
 await provider.stop();
-for (const redis of redises) await redis.stop();

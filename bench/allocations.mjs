@@ -5,8 +5,8 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startRedis } from './redis.mjs';
-import { here, load, requestBytes, start } from './rig.mjs';
+import { callBytes, expect, startFloor, startGateway } from './call.mjs';
+import { here, load, start } from './rig.mjs';
 
 const mode = process.argv[2] ?? 'keys';
 const top = Number(process.env.BENCH_TOP ?? 50);
@@ -15,36 +15,11 @@ const gateway = process.env.BENCH_GATEWAY ?? join(here, 'gateway.mjs');
 const directory = mkdtempSync(join(tmpdir(), 'llm-policy-allocations-'));
 const file = join(directory, 'profile.json');
 
-const redis = mode === 'redis' || mode === 'leased' ? await startRedis() : undefined;
 const provider = await start(1, join(here, 'provider.mjs'));
 const env = { NODE_OPTIONS: `--import ${join(here, 'allocated.mjs')}`, BENCH_PROFILE: file };
-const target =
-  mode === 'floor'
-    ? await start(0, join(here, 'floor.mjs'), [provider.address], env)
-    : await start(
-        0,
-        gateway,
-        [provider.address, mode === 'keys' ? 'keys' : 'everything', ...(redis === undefined ? [] : [redis.url])],
-        { ...env, ...(mode === 'leased' ? { BENCH_LEASED: '1' } : {}) },
-      );
-const bytes = requestBytes(
-  target.address,
-  '/v1/chat/completions',
-  { authorization: 'Bearer bench-team-key-0123456789' },
-  JSON.stringify({
-    model: 'bench-model',
-    messages: [
-      { role: 'system', content: 'You are a helpful assistant for gardeners.' },
-      {
-        role: 'user',
-        content: 'Explain how to grow tomatoes on a small balcony in a cold climate, please. '.repeat(11),
-      },
-    ],
-    temperature: 0.2,
-    max_tokens: 400,
-  }),
-);
-const round = (count) => load(target.address, { bytes, connections: 32, calls: count, expect: 'quick brown fox' });
+const target = await (mode === 'floor' ? startFloor(provider, env) : startGateway(mode, provider, env, gateway));
+const bytes = callBytes(target);
+const round = (count) => load(target.address, { bytes, connections: 32, calls: count, expect });
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 await round(12_000);
@@ -79,5 +54,4 @@ show('-- bytes a call, by our nearest function', byOwn);
 show('-- bytes a call, by function', byFunction);
 await target.stop();
 await provider.stop();
-await redis?.stop();
 rmSync(directory, { recursive: true, force: true });

@@ -4,8 +4,8 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startRedis } from './redis.mjs';
-import { cpuSeconds, here, load, median, requestBytes, start, table } from './rig.mjs';
+import { callBytes, expect, startFloor, startGateway } from './call.mjs';
+import { cpuSeconds, here, load, median, start, table } from './rig.mjs';
 
 const mode = process.argv[2] ?? 'keys';
 const rounds = Number(process.env.BENCH_ROUNDS ?? 3);
@@ -80,45 +80,17 @@ function shares(profile) {
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'llm-policy-pieces-'));
-const redis = mode === 'redis' || mode === 'leased' ? await startRedis() : undefined;
 const provider = await start(1, join(here, 'provider.mjs'));
-const ask = {
-  model: 'bench-model',
-  messages: [
-    { role: 'system', content: 'You are a helpful assistant for gardeners.' },
-    { role: 'user', content: 'Explain how to grow tomatoes on a small balcony in a cold climate, please. '.repeat(11) },
-  ],
-  temperature: 0.2,
-  max_tokens: 400,
-};
 const hook = (name) => ({
   NODE_OPTIONS: `--import ${join(here, 'profiled.mjs')}`,
   BENCH_PROFILE: join(directory, `${name}.cpuprofile`),
 });
 const targets = [
-  ['floor', await start(0, join(here, 'floor.mjs'), [provider.address], hook('floor'))],
-  [
-    'gateway',
-    await start(
-      0,
-      join(here, 'gateway.mjs'),
-      [provider.address, mode === 'keys' ? 'keys' : 'everything', ...(redis === undefined ? [] : [redis.url])],
-      { ...hook('gateway'), ...(mode === 'leased' ? { BENCH_LEASED: '1' } : {}) },
-    ),
-  ],
+  ['floor', await startFloor(provider, hook('floor'))],
+  ['gateway', await startGateway(mode, provider, hook('gateway'))],
 ];
 const round = (target, count) =>
-  load(target.address, {
-    bytes: requestBytes(
-      target.address,
-      '/v1/chat/completions',
-      { authorization: 'Bearer bench-team-key-0123456789' },
-      JSON.stringify(ask),
-    ),
-    connections: 32,
-    calls: count,
-    expect: 'quick brown fox',
-  });
+  load(target.address, { bytes: callBytes(target), connections: 32, calls: count, expect });
 const whole = new Map(targets.map(([name]) => [name, []]));
 for (const [, target] of targets) await round(target, warm_up);
 for (let index = 0; index < rounds; index += 1) {
@@ -154,4 +126,3 @@ if (process.env.BENCH_KEEP === undefined) rmSync(directory, { recursive: true, f
 else console.log(directory);
 for (const [, target] of targets) await target.stop();
 await provider.stop();
-await redis?.stop();

@@ -5,21 +5,10 @@ import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { build, checkNode, installPackages, installServer } from '../scripts/install.mjs';
+import { ask, callBytes, expect, startFloor } from './call.mjs';
 import { engines } from './engines.mjs';
 import { startRedis } from './redis.mjs';
-import {
-  cpuSeconds,
-  here,
-  load,
-  median,
-  pacedLoad,
-  percentile,
-  requestBytes,
-  residentMb,
-  root,
-  start,
-  table,
-} from './rig.mjs';
+import { cpuSeconds, here, load, median, pacedLoad, percentile, residentMb, root, start, table } from './rig.mjs';
 import { workers } from './workers.mjs';
 
 checkNode();
@@ -33,18 +22,6 @@ const calls = quick ? 1000 : 2000;
 /** At saturation: a call of the floor takes 50 us, and CPU is counted in ticks of 10 ms. */
 const busy_calls = quick ? 1000 : 4000;
 const streams = quick ? 32 : 48;
-const key = 'bench-team-key-0123456789';
-
-/** 1 KB of prose, as an application would ask. */
-const ask = {
-  model: 'bench-model',
-  messages: [
-    { role: 'system', content: 'You are a helpful assistant for gardeners.' },
-    { role: 'user', content: 'Explain how to grow tomatoes on a small balcony in a cold climate, please. '.repeat(11) },
-  ],
-  temperature: 0.2,
-  max_tokens: 400,
-};
 
 /** Arrivals a second at which CPU per call is compared: about a quarter of what one core of the slowest target takes. */
 const arrivals_per_second = 800;
@@ -52,24 +29,13 @@ const arrivals_per_second = 800;
 const warm_up = quick ? 1000 : 16_000;
 
 async function warm(target) {
-  const bytes = requestBytes(
-    target.address,
-    '/v1/chat/completions',
-    { authorization: `Bearer ${target.key ?? key}` },
-    JSON.stringify(ask),
-  );
-  await load(target.address, { bytes, connections: 32, calls: warm_up, expect: 'quick brown fox' });
+  const bytes = callBytes(target);
+  await load(target.address, { bytes, connections: 32, calls: warm_up, expect });
 }
 
 /** One target in one round: CPU per call at load, calls a second, and what a lone caller waits. */
 async function plainRound(target) {
-  const bytes = requestBytes(
-    target.address,
-    '/v1/chat/completions',
-    { authorization: `Bearer ${target.key ?? key}` },
-    JSON.stringify(ask),
-  );
-  const expect = 'quick brown fox';
+  const bytes = callBytes(target);
   const atRate = cpuSeconds(target.pid);
   await pacedLoad(target.address, { bytes, calls, rate: arrivals_per_second, expect });
   const cpu_us = ((cpuSeconds(target.pid) - atRate) / calls) * 1e6;
@@ -88,13 +54,7 @@ async function plainRound(target) {
 }
 
 async function streamRound(target) {
-  const body = JSON.stringify({ ...ask, stream: true });
-  const bytes = requestBytes(
-    target.address,
-    '/v1/chat/completions',
-    { authorization: `Bearer ${target.key ?? key}` },
-    body,
-  );
+  const bytes = callBytes(target, { ...ask, stream: true });
   await load(target.address, { bytes, connections: 16, calls: 16, expect: '[DONE]' });
   const before = cpuSeconds(target.pid);
   const { seconds } = await load(target.address, { bytes, connections: 16, calls: streams, expect: '[DONE]' });
@@ -124,7 +84,7 @@ const gateway = (mode, env = {}, ...rest) =>
   start(0, join(here, 'gateway.mjs'), [provider.address, mode, ...rest], env);
 const targets = [
   { name: 'direct', ...provider, key: 'upstream-key' },
-  { name: 'floor', ...(await start(0, join(here, 'floor.mjs'), [provider.address])) },
+  { name: 'floor', ...(await startFloor(provider)) },
   { name: 'keys only', ...(await gateway('keys')) },
   { name: 'everything, embedded', ...(await gateway('everything')) },
   { name: 'everything and injection', ...(await gateway('everything', { BENCH_INJECTION: '1' })) },

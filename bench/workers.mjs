@@ -3,19 +3,9 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { callBytes, expect } from './call.mjs';
 import { startRedis } from './redis.mjs';
-import { cpuSeconds, family, here, load, mainSeconds, median, requestBytes, start, table } from './rig.mjs';
-
-const key = 'bench-team-key-0123456789';
-const ask = JSON.stringify({
-  model: 'bench-model',
-  messages: [
-    { role: 'system', content: 'You are a helpful assistant for gardeners.' },
-    { role: 'user', content: 'Explain how to grow tomatoes on a small balcony in a cold climate, please. '.repeat(11) },
-  ],
-  temperature: 0.2,
-  max_tokens: 400,
-});
+import { cpuSeconds, family, here, load, mainSeconds, median, start, table } from './rig.mjs';
 
 /** CPU seconds of each process of a gateway: alone, or the one that has workers first and then those. */
 const spent = (pid) => family(pid).map((one) => ({ pid: one, all: cpuSeconds(one), main: mainSeconds(one) }));
@@ -27,10 +17,11 @@ const total = (list) => list.reduce((sum, one) => sum + one, 0);
  * collects beside), of the process that has the workers, and of everything else of the rig. `busiest` is the largest part
  * of the workers' CPU that one of them had: 0.5 where two share the calls evenly.
  */
-async function round({ address, pid }, others, calls) {
-  const bytes = requestBytes(address, '/v1/chat/completions', { authorization: `Bearer ${key}` }, ask);
+async function round(target, others, calls) {
+  const { address, pid } = target;
+  const bytes = callBytes(target);
   const [before, beside, mine] = [spent(pid), total(others.map(cpuSeconds)), own()];
-  const { seconds } = await load(address, { bytes, connections: 32, calls, expect: 'quick brown fox' });
+  const { seconds } = await load(address, { bytes, connections: 32, calls, expect });
   const generator = process.cpuUsage(mine);
   const rest = total(others.map(cpuSeconds)) - beside + (generator.user + generator.system) / 1e6;
   const processes = spent(pid).map((one, at) => ({ all: one.all - before[at].all, main: one.main - before[at].main }));

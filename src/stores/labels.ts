@@ -2,9 +2,21 @@ import type { Labels } from './ledger.ts';
 
 const plain = /^[A-Za-z0-9._~@+/,:-]*$/;
 
+/** Of labels that cannot change: all calls of a caller share them. */
+const texts = new WeakMap<Labels, string>();
+
 /** Labels as one word, `team=research&user=jane`; empty for none. */
 export function labelText(labels: Labels | undefined): string {
   if (labels === undefined) return '';
+  let text = texts.get(labels);
+  if (text === undefined) {
+    text = spelled(labels);
+    if (Object.isFrozen(labels)) texts.set(labels, text);
+  }
+  return text;
+}
+
+function spelled(labels: Labels): string {
   let text = '';
   for (const name in labels) {
     const part = beginningOf(name) + escaped(labels[name] ?? '');
@@ -42,6 +54,13 @@ export function labelsOf(text: string | undefined): Labels | undefined {
 export function joined(of: Labels | undefined, over: Labels | undefined): Labels | undefined {
   if (over === undefined || over === of) return of;
   return of === undefined ? over : { ...of, ...over };
+}
+
+/** The text of a hold's labels (as `labelText` has it) and its settlement's, which win. */
+export function joinedText(held: string, settled: Labels | undefined): string {
+  if (settled === undefined) return held;
+  const text = labelText(settled);
+  return text === held ? held : labelText(joined(labelsOf(held), settled));
 }
 
 function escaped(text: string): string {

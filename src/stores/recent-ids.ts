@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { fnv } from './fnv.ts';
 
 /** Ids a block has room for at first. */
 const room_first = 64;
@@ -50,8 +51,7 @@ export class RecentIds {
 }
 
 function hashOf(id: string): number {
-  let hash = seed;
-  for (let at = 0; at < id.length; at += 1) hash = Math.imul(hash ^ id.charCodeAt(at), 0x01000193);
+  const hash = fnv(seed, id);
   return hash ^ (hash >>> 15);
 }
 

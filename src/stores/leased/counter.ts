@@ -1,3 +1,4 @@
+import { joinedText, labelText } from '../labels.ts';
 import type { Amount, ReserveRequest, Settlement } from '../ledger.ts';
 import { sizeIn } from '../rate-key.ts';
 import { amountIn } from '../tally.ts';
@@ -15,7 +16,6 @@ import {
   type Slice,
   spend,
 } from './slices.ts';
-import { joinedWord, wordOf } from './words.ts';
 
 /** A hold that holds nothing yet. */
 export function newHold(
@@ -35,7 +35,7 @@ export function newHold(
     slices,
     parts,
     seats,
-    labels: wordOf(labels),
+    labels: labelText(labels),
   };
 }
 
@@ -129,7 +129,7 @@ export function drawWindow(slice: RateSlice, amount: number): RatePart {
 /** The hold, or its estimate, becomes what the call cost. */
 export function settleHold(office: Office, books: Books, hold: LocalHold, settlement: Settlement): void {
   const { amount, estimated, labels } = settlement;
-  replace(office, books, hold, 's', amount, estimated, joinedWord(hold.labels, labels));
+  replace(office, books, hold, 's', amount, estimated, joinedText(hold.labels, labels));
   books.holds.delete(hold.id);
   books.settled.add(hold.id);
 }

@@ -1,3 +1,4 @@
+import { fnv } from '../fnv.ts';
 import type { Told } from './memory.ts';
 import { bytesOf, messageAt, write } from './message-bytes.ts';
 import type { Message } from './outbox.ts';
@@ -137,13 +138,6 @@ export class AcknowledgedLately {
   }
 }
 
-/** FNV-1a over both names. */
 function hashOf(organization: string, id: string): number {
-  return mixed(mixed(mixed(0x811c9dc5, organization), ' '), id) >>> 0;
-}
-
-function mixed(seed: number, text: string): number {
-  let hash = seed;
-  for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
-  return hash;
+  return fnv(fnv(fnv(0x811c9dc5, organization), ' '), id) >>> 0;
 }
