@@ -86,19 +86,39 @@ function earlier(one: string | undefined, other: string): string {
   return one !== undefined && Date.parse(one) <= Date.parse(other) ? one : other;
 }
 
+/**
+ * Looks at intervals, and at once where the system tells that the file was replaced. The file is watched, not its
+ * directory: the journals beside it are written for every call, and each write would wake the event loop.
+ */
 function lookOften(path: string, poll_ms: number, look: () => void): () => void {
-  const timer = setInterval(look, poll_ms);
-  timer.unref();
   let watcher: FSWatcher | undefined;
-  try {
-    watcher = watch(dirname(path), { persistent: false }, look);
-    watcher.on('error', () => watcher?.close());
-  } catch {
-    // Out of watches: looking every so often is what remains, and the promise is kept by it alone.
-  }
+  const stop = () => {
+    watcher?.close();
+    watcher = undefined;
+  };
+  const follow = () => {
+    stop();
+    try {
+      watcher = watch(path, { persistent: false }, changed);
+      watcher.on('error', stop);
+    } catch {
+      // Not there yet, or out of watches: looking every so often is what remains, and the promise is kept by it alone.
+    }
+  };
+  // A watch is of what the name stood for: the next file gets one first, so that no change falls between.
+  const changed = () => {
+    follow();
+    look();
+  };
+  const timer = setInterval(() => {
+    if (watcher === undefined) follow();
+    look();
+  }, poll_ms);
+  timer.unref();
+  follow();
   return () => {
     clearInterval(timer);
-    watcher?.close();
+    stop();
   };
 }
 

@@ -129,6 +129,20 @@ describe('a key made at run time', () => {
     await vi.waitFor(() => expect(() => directory.identify(bearer(key))).toThrow(), { timeout: 2000, interval: 5 });
   });
 
+  it('is refused at once where the system tells of each new file, however rarely the file is looked at', async () => {
+    const other = open({ poll_ms: 0 });
+    const first = make();
+    await other.add(first.stored);
+    const store = open({ poll_ms: 3_600_000 });
+    for (const { stored } of [make(), make(), make()]) {
+      await other.add(stored);
+      await vi.waitFor(() => expect(store.byHash(stored.hash)).toBeDefined(), { timeout: 2000, interval: 5 });
+    }
+    await other.revoke(first.stored.id, now());
+    const revoked = () => expect(store.byHash(first.stored.hash)?.revoked_at).toBeDefined();
+    await vi.waitFor(revoked, { timeout: 2000, interval: 5 });
+  });
+
   it('of a team that is no longer configured opens nothing', async () => {
     const store = open();
     const { key, stored } = make({ team: 'gone' });
