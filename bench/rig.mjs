@@ -1,5 +1,5 @@
 // What every benchmark here shares: processes on pinned cores, their CPU time, medians, and a closed-loop load.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
@@ -36,6 +36,12 @@ function stop(child) {
     child.on('exit', resolve);
     child.kill('SIGTERM');
   });
+}
+
+/** Has a process, all threads of it and those it starts, run on these cores alone (`1`, `0-1`). */
+export function pin(pid, cores) {
+  const { status, stderr } = spawnSync('taskset', ['-a', '-c', '-p', String(cores), String(pid)], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`process ${pid} cannot be pinned: ${stderr}`);
 }
 
 /** CPU seconds of a process so far, all threads, user and system. */

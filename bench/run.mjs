@@ -2,13 +2,13 @@
 // machine-readable line each, and writes docs/performance.md. Needs Linux (/proc, taskset), two cores and redis-server.
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { build, checkNode, installPackages, installServer } from '../scripts/install.mjs';
 import { ask, callBytes, expect, startFloor } from './call.mjs';
 import { engines } from './engines.mjs';
 import { startRedis } from './redis.mjs';
-import { cpuSeconds, here, load, median, pacedLoad, percentile, residentMb, root, start, table } from './rig.mjs';
+import { cpuSeconds, here, load, median, pacedLoad, percentile, pin, residentMb, root, start, table } from './rig.mjs';
 import { workers } from './workers.mjs';
 
 checkNode();
@@ -76,6 +76,9 @@ async function interleaved(targets, round) {
   );
 }
 
+// The generator, and with it the Redis it starts: what wakes up on the gateway's core leaves its own data in the caches there.
+const cores = availableParallelism();
+if (cores > 1) pin(process.pid, `1-${cores - 1}`);
 const redis = await startRedis();
 // A Redis of its own: what one gateway leased would be missing to the other's calls.
 const leasing = await startRedis();
@@ -101,6 +104,7 @@ const streamed = await interleaved(
 for (const target of targets) await target.stop();
 await redis.stop();
 await leasing.stop();
+pin(process.pid, `0-${cores - 1}`);
 
 const floor = plain.get('floor');
 const direct = plain.get('direct');
@@ -150,14 +154,16 @@ if (!quick) {
     `# Performance
 
 Written by \`npm run bench\` at ${commit} on ${cpus()[0].model.trim()}, Node ${process.versions.node}. Medians of ${rounds} interleaved rounds;
-gateway and floor on one core, load generator and provider on the other. Machines differ: read the ratios. CPU is all
+gateway and floor on one core, load generator, provider and Redis on the other. Machines differ: read the ratios. CPU is all
 threads of the process, user and system.
 
 The floor is a bare Node server that hands bytes to undici's \`Pool.dispatch\` and back and reads nothing. "Everything" is
 keys, 50 policies, PII and secret rails both ways, two budgets and three rates exact, the audit trail durable and
 chained. The first CPU figure is at 800 arrivals a second, the same for all; the second at saturation (32 connections, closed
-loop), where the fastest target wakes up least often. Two workers are compared with one on one core (what a second process costs a
-call) and over all cores; generator, provider and Redis run on the same cores there, and "rig allows" is what these could serve at most. Latencies are a lone caller's, over those of the same caller straight at the provider.
+loop), where the fastest target wakes up least often. Two workers are compared with one on one core, over
+all cores, and with a share each: three tenths of a core for every process that serves, by the kernel's CPU controller, as on cores of their own
+that are slower by so much. Generator, provider and Redis share the cores in the first two and have the other core in the last; "rig allows" is what
+they could serve at most. Latencies are a lone caller's, over those of the same caller straight at the provider.
 
 ${[plainRows, streamRows, workerRows, ...engineRows].map(markdown).join('\n\n')}
 `,

@@ -1,11 +1,16 @@
-// Two workers against one, everything on, over Redis: CPU per call on one core, and calls a second over all cores. The rig
-// needs cores too: where it shares them, calls a second tell of the machine, and CPU a call tells of the workers.
+// Two workers against one, everything on, over Redis: on one core, over all cores, and with a share of a core each. The rig needs cores
+// too: where it shares them, calls a second tell of the machine. With a share of a core for each process that serves, and the rig on
+// cores of its own, they tell of the workers.
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { callBytes, expect } from './call.mjs';
 import { startRedis } from './redis.mjs';
-import { cpuSeconds, family, here, load, mainSeconds, median, start, table } from './rig.mjs';
+import { cpuSeconds, family, here, load, mainSeconds, median, pin, start, table } from './rig.mjs';
+import { giveShares } from './share.mjs';
+
+/** Of a core, for each process that serves: two and the one that has them leave room on it for the kernel's work. */
+const share = 0.3;
 
 /** CPU seconds of each process of a gateway: alone, or the one that has workers first and then those. */
 const spent = (pid) => family(pid).map((one) => ({ pid: one, all: cpuSeconds(one), main: mainSeconds(one) }));
@@ -52,8 +57,10 @@ export async function workers({ rounds = 5, calls = 4000, warm_up = 20_000 } = {
     ['one core', 0],
     ['all cores', all],
   ];
+  if (cores > 1) places.push(['a share each', 0]);
   const figures = {};
   for (const [place, core] of places) {
+    const shared = place === 'a share each';
     const targets = [
       { count: 1, ...(await gateway(core, 1)) },
       { count: 2, ...(await gateway(core, 2)) },
@@ -61,10 +68,18 @@ export async function workers({ rounds = 5, calls = 4000, warm_up = 20_000 } = {
     const others = [provider.pid, redis.pid];
     // Each process has to compile its hot paths for itself, and its other threads are at it for many thousand calls.
     for (const target of targets) await round(target, others, warm_up * target.count);
+    const serving = targets.flatMap(({ pid }) => (family(pid).length === 1 ? [pid] : family(pid).slice(1)));
+    const takeShares = shared ? giveShares(serving, share) : () => {};
+    if (takeShares === undefined)
+      console.error('No group with a share of a core can be made here: that row is left out.');
+    if (shared) for (const pid of [process.pid, ...others]) pin(pid, `1-${cores - 1}`);
     const seen = targets.map(() => []);
-    for (let at = 0; at < rounds; at += 1)
+    for (let at = 0; at < rounds && takeShares !== undefined; at += 1)
       for (const [index, target] of targets.entries()) seen[index].push(await round(target, others, calls));
     for (const target of targets) await target.stop();
+    if (shared) for (const pid of [process.pid, ...others]) pin(pid, all);
+    if (takeShares === undefined) continue;
+    takeShares();
     const middle = (list, name) => median(list.map((one) => one[name]));
     figures[place] = targets.map(({ count }, index) => ({
       workers: count,
@@ -89,15 +104,15 @@ export async function workers({ rounds = 5, calls = 4000, warm_up = 20_000 } = {
       'main threads',
       'primary',
       'busiest',
-      'rig beside, CPU us',
+      'rig, CPU us',
       'rig allows',
-      'rig elsewhere',
     ],
     ...Object.entries(figures).flatMap(([place, list]) =>
       list.map((one) => {
         const [first] = list;
-        // With the rig on the same cores: what those cores could serve at most, over what one worker did.
-        const most = place === 'one core' ? 1 : cores / ((one.cpu_us + one.rest_us) / 1e6) / first.calls_per_second;
+        // What the cores could serve at most, over what one worker did: all of them where the rig shares them, else the rig's own.
+        const cpu_us = place === 'all cores' ? one.cpu_us + one.rest_us : one.rest_us;
+        const most = (place === 'all cores' ? cores : cores - 1) / (cpu_us / 1e6) / first.calls_per_second;
         return [
           place,
           one.workers,
@@ -109,9 +124,7 @@ export async function workers({ rounds = 5, calls = 4000, warm_up = 20_000 } = {
           one.primary_us.toFixed(0),
           one.busiest.toFixed(2),
           one.rest_us.toFixed(0),
-          one.workers === 1 ? '' : `x ${Math.min(most, one.workers).toFixed(2)}`,
-          // A core each and none for the rig: so many times one, each call dearer by so much.
-          one.workers === 1 ? '' : `x ${((one.workers * first.cpu_us) / one.cpu_us).toFixed(2)}`,
+          one.workers === 1 || place === 'one core' ? '' : `x ${Math.min(most, one.workers).toFixed(2)}`,
         ];
       }),
     ),
