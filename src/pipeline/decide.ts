@@ -1,7 +1,7 @@
 import { Failure, type FailureCode, type FailureDetail, failures, type RequestView } from '../exchange/index.ts';
 import { type Decision, decide as decideProgram, type FactTree, Unable } from '../policy/index.ts';
 import { type Candidate, price } from '../providers/index.ts';
-import { enrich } from './accept.ts';
+import { richer } from './accept.ts';
 import { likelyUsage, type OutputBound, outputBound } from './estimate.ts';
 import { llmFacts, type ModelFigures } from './facts.ts';
 import type { Inspected } from './inspect.ts';
@@ -70,7 +70,11 @@ export function decide(
     }
     const to = decision.modifications.substituteModel;
     if (to === undefined || to === first.model || hasSeen(inspected, substitutions, to)) {
-      return enrich(inspected, { candidates, verdict, substitutions });
+      const decided = richer<Decided>(inspected);
+      decided.candidates = candidates;
+      decided.verdict = verdict;
+      decided.substitutions = substitutions;
+      return decided;
     }
     const rule = substitutionRule(decision);
     substitutions = [...substitutions, { from: first.model, to, rule }];
