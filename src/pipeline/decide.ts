@@ -5,6 +5,7 @@ import { richer } from './accept.ts';
 import { likelyUsage, type OutputBound, outputBound } from './estimate.ts';
 import { llmFacts, type ModelFigures } from './facts.ts';
 import type { Inspected } from './inspect.ts';
+import { repliesOf } from './labels.ts';
 import type { MoneyOfModels } from './money-facts.ts';
 import { routedTo } from './route.ts';
 import type { Sent } from './sent.ts';
@@ -157,7 +158,7 @@ export function outputFor(
   view: RequestView,
 ): OutputBound {
   const observed = view.stream
-    ? walk.outputs.high(candidate.provider.id, candidate.model, identity.caller.key.id)
+    ? walk.outputs.high(repliesOf(identity.caller, candidate.provider.id, candidate.model))
     : undefined;
   return outputBound(view, candidate, policyCap, pinned.limits.stream_hold_tokens, observed);
 }
