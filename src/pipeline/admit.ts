@@ -202,7 +202,7 @@ function dearest(
     // A body that has audio, or asks for it, has the word somewhere.
     audio: media && view.bytes.includes('audio'),
     images: media && view.hasImages,
-    ...(view.hostedCalls === undefined ? undefined : { toolCalls: hostedCalls(view, candidate) }),
+    toolCalls: view.hostedCalls === undefined ? undefined : hostedCalls(view, candidate),
   };
   return price(book, worstUsage(book, bounds, at_ms, options), at_ms, options);
 }

@@ -89,7 +89,7 @@ export interface WorstCase {
   readonly images?: boolean;
   /** Whether input may be written to a cache, which can be dearer than not caching it; default yes. */
   readonly cacheWrites?: boolean;
-  readonly toolCalls?: Readonly<Record<string, number>>;
+  readonly toolCalls?: Readonly<Record<string, number>> | undefined;
 }
 
 /**
@@ -98,11 +98,8 @@ export interface WorstCase {
  */
 export function worstUsage(book: ModelPrice, bounds: WorstCase, at_ms: number, options: PriceOptions = {}): Usage {
   const dated = priceAt(book, at_ms);
-  const plain: Usage = {
-    input: bounds.input,
-    output: bounds.output,
-    ...(bounds.toolCalls === undefined ? undefined : { toolCalls: bounds.toolCalls }),
-  };
+  const { input, output, toolCalls } = bounds;
+  const plain: Usage = toolCalls === undefined ? { input, output } : { input, output, toolCalls };
   if (dated === undefined) return plain;
   const standard = dearestSplit(ratesFor(dated.standard, bounds.input), bounds, plain);
   const tier = options.serviceTier === undefined ? undefined : dated.tiers.get(options.serviceTier);
