@@ -5,6 +5,7 @@ import type { Headers } from './identity.ts';
 const credentialLengthMax = 16_384;
 /** Visible ASCII: what a header may carry without two readers reading it differently. */
 const visible = /^[\x21-\x7e]+$/;
+const usual = 'Bearer ';
 
 /**
  * The key or token of a request: `authorization: Bearer`, `x-api-key` or `x-goog-api-key`. Two that differ are refused,
@@ -28,7 +29,11 @@ export function refused(cause?: unknown): Failure {
 }
 
 function bearer(header: string | string[]): string {
-  const match = /^bearer +(\S+) *$/i.exec(single(header));
+  const text = single(header);
+  // As nearly everyone spells it, there is nothing to take apart.
+  const rest = text.startsWith(usual) ? text.slice(usual.length) : '';
+  if (visible.test(rest)) return rest;
+  const match = /^bearer +(\S+) *$/i.exec(text);
   if (match?.[1] === undefined) throw refused();
   return match[1];
 }

@@ -48,7 +48,7 @@ export function buildDirectory(
       const hash = hashOf(credential);
       const entry = configured.get(hash) ?? stored(hash);
       if (entry === undefined) return byToken(tokens, credential, hash);
-      if (clock() >= entry.ends_ms) throw refused();
+      if (entry.ends_ms !== Number.POSITIVE_INFINITY && clock() >= entry.ends_ms) throw refused();
       return entry.mayAssert ? speakingFor(entry, headers) : entry.identity;
     },
   };

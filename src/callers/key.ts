@@ -76,9 +76,12 @@ function hmacSha256(serverSecret: Secret): Hmac {
   const outer = padded(0x5c, digest_bytes);
   return {
     inner: (text) => {
-      if (room.length < block_bytes + 3 * text.length) room = padded(0x36, 3 * text.length);
+      if (room.length < block_bytes + 3 * text.length) {
+        room = padded(0x36, 3 * text.length);
+        filled = room;
+      }
       const end = block_bytes + room.write(text, block_bytes, 'utf8');
-      if (filled.length !== end || filled.buffer !== room.buffer) filled = room.subarray(0, end);
+      if (filled.length !== end) filled = room.subarray(0, end);
       const digest = hash('sha256', filled, 'binary');
       room.fill(0, block_bytes, end);
       return digest;

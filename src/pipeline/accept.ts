@@ -98,12 +98,12 @@ type Unfilled = Record<
   undefined
 >;
 
-/** The exchange as the next stage sees it: the same one, richer. Only stages call it, each with what it found out. */
-export function enrich<Before extends Accepted, More extends object>(
-  exchange: Before,
-  more: More,
-): Omit<Before, keyof More> & More {
-  return Object.assign(exchange, more);
+/**
+ * The exchange as the next stage sees it: the same one, richer. Only stages call it, and each sets what it found out, every
+ * field of it: to have them copied from another object cost four times as much.
+ */
+export function richer<Next extends Accepted>(exchange: Accepted): { -readonly [Field in keyof Next]: Next[Field] } {
+  return exchange as { -readonly [Field in keyof Next]: Next[Field] };
 }
 
 /** The size limit, for surfaces that learn of the size before the body. Throws `request_too_large` (413). */

@@ -1,6 +1,5 @@
-import { enrich } from './accept.ts';
 import { type Admitted, admit } from './admit.ts';
-import type { Approved } from './approve.ts';
+import { type Approved, approved } from './approve.ts';
 import type { Attempts } from './attempts.ts';
 import { type Decided, Denial, decide, passes, type Substitution } from './decide.ts';
 import { Refused, windowName } from './refusal.ts';
@@ -59,7 +58,7 @@ function substituted(walk: Walk, decided: Approved, refused: Refused): Approved 
   try {
     const other = decide(walk, decided, [...substitutions, step], next);
     if (!passes(other.verdict.decision, decided.approved)) return undefined;
-    return enrich(other, { approved: decided.approved, approval: decided.approval });
+    return approved(other, decided.approved, decided.approval);
   } catch (thrown) {
     if (thrown instanceof Denial) return undefined;
     throw thrown;

@@ -10,7 +10,7 @@ import {
   type RateState,
   type Reserved,
 } from '../stores/index.ts';
-import { enrich } from './accept.ts';
+import { richer } from './accept.ts';
 import type { Approved } from './approve.ts';
 import { type CallLimits, callLimits, modelLimits, namesOf } from './call-limits.ts';
 import type { Decided, Verdict } from './decide.ts';
@@ -59,9 +59,9 @@ export async function admit(walk: Walk, decided: Approved): Promise<Admitted> {
     try {
       reserved = await reserve(walk, decided, candidate, limits, worst.amount);
     } catch (thrown) {
-      return enrich(decided, { hold: { ...worst, ...unheld(decided, limits, thrown) } });
+      return admitted(decided, { ...worst, ...unheld(decided, limits, thrown) });
     }
-    if (reserved.outcome === 'held') return enrich(decided, { hold: holdOf(walk, decided, worst, reserved) });
+    if (reserved.outcome === 'held') return admitted(decided, holdOf(walk, decided, worst, reserved));
   }
   return admitInLine(walk, decided, candidate, limits, worst, reserved);
 }
@@ -78,8 +78,13 @@ async function admitInLine(
   const ask = (amount: Amount): Promise<Reserved> => reserve(walk, decided, candidate, limits, amount);
   // Where a line has formed meanwhile, the refusal will be old when it is this call's turn.
   const told = walk.waiting.size === 0 ? refused : undefined;
-  const hold = await fitted(walk, decided, candidate, decided.verdict, worst, limits, ask, told);
-  return enrich(decided, { hold });
+  return admitted(decided, await fitted(walk, decided, candidate, decided.verdict, worst, limits, ask, told));
+}
+
+function admitted(decided: Approved, hold: Hold): Admitted {
+  const request = richer<Admitted>(decided);
+  request.hold = hold;
+  return request;
 }
 
 function limitsOf(decided: Approved, candidate: Candidate): CallLimits {
@@ -197,7 +202,7 @@ function dearest(
     // A body that has audio, or asks for it, has the word somewhere.
     audio: media && view.bytes.includes('audio'),
     images: media && view.hasImages,
-    ...(view.hostedCalls === undefined ? undefined : { toolCalls: hostedCalls(view, candidate) }),
+    toolCalls: view.hostedCalls === undefined ? undefined : hostedCalls(view, candidate),
   };
   return price(book, worstUsage(book, bounds, at_ms, options), at_ms, options);
 }

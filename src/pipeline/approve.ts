@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { Failure } from '../exchange/index.ts';
 import type { Decision } from '../policy/index.ts';
 import { type Approval, ApprovalsUnavailable } from '../stores/index.ts';
-import { enrich } from './accept.ts';
+import { richer } from './accept.ts';
 import { type Decided, Denial } from './decide.ts';
 import type { Identified } from './identify.ts';
 import type { Walk } from './walk.ts';
@@ -42,8 +42,16 @@ export class ApprovalRequired extends Denial {
  */
 export function approve(walk: Walk, decided: Decided): Approved | Promise<Approved> {
   const { decision } = decided.verdict;
-  if (decision.decision !== 'approve') return enrich(decided, { approved: nobody, approval: undefined });
+  if (decision.decision !== 'approve') return approved(decided, nobody, undefined);
   return asked(walk, decided);
+}
+
+/** The request with these rules' approvals. */
+export function approved(decided: Decided, rules: ReadonlySet<string>, approval: string | undefined): Approved {
+  const request = richer<Approved>(decided);
+  request.approved = rules;
+  request.approval = approval;
+  return request;
 }
 
 async function asked(walk: Walk, decided: Decided): Promise<Approved> {
@@ -53,7 +61,7 @@ async function asked(walk: Walk, decided: Decided): Promise<Approved> {
     model: view.model,
     bytes: [arrival.route, arrival.body],
   });
-  return enrich(decided, { approved: new Set(approval.rules), approval: approval.id });
+  return approved(decided, new Set(approval.rules), approval.id);
 }
 
 /** What has to be approved: these bytes, by what the rules of a decision ask for. */

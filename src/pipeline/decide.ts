@@ -1,10 +1,11 @@
 import { Failure, type FailureCode, type FailureDetail, failures, type RequestView } from '../exchange/index.ts';
 import { type Decision, decide as decideProgram, type FactTree, Unable } from '../policy/index.ts';
 import { type Candidate, price } from '../providers/index.ts';
-import { enrich } from './accept.ts';
+import { richer } from './accept.ts';
 import { likelyUsage, type OutputBound, outputBound } from './estimate.ts';
 import { llmFacts, type ModelFigures } from './facts.ts';
 import type { Inspected } from './inspect.ts';
+import { repliesOf } from './labels.ts';
 import type { MoneyOfModels } from './money-facts.ts';
 import { routedTo } from './route.ts';
 import type { Sent } from './sent.ts';
@@ -70,7 +71,11 @@ export function decide(
     }
     const to = decision.modifications.substituteModel;
     if (to === undefined || to === first.model || hasSeen(inspected, substitutions, to)) {
-      return enrich(inspected, { candidates, verdict, substitutions });
+      const decided = richer<Decided>(inspected);
+      decided.candidates = candidates;
+      decided.verdict = verdict;
+      decided.substitutions = substitutions;
+      return decided;
     }
     const rule = substitutionRule(decision);
     substitutions = [...substitutions, { from: first.model, to, rule }];
@@ -153,7 +158,7 @@ export function outputFor(
   view: RequestView,
 ): OutputBound {
   const observed = view.stream
-    ? walk.outputs.high(candidate.provider.id, candidate.model, identity.caller.key.id)
+    ? walk.outputs.high(repliesOf(identity.caller, candidate.provider.id, candidate.model))
     : undefined;
   return outputBound(view, candidate, policyCap, pinned.limits.stream_hold_tokens, observed);
 }

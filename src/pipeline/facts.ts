@@ -1,6 +1,7 @@
 import type { Passage, RequestView } from '../exchange/index.ts';
 import { type FactTree, factPath, Unable } from '../policy/index.ts';
 import { type Candidate, usdPerMtok } from '../providers/index.ts';
+import type { ScopeKind, Window } from '../stores/index.ts';
 import type { OutputBound } from './estimate.ts';
 import { likelyInputTokens } from './estimate.ts';
 import type { Identified } from './identify.ts';
@@ -91,9 +92,18 @@ interface Wants {
   readonly priced: readonly string[];
   readonly budget: boolean;
   readonly usage: boolean;
-  /** Whether calls at once are. */
-  readonly seats: boolean;
+  /** What of `usage` has to be counted, by scope. */
+  readonly counted: readonly {
+    readonly kind: ScopeKind;
+    readonly unit: 'requests' | 'tokens';
+    readonly window: Window;
+  }[];
+  /** Scopes whose calls at once are. */
+  readonly seats: readonly ScopeKind[];
 }
+
+const seatsName = /^usage\.(organization|team|project|user|key|model)\.concurrent$/;
+const usageName = /^usage\.(organization|team|project|user|key|model)\.(requests|tokens)_per_(minute|hour|day)$/;
 
 const known = new WeakMap<ReadonlySet<string>, Wants>();
 
@@ -115,7 +125,12 @@ function lookedThrough(names: readonly string[]): Wants {
     priced: [...new Set(names.flatMap((name) => (name.startsWith('price.') ? (factPath(name)[1] ?? []) : [])))],
     budget: any('budget.'),
     usage: any('usage.'),
-    seats: names.some((name) => name.startsWith('usage.') && name.endsWith('.concurrent')),
+    counted: names.flatMap((name) => {
+      const parts = usageName.exec(name);
+      if (parts === null) return [];
+      return [{ kind: parts[1] as ScopeKind, unit: parts[2] as 'requests' | 'tokens', window: parts[3] as Window }];
+    }),
+    seats: names.flatMap((name) => (seatsName.exec(name)?.[1] as ScopeKind | undefined) ?? []),
   };
 }
 

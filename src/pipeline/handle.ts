@@ -14,7 +14,7 @@ import { askAttention, countRules, endingOf, failureOf } from './ending.ts';
 import { type Guarded, guard } from './guard.ts';
 import { identify } from './identify.ts';
 import { inspect } from './inspect.ts';
-import { labelsOf } from './labels.ts';
+import { labelsOf, repliesOf } from './labels.ts';
 import { Lease } from './lease.ts';
 import { Progress } from './progress.ts';
 import { read } from './read.ts';
@@ -184,7 +184,7 @@ function learn(walk: Walk, { guarded, lease }: Progress, admitted: Admitted, att
   const { output } = cost.usage;
   if (candidate === undefined || output === undefined || guarded?.ending !== 'complete') return;
   if (sentView(admitted, verdict).choices > 1) return;
-  walk.outputs.add(candidate.provider.id, candidate.model, admitted.identity.caller.key.id, output);
+  walk.outputs.add(repliesOf(admitted.identity.caller, candidate.provider.id, candidate.model), output);
 }
 
 /** Hold to cost; undefined where nothing is held. */

@@ -1,5 +1,5 @@
 import type { Identity } from '../callers/index.ts';
-import { type Accepted, enrich } from './accept.ts';
+import { type Accepted, richer } from './accept.ts';
 import type { Pinned, Walk } from './walk.ts';
 
 /** A request whose caller is known, with the configuration it keeps to its end. */
@@ -12,6 +12,13 @@ export interface Identified extends Accepted {
 export function identify(walk: Walk, accepted: Accepted): Identified | Promise<Identified> {
   const pinned = walk.pinned();
   const answer = pinned.directory.identify(accepted.arrival.headers);
-  if (!(answer instanceof Promise)) return enrich(accepted, { identity: answer, pinned });
-  return answer.then((identity) => enrich(accepted, { identity, pinned }));
+  if (!(answer instanceof Promise)) return identified(accepted, answer, pinned);
+  return answer.then((identity) => identified(accepted, identity, pinned));
+}
+
+function identified(accepted: Accepted, identity: Identity, pinned: Pinned): Identified {
+  const known = richer<Identified>(accepted);
+  known.identity = identity;
+  known.pinned = pinned;
+  return known;
 }

@@ -1,5 +1,5 @@
 import { type FactTree, type Told, withVerdicts } from '../policy/index.ts';
-import { enrich } from './accept.ts';
+import { richer } from './accept.ts';
 import { factsFor, figuresFor } from './decide.ts';
 import { requestFacts, unsettledFacts, wants } from './facts.ts';
 import {
@@ -57,15 +57,14 @@ function inform(
   { rails, found, railOutcomes, scanned }: MeasuredRails,
 ): Inspected | Promise<Inspected> {
   facts.rails = rails;
-  const inspected = enrich(read, {
-    facts: facts as FactTree,
-    wanted: needs.facts,
-    ofModels: undefined,
-    found,
-    railOutcomes,
-    scanned,
-    cached: false,
-  });
+  const inspected = richer<Inspected>(read);
+  inspected.facts = facts as FactTree;
+  inspected.wanted = needs.facts;
+  inspected.ofModels = undefined;
+  inspected.found = found;
+  inspected.railOutcomes = railOutcomes;
+  inspected.scanned = scanned;
+  inspected.cached = false;
   const { budget, usage } = wants(needs.facts);
   if (!budget && !usage && read.pinned.modules === undefined) return inspected;
   return figured(walk, inspected, facts, budget, usage);
@@ -82,16 +81,16 @@ async function figured(
   if (budget) facts.budget = await budgetFacts(walk, inspected, wanted);
   if (usage) facts.usage = await usageFacts(walk, inspected, wanted);
   const ofModels = budget || usage ? await moneyOfModels(walk, inspected, candidates, wanted) : undefined;
-  const known = enrich(inspected, { ofModels });
+  const known = richer<Inspected>(inspected);
+  known.ofModels = ofModels;
   const told = tellModules(walk, known);
   if (told === undefined) return known;
   const { facts: all, asked, hits } = told instanceof Promise ? await told : told;
   // What is of a candidate is found anew for each.
   const { budget: money, usage: used } = known.facts;
-  return enrich(known, {
-    facts: { ...all, llm: undefined, budget: money, usage: used },
-    cached: asked > 0 && hits === asked,
-  });
+  known.facts = { ...all, llm: undefined, budget: money, usage: used };
+  known.cached = asked > 0 && hits === asked;
+  return known;
 }
 
 /** What modules of rules say. They are given the facts of the first candidate, and are not asked again for another. */

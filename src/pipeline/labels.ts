@@ -5,6 +5,8 @@ interface Known {
   readonly provider: string | undefined;
   readonly model: string | undefined;
   readonly labels: Labels;
+  /** What `repliesOf` says, once it was asked. */
+  replies: string | undefined;
 }
 
 const known = new WeakMap<Caller, Known[]>();
@@ -16,16 +18,27 @@ const known_max = 32;
  * identified. The same object for calls that say the same, so that a ledger finds what it wrote of it before.
  */
 export function labelsOf(caller: Caller, provider: string | undefined, model: string | undefined): Labels {
+  return knownOf(caller, provider, model).labels;
+}
+
+/** A name for replies of this model to this key: for figures that are kept of them. */
+export function repliesOf(caller: Caller, provider: string, model: string): string {
+  const one = knownOf(caller, provider, model);
+  one.replies ??= `${provider}\u0000${model}\u0000${caller.key.id}`;
+  return one.replies;
+}
+
+function knownOf(caller: Caller, provider: string | undefined, model: string | undefined): Known {
   let list = known.get(caller);
   if (list === undefined) {
     list = [];
     known.set(caller, list);
   }
-  for (const one of list) if (one.provider === provider && one.model === model) return one.labels;
-  const labels = made(caller, provider, model);
+  for (const one of list) if (one.provider === provider && one.model === model) return one;
+  const one = { provider, model, labels: made(caller, provider, model), replies: undefined };
   if (list.length >= known_max) list.length = 0;
-  list.push({ provider, model, labels });
-  return labels;
+  list.push(one);
+  return one;
 }
 
 function made(

@@ -1,6 +1,6 @@
 import { Unable } from '../policy/index.ts';
 import type { Candidate } from '../providers/index.ts';
-import type { Budget, BudgetState, Rate, RateState, ScopeKind, Window } from '../stores/index.ts';
+import type { Budget, BudgetState, Rate, RateState } from '../stores/index.ts';
 import { usedPercent } from './budget-alerts.ts';
 import { wants } from './facts.ts';
 import type { Identified } from './identify.ts';
@@ -11,8 +11,6 @@ const nanoPerUsd = 1e9;
 const none: readonly never[] = Object.freeze([]);
 /** A counter that only counts: a limit nobody reaches (2^53 - 1, the largest exact integer). */
 const unlimited = Number.MAX_SAFE_INTEGER;
-const seatsName = /^usage\.(organization|team|project|user|key|model)\.concurrent$/;
-const usageName = /^usage\.(organization|team|project|user|key|model)\.(requests|tokens)_per_(minute|hour|day)$/;
 
 /** `budget.<scope>.*` of the tightest money budget of each scope, where the program reads any. */
 export async function budgetFacts(
@@ -60,22 +58,13 @@ function budgetFact(state: BudgetState, remaining: number): Record<string, unkno
  * `model` are of the one named.
  */
 export function usageBudgets(identified: Identified, wanted: ReadonlySet<string>, model?: string): readonly Budget[] {
+  const { counted } = wants(wanted);
+  if (counted.length === 0) return none;
   const budgets: Budget[] = [];
-  for (const name of wanted) {
-    const parts = usageName.exec(name);
-    if (parts === null) continue;
-    const kind = parts[1] as ScopeKind;
+  for (const { kind, unit, window } of counted) {
     const id = kind === 'model' ? model : scopeId(identified.identity.caller, kind);
-    if (id === undefined) continue;
-    const unit = parts[2] as 'requests' | 'tokens';
-    budgets.push({
-      scope: { kind, id },
-      window: parts[3] as Window,
-      unit,
-      limit: unlimited,
-      hard: false,
-      warnPercent: [],
-    });
+    if (id !== undefined)
+      budgets.push({ scope: { kind, id }, window, unit, limit: unlimited, hard: false, warnPercent: [] });
   }
   return budgets;
 }
@@ -85,11 +74,10 @@ export function usageBudgets(identified: Identified, wanted: ReadonlySet<string>
  * Those of the scope `model` are of the one named.
  */
 export function usageSeats(identified: Identified, wanted: ReadonlySet<string>, model?: string): readonly Rate[] {
-  if (!wants(wanted).seats) return none;
+  const { seats: kinds } = wants(wanted);
+  if (kinds.length === 0) return none;
   const seats: Rate[] = [];
-  for (const name of wanted) {
-    const kind = seatsName.exec(name)?.[1] as ScopeKind | undefined;
-    if (kind === undefined) continue;
+  for (const kind of kinds) {
     const id = kind === 'model' ? model : scopeId(identified.identity.caller, kind);
     if (id !== undefined) seats.push({ scope: { kind, id }, unit: 'concurrent', limit: unlimited, window_ms: 0 });
   }

@@ -53,23 +53,18 @@ export class ObservedOutputs {
     this.#sketches = new LRUCache({ max: callersMax });
   }
 
-  /** A reply of one choice that came to its end. */
-  add(provider: string, model: string, key: string, tokens: number): void {
-    const name = nameOf(provider, model, key);
-    let sketch = this.#sketches.get(name);
+  /** A reply of one choice that came to its end; `replies` are those it is one of. */
+  add(replies: string, tokens: number): void {
+    let sketch = this.#sketches.get(replies);
     if (sketch === undefined) {
       sketch = new Sketch();
-      this.#sketches.set(name, sketch);
+      this.#sketches.set(replies, sketch);
     }
     sketch.add(tokens);
   }
 
   /** Tokens that 19 of 20 replies did not pass; undefined where too few were observed. */
-  high(provider: string, model: string, key: string): number | undefined {
-    return this.#sketches.get(nameOf(provider, model, key))?.high;
+  high(replies: string): number | undefined {
+    return this.#sketches.get(replies)?.high;
   }
-}
-
-function nameOf(provider: string, model: string, key: string): string {
-  return `${provider}\u0000${model}\u0000${key}`;
 }

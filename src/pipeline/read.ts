@@ -1,6 +1,6 @@
 import { Failure, type RequestView } from '../exchange/index.ts';
 import type { Candidate } from '../providers/index.ts';
-import { checkSize, enrich } from './accept.ts';
+import { checkSize, richer } from './accept.ts';
 import type { Identified } from './identify.ts';
 import type { Walk } from './walk.ts';
 
@@ -16,7 +16,10 @@ export function read(walk: Walk, identified: Identified): Read {
   const { arrival, pinned } = identified;
   checkSize(arrival.body.length, pinned.limits.body_bytes_max);
   const view = arrival.format.read(arrival.body);
-  return enrich(identified, { view, candidates: candidatesFor(walk, identified, view.model) });
+  const request = richer<Read>(identified);
+  request.view = view;
+  request.candidates = candidatesFor(walk, identified, view.model);
+  return request;
 }
 
 /** The candidates of a model name the caller may use; a name it may not use is as unknown as one that is not there. */

@@ -68,15 +68,17 @@ export function letThroughHeaders(upstream: Readonly<Record<string, string>>, to
   return headers;
 }
 
-/** What the gateway itself took so far: all the time but the attempts'. */
-export function overhead(walk: Walk, accepted: Accepted, attempts: Attempts): number {
-  return Math.max(0, walk.monotonic() - accepted.started - (upstreamMs(attempts) ?? 0));
+/** What the gateway itself took until `now` (monotonic ms): all the time but the attempts'. */
+export function overhead(now: number, accepted: Accepted, attempts: Attempts): number {
+  return Math.max(0, now - accepted.started - (upstreamMs(attempts) ?? 0));
 }
 
 /** What the gateway took of an exchange that is over. A stream's own time is the provider's: up to its first frame counts. */
 export function ownTime(walk: Walk, accepted: Accepted, attempts: Attempts | undefined, streamed: boolean): number {
   if (attempts === undefined) return walk.monotonic() - accepted.started;
-  return streamed && attempts.overhead_ms !== undefined ? attempts.overhead_ms : overhead(walk, accepted, attempts);
+  return streamed && attempts.overhead_ms !== undefined
+    ? attempts.overhead_ms
+    : overhead(walk.monotonic(), accepted, attempts);
 }
 
 /** Milliseconds spent waiting for providers, up to their first frames; undefined where none was asked. */

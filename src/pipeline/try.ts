@@ -43,7 +43,8 @@ export class Try {
     this.#encoded = encoded;
     this.#attempts.sent = true;
     const { limits } = pinned;
-    const left_ms = Math.max(1, Math.ceil(timeLeft(this.#walk, this.#admitted)));
+    // It was made just now.
+    const left_ms = Math.max(1, Math.ceil(leftAt(this.#started, this.#admitted)));
     return provider.send({
       path: provider.requestPath(encoded, this.#candidate) + passedQuery(arrival, provider.format).text,
       headers: requestHeaders(arrival.headers, provider.format.name === arrival.format.name, encoded.headers),
@@ -105,7 +106,7 @@ export class Try {
     pinned.health.report(candidate, { kind: 'answered', first_byte_ms: firstAt - this.#started });
     attempts.note(candidate, status, undefined, firstAt - this.#started);
     attempts.firstToken_ms = firstAt - started;
-    attempts.overhead_ms = overhead(walk, this.#admitted, attempts);
+    attempts.overhead_ms = overhead(firstAt, this.#admitted, attempts);
     const { verdict, hold } = attempts;
     return { candidate, verdict, hold, lease: this.#lease, source, headers, status, warnings: this.#warnings() };
   }
@@ -151,6 +152,10 @@ export function mayBeBilled(failure: Failure, status: number): boolean {
 }
 
 /** Milliseconds until the whole exchange must be over, all its attempts together. */
-export function timeLeft(walk: Walk, { pinned, started }: Admitted): number {
-  return pinned.limits.timeout_ms - (walk.monotonic() - started);
+export function timeLeft(walk: Walk, admitted: Admitted): number {
+  return leftAt(walk.monotonic(), admitted);
+}
+
+function leftAt(now: number, { pinned, started }: Admitted): number {
+  return pinned.limits.timeout_ms - (now - started);
 }

@@ -36,7 +36,7 @@ export function price(book: ModelPrice, usage: Usage, at_ms: number, options: Pr
   // Text in, text out: nearly every call, priced several times on its way.
   if (cacheRead + cacheWrite + audioInput + imageInput + reasoning + audioOutput === 0) {
     if (usage.toolCalls === undefined)
-      return nanoDollars([plainInput, rates.input, plainOutput, rates.output], dated.factor);
+      return twoParts(plainInput, rates.input, plainOutput, rates.output, dated.factor);
   }
   const parts = [
     plainInput,
@@ -89,7 +89,7 @@ export interface WorstCase {
   readonly images?: boolean;
   /** Whether input may be written to a cache, which can be dearer than not caching it; default yes. */
   readonly cacheWrites?: boolean;
-  readonly toolCalls?: Readonly<Record<string, number>>;
+  readonly toolCalls?: Readonly<Record<string, number>> | undefined;
 }
 
 /**
@@ -98,11 +98,8 @@ export interface WorstCase {
  */
 export function worstUsage(book: ModelPrice, bounds: WorstCase, at_ms: number, options: PriceOptions = {}): Usage {
   const dated = priceAt(book, at_ms);
-  const plain: Usage = {
-    input: bounds.input,
-    output: bounds.output,
-    ...(bounds.toolCalls === undefined ? undefined : { toolCalls: bounds.toolCalls }),
-  };
+  const { input, output, toolCalls } = bounds;
+  const plain: Usage = toolCalls === undefined ? { input, output } : { input, output, toolCalls };
   if (dated === undefined) return plain;
   const standard = dearestSplit(ratesFor(dated.standard, bounds.input), bounds, plain);
   const tier = options.serviceTier === undefined ? undefined : dated.tiers.get(options.serviceTier);
@@ -120,7 +117,7 @@ function dearestSplit(rates: Rates, { input, output, audio, images, cacheWrites 
   const audioInput = audio === true ? rates.audioInput : 0;
   const imageInput = images === true ? rates.imageInput : 0;
   const dearest = Math.max(rates.input, rates.cachedInput, write, audioInput, imageInput);
-  let inputs: Usage = {};
+  let inputs: Usage | undefined;
   if (dearest > rates.input) {
     if (dearest === audioInput) inputs = { audioInput: input };
     else if (dearest === imageInput) inputs = { imageInput: input };
@@ -128,10 +125,10 @@ function dearestSplit(rates: Rates, { input, output, audio, images, cacheWrites 
     else inputs = { cacheWrite: input, cacheWrite1h: dearest === rates.cacheWrite1h ? input : 0 };
   }
   const audioOutput = audio === true ? rates.audioOutput : 0;
-  let outputs: Usage = {};
+  let outputs: Usage | undefined;
   if (rates.reasoning > rates.output && rates.reasoning >= audioOutput) outputs = { reasoning: output };
   else if (audioOutput > rates.output) outputs = { audioOutput: output };
-  return { ...plain, ...inputs, ...outputs };
+  return inputs === undefined && outputs === undefined ? plain : { ...plain, ...inputs, ...outputs };
 }
 
 function priceAt(book: ModelPrice, at_ms: number): DatedPrice | undefined {
@@ -154,19 +151,28 @@ function tokens(count: number | undefined): number | undefined {
 }
 
 /** Counts and pico-dollar rates in turn, multiplied, added, times the factor, and rounded up once. */
-function nanoDollars(parts: readonly number[], { numerator, denominator }: Factor): NanoUsd {
+function nanoDollars(parts: readonly number[], factor: Factor): NanoUsd {
   let pico = 0;
   for (let i = 0; i < parts.length; i += 2) pico += (parts[i] ?? 0) * (parts[i + 1] ?? 0);
+  return roundedUp(pico, factor) ?? bigNanoDollars(parts, factor);
+}
+
+/** The same of two parts, without a list of them. */
+function twoParts(count: number, rate: number, others: number, theirRate: number, factor: Factor): NanoUsd {
+  const nano = roundedUp(count * rate + others * theirRate, factor);
+  return nano ?? bigNanoDollars([count, rate, others, theirRate], factor);
+}
+
+/** Undefined beyond 2^53, where a double is no longer exact; every sum of exact parts below it is. */
+function roundedUp(pico: number, { numerator, denominator }: Factor): NanoUsd | undefined {
   const scaled = pico * numerator;
-  // Beyond 2^53 a double is no longer exact; every sum of exact parts below it is.
-  if (pico > Number.MAX_SAFE_INTEGER || scaled > Number.MAX_SAFE_INTEGER)
-    return bigNanoDollars(parts, numerator, denominator);
+  if (pico > Number.MAX_SAFE_INTEGER || scaled > Number.MAX_SAFE_INTEGER) return undefined;
   const unit = 1000 * denominator;
   const rest = scaled % unit;
   return (scaled - rest) / unit + (rest > 0 ? 1 : 0);
 }
 
-function bigNanoDollars(parts: readonly number[], numerator: number, denominator: number): NanoUsd {
+function bigNanoDollars(parts: readonly number[], { numerator, denominator }: Factor): NanoUsd {
   let pico = 0n;
   for (let i = 0; i < parts.length; i += 2) pico += BigInt(parts[i] ?? 0) * BigInt(parts[i + 1] ?? 0);
   const unit = 1000n * BigInt(denominator);

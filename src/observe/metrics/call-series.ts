@@ -1,7 +1,7 @@
 import type { Families } from './families.ts';
-import type { LabelCap } from './label-cap.ts';
+import { type LabelCap, nameless } from './label-cap.ts';
 import type { Distribution, Series } from './series.ts';
-import { tokenKinds } from './token-kinds.ts';
+import { type TokenKind, tokenKinds } from './token-kinds.ts';
 
 /** What a call's series are found by. */
 interface Call {
@@ -20,10 +20,12 @@ export interface Bound {
   readonly outcomes: (Ending & { readonly requests: Series })[];
   readonly upstream: Distribution;
   readonly firstToken: Distribution;
-  /** In the order of `tokenKinds`. */
-  readonly tokens: readonly Series[];
+  readonly tokens: TokenSeries;
   readonly cost: Series;
 }
+
+/** A series for each kind of token that is counted. */
+export type TokenSeries = Readonly<Record<TokenKind, Series>>;
 
 /** Bounded like the families: past it series are looked up each time. */
 const bound_max = 5000;
@@ -42,10 +44,13 @@ export class CallSeries {
   }
 
   of(call: Call): Bound {
+    // What is bound passed the caps: nearly every call is found by its names as they are.
+    const found = this.#find(call.team || nameless, call.model || nameless, call.provider || nameless);
+    if (found !== undefined) return found;
     const team = this.#caps.teams.of(call.team);
     const model = this.#caps.models.of(call.model);
     const provider = this.#caps.providers.of(call.provider);
-    return this.#known.get(team)?.get(model)?.get(provider) ?? this.#bind(team, model, provider);
+    return this.#find(team, model, provider) ?? this.#bind(team, model, provider);
   }
 
   /** The series of requests with this decision and status. */
@@ -57,13 +62,19 @@ export class CallSeries {
     return requests;
   }
 
+  #find(team: string, model: string, provider: string): Bound | undefined {
+    return this.#known.get(team)?.get(model)?.get(provider);
+  }
+
   #bind(team: string, model: string, provider: string): Bound {
     const { upstream, firstToken, tokens, cost } = this.#families;
     const bound: Bound = {
       outcomes: [],
       upstream: upstream.of(model, provider),
       firstToken: firstToken.of(model, provider),
-      tokens: tokenKinds.map(([, kind]) => tokens.of(team, model, provider, kind)),
+      tokens: Object.fromEntries(
+        tokenKinds.map(([field, kind]) => [field, tokens.of(team, model, provider, kind)]),
+      ) as TokenSeries,
       cost: cost.of(team, model, provider),
     };
     if (this.#count >= bound_max) return bound;

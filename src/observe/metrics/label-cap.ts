@@ -1,3 +1,6 @@
+/** What a label says where there is no value. */
+export const nameless = 'none';
+
 /**
  * Lets a label take its first `max` values; later ones are `other`. Names that callers choose (a model that does not
  * exist) must not grow memory or the dashboard.
@@ -11,7 +14,7 @@ export class LabelCap {
   }
 
   of(value: string | undefined): string {
-    if (value === undefined || value === '') return 'none';
+    if (value === undefined || value === '') return nameless;
     if (this.#known.has(value)) return value;
     if (this.#known.size >= this.#max || value.length > 120) return 'other';
     this.#known.add(value);

@@ -3,12 +3,11 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Usage } from '../../exchange/index.ts';
 import type { ScopeKind } from '../../stores/index.ts';
 import type { AuditMeasured } from './audit-measured.ts';
-import { CallSeries } from './call-series.ts';
+import { CallSeries, type TokenSeries } from './call-series.ts';
 import { type Families, families } from './families.ts';
 import { type Figures, textOf } from './figures.ts';
 import { LabelCap } from './label-cap.ts';
-import type { Exposed } from './series.ts';
-import { tokenKinds } from './token-kinds.ts';
+import type { Distribution, Exposed, Series } from './series.ts';
 
 export interface MetricsOptions {
   /** Metrics of the process (memory, CPU, handles) as well. Default true. */
@@ -89,6 +88,10 @@ class LiveMetrics implements Metrics {
   readonly #lag: IntervalHistogram;
   readonly #providers: LabelCap;
   readonly #calls: CallSeries;
+  /** Series that every call adds to, kept from the first one on. */
+  #inflight: Series | undefined;
+  #overhead: Distribution | undefined;
+  #evaluation: Distribution | undefined;
 
   constructor(options: MetricsOptions) {
     this.#providers = new LabelCap(options.providers_max ?? 50);
@@ -115,20 +118,17 @@ class LiveMetrics implements Metrics {
   exchange(measured: ExchangeMeasured): void {
     const bound = this.#calls.of(measured);
     this.#calls.requests(bound, measured).value += 1;
-    this.#families.overhead.of().observe(measured.overhead_s);
+    this.#overhead ??= this.#families.overhead.of();
+    this.#overhead.observe(measured.overhead_s);
     if (measured.upstream_s !== undefined) bound.upstream.observe(measured.upstream_s);
     if (measured.first_token_s !== undefined) bound.firstToken.observe(measured.first_token_s);
     bound.cost.value += measured.cost_nusd / 1e9;
-    if (measured.usage === undefined) return;
-    for (let at = 0; at < tokenKinds.length; at += 1) {
-      const field = tokenKinds[at]?.[0];
-      const series = bound.tokens[at];
-      if (field !== undefined && series !== undefined) series.value += measured.usage[field] ?? 0;
-    }
+    if (measured.usage !== undefined) countTokens(bound.tokens, measured.usage);
   }
 
   enter(): () => void {
-    const inflight = this.#families.inflight.of();
+    this.#inflight ??= this.#families.inflight.of();
+    const inflight = this.#inflight;
     inflight.value += 1;
     let left = false;
     return () => {
@@ -160,7 +160,8 @@ class LiveMetrics implements Metrics {
 
   evaluation(decision: string, seconds: number): void {
     this.#families.evaluations.of(decision).value += 1;
-    this.#families.evaluation.of().observe(seconds);
+    this.#evaluation ??= this.#families.evaluation.of();
+    this.#evaluation.observe(seconds);
   }
 
   heldCharacters(count: number): void {
@@ -256,6 +257,17 @@ class LiveMetrics implements Metrics {
     this.#lag.disable();
     this.#registry.clear();
   }
+}
+
+/** Spelled out: a field whose name is looked up costs more than all of this. */
+function countTokens(tokens: TokenSeries, usage: Usage): void {
+  tokens.input.value += usage.input ?? 0;
+  tokens.output.value += usage.output ?? 0;
+  tokens.cacheRead.value += usage.cacheRead ?? 0;
+  tokens.cacheWrite.value += usage.cacheWrite ?? 0;
+  tokens.reasoning.value += usage.reasoning ?? 0;
+  tokens.audioInput.value += usage.audioInput ?? 0;
+  tokens.audioOutput.value += usage.audioOutput ?? 0;
 }
 
 /** The metrics of CONTRACT.md in a registry of their own. */

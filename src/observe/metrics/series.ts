@@ -86,8 +86,7 @@ abstract class Family<S> implements Exposed {
 
   /** The series of these label values, in the order of the names. Keep it where calls come again. */
   of(...values: readonly string[]): S {
-    const [first = ''] = values;
-    const key = values.length < 2 ? first : values.join('\u0000');
+    const key = values.length < 2 ? (values[0] ?? '') : values.join('\u0000');
     const known = this.all.get(key);
     if (known !== undefined) return known;
     if (this.all.size >= this.#series_max && values.some((value) => value !== 'other')) {

@@ -10,3 +10,6 @@ export const tokenKinds = [
   ['audioInput', 'audio_input'],
   ['audioOutput', 'audio_output'],
 ] as const satisfies readonly (readonly [keyof Usage, string])[];
+
+/** A kind of token that is counted, as usage names it. */
+export type TokenKind = (typeof tokenKinds)[number][0];
