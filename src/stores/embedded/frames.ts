@@ -4,7 +4,7 @@ import { crc32 } from 'node:zlib';
 export const header_bytes = 19;
 
 /** A frame up to here is written and summed byte by byte: calling out for it would cost more than that. */
-const short_bytes = 512;
+const short_bytes = 256;
 const digits = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0));
 /** CRC-32 by half bytes: all of the table is one line of the processor's memory. */
 const halves = Int32Array.from({ length: 16 }, (_, half) => {
