@@ -59,8 +59,11 @@ function hashOf(id: string): number {
 class Block {
   /** Those that were deleted count as well. */
   added = 0;
-  /** Of an id's place, or the next free one: its number, 0 for none. Never more than half full. */
-  #numbers = new Int32Array(room_first * 2);
+  /**
+   * Of an id's place, or the next free one: its number in as many bits as a place has, and above them those of its hash,
+   * so that of other ids nothing else is looked at; 0 for none. Never more than half full.
+   */
+  #places = new Int32Array(room_first * 2);
   /** By number; an id that is kept elsewhere is as one that was deleted. */
   #hashes = new Int32Array(room_first + 1);
   #ends = new Uint32Array(room_first + 1);
@@ -77,19 +80,14 @@ class Block {
     const number = ++this.added;
     if (number === this.#hashes.length) this.#grow();
     const start = this.#ends[number - 1] ?? 0;
-    const elsewhere = wide(id);
-    this.#deleted[number] = elsewhere ? 1 : 0;
-    this.#hashes[number] = hash;
-    this.#ends[number] = start;
-    if (elsewhere) {
-      this.#wide.add(id);
-      return;
-    }
     const end = start + id.length;
     if (end > this.#bytes.length) this.#bytes = Buffer.concat([this.#bytes], Math.max(end, this.#bytes.length * 2));
-    for (let at = 0; at < id.length; at += 1) this.#bytes[start + at] = id.charCodeAt(at);
-    this.#ends[number] = end;
-    this.#place(number, hash);
+    const elsewhere = copy(id, this.#bytes, start) > 0xff;
+    this.#deleted[number] = elsewhere ? 1 : 0;
+    this.#hashes[number] = hash;
+    this.#ends[number] = elsewhere ? start : end;
+    if (elsewhere) this.#wide.add(id);
+    else this.#place(number, hash);
   }
 
   delete(id: string, hash: number): void {
@@ -100,7 +98,7 @@ class Block {
 
   clear(): void {
     this.added = 0;
-    this.#numbers.fill(0);
+    this.#places.fill(0);
     this.#wide.clear();
   }
 
@@ -114,10 +112,13 @@ class Block {
   }
 
   #find(id: string, hash: number): number {
-    const mask = this.#numbers.length - 1;
+    const places = this.#places;
+    const mask = places.length - 1;
     for (let at = hash & mask; ; at = (at + 1) & mask) {
-      const number = this.#numbers[at] ?? 0;
-      if (number === 0) return 0;
+      const place = places[at] ?? 0;
+      if (place === 0) return 0;
+      if (((place ^ hash) & ~mask) !== 0) continue;
+      const number = place & mask;
       if (this.#hashes[number] === hash && this.#deleted[number] === 0 && this.#is(number, id)) return number;
     }
   }
@@ -125,15 +126,17 @@ class Block {
   #is(number: number, id: string): boolean {
     const start = this.#ends[number - 1] ?? 0;
     if ((this.#ends[number] ?? 0) - start !== id.length) return false;
-    for (let at = 0; at < id.length; at += 1) if (this.#bytes[start + at] !== id.charCodeAt(at)) return false;
+    const bytes = this.#bytes;
+    for (let at = 0; at < id.length; at += 1) if (bytes[start + at] !== id.charCodeAt(at)) return false;
     return true;
   }
 
   #place(number: number, hash: number): void {
-    const mask = this.#numbers.length - 1;
+    const places = this.#places;
+    const mask = places.length - 1;
     let at = hash & mask;
-    while (this.#numbers[at] !== 0) at = (at + 1) & mask;
-    this.#numbers[at] = number;
+    while (places[at] !== 0) at = (at + 1) & mask;
+    places[at] = (hash & ~mask) | number;
   }
 
   #grow(): void {
@@ -141,16 +144,22 @@ class Block {
     this.#hashes = copied(this.#hashes, new Int32Array(room));
     this.#ends = copied(this.#ends, new Uint32Array(room));
     this.#deleted = copied(this.#deleted, new Uint8Array(room));
-    this.#numbers = new Int32Array((room - 1) * 2);
+    this.#places = new Int32Array((room - 1) * 2);
     for (let number = 1; number < this.added; number += 1) {
       if (this.#deleted[number] === 0) this.#place(number, this.#hashes[number] ?? 0);
     }
   }
 }
 
-function wide(id: string): boolean {
-  for (let at = 0; at < id.length; at += 1) if (id.charCodeAt(at) > 0xff) return true;
-  return false;
+/** Answers the bits of all its letters. */
+function copy(id: string, bytes: Buffer, start: number): number {
+  let letters = 0;
+  for (let at = 0; at < id.length; at += 1) {
+    const letter = id.charCodeAt(at);
+    letters |= letter;
+    bytes[start + at] = letter;
+  }
+  return letters;
 }
 
 function copied<T extends Int32Array | Uint32Array | Uint8Array>(from: T, to: T): T {

@@ -13,7 +13,7 @@ export interface Admission extends Joining {
   readonly seats: Seats[];
   /** The budget that governs each counter: the strictest that refuses, else the lowest. */
   readonly governing: Budget[];
-  refusal: Refusal | undefined;
+  readonly refusal: Refusal | undefined;
 }
 
 /** Checks every limit against the amount. `hold` is the one being amended: what it already holds is asked only for more. */
@@ -25,48 +25,63 @@ export function admit(
   now_ms: number,
   hold?: Hold,
 ): Admission {
-  const admission: Admission = { counters: [], rings: [], seats: [], governing: [], refusal: undefined };
+  const counters = new Array<Counter>(budgets.length);
+  const governing = new Array<Budget>(budgets.length);
+  let counted = 0;
   for (const budget of budgets) {
     const counter = org.counter(budget, now_ms);
     const asked = amountIn(budget.unit, amount) - (hold?.counters.includes(counter) ? amountIn(budget.unit, hold) : 0);
     const limit = org.limitOf(counter, budget.limit, now_ms);
     if (exceeds(counter, budget.hard, limit, asked)) {
-      admission.refusal = { kind: 'budget', asked, ...budgetState(budget, counter, limit, org) };
-      return admission;
+      return refused({ kind: 'budget', asked, ...budgetState(budget, counter, limit, org) });
     }
-    const place = admission.counters.indexOf(counter);
+    const place = counters.indexOf(counter);
     if (place < 0) {
-      admission.counters.push(counter);
-      admission.governing.push(budget);
-    } else if (stricter(budget, admission.governing[place])) {
-      admission.governing[place] = budget;
+      counters[counted] = counter;
+      governing[counted++] = budget;
+    } else if (stricter(budget, governing[place])) {
+      governing[place] = budget;
     }
   }
   const { time_ms } = org;
+  const seated = seatsAmong(rates);
+  const rings = new Array<Ring>(rates.length - seated);
+  const seats = new Array<Seats>(seated);
+  let [turning, sitting] = [0, 0];
   for (const rate of rates) {
     const limited = org.rate(rate);
     if (limited instanceof Ring) {
       const asked = askedOfRing(limited, amount, time_ms, hold);
-      if (overflows(limited, rate.limit, asked)) {
-        admission.refusal = refusedByRing(rate, limited, asked, time_ms);
-        return admission;
-      }
-      if (!admission.rings.includes(limited)) admission.rings.push(limited);
+      if (overflows(limited, rate.limit, asked)) return refused(refusedByRing(rate, limited, asked, time_ms));
+      if (!rings.includes(limited)) rings[turning++] = limited;
     } else {
       const asked = hold?.seats.includes(limited) && !hold.provisional ? 0 : 1;
       if (asked > 0 && limited.taken + asked > rate.limit) {
-        admission.refusal = {
-          kind: 'rate',
-          asked,
-          retry_after_ms: seat_retry_ms,
-          ...rateState(rate, limited, time_ms),
-        };
-        return admission;
+        return refused({ kind: 'rate', asked, retry_after_ms: seat_retry_ms, ...rateState(rate, limited, time_ms) });
       }
-      if (!admission.seats.includes(limited)) admission.seats.push(limited);
+      if (!seats.includes(limited)) seats[sitting++] = limited;
     }
   }
-  return admission;
+  cut(counters, counted);
+  cut(governing, counted);
+  cut(rings, turning);
+  cut(seats, sitting);
+  return { counters, rings, seats, governing, refusal: undefined };
+}
+
+function refused(refusal: Refusal): Admission {
+  return { counters: [], rings: [], seats: [], governing: [], refusal };
+}
+
+function seatsAmong(rates: readonly Rate[]): number {
+  let seats = 0;
+  for (const { unit } of rates) if (unit === 'concurrent') seats++;
+  return seats;
+}
+
+/** Limits that share a counter leave room. */
+function cut(list: unknown[], length: number): void {
+  if (list.length > length) list.length = length;
 }
 
 /** A seat is free when some call ends: nobody knows when, so a caller is asked to come back soon. */

@@ -1,9 +1,10 @@
 import { closeSync, fdatasync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { LedgerUnavailable } from '../ledger.ts';
-import { frame } from './frames.ts';
+import { Frame } from './frames.ts';
 
 interface Waiter {
-  readonly resolve: () => void;
+  readonly resolve: (value: unknown) => void;
+  readonly value: unknown;
   readonly reject: (error: Error) => void;
   readonly undo: (() => void) | undefined;
 }
@@ -27,6 +28,7 @@ export interface JournalOptions {
 
 const group_ms = 50;
 const retry_ms = 200;
+const none: readonly Waiter[] = [];
 
 /**
  * The append-only journal. Lines of one turn of the event loop become one frame and one `write`; a verb resolves after
@@ -36,8 +38,10 @@ export class Journal {
   readonly #options: JournalOptions;
   #segment: Segment;
   #rotate_bytes: number;
+  readonly #frame = new Frame();
   #pending = '';
-  #waiters: Waiter[] = [];
+  /** Of what is pending; made with the first of them, as it is mostly the only one. */
+  #waiters: Waiter[] | undefined;
   #unsynced: Waiter[] = [];
   #scheduled = false;
   #syncing = false;
@@ -71,8 +75,9 @@ export class Journal {
     const written = this.#pending === '';
     if (written && this.#unsynced.length === 0 && !this.#syncing) return Promise.resolve(value);
     return new Promise<T>((resolve, reject) => {
-      const waiter = { resolve: () => resolve(value), reject, undo };
+      const waiter = { resolve: resolve as (value: unknown) => void, value, reject, undo };
       if (written) this.#unsynced.push(waiter);
+      else if (this.#waiters === undefined) this.#waiters = [waiter];
       else this.#waiters.push(waiter);
     });
   }
@@ -81,8 +86,8 @@ export class Journal {
   readonly #flush = (): void => {
     this.#scheduled = false;
     if (this.#pending === '') return;
-    const waiters = this.#waiters;
-    this.#waiters = [];
+    const waiters = this.#waiters ?? none;
+    this.#waiters = undefined;
     try {
       this.#write(this.#pending);
     } catch (error) {
@@ -97,7 +102,7 @@ export class Journal {
     if (this.#options.fsync === 'always') {
       for (const waiter of waiters) this.#unsynced.push(waiter);
     } else {
-      for (const waiter of waiters) waiter.resolve();
+      for (const waiter of waiters) waiter.resolve(waiter.value);
       this.#timer ??= setTimeout(this.#group, group_ms).unref();
     }
     if (this.#segment.size > this.#rotate_bytes) this.#rotate();
@@ -105,17 +110,18 @@ export class Journal {
   };
 
   #write(text: string): void {
-    const bytes = frame(text);
     const segment = this.#segment;
+    this.#frame.of(text);
+    const { bytes, size } = this.#frame;
     try {
-      for (let done = 0; done < bytes.length; ) {
-        done += writeSync(segment.fd, bytes, done, bytes.length - done, segment.size + done);
+      for (let done = 0; done < size; ) {
+        done += writeSync(segment.fd, bytes, done, size - done, segment.size + done);
       }
     } catch (error) {
       cut(segment);
       throw error;
     }
-    segment.size += bytes.length;
+    segment.size += size;
   }
 
   /** Holds nobody was told of are given back; what was settled stays settled and is written later. */
@@ -140,7 +146,7 @@ export class Journal {
     this.#syncing = true;
     this.#sync((error) => {
       this.#syncing = false;
-      if (error === null) for (const waiter of waiters) waiter.resolve();
+      if (error === null) for (const waiter of waiters) waiter.resolve(waiter.value);
       else for (const waiter of waiters) giveUp(waiter, unavailable('flushed', error));
       this.#join();
     });

@@ -22,7 +22,7 @@ import { Organization } from './organization.ts';
 import * as people from './people.ts';
 import { reconcile } from './reconcile.ts';
 import type { Scribe } from './records.ts';
-import { type Hold, newHold, openHold, reviveHold, spendHold, undoHold, widenHold } from './state.ts';
+import { type Hold, holdOver, reviveHold, spendHold, undoHold, widenHold } from './state.ts';
 
 export interface Parts {
   readonly directory: string;
@@ -65,11 +65,10 @@ export class Embedded implements EmbeddedLedger {
     const admission = admit(org, request.amount, request.budgets, request.rates, now_ms);
     if (admission.refusal !== undefined) return Promise.resolve({ outcome: 'refused', refusal: admission.refusal });
     govern(org, scribe, admission, request.rates);
-    const hold = newHold(request, now_ms + request.lease_ms);
-    openHold(hold, admission, time_ms);
+    const hold = holdOver(request, admission, now_ms + request.lease_ms, time_ms);
     org.holds.set(hold.id, hold);
     if (hold.expires_ms < this.#nextExpiry_ms) this.#nextExpiry_ms = hold.expires_ms;
-    scribe.reserved(org, hold, time_ms);
+    scribe.reserved(org, hold, admission, time_ms);
     return journal.commit(held(org, request.budgets, request.rates, now_ms), () => {
       if (org.holds.get(hold.id) === hold) this.#release(org, hold);
     });

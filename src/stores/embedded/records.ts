@@ -40,6 +40,9 @@ export class Scribe {
   #named: { mark: number }[] = [];
   #labels = new Map<string, number>();
   #lastLabels: { readonly labels: Labels; readonly mark: number } | undefined;
+  /** The owner named last, and how. */
+  #owner = '';
+  #ownerWord = '';
 
   constructor(line: (text: string) => void) {
     this.#line = line;
@@ -90,17 +93,13 @@ export class Scribe {
     return seats.mark;
   }
 
-  reserved(org: Organization, hold: Hold, now_ms: number): void {
-    const rest = this.#joining(org, {
-      counters: hold.counters,
-      rings: hold.rings.map((share) => share.ring),
-      seats: hold.seats,
-    });
+  /** `joining` is all it has. */
+  reserved(org: Organization, hold: Hold, joining: Joining, now_ms: number): void {
+    const rest = this.#joining(org, joining);
     const labels = this.#labelled(hold.labels);
+    const owner = this.#ownerOf(hold);
     const { id, expires_ms, nusd, tokens, input } = hold;
-    this.#line(
-      `r ${id} ${org.mark} ${encodeURIComponent(hold.owner)} ${now_ms} ${expires_ms} ${nusd} ${tokens}${rest} ${input} ${labels}\n`,
-    );
+    this.#line(`r ${id} ${org.mark} ${owner} ${now_ms} ${expires_ms} ${nusd} ${tokens}${rest} ${input} ${labels}\n`);
   }
 
   amended(org: Organization, hold: Hold, joining: Joining, now_ms: number): void {
@@ -190,7 +189,7 @@ export class Scribe {
     const seats = hold.seats.map((one) => this.seats(org, one));
     const of = this.organization(org);
     const { id, expires_ms, nusd, tokens } = hold;
-    const owner = encodeURIComponent(hold.owner);
+    const owner = this.#ownerOf(hold);
     this.#line(
       `h ${id} ${of} ${owner} ${expires_ms} ${nusd} ${tokens} ${hold.provisional ? 1 : 0} ${keys} ${rings.join() || '-'} ${seats.join() || '-'} ${hold.input} ${labels} ${hold.at_ms}\n`,
     );
@@ -232,6 +231,14 @@ export class Scribe {
     }
     this.#lastLabels = { labels, mark };
     return mark;
+  }
+
+  #ownerOf({ owner }: Hold): string {
+    if (owner !== this.#owner) {
+      this.#ownerWord = encodeURIComponent(owner);
+      this.#owner = owner;
+    }
+    return this.#ownerWord;
   }
 
   #number(one: { mark: number }): number {

@@ -58,7 +58,13 @@ export interface Hold {
 }
 
 /** Of nothing yet. */
-export function newHold(asked: Pick<ReserveRequest, 'id' | 'owner' | 'amount' | 'labels'>, expires_ms: number): Hold {
+export function newHold(
+  asked: Pick<ReserveRequest, 'id' | 'owner' | 'amount' | 'labels'>,
+  expires_ms: number,
+  counters: Counter[] = [],
+  rings: RingShare[] = [],
+  seats: Seats[] = [],
+): Hold {
   const { id, owner, amount, labels } = asked;
   return {
     id,
@@ -71,9 +77,9 @@ export function newHold(asked: Pick<ReserveRequest, 'id' | 'owner' | 'amount' | 
     at_ms: 0,
     forgiven: undefined,
     labels,
-    counters: [],
-    rings: [],
-    seats: [],
+    counters,
+    rings,
+    seats,
   };
 }
 
@@ -84,21 +90,42 @@ export interface Joining {
   readonly seats: readonly Seats[];
 }
 
+/** A new hold over all of these: the lists of counters and seats become its own. */
+export function holdOver(
+  asked: ReserveRequest,
+  { counters, rings, seats }: { counters: Counter[]; rings: Ring[]; seats: Seats[] },
+  expires_ms: number,
+  now_ms: number,
+): Hold {
+  const hold = newHold(asked, expires_ms, counters, new Array<RingShare>(rings.length), seats);
+  for (const counter of counters) holdIn(counter, hold);
+  let place = 0;
+  for (const ring of rings) hold.rings[place++] = shareIn(ring, hold, now_ms);
+  for (const one of seats) one.taken++;
+  return hold;
+}
+
 export function openHold(hold: Hold, joining: Joining, now_ms: number): void {
   for (const counter of joining.counters) {
-    counter.held = sum(counter.held, amountIn(counter.unit, hold));
+    holdIn(counter, hold);
     hold.counters.push(counter);
   }
-  for (const ring of joining.rings) {
-    ring.advance(now_ms);
-    const amount = sizeIn(ring.unit, hold);
-    ring.add(ring.head, amount);
-    hold.rings.push({ ring, slot: ring.head, amount });
-  }
+  for (const ring of joining.rings) hold.rings.push(shareIn(ring, hold, now_ms));
   for (const seats of joining.seats) {
     seats.taken++;
     hold.seats.push(seats);
   }
+}
+
+function holdIn(counter: Counter, hold: Hold): void {
+  counter.held = sum(counter.held, amountIn(counter.unit, hold));
+}
+
+function shareIn(ring: Ring, hold: Hold, now_ms: number): RingShare {
+  ring.advance(now_ms);
+  const amount = sizeIn(ring.unit, hold);
+  ring.add(ring.head, amount);
+  return { ring, slot: ring.head, amount };
 }
 
 /** A new worst case, absolute; what joins is held in full. */

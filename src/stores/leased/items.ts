@@ -25,7 +25,12 @@ export function moneyItem(
 ): string {
   const prior = hold.provisional ? `${hold.nusd},${hold.tokens},${hold.input}` : '-1,-1,-1';
   // Labels as one word have nothing that JSON writes otherwise.
-  return `[${books.items + 1},"${kind}",${JSON.stringify(hold.id)},${amount.nusd},${amount.tokens},${amount.input ?? 0},${estimated ? 1 : 0},${prior},"${labels}",[${counters}]]`;
+  return `[${books.items + 1},"${kind}",${quoted(hold.id)},${amount.nusd},${amount.tokens},${amount.input ?? 0},${estimated ? 1 : 0},${prior},"${labels}",[${counters}]]`;
+}
+
+/** Visible ASCII as JSON writes it: an id is mostly what stands between quotes as it is. */
+function quoted(id: string): string {
+  return id.includes('"') || id.includes('\\') ? JSON.stringify(id) : `"${id}"`;
 }
 
 /** A counter of an item, behind those named before. */

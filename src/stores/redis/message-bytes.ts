@@ -57,10 +57,18 @@ export function messageAt(bytes: Buffer, start: number): Message {
   };
 }
 
+/** Letter by letter: a call out of the engine costs more than the few that there are. */
 function writeText(bytes: Buffer, at: number, text: string): number {
-  const length = text === '' ? 0 : bytes.write(text, at + length_bytes);
+  const start = at + length_bytes;
+  let letters = 0;
+  for (let place = 0; place < text.length; place += 1) {
+    const letter = text.charCodeAt(place);
+    letters |= letter;
+    bytes[start + place] = letter;
+  }
+  const length = letters < 0x80 ? text.length : bytes.write(text, start);
   bytes.writeUInt32LE(length, at);
-  return at + length_bytes + length;
+  return start + length;
 }
 
 function endOf(bytes: Buffer, at: number): number {

@@ -39,7 +39,9 @@ const kept = Promise.resolve();
  * the estimate.
  */
 export class Outbox {
-  readonly #messages = new Map<string, Message>();
+  /** Of each organisation, by their names. */
+  readonly #messages = new Map<string, Map<string, Message>>();
+  #size = 0;
   readonly #notice: (message: string) => void;
   readonly #lock: { release(): void } | undefined;
   #file: WholeLines | undefined;
@@ -73,39 +75,59 @@ export class Outbox {
 
   #read(path: string, text: string): void {
     const torn = text.slice(text.lastIndexOf('\n') + 1);
-    const names = new Map<string, string>();
+    const messages = new Map<string, Message>();
+    const words = new Map<string, string>();
     for (const line of text.split('\n')) {
       if (line === '') continue;
       if (line.startsWith('-')) {
         // Half a name may be the name of another.
-        if (line !== torn) this.#messages.delete(names.get(line) ?? line.slice(1));
+        if (line !== torn) messages.delete(words.get(line) ?? line.slice(1));
         continue;
       }
       try {
         const message = JSON.parse(line) as Message;
-        const name = nameOf(message);
-        this.#messages.set(name, message);
+        const word = wordOf(message);
+        messages.set(word, message);
         if (message.n === undefined) continue;
-        names.set(`-${message.n}.`, name);
+        words.set(`-${message.n}.`, word);
         this.#number = Math.max(this.#number, message.n);
       } catch {
         this.#notice(`${path}: a torn line was left out`);
       }
     }
+    for (const message of messages.values()) this.#put(this.#of(message.organization), message);
+  }
+
+  #of(organization: string): Map<string, Message> {
+    let own = this.#messages.get(organization);
+    if (own === undefined) {
+      own = new Map();
+      this.#messages.set(organization, own);
+    }
+    return own;
+  }
+
+  #put(own: Map<string, Message>, message: Message): void {
+    const before = own.size;
+    own.set(nameOf(message), message);
+    this.#size += own.size - before;
   }
 
   get size(): number {
-    return this.#messages.size;
+    return this.#size;
   }
 
   /** Every message, as a list that does not change while they are sent. */
   waiting(): Message[] {
-    return [...this.#messages.values()];
+    const all: Message[] = [];
+    for (const own of this.#messages.values()) for (const message of own.values()) all.push(message);
+    // As they came, whosever they are: those of earlier versions have no numbers, and came first.
+    return this.#messages.size > 1 ? all.sort((a, b) => (a.n ?? 0) - (b.n ?? 0)) : all;
   }
 
   /** Whether it is still to be heard. */
   has(message: Message): boolean {
-    return this.#messages.get(nameOf(message)) === message;
+    return this.#messages.get(message.organization)?.get(nameOf(message)) === message;
   }
 
   /** Resolves once the message is in the file, or left to the reaper. */
@@ -119,15 +141,15 @@ export class Outbox {
   }
 
   #add(message: Message): boolean {
-    const name = nameOf(message);
-    const known = this.#messages.get(name);
+    const own = this.#of(message.organization);
+    const known = own.get(nameOf(message));
     // A settlement that waits says more than a release that comes after it, and the first one counts.
     if (known?.op === 'settle') return true;
-    if (this.#messages.size >= messages_max) {
+    if (this.#size >= messages_max) {
       this.#notice(`the outbox is full: ${message.id} is left to the reaper`);
       return false;
     }
-    this.#messages.set(name, message);
+    this.#put(own, message);
     if (this.#file === undefined) return true;
     message.n = ++this.#number;
     this.#lines += `${JSON.stringify(message)}\n`;
@@ -135,13 +157,15 @@ export class Outbox {
   }
 
   done(message: Message): void {
+    const own = this.#messages.get(message.organization);
     const name = nameOf(message);
-    const known = this.#messages.get(name);
-    if (known === undefined) return;
-    this.#messages.delete(name);
+    const known = own?.get(name);
+    if (own === undefined || known === undefined) return;
+    own.delete(name);
+    this.#size -= 1;
     if (this.#file === undefined) return;
     // The point says that no digit is missing.
-    this.#struck += known.n === undefined ? `-${name}\n` : `-${known.n}.\n`;
+    this.#struck += known.n === undefined ? `-${wordOf(known)}\n` : `-${known.n}.\n`;
     this.#timer ??= setTimeout(this.#late, strike_ms).unref();
   }
 
@@ -167,7 +191,7 @@ export class Outbox {
     this.#struck = '';
     written?.();
     const { size = 0, behind = false, owes = false } = this.#file ?? {};
-    if (behind || (this.#messages.size === 0 && (size > 0 || owes)) || size > this.#size_max) this.#rewrite();
+    if (behind || (this.#size === 0 && (size > 0 || owes)) || size > this.#size_max) this.#rewrite();
     if (this.#file?.owes) this.#timer ??= setTimeout(this.#late, full_ms).unref();
   };
 
@@ -184,7 +208,7 @@ export class Outbox {
     this.#rewritable_ms = performance.now() + full_ms;
     this.#try('be rewritten', () => {
       let text = '';
-      for (const message of this.#messages.values()) text += `${JSON.stringify(message)}\n`;
+      for (const message of this.waiting()) text += `${JSON.stringify(message)}\n`;
       file.rewrite(text);
       this.#rewritable_ms = 0;
     });
@@ -215,7 +239,13 @@ export class Outbox {
   }
 }
 
+/** Among those of its organisation: an id has no spaces. */
 function nameOf(message: Message): string {
+  return message.op === 'release' && message.nonce !== '' ? `${message.id} ${message.nonce}` : message.id;
+}
+
+/** Among all, as earlier versions struck it. */
+function wordOf(message: Message): string {
   const nonce = message.op === 'release' ? message.nonce : '';
   return `${encoded(message.organization)} ${message.id} ${nonce}`;
 }

@@ -1,13 +1,15 @@
 import { Command } from 'ioredis';
 import type { Argument } from './in-flight.ts';
 
-/** A command that is not put together once more to be sent. */
+/** A command that is not put together once more to be sent: its words only say what it is. */
 export class Wired extends Command {
   readonly #wire: string;
 
   /** `wire`: the command and its words as Redis reads them. */
   constructor(command: string, words: Argument[], replyEncoding: BufferEncoding | null, wire: string) {
-    super(command, words, { replyEncoding });
+    // Copying the words and making texts of them is for those that are put together here.
+    super(command, [], { replyEncoding });
+    this.args = words;
     this.#wire = wire;
   }
 
