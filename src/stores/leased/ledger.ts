@@ -88,22 +88,17 @@ export class LeasedLedger extends Passing implements Ledger {
     const account = this.#account(request.organization);
     this.#lookForExpired();
     const { books } = account;
-    const { id, budgets, rates } = request;
+    const { id, amount, budgets, rates } = request;
     if (books.holds.has(id) || books.settled.has(id)) return standing(office, account, budgets, rates);
     const atOnce = holdAtOnce(office, books, request, this.#expiry(request.lease_ms));
-    return atOnce === undefined ? this.#obtain(account, request) : this.#written(books, atOnce.hold, atOnce.reserved);
-  }
-
-  /** Holds once the slices cover it. */
-  #obtain(account: Account, request: ReserveRequest): Promise<Reserved> {
-    const { amount, budgets, rates } = request;
+    if (atOnce !== undefined) return this.#written(books, atOnce.hold, atOnce.reserved);
     const lost = (error: Error) => {
       if (!(error instanceof LedgerUnavailable)) throw error;
       if (onLossOf(budgets, rates, this.#parts.onLoss()) !== 'local_share') throw error;
       return this.reserveShare(request);
     };
     const wanting = { amount, budgets, rates, hold: undefined };
-    return obtain(this.#office, account, wanting, (needs) => this.#open(account.books, request, needs), lost);
+    return obtain(office, account, wanting, (needs) => this.#open(books, request, needs), lost);
   }
 
   #open(books: Books, request: ReserveRequest, needs: readonly Need[]): Promise<Reserved> {
