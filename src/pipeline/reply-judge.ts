@@ -40,14 +40,15 @@ export class ReplyJudge {
   #overflow: Stop | undefined;
   decision: Decision | undefined;
 
-  constructor(plan: ResponsePlan, program: Program, facts: FactTree, matchers: Matchers) {
+  /** `whole`: nothing of the reply leaves before it is over. */
+  constructor(plan: ResponsePlan, program: Program, facts: FactTree, matchers: Matchers, whole: boolean) {
     this.plan = plan;
     this.#program = program;
     this.#facts = facts;
     this.#matchers = matchers;
     const { acts, notes } = partsOf(plan);
-    this.#follow = follower(acts, matchers);
-    this.#watch = follower(notes, matchers);
+    this.#follow = follower(acts, matchers, whole);
+    this.#watch = follower(notes, matchers, whole);
   }
 
   /** Why the reply must end; set at most once. */
@@ -139,7 +140,7 @@ export class ReplyJudge {
       for (const frame of buffered) out.push({ frame, texts: undefined });
       return;
     }
-    const second = new HoldBack(this.#matchers.of(patterns), { patterns, verdicts });
+    const second = new HoldBack(this.#matchers.of(patterns), { patterns, verdicts }, true);
     for (const frame of buffered) second.push(frame, out);
     second.finish(out);
     this.#overflow = second.stop;
@@ -197,6 +198,6 @@ function speaks(event: ReplyEvent): boolean {
   return event.type === 'text' && event.lane.channel !== 'other';
 }
 
-function follower(part: PlanPart, matchers: Matchers): HoldBack | undefined {
-  return part.patterns.length === 0 ? undefined : new HoldBack(matchers.of(part.patterns), part);
+function follower(part: PlanPart, matchers: Matchers, whole: boolean): HoldBack | undefined {
+  return part.patterns.length === 0 ? undefined : new HoldBack(matchers.of(part.patterns), part, whole);
 }

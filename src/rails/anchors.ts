@@ -110,3 +110,13 @@ function isTelling(text: string, first: number, last: number): boolean {
 
 export const piiAnchors: Anchors = { next: nextPiiAnchor, inEveryMatch: true };
 export const secretAnchors: Anchors = { next: nextSecretAnchor, inEveryMatch: false };
+
+const byRail: ReadonlyMap<string, Anchors> = new Map([
+  ['pii', piiAnchors],
+  ['secrets', secretAnchors],
+]);
+
+/** The anchors of a rail's patterns; undefined where they have none and every text is to be read. */
+export function anchorsOf(rail: string): Anchors | undefined {
+  return byRail.get(rail);
+}
