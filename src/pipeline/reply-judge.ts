@@ -12,7 +12,7 @@ import {
 import { cleanFailure } from './clean-failure.ts';
 import { HoldBack, type LaneFinding, type Released, type Stop } from './hold-back.ts';
 import type { Matchers } from './matchers.ts';
-import { railFact } from './measure-rails.ts';
+import { clearRails, railFact } from './measure-rails.ts';
 import { type PlanPart, partsOf } from './plan-parts.ts';
 import type { ReplyMeter } from './reply-meter.ts';
 
@@ -159,12 +159,6 @@ export class ReplyJudge {
   #decide(meter: ReplyMeter, figures: ReplyFigures, whole: boolean): Decision {
     // Nobody reads facts of a reply that no rule is about.
     if (!this.#program.has('response')) return decide(this.#program, 'response', this.#facts);
-    const found = this.found;
-    const rails: Record<string, unknown> = {};
-    for (const name of this.#program.needs('response').rails.keys()) {
-      const unable = this.#unable(name);
-      rails[name] = unable === undefined ? railFact(findingsOf(name, found)) : new Unable(unable);
-    }
     // Of a whole reply these are there to be known: a rule that reads them must not take silence for a small number.
     const unknown = whole ? new Unable('the provider did not tell') : undefined;
     const response = {
@@ -174,7 +168,20 @@ export class ReplyJudge {
       cost: figures.cost_usd ?? unknown,
       latency_ms: figures.latency_ms,
     };
-    return decide(this.#program, 'response', { ...this.#facts, rails, response } as FactTree);
+    return decide(this.#program, 'response', { ...this.#facts, rails: this.#rails(), response } as FactTree);
+  }
+
+  /** What was found in it, rail by rail. */
+  #rails(): Record<string, unknown> {
+    const needs = this.#program.needs('response');
+    const found = this.found;
+    if (found.length === 0 && this.stop === undefined && this.#watch?.stop === undefined) return clearRails(needs);
+    const rails: Record<string, unknown> = {};
+    for (const name of needs.rails.keys()) {
+      const unable = this.#unable(name);
+      rails[name] = unable === undefined ? railFact(findingsOf(name, found)) : new Unable(unable);
+    }
+    return rails;
   }
 
   /** Why a rail's findings are not known. */
