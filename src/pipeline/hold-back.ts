@@ -238,6 +238,7 @@ export class HoldBack {
   }
 
   #drain(out: Released[]): void {
+    if (this.#queue.length === 0) return;
     let done = 0;
     for (const { frame, pieces } of this.#queue) {
       if (!pieces.every(isDecided)) break;

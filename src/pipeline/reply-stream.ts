@@ -177,7 +177,8 @@ export class StreamRun {
       } else if (parts === undefined) parts = [bytes];
       else parts.push(bytes);
     }
-    released.length = 0;
+    // One by one: to set its length to 0 would throw away its room, which the next delta takes anew.
+    while (released.length > 0) released.pop();
     if (parts === undefined) return;
     this.#sendHead();
     const first = parts[0];
