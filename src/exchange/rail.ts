@@ -79,6 +79,9 @@ export interface LaneMatcher {
 
 /** All active patterns of an output policy, compiled together. Immutable; shared by exchanges. */
 export interface StreamMatcher {
-  /** `tool_arguments` lanes are matched inside their JSON scalars, on the unescaped text, with raw offsets in spans. */
-  lane(lane: Pick<Lane, 'channel'>): LaneMatcher;
+  /**
+   * `tool_arguments` lanes are matched inside their JSON scalars, on the unescaped text, with raw offsets in spans.
+   * `whole`: nothing leaves before the lane is finished, so it may decide later than it could, but no span differs.
+   */
+  lane(lane: Pick<Lane, 'channel'>, whole?: boolean): LaneMatcher;
 }

@@ -16,8 +16,9 @@ interface Form {
   readonly said: number;
   readonly event: string;
   readonly lane: Lane;
-  readonly path: JsonPath;
-  readonly choices: readonly number[];
+  /** Shared by all documents of the form, as are their choices. */
+  readonly paths: JsonPath[];
+  readonly choices: number[];
 }
 
 /**
@@ -42,11 +43,7 @@ export class Likeness {
     const text = textIn(form, data);
     if (text === undefined || text === '') return undefined;
     this.#misses = 0;
-    const said = new Said(data);
-    said.events.push({ type: 'text', lane: form.lane, text });
-    said.paths.push(form.path);
-    for (const choice of form.choices) said.choices.push(choice);
-    return said;
+    return new Said(data, [{ type: 'text', lane: form.lane, text }], form.paths, form.choices);
   }
 
   /** A document that was parsed; `alone` where all it says is its text, whatever that is. */
@@ -68,7 +65,7 @@ export class Likeness {
       from = end - 1;
     }
     parts.push(Buffer.from(data.subarray(from)));
-    this.#form = { parts, said: texts.indexOf(own), event, lane: only.lane, path, choices: [...said.choices] };
+    this.#form = { parts, said: texts.indexOf(own), event, lane: only.lane, paths: said.paths, choices: said.choices };
   }
 }
 

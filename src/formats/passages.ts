@@ -1,5 +1,5 @@
 import type { Channel, JsonPath, Passage, Role } from '../exchange/index.ts';
-import { isObject } from './json/index.ts';
+import { isObject, under } from './json/index.ts';
 import { eachText } from './strings.ts';
 
 const none: ReadonlySet<string> = new Set();
@@ -52,7 +52,7 @@ export class Passages {
       if ((name === 'type' || inList) && schemaTypes.has(value)) return;
       this.text(channel, value, path);
     } else if (Array.isArray(value)) {
-      for (const [index, item] of value.entries()) this.schema(channel, item, [...path, index]);
+      for (const [index, item] of value.entries()) this.schema(channel, item, under(path, index));
     } else if (isObject(value)) {
       for (const key in value) {
         // A list of the properties' own names says nothing that the names do not.
@@ -60,7 +60,7 @@ export class Passages {
           const { properties } = value;
           if (value[key].every((one) => typeof one === 'string' && Object.hasOwn(properties, one))) continue;
         }
-        this.schema(channel, value[key], [...path, key]);
+        this.schema(channel, value[key], under(path, key));
       }
     }
   }

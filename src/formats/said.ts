@@ -5,21 +5,24 @@ import { eachInMember, eachText, type TextKind } from './strings.ts';
 
 /** What a piece of a reply says, collected while it is read; `paths[i]` is the place of the i-th text. */
 export class Said {
-  events: ReplyEvent[] = [];
-  readonly paths: JsonPath[] = [];
+  events: ReplyEvent[];
+  readonly paths: JsonPath[];
   /** Which of the texts are names of members: the path then leads to the member. */
   keys: Set<number> | undefined;
   /** Choices this piece speaks of, even without a text. */
-  readonly choices: number[] = [];
+  readonly choices: number[];
   blockOpened: number | undefined;
   blockClosed: number | undefined;
   usageOnly = false;
   passes = false;
   readonly #data: Buffer;
 
-  /** `data`: the JSON document that is read. */
-  constructor(data: Buffer) {
+  /** `data`: the JSON document that is read; what else is known of it already. */
+  constructor(data: Buffer, events: ReplyEvent[] = [], paths: JsonPath[] = [], choices: number[] = []) {
     this.#data = data;
+    this.events = events;
+    this.paths = paths;
+    this.choices = choices;
   }
 
   /** The provider refused the gateway's own credentials: its words are not for the client. */

@@ -28,6 +28,8 @@ export interface SseOptions {
 
 const nothing = Buffer.alloc(0);
 const newline = Buffer.from('\n');
+const none: readonly SseMessage[] = [];
+const noData: readonly Segment[] = [];
 
 /** Far above any message seen in the wild (whole images in one message), far below what would hurt. */
 const messageBytesDefault = 32 * 1024 * 1024;
@@ -65,12 +67,16 @@ export class SseFramer {
   push(chunk: Buffer): readonly SseMessage[] {
     if (this.#overflowed || chunk.length === 0) return [];
     this.#append(chunk);
-    const messages: SseMessage[] = [];
+    let messages: SseMessage[] | undefined;
     let start = 0;
     // Nearly always lines end in LF alone, which is found much faster than either of two.
     const plain = !this.#hasCr();
+    const allPlain = plain && this.#at === 0;
     for (let end = this.#next(plain); end !== -1; end = this.#next(plain)) {
-      messages.push(this.#cut(start, end, true));
+      const message = this.#cut(start, end, true, allPlain);
+      // Nearly always there is one; a list made with it has no room to spare.
+      if (messages === undefined) messages = [message];
+      else messages.push(message);
       start = end;
     }
     this.#drop(start);
@@ -78,7 +84,7 @@ export class SseFramer {
       this.#overflowed = true;
       this.#drop(this.#length);
     }
-    return messages;
+    return messages ?? none;
   }
 
   /** What is left when the stream is over: nothing, or a message without its end. */
@@ -87,7 +93,7 @@ export class SseFramer {
     const bytes = this.#pending.subarray(0, this.#length);
     // A blank line whose CR was waiting for an LF that never came.
     const complete = this.#at === this.#lineStart && bytes[this.#at] === cr;
-    const message = this.#cut(0, this.#length, complete);
+    const message = this.#cut(0, this.#length, complete, false);
     this.#drop(this.#length);
     return [message];
   }
@@ -178,12 +184,13 @@ export class SseFramer {
     return -1;
   }
 
-  #cut(start: number, end: number, complete: boolean): SseMessage {
-    const raw = this.#pending.subarray(start, end);
+  /** `plain` where it is known that no CR is among the bytes. */
+  #cut(start: number, end: number, complete: boolean, plain: boolean): SseMessage {
+    const alone = !this.#owned && start === 0 && end === this.#pending.length;
+    const raw = alone ? this.#pending : this.#pending.subarray(start, end);
     const skip = this.#first && raw[0] === 0xef && raw[1] === 0xbb && raw[2] === 0xbf ? 3 : 0;
     this.#first = false;
-    const { event, data } = fields(raw, skip);
-    return { raw, event, data, complete };
+    return messageOf(raw, skip, complete, plain || raw.indexOf(cr) === -1);
   }
 }
 
@@ -211,21 +218,23 @@ export function rawOffset(message: Pick<SseMessage, 'data'>, offset: number): nu
   throw new RangeError('an offset beyond the data of a message');
 }
 
-function fields(raw: Buffer, from: number): Pick<SseMessage, 'event' | 'data'> {
-  const data: Segment[] = [];
+function messageOf(raw: Buffer, from: number, complete: boolean, plain: boolean): SseMessage {
+  let data: Segment[] | undefined;
   let event = '';
   let lineStart = from;
-  const plain = raw.indexOf(cr) === -1;
   while (lineStart < raw.length) {
     const lineEnd = plain ? plainLineEnd(raw, lineStart) : mixedLineEnd(raw, lineStart);
     const value = valueStart(raw, lineStart, lineEnd);
     if (value !== -1) {
-      if (raw[lineStart] === 0x64) data.push({ start: value, end: lineEnd });
-      else event = raw.toString('utf8', value, lineEnd);
+      if (raw[lineStart] === 0x64) {
+        const segment = { start: value, end: lineEnd };
+        if (data === undefined) data = [segment];
+        else data.push(segment);
+      } else event = raw.toString('utf8', value, lineEnd);
     }
     lineStart = lineEnd + (raw[lineEnd] === cr && raw[lineEnd + 1] === lf ? 2 : 1);
   }
-  return { event, data };
+  return { raw, event, data: data ?? noData, complete };
 }
 
 function plainLineEnd(raw: Buffer, from: number): number {

@@ -24,6 +24,7 @@ export interface Dialect {
 }
 
 const nothing = Buffer.alloc(0);
+const none: readonly Frame[] = [];
 
 /** Reads an event stream in a dialect. What follows the end or an error of the reply is not passed on, but for comments. */
 export class SseReplyDecoder implements ReplyDecoder {
@@ -38,8 +39,14 @@ export class SseReplyDecoder implements ReplyDecoder {
   }
 
   push(chunk: Buffer): readonly Frame[] {
+    const messages = this.#framer.push(chunk);
+    const first = messages[0];
+    if (first !== undefined && messages.length === 1 && !this.#framer.overflowed) {
+      const frame = this.#read(first);
+      return frame === undefined ? none : [frame];
+    }
     const frames: Frame[] = [];
-    for (const message of this.#framer.push(chunk)) this.#read(message, frames);
+    for (const message of messages) this.#readInto(frames, message);
     if (this.#framer.overflowed && !this.#over)
       frames.push(this.#broken('The provider sent a message that is too long.'));
     return frames;
@@ -49,7 +56,7 @@ export class SseReplyDecoder implements ReplyDecoder {
     const frames: Frame[] = [];
     for (const message of this.#framer.end()) {
       // Without its last line end, a message counts only where its data is whole; half of one is a cut stream.
-      if (message.complete || this.#isWhole(message)) this.#read(message, frames);
+      if (message.complete || this.#isWhole(message)) this.#readInto(frames, message);
     }
     if (this.#over) return frames;
     if (this.#dialect.mayEnd) frames.push(this.#bare(nothing, [{ type: 'end' }]));
@@ -62,10 +69,15 @@ export class SseReplyDecoder implements ReplyDecoder {
     return this.#dialect.isDone(data) || unambiguous(data).ok;
   }
 
-  #read(message: SseMessage, frames: Frame[]): void {
+  #readInto(frames: Frame[], message: SseMessage): void {
+    const frame = this.#read(message);
+    if (frame !== undefined) frames.push(frame);
+  }
+
+  #read(message: SseMessage): Frame | undefined {
     const data = message.data.length === 0 ? nothing : sseData(message);
-    if (isBlank(data)) frames.push(WireFrame.bare(message.raw, [], true));
-    else if (!this.#over) frames.push(this.#document(message, data));
+    if (isBlank(data)) return WireFrame.bare(message.raw, [], true);
+    return this.#over ? undefined : this.#document(message, data);
   }
 
   #document(message: SseMessage, data: Buffer): Frame {

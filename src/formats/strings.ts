@@ -1,4 +1,5 @@
 import type { JsonPath } from '../exchange/index.ts';
+import { under } from './json/index.ts';
 
 /** What stands at a place: a string, a number, or the name of a member (then the path leads to that member). */
 export type TextKind = 'string' | 'number' | 'key';
@@ -24,7 +25,7 @@ export function eachText(
   } else if (typeof value === 'number') {
     if (Number.isInteger(value) && Math.abs(value) >= tellingNumber) visit(String(value), path, 'number');
   } else if (Array.isArray(value)) {
-    for (const [index, item] of value.entries()) eachText(item, [...path, index], skip, visit);
+    for (const [index, item] of value.entries()) eachText(item, under(path, index), skip, visit);
   } else if (typeof value === 'object' && value !== null) {
     const encoded = (value as { type?: unknown }).type === 'base64';
     for (const [key, item] of Object.entries(value)) {
@@ -41,7 +42,7 @@ export function eachInMember(
   skip: ReadonlySet<string>,
   visit: (text: string, path: JsonPath, kind: TextKind) => void,
 ): void {
-  const at = [...path, key];
+  const at = under(path, key);
   if (!fieldName.test(key)) visit(key, at, 'key');
   eachText(value, at, skip, visit);
 }

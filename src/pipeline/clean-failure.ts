@@ -28,7 +28,7 @@ export function cleanFailure(failure: Failure, plan: ResponsePlan, matchers: Mat
 /** What cannot be looked at is not clean. */
 function isClean([channel, text]: readonly [Channel, string], matcher: StreamMatcher): boolean {
   try {
-    const lane = matcher.lane({ channel });
+    const lane = matcher.lane({ channel }, true);
     lane.feed(text);
     lane.finish();
     return lane.spans.length === 0 && lane.unable === undefined;

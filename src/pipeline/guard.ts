@@ -60,7 +60,7 @@ export function guard(
     needs.facts.has('response.text') || program.needs('settle').facts.has('response.text'),
     answered.candidate.tokenizer !== undefined,
   );
-  const judge = new ReplyJudge(plan, program, facts, matchers);
+  const judge = new ReplyJudge(plan, program, facts, matchers, !admitted.view.stream);
   const reply: ReplyContext = {
     id: admitted.id,
     model: admitted.view.model,

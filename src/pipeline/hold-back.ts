@@ -43,6 +43,7 @@ const over = 'over';
 export class HoldBack {
   readonly #matcher: StreamMatcher;
   readonly #plan: PlanPart;
+  readonly #whole: boolean;
   /** By lane; `#open` are those that are not over. */
   readonly #texts: (FollowedText | typeof over | undefined)[] = [];
   #open: FollowedText[] | undefined;
@@ -54,10 +55,11 @@ export class HoldBack {
   scanned = 0;
   stop: Stop | undefined;
 
-  /** `matcher` looks for the patterns of the plan. */
-  constructor(matcher: StreamMatcher, plan: PlanPart) {
+  /** `matcher` looks for the patterns of the plan. `whole`: nothing leaves before the reply is over. */
+  constructor(matcher: StreamMatcher, plan: PlanPart, whole = false) {
     this.#matcher = matcher;
     this.#plan = plan;
+    this.#whole = whole;
   }
 
   /** UTF-16 units fed and not yet decided, over all lanes. */
@@ -150,7 +152,7 @@ export class HoldBack {
     this.scanned += text.length;
     this.#judge(followed);
     if (lane.joins) {
-      this.#joined ??= new JoinedText(this.#matcher, lane);
+      this.#joined ??= new JoinedText(this.#matcher, lane, this.#whole);
       this.#joined.add(lane, piece);
       this.#judge(this.#joined.text);
     } else if (lane.channel !== 'other') this.#endJoined();
@@ -160,7 +162,7 @@ export class HoldBack {
   #followed(lane: Lane): FollowedText | typeof over {
     let text = this.#texts[lane.slot];
     if (text === undefined) {
-      text = new FollowedText(lane, this.#matcher.lane(lane));
+      text = new FollowedText(lane, this.#matcher.lane(lane, this.#whole));
       this.#texts[lane.slot] = text;
       if (this.#open === undefined) this.#open = [text];
       else this.#open.push(text);
@@ -236,6 +238,7 @@ export class HoldBack {
   }
 
   #drain(out: Released[]): void {
+    if (this.#queue.length === 0) return;
     let done = 0;
     for (const { frame, pieces } of this.#queue) {
       if (!pieces.every(isDecided)) break;

@@ -10,8 +10,8 @@ export class JoinedText {
   /** The runs, and where each begins in the whole. */
   readonly #runs: { readonly lane: Lane; readonly from: number }[] = [];
 
-  constructor(matcher: StreamMatcher, first: Lane) {
-    this.text = new FollowedText(first, matcher.lane(first));
+  constructor(matcher: StreamMatcher, first: Lane, whole: boolean) {
+    this.text = new FollowedText(first, matcher.lane(first, whole));
   }
 
   add(lane: Lane, piece: Piece): void {

@@ -44,13 +44,30 @@ export const unmeasured: MeasuredRails = Object.freeze({
 export function measureRails(walk: Walk, read: Read, needs: Needs): MeasuredRails | Promise<MeasuredRails> {
   let scanned = 0;
   for (const passage of read.view.passages) scanned += passage.text.length;
-  const measured = { rails: {}, found: [], railOutcomes: [], scanned };
-  if (scanned > sliceCharacters) return measureLong(walk, read, needs, measured);
-  for (const one of wantedRails(needs)) {
-    const started = walk.monotonic();
-    keep(walk, read, measured, one, measureAll(one, read.view.passages, measured.found), started);
+  const { list, clear } = wantedRails(needs);
+  const found: FoundIn[] = [];
+  if (scanned > sliceCharacters) {
+    return measureLong(walk, read, list, { rails: {}, found, railOutcomes: [], scanned });
   }
+  const facts = list.map((one) => {
+    const started = walk.monotonic();
+    const fact = measureAll(one, read.view.passages, found);
+    walk.metrics.rail(one.name, (walk.monotonic() - started) / 1000);
+    return fact;
+  });
+  if (clear !== undefined && facts.every(isNothing)) {
+    return { rails: clear.rails, found, railOutcomes: clear.railOutcomes, scanned };
+  }
+  const measured = { rails: {}, found, railOutcomes: [], scanned };
+  list.forEach((one, index) => {
+    const fact = facts[index];
+    if (fact !== undefined) keep(read, measured, one, fact);
+  });
   return measured;
+}
+
+function isNothing(fact: RailFact | Unable): boolean {
+  return fact === nothingFound;
 }
 
 interface Measuring extends MeasuredRails {
@@ -59,26 +76,29 @@ interface Measuring extends MeasuredRails {
   readonly railOutcomes: RailOutcome[];
 }
 
-async function measureLong(walk: Walk, read: Read, needs: Needs, measured: Measuring): Promise<MeasuredRails> {
-  for (const one of wantedRails(needs)) {
+async function measureLong(
+  walk: Walk,
+  read: Read,
+  list: readonly WantedRail[],
+  measured: Measuring,
+): Promise<MeasuredRails> {
+  for (const one of list) {
     const started = walk.monotonic();
-    keep(walk, read, measured, one, await measureInSlices(one, read.view.passages, measured.found), started);
+    keep(read, measured, one, await measureInSlices(one, read.view.passages, measured.found));
+    walk.metrics.rail(one.name, (walk.monotonic() - started) / 1000);
   }
   return measured;
 }
 
 /** One rail is done. */
 function keep(
-  walk: Walk,
   read: Read,
   { rails, found, railOutcomes }: Measuring,
   { name, redacted }: WantedRail,
   fact: RailFact | Unable,
-  started: number,
 ): void {
   rails[name] = redacted ? withRedacted(fact, read, name, found) : fact;
   railOutcomes.push(outcomeOf(name, fact));
-  walk.metrics.rail(name, (walk.monotonic() - started) / 1000);
 }
 
 /** What was measured, and the prompt without it. */
@@ -111,21 +131,44 @@ interface WantedRail {
   readonly redacted: boolean;
 }
 
-const known = new WeakMap<Needs, readonly WantedRail[]>();
+interface WantedRails {
+  readonly list: readonly WantedRail[];
+  /** What they say together where none finds anything, as of nearly every prompt; undefined where that is told with its text. */
+  readonly clear: Pick<MeasuredRails, 'rails' | 'railOutcomes'> | undefined;
+}
+
+const known = new WeakMap<Needs, WantedRails>();
 
 /** The rails a program needs, looked up once. */
-function wantedRails(needs: Needs): readonly WantedRail[] {
+function wantedRails(needs: Needs): WantedRails {
   let wanted = known.get(needs);
   if (wanted === undefined) {
-    wanted = [...needs.rails].map(([name, types]) => ({
+    const list = [...needs.rails].map(([name, types]) => ({
       name,
       rail: railByName(name),
       types: types === 'all' ? undefined : [...types],
       redacted: needs.facts.has(`rails.${name}.redacted`),
     }));
+    const clear = {
+      rails: clearRails(needs),
+      railOutcomes: Object.freeze(list.map(({ name }) => outcomeOf(name, nothingFound))),
+    };
+    wanted = { list, clear: list.some(({ redacted }) => redacted) ? undefined : clear };
     known.set(needs, wanted);
   }
   return wanted;
+}
+
+const knownClear = new WeakMap<Needs, Record<string, unknown>>();
+
+/** What the rails a program needs say where none of them found anything: one object for all exchanges. */
+export function clearRails(needs: Needs): Record<string, unknown> {
+  let rails = knownClear.get(needs);
+  if (rails === undefined) {
+    rails = Object.freeze(Object.fromEntries([...needs.rails.keys()].map((name) => [name, nothingFound])));
+    knownClear.set(needs, rails);
+  }
+  return rails;
 }
 
 function outcomeOf(rail: string, measured: RailFact | Unable): RailOutcome {

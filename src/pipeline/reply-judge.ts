@@ -12,7 +12,7 @@ import {
 import { cleanFailure } from './clean-failure.ts';
 import { HoldBack, type LaneFinding, type Released, type Stop } from './hold-back.ts';
 import type { Matchers } from './matchers.ts';
-import { railFact } from './measure-rails.ts';
+import { clearRails, railFact } from './measure-rails.ts';
 import { type PlanPart, partsOf } from './plan-parts.ts';
 import type { ReplyMeter } from './reply-meter.ts';
 
@@ -40,14 +40,15 @@ export class ReplyJudge {
   #overflow: Stop | undefined;
   decision: Decision | undefined;
 
-  constructor(plan: ResponsePlan, program: Program, facts: FactTree, matchers: Matchers) {
+  /** `whole`: nothing of the reply leaves before it is over. */
+  constructor(plan: ResponsePlan, program: Program, facts: FactTree, matchers: Matchers, whole: boolean) {
     this.plan = plan;
     this.#program = program;
     this.#facts = facts;
     this.#matchers = matchers;
     const { acts, notes } = partsOf(plan);
-    this.#follow = follower(acts, matchers);
-    this.#watch = follower(notes, matchers);
+    this.#follow = follower(acts, matchers, whole);
+    this.#watch = follower(notes, matchers, whole);
   }
 
   /** Why the reply must end; set at most once. */
@@ -139,7 +140,7 @@ export class ReplyJudge {
       for (const frame of buffered) out.push({ frame, texts: undefined });
       return;
     }
-    const second = new HoldBack(this.#matchers.of(patterns), { patterns, verdicts });
+    const second = new HoldBack(this.#matchers.of(patterns), { patterns, verdicts }, true);
     for (const frame of buffered) second.push(frame, out);
     second.finish(out);
     this.#overflow = second.stop;
@@ -158,12 +159,6 @@ export class ReplyJudge {
   #decide(meter: ReplyMeter, figures: ReplyFigures, whole: boolean): Decision {
     // Nobody reads facts of a reply that no rule is about.
     if (!this.#program.has('response')) return decide(this.#program, 'response', this.#facts);
-    const found = this.found;
-    const rails: Record<string, unknown> = {};
-    for (const name of this.#program.needs('response').rails.keys()) {
-      const unable = this.#unable(name);
-      rails[name] = unable === undefined ? railFact(findingsOf(name, found)) : new Unable(unable);
-    }
     // Of a whole reply these are there to be known: a rule that reads them must not take silence for a small number.
     const unknown = whole ? new Unable('the provider did not tell') : undefined;
     const response = {
@@ -173,7 +168,20 @@ export class ReplyJudge {
       cost: figures.cost_usd ?? unknown,
       latency_ms: figures.latency_ms,
     };
-    return decide(this.#program, 'response', { ...this.#facts, rails, response } as FactTree);
+    return decide(this.#program, 'response', { ...this.#facts, rails: this.#rails(), response } as FactTree);
+  }
+
+  /** What was found in it, rail by rail. */
+  #rails(): Record<string, unknown> {
+    const needs = this.#program.needs('response');
+    const found = this.found;
+    if (found.length === 0 && this.stop === undefined && this.#watch?.stop === undefined) return clearRails(needs);
+    const rails: Record<string, unknown> = {};
+    for (const name of needs.rails.keys()) {
+      const unable = this.#unable(name);
+      rails[name] = unable === undefined ? railFact(findingsOf(name, found)) : new Unable(unable);
+    }
+    return rails;
   }
 
   /** Why a rail's findings are not known. */
@@ -197,6 +205,6 @@ function speaks(event: ReplyEvent): boolean {
   return event.type === 'text' && event.lane.channel !== 'other';
 }
 
-function follower(part: PlanPart, matchers: Matchers): HoldBack | undefined {
-  return part.patterns.length === 0 ? undefined : new HoldBack(matchers.of(part.patterns), part);
+function follower(part: PlanPart, matchers: Matchers, whole: boolean): HoldBack | undefined {
+  return part.patterns.length === 0 ? undefined : new HoldBack(matchers.of(part.patterns), part, whole);
 }

@@ -167,22 +167,22 @@ export class StreamRun {
     if (judge.holding) this.#heldMost = Math.max(this.#heldMost, judge.heldCharacters);
     if (released.length === 0) return;
     const { answered, admitted, outlet } = this.#context;
-    const parts: Buffer[] = [];
+    let parts: Buffer[] | undefined;
     for (const one of released) {
       if (one.frame.usageOnly && !admitted.view.usageAsked) continue;
       const bytes = this.#writer.write(one);
       if (bytes.length === 0) continue;
       if (one.frame.events.some(isEnd) || this.#tail.length > 0) {
         this.#tail = this.#tail.length === 0 ? bytes : Buffer.concat([this.#tail, bytes]);
-      } else {
-        parts.push(bytes);
-      }
+      } else if (parts === undefined) parts = [bytes];
+      else parts.push(bytes);
     }
-    released.length = 0;
-    const [first] = parts;
-    if (first === undefined) return;
+    // One by one: to set its length to 0 would throw away its room, which the next delta takes anew.
+    while (released.length > 0) released.pop();
+    if (parts === undefined) return;
     this.#sendHead();
-    const bytes = parts.length === 1 ? first : Buffer.concat(parts);
+    const first = parts[0];
+    const bytes = first !== undefined && parts.length === 1 ? first : Buffer.concat(parts);
     this.#bytesOut += bytes.length;
     this.#spoke = true;
     if (!outlet.write(bytes)) answered.source.pause();

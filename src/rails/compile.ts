@@ -1,5 +1,6 @@
 import { RE2JS } from 're2js';
 import type { Lane, LaneMatcher, PatternRef, StreamMatcher } from '../exchange/index.ts';
+import { type Anchors, anchorsOf } from './anchors.ts';
 import { type Detector, detectorsOf } from './detectors/index.ts';
 import { canBeEmpty, type Tree } from './matcher/ast.ts';
 import { JsonLane } from './matcher/json-lane.ts';
@@ -8,6 +9,7 @@ import { type Definition, Nfa } from './matcher/nfa.ts';
 import { PatternError } from './matcher/pattern-error.ts';
 import { PlainLane } from './matcher/plain-lane.ts';
 import { literalTree, readPattern } from './matcher/syntax.ts';
+import { WholeLane } from './whole-lane.ts';
 
 /** Longest source of an expression and longest literal, in UTF-16 units. */
 const sourceMax = 1000;
@@ -24,11 +26,24 @@ export function compileMatcher(patterns: readonly PatternRef[]): StreamMatcher {
 }
 
 function matcherOf(machine: Machine): StreamMatcher {
+  const anchors = anchorsOfAll(machine.definitions);
   return {
-    lane(lane: Pick<Lane, 'channel'>): LaneMatcher {
-      return lane.channel === 'tool_arguments' ? new JsonLane(machine) : new PlainLane(machine);
+    lane({ channel }: Pick<Lane, 'channel'>, whole = false): LaneMatcher {
+      if (channel === 'tool_arguments') return new JsonLane(machine);
+      return whole && anchors !== undefined ? new WholeLane(machine, anchors) : new PlainLane(machine);
     },
   };
+}
+
+/** Undefined where a definition could match without one. */
+function anchorsOfAll(definitions: readonly Definition[]): readonly Anchors[] | undefined {
+  const all: Anchors[] = [];
+  for (const rail of new Set(definitions.map((definition) => definition.rail))) {
+    const anchors = anchorsOf(rail);
+    if (anchors === undefined) return undefined;
+    all.push(anchors);
+  }
+  return all;
 }
 
 /** Every pattern once, with all the references that asked for it. */

@@ -55,7 +55,7 @@ export function redactText(
   lane: Pick<Lane, 'channel'>,
   placeholderFor: (span: Span) => string,
 ): Redacted {
-  const following = matcher.lane(lane);
+  const following = matcher.lane(lane, true);
   following.feed(text);
   following.finish();
   if (following.unable !== undefined) return { outcome: 'unable', reason: following.unable };

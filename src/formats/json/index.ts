@@ -1,4 +1,4 @@
-export { parsePath, pathText } from './path.ts';
+export { parsePath, pathText, under } from './path.ts';
 export { openArray, quote } from './skip.ts';
 export { type ByteSpan, findSpans } from './spans.ts';
 export { applyPatches, type JsonEdit, type Patch, patchesFor, splice } from './splice.ts';

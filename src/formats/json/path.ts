@@ -1,5 +1,13 @@
 import type { JsonPath } from '../../exchange/index.ts';
 
+/** The path one step further, made to its size: a spread with one more element reserves room for sixteen. */
+export function under(path: JsonPath, step: string | number): JsonPath {
+  const longer = new Array<string | number>(path.length + 1);
+  for (let index = 0; index < path.length; index += 1) longer[index] = path[index] ?? 0;
+  longer[path.length] = step;
+  return longer;
+}
+
 /** A path as people write it: `messages[0].content`. */
 export function pathText(path: JsonPath): string {
   let text = '';

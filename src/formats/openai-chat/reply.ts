@@ -11,7 +11,7 @@ import {
   type Usage,
 } from '../../exchange/index.ts';
 import { Gathered } from '../gathered.ts';
-import { isObject, type JsonObject } from '../json/index.ts';
+import { isObject, type JsonObject, under } from '../json/index.ts';
 import { Lanes } from '../lanes.ts';
 import { plainFrameOf } from '../plain-frame.ts';
 import { Said } from '../said.ts';
@@ -159,11 +159,11 @@ export class ReplyReading {
     const speaks = isObject(delta) ? 'delta' : isObject(message) ? 'message' : 'neither';
     for (const key in choice) {
       const value = choice[key];
-      if (key === speaks && isObject(value)) this.#message(value, [...path, key], number, said);
-      else if (key === 'text') this.#say(said, number, 'content', 0, value, [...path, key]);
+      if (key === speaks && isObject(value)) this.#message(value, under(path, key), number, said);
+      else if (key === 'text') this.#say(said, number, 'content', 0, value, under(path, key));
       else if (!choiceKeys.has(key)) said.member(this.#lanes, number, key, value, path, noText);
     }
-    if (isObject(choice.logprobs)) this.#logprobs(choice.logprobs, [...path, 'logprobs'], number, said, first);
+    if (isObject(choice.logprobs)) this.#logprobs(choice.logprobs, under(path, 'logprobs'), number, said, first);
     if (typeof reason !== 'string' || reason === '' || finished === true) return;
     this.#choicesSeen.set(number, true);
     this.#unfinished -= 1;
@@ -187,7 +187,7 @@ export class ReplyReading {
     }
     for (const key of ['content', 'refusal', 'tokens']) {
       const text = tokensText(logprobs[key]);
-      if (!spoken.includes(text)) said.text(this.#lanes.unknown(choice, `logprobs ${key}`), text, [...path, key]);
+      if (!spoken.includes(text)) said.text(this.#lanes.unknown(choice, `logprobs ${key}`), text, under(path, key));
     }
   }
 
@@ -199,7 +199,7 @@ export class ReplyReading {
       const value = message[key];
       if (value === null || value === '') continue;
       if (key === 'reasoning_content' || key === 'reasoning' || noText.has(key)) continue;
-      const at = [...path, key];
+      const at = under(path, key);
       if (key === 'content') this.#content(value, at, choice, said);
       else if (key === 'refusal') this.#say(said, choice, 'refusal', 0, value, at);
       else if (key === 'tool_calls' && Array.isArray(value)) this.#toolCalls(value, at, choice, said);
@@ -215,9 +215,9 @@ export class ReplyReading {
     }
     // Parts instead of a string, as some providers send them with their reasoning.
     for (const [index, part] of value.entries()) {
-      const at = [...path, index];
+      const at = under(path, index);
       const isText = isObject(part) && part.type === 'text';
-      if (isText) this.#say(said, choice, 'content', 0, part.text, [...at, 'text']);
+      if (isText) this.#say(said, choice, 'content', 0, part.text, under(at, 'text'));
       said.fragments(this.#lanes, choice, `content ${index}`, part, at, isText ? textPartKeys : noText);
     }
   }
@@ -226,15 +226,15 @@ export class ReplyReading {
   #reasoning(message: JsonObject, path: JsonPath, choice: number, said: Said): void {
     const { reasoning_content: content, reasoning } = message;
     const named = typeof content === 'string' && content !== '';
-    this.#say(said, choice, 'reasoning', 0, content, [...path, 'reasoning_content']);
-    const at = [...path, 'reasoning'];
+    this.#say(said, choice, 'reasoning', 0, content, under(path, 'reasoning_content'));
+    const at = under(path, 'reasoning');
     if (named) said.fragments(this.#lanes, choice, 'reasoning', reasoning, at, noText);
     else this.#say(said, choice, 'reasoning', 0, reasoning, at);
   }
 
   #toolCalls(calls: readonly unknown[], path: JsonPath, choice: number, said: Said): void {
     for (const [position, call] of calls.entries()) {
-      const at = [...path, position];
+      const at = under(path, position);
       if (!isObject(call)) {
         said.fragments(this.#lanes, choice, `call at ${position}`, call, at, noText);
         continue;
@@ -243,14 +243,14 @@ export class ReplyReading {
       const custom = isObject(call.custom) ? call.custom : undefined;
       const index = this.#callIndex(call, inner ?? custom, custom !== undefined, choice, said);
       const field = `call ${index}`;
-      if (inner !== undefined) this.#arguments(inner, [...at, 'function'], choice, index, `${field} function`, said);
-      else said.fragments(this.#lanes, choice, `${field} function`, call.function, [...at, 'function'], noText);
+      if (inner !== undefined) this.#arguments(inner, under(at, 'function'), choice, index, `${field} function`, said);
+      else said.fragments(this.#lanes, choice, `${field} function`, call.function, under(at, 'function'), noText);
       if (custom !== undefined) {
         // Free text, no JSON: as tool arguments it would be looked at only inside JSON scalars.
         this.#say(said, choice, 'other', index, custom.input, [...at, 'custom', 'input']);
         said.name(this.#lanes, choice, custom.name, [...at, 'custom', 'name']);
-        said.fragments(this.#lanes, choice, `${field} custom`, custom, [...at, 'custom'], customKeys);
-      } else said.fragments(this.#lanes, choice, `${field} custom`, call.custom, [...at, 'custom'], noText);
+        said.fragments(this.#lanes, choice, `${field} custom`, custom, under(at, 'custom'), customKeys);
+      } else said.fragments(this.#lanes, choice, `${field} custom`, call.custom, under(at, 'custom'), noText);
       said.fragments(this.#lanes, choice, field, call, at, callKeys);
     }
   }
@@ -298,11 +298,11 @@ export class ReplyReading {
 
   /** Arguments are JSON in a string; some providers send the JSON itself. */
   #arguments(called: JsonObject, path: JsonPath, choice: number, index: number, field: string, said: Said): void {
-    const at = [...path, 'arguments'];
+    const at = under(path, 'arguments');
     const json = called.arguments;
     if (typeof json === 'object' && json !== null) said.json(this.#lanes.of(choice, 'tool_arguments', index), at);
     else this.#say(said, choice, 'tool_arguments', index, json, at);
-    said.name(this.#lanes, choice, called.name, [...path, 'name']);
+    said.name(this.#lanes, choice, called.name, under(path, 'name'));
     said.fragments(this.#lanes, choice, field, called, path, functionKeys);
   }
 
@@ -446,24 +446,34 @@ function noReply(): ReplyEvent {
 
 /** In a plain reply every lane is whole: each ends after its last text, before its choice finishes. */
 function closeLanes(said: Said): void {
-  const open = new Set<Lane>();
+  let open: Lane[] = [];
+  let newest = -1;
   const events: ReplyEvent[] = [];
-  const close = (choice: number | undefined): void => {
-    for (const lane of open) {
-      if (choice !== undefined && lane.choice !== choice) continue;
-      events.push({ type: 'lane_end', lane });
-      open.delete(lane);
-    }
-  };
   for (const event of said.events) {
-    if (event.type === 'text') open.add(event.lane);
-    if (event.type === 'lane_end') open.delete(event.lane);
-    if (event.type === 'finish') close(event.choice);
+    if (event.type === 'text') {
+      const { lane } = event;
+      // Slots count up: a lane beyond the newest cannot be open yet.
+      if (lane.slot > newest || !open.includes(lane)) open.push(lane);
+      newest = Math.max(newest, lane.slot);
+    } else if (event.type === 'lane_end') {
+      const at = open.lastIndexOf(event.lane);
+      if (at >= 0) open.splice(at, 1);
+    } else if (event.type === 'finish') open = closed(open, event.choice, events);
     events.push(event);
   }
-  close(undefined);
+  closed(open, undefined, events);
   events.push({ type: 'end' });
   said.events = events;
+}
+
+/** Ends the open lanes of a choice, or all of them; returns those that stay open. */
+function closed(open: readonly Lane[], choice: number | undefined, events: ReplyEvent[]): Lane[] {
+  const rest: Lane[] = [];
+  for (const lane of open) {
+    if (choice === undefined || lane.choice === choice) events.push({ type: 'lane_end', lane });
+    else rest.push(lane);
+  }
+  return rest;
 }
 
 /** A whole plain reply made from its events. Throws the failure of an `error` event. */

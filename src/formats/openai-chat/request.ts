@@ -11,7 +11,7 @@ import {
   optionalString,
   refuse,
 } from '../fields.ts';
-import { findSpans, isObject, type JsonEdit, type JsonObject, parseStrict, splice } from '../json/index.ts';
+import { findSpans, isObject, type JsonEdit, type JsonObject, parseStrict, splice, under } from '../json/index.ts';
 import { Passages } from '../passages.ts';
 import { applyQuirks, leftBehind } from '../quirks.ts';
 import { policyEdits, type Reading, View } from '../view.ts';
@@ -203,7 +203,7 @@ function responseFormatPassages(format: unknown, found: Passages, at: JsonPath):
   for (const key in format) {
     const value = format[key];
     if (key === 'type') continue;
-    if (key !== 'json_schema' || !isObject(value)) found.schema('other', value, [...at, key]);
+    if (key !== 'json_schema' || !isObject(value)) found.schema('other', value, under(at, key));
     else for (const field in value) if (field !== 'name') found.schema('other', value[field], [...at, key, field]);
   }
 }
@@ -214,15 +214,15 @@ function messagePassages(message: JsonObject, found: Passages, at: JsonPath): vo
   for (const key in message) {
     if (messageSkip.has(key)) continue;
     const value = message[key];
-    const here = [...at, key];
+    const here = under(at, key);
     if (key === 'content') contentPassages(value, found, here);
     else if (key === 'refusal') found.text('refusal', value, here);
     else if ((key === 'reasoning_content' || key === 'reasoning') && typeof value === 'string') {
       found.text('reasoning', value, here);
     } else if (key === 'tool_calls' && Array.isArray(value)) {
-      for (const [index, call] of value.entries()) callPassages(call, found, [...here, index]);
+      for (const [index, call] of value.entries()) callPassages(call, found, under(here, index));
     } else if (key === 'function_call' && isObject(value)) {
-      found.text('tool_arguments', value.arguments, [...here, 'arguments']);
+      found.text('tool_arguments', value.arguments, under(here, 'arguments'));
       found.unknown(value, here, new Set(['name', 'arguments']));
     } else found.unknown(value, here, signed);
   }
@@ -234,13 +234,13 @@ function contentPassages(content: unknown, found: Passages, at: JsonPath): void 
     return;
   }
   for (const [index, part] of (content as readonly JsonObject[]).entries()) {
-    const here = [...at, index];
+    const here = under(at, index);
     const { type } = part;
     if (type === 'text') {
-      found.text('content', part.text, [...here, 'text']);
+      found.text('content', part.text, under(here, 'text'));
       found.unknown(part, here, textPart);
     } else if (type === 'refusal') {
-      found.text('refusal', part.refusal, [...here, 'refusal']);
+      found.text('refusal', part.refusal, under(here, 'refusal'));
       found.unknown(part, here, refusalPart);
     } else if (type === 'input_audio') found.unknown(part, here, audioPart);
     else if (type === 'file') found.unknown(part, here, filePart);
@@ -258,7 +258,7 @@ function callPassages(call: unknown, found: Passages, at: JsonPath): void {
     const inner = call[key];
     if (!isObject(inner)) continue;
     found.text(channel, inner[text], [...at, key, text]);
-    found.unknown(inner, [...at, key], new Set(['name', text]));
+    found.unknown(inner, under(at, key), new Set(['name', text]));
   }
   found.unknown(call, at, new Set(['id', 'type', 'index', 'function', 'custom']));
 }
@@ -272,7 +272,7 @@ function toolPassages(value: unknown, found: Passages, at: JsonPath): void {
       // Tools of both kinds hold their definition in a member; those of the time before are one.
       if (isObject(inner) && (key === 'function' || key === 'custom')) {
         for (const field in inner)
-          if (field !== 'name') found.schema('tool_definition', inner[field], [...here, field]);
+          if (field !== 'name') found.schema('tool_definition', inner[field], under(here, field));
       } else if (key !== 'name' && key !== 'type') found.schema('tool_definition', inner, here);
     }
   }
