@@ -1,7 +1,7 @@
 import type { Transform } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { asFailure, Failure } from '../exchange/index.ts';
-import { Deadlines, type Watched } from './deadlines.ts';
+import { Deadline, type Deadlines, type Watched } from './deadlines.ts';
 import { bareInflate, decoderFor, isBareDeflate } from './decoder.ts';
 import { flat } from './headers.ts';
 import type { UpstreamCall, UpstreamReply, UpstreamSink } from './upstream.ts';
@@ -16,6 +16,8 @@ const keptBytesMax = 256 * 1024;
 export interface Origin {
   /** The provider's id. */
   readonly provider: string;
+  /** Watches the times of its calls. */
+  readonly deadlines: Deadlines;
   /** The call is off the wire. */
   gone(): void;
 }
@@ -33,7 +35,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
   readonly #call: UpstreamCall;
   readonly #resolve: (reply: UpstreamReply) => void;
   readonly #reject: (failure: Failure) => void;
-  readonly #deadlines: Deadlines;
+  readonly #deadline: Deadline;
   #controller: Controller | undefined;
   #rawHeaders: Controller['rawHeaders'];
   #phase: CallPhase = 'connect';
@@ -62,14 +64,14 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
     this.#call = call;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#deadlines = new Deadlines(this, call);
+    this.#deadline = new Deadline(origin.deadlines, this, call);
   }
 
   /** Watches times and the caller's abort. False: it was aborted already and must not be sent. */
   start(): boolean {
     this.#call.abort?.attach(this.#onAbort);
     if (this.#over) return false;
-    this.#deadlines.start();
+    this.#deadline.start();
     return true;
   }
 
@@ -112,7 +114,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
   onRequestStart(controller: Controller): void {
     this.#controller = controller;
     this.#phase = 'head';
-    this.#deadlines.connected = true;
+    this.#deadline.connected = true;
     // Aborted while it waited for a connection: undici has no way to take it from its queue before this moment.
     if (this.#over) controller.abort(new Error('aborted'));
   }
@@ -164,7 +166,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
   }
 
   onResponseData(_controller: Controller, chunk: Buffer): void {
-    this.#deadlines.begun = true;
+    this.#deadline.begun = true;
     if (this.#decoder === undefined) this.#deliver(chunk);
     else this.#decode(chunk);
   }
@@ -173,7 +175,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
     this.#origin.gone();
     if (this.#over) return;
     if (this.#decoder === undefined) this.#finish('end');
-    else if (!this.#deadlines.begun) this.#finish('end');
+    else if (!this.#deadline.begun) this.#finish('end');
     else this.#decoder.end();
   }
 
@@ -220,7 +222,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
   }
 
   #finish(how: 'end' | Failure): void {
-    this.#deadlines.stop();
+    this.#deadline.stop();
     const sink = this.#sink;
     if (sink === undefined || this.#kept.length > 0 || this.#paused) {
       this.#ended = how;
@@ -247,7 +249,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
 
   #leave(): void {
     this.#over = true;
-    this.#deadlines.stop();
+    this.#deadline.stop();
     this.#call.abort?.detach(this.#onAbort);
     this.#decoder?.destroy();
     if (this.#kept.length > 0) this.#kept = [];
