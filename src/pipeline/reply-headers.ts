@@ -156,9 +156,10 @@ function rateHeaders(headers: HeaderList, { rate, remaining, reset_ms }: RateSta
   const [limit, left, reset] = rateNames[rate.unit];
   const known = headers.get(left);
   if (known !== undefined && Number(known) <= remaining) return;
-  headers.set(limit, String(rate.limit));
-  headers.set(left, String(Math.max(0, remaining)));
-  headers.set(reset, `${Math.ceil(reset_ms / 1000)}s`);
+  const put = known === undefined ? 'add' : 'set';
+  headers[put](limit, String(rate.limit));
+  headers[put](left, String(Math.max(0, remaining)));
+  headers[put](reset, `${Math.ceil(reset_ms / 1000)}s`);
 }
 
 /** What is left of the tightest money budget, this call's hold counted. */
