@@ -1,6 +1,6 @@
 import type { Transform } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { asFailure, Failure } from '../exchange/index.ts';
+import { asFailure, Failure, type FailureDetail } from '../exchange/index.ts';
 import { Deadline, type Deadlines, type Watched } from './deadlines.ts';
 import { bareInflate, decoderFor, isBareDeflate } from './decoder.ts';
 import { flat } from './headers.ts';
@@ -11,6 +11,10 @@ type Controller = Dispatcher.DispatchController;
 
 /** Bytes kept for a reader who has not come yet; then the provider is held. */
 const keptBytesMax = 256 * 1024;
+
+const noHeaders: Readonly<Record<string, string>> = Object.freeze({});
+/** Shared by all calls, and never added to: a list that is pushed to makes room for many, and nearly always one chunk comes. */
+const noChunks: Buffer[] = [];
 
 /** Where a call goes. */
 export interface Origin {
@@ -28,7 +32,7 @@ export interface Origin {
  */
 export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watched {
   status = 0;
-  headers: Readonly<Record<string, string>> = {};
+  headers = noHeaders;
 
   readonly #origin: Origin;
   readonly #onAbort = (reason: Failure) => this.abort(reason);
@@ -48,7 +52,8 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
   #paused = false;
   /** The provider was told to wait. */
   #held = false;
-  #kept: Buffer[] = [];
+  /** What came before anybody read. */
+  #kept = noChunks;
   #keptBytes = 0;
   #decoder: Transform | undefined;
   #bareDeflatePossible = false;
@@ -126,17 +131,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
   ): void {
     if (this.#over || status < 200) return;
     if (status >= 300 && status < 400) {
-      this.#fail(
-        new Failure(
-          'upstream_error',
-          `Provider ${this.#origin.provider} answered with a redirect, which is not followed.`,
-          {
-            status: 502,
-            retryable: false,
-            extra: { upstream_status: status },
-          },
-        ),
-      );
+      this.#refuse('answered with a redirect, which is not followed.', { extra: { upstream_status: status } });
       return;
     }
     this.#phase = 'body';
@@ -145,16 +140,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
     this.#rawHeaders = controller.rawHeaders;
     const decoder = decoderFor(this.headers['content-encoding']);
     if (decoder === 'unknown') {
-      this.#fail(
-        new Failure(
-          'upstream_error',
-          `Provider ${this.#origin.provider} sent its reply in an encoding we cannot read.`,
-          {
-            status: 502,
-            retryable: false,
-          },
-        ),
-      );
+      this.#refuse('sent its reply in an encoding we cannot read.');
       return;
     }
     if (decoder !== 'identity') {
@@ -191,7 +177,8 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
   #deliver(chunk: Buffer): void {
     if (this.#over) return;
     if (this.#sink === undefined || this.#paused || this.#kept.length > 0) {
-      this.#kept.push(chunk);
+      if (this.#kept === noChunks) this.#kept = [chunk];
+      else this.#kept.push(chunk);
       this.#keptBytes += chunk.length;
       if (this.#paused || this.#keptBytes >= keptBytesMax) this.#hold();
       return;
@@ -247,12 +234,18 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
     this.#controller?.abort(failure);
   }
 
+  /** Ends a call whose reply is none we can use. */
+  #refuse(why: string, detail: FailureDetail = {}): void {
+    const said = `Provider ${this.#origin.provider} ${why}`;
+    this.#fail(new Failure('upstream_error', said, { status: 502, retryable: false, ...detail }));
+  }
+
   #leave(): void {
     this.#over = true;
     this.#deadline.stop();
     this.#call.abort?.detach(this.#onAbort);
     this.#decoder?.destroy();
-    if (this.#kept.length > 0) this.#kept = [];
+    this.#kept = noChunks;
   }
 
   #hold(): void {
