@@ -1,5 +1,6 @@
 import type { Failure } from '../exchange/index.ts';
 import type { Ending } from '../observe/index.ts';
+import { HeaderList } from '../providers/index.ts';
 import { accept, clientGone } from './accept.ts';
 import { type Admitted, admit } from './admit.ts';
 import { admitInstead } from './admit-instead.ts';
@@ -129,7 +130,7 @@ function reportEnd({ pinned: { health } }: Admitted, { candidate }: Answered, { 
 
 function dryRunWalked(decided: Parameters<typeof dryRun>[0], outlet: Outlet): Walked {
   const { tail, headers } = dryRun(decided);
-  return { ending: 'complete', failure: undefined, tail, head: new ReplyHead(outlet, 200, headers) };
+  return { ending: 'complete', failure: undefined, tail, head: new ReplyHead(outlet, 200, HeaderList.of(headers)) };
 }
 
 /** What a thrown failure becomes: a status line in the caller's format. */
@@ -137,7 +138,12 @@ function failed(walk: Walk, progress: Progress, outlet: Outlet, thrown: unknown)
   const { accepted, admitted, attempts, guarded } = progress;
   let failure = failureOf(thrown);
   if (failure === clientGone) {
-    return { ending: 'aborted', failure: undefined, tail: Buffer.alloc(0), head: new ReplyHead(outlet, 499, {}) };
+    return {
+      ending: 'aborted',
+      failure: undefined,
+      tail: Buffer.alloc(0),
+      head: new ReplyHead(outlet, 499, new HeaderList()),
+    };
   }
   if (failure instanceof Denial) {
     progress.denied = failure.decision;
@@ -154,7 +160,7 @@ function failed(walk: Walk, progress: Progress, outlet: Outlet, thrown: unknown)
     ending: guarded?.ending ?? endingOf(failure),
     failure,
     tail: accepted.arrival.format.failureBody(failure, requestId),
-    head: new ReplyHead(outlet, failure.status, failureHeaders(failure, requestId, attempts)),
+    head: new ReplyHead(outlet, failure.status, HeaderList.of(failureHeaders(failure, requestId, attempts))),
   };
 }
 
@@ -208,7 +214,7 @@ function finish(progress: Progress, { failure, tail, head }: Walked, outlet: Out
   const streamed = progress.guarded !== undefined && progress.read?.view.stream === true && failure === undefined;
   const told = cost === undefined || failure !== undefined ? undefined : costUsd(cost);
   if (streamed) head.sendStream();
-  else if (told !== undefined) head.headers['x-llm-cost-usd'] = told;
+  else if (told !== undefined) head.headers.add('x-llm-cost-usd', told);
   head.send();
   outlet.end(tail, streamed && told !== undefined ? { 'x-llm-cost-usd': told } : undefined);
 }

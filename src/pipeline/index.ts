@@ -1,3 +1,4 @@
+export type { HeaderPairs } from '../providers/index.ts';
 export { clientGone } from './accept.ts';
 export { alertPrefix, BudgetAlerts, isAlertMark } from './budget-alerts.ts';
 export { budgetName } from './call-limits.ts';

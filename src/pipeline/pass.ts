@@ -133,7 +133,7 @@ export class Pass {
       hold,
       attempts: 1,
       overhead_ms: ownMs(this.#walk, accepted, call),
-    });
+    }).toObject();
     if (failure !== undefined) {
       // When to come back, if at all, in the names a client looks for.
       const { 'content-type': _, ...told } = failureHeaders(failure, requestId);

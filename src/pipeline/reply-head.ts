@@ -1,14 +1,15 @@
-import { type Headers, streamHeaders } from './reply-headers.ts';
+import type { HeaderList } from '../providers/index.ts';
+import { streamHeaders } from './reply-headers.ts';
 import type { Outlet } from './walk.ts';
 
 /** Status line and headers of a reply, which leave once: with the first bytes of a stream, or with all of a plain reply. */
 export class ReplyHead {
   readonly status: number;
-  readonly headers: Headers;
+  readonly headers: HeaderList;
   readonly #outlet: Outlet;
   #sent = false;
 
-  constructor(outlet: Outlet, status: number, headers: Headers) {
+  constructor(outlet: Outlet, status: number, headers: HeaderList) {
     this.status = status;
     this.headers = headers;
     this.#outlet = outlet;
@@ -32,6 +33,6 @@ export class ReplyHead {
 
   #leave(streamed: boolean): void {
     this.#sent = true;
-    this.#outlet.head(this.status, this.headers, streamed);
+    this.#outlet.head(this.status, this.headers.pairs, streamed);
   }
 }

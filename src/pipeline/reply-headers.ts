@@ -1,6 +1,6 @@
 import { type Failure, failures } from '../exchange/index.ts';
 import type { Decision } from '../policy/index.ts';
-import { replyHeaders } from '../providers/index.ts';
+import { type HeaderList, replyHeaderList, replyHeaders } from '../providers/index.ts';
 import type { RateState } from '../stores/index.ts';
 import type { Accepted } from './accept.ts';
 import type { Admitted, Hold } from './admit.ts';
@@ -15,7 +15,7 @@ import type { Walk } from './walk.ts';
 export type Headers = Record<string, string | string[]>;
 
 /** Headers of a reply that a provider gave: its own, minus what is not the caller's business, plus ours. */
-export function answerHeaders(admitted: Admitted, answered: Answered, attempts: Attempts): Headers {
+export function answerHeaders(admitted: Admitted, answered: Answered, attempts: Attempts): HeaderList {
   return letThroughHeaders(answered.headers, {
     requestId: admitted.requestId,
     provider: answered.candidate.provider.id,
@@ -48,23 +48,23 @@ function joined(first: readonly string[], second: readonly string[]): readonly s
   return first.length === 0 ? second : [...first, ...second];
 }
 
-/** A provider's headers as the caller gets them, and ours. */
-export function letThroughHeaders(upstream: Readonly<Record<string, string>>, told: LetThrough): Headers {
+/** A provider's headers as the caller gets them, and ours. None of the provider's is left under a name of ours. */
+export function letThroughHeaders(upstream: Readonly<Record<string, string>>, told: LetThrough): HeaderList {
   const { decision, hold } = told;
-  const headers: Headers = replyHeaders(upstream);
-  headers['x-request-id'] = told.requestId;
-  headers['x-llm-provider'] = told.provider;
-  if (told.model !== undefined) headers['x-llm-model'] = told.model;
-  headers['x-llm-decision'] = decision.decision;
+  const headers = replyHeaderList(upstream);
+  headers.add('x-request-id', told.requestId);
+  headers.add('x-llm-provider', told.provider);
+  if (told.model !== undefined) headers.add('x-llm-model', told.model);
+  headers.add('x-llm-decision', decision.decision);
   const [rule] = decision.determining;
-  if (rule !== undefined) headers['x-llm-policy'] = rule;
+  if (rule !== undefined) headers.add('x-llm-policy', rule);
   const warnings = joined(joined(decision.warnings, told.warnings), budgetWarnings(hold.budgets));
-  if (warnings.length > 0) headers['x-llm-warning'] = warnings.map(headerText);
-  headers['x-llm-attempts'] = String(told.attempts);
-  headers['x-llm-overhead-ms'] = told.overhead_ms.toFixed(2);
+  if (warnings.length > 0) headers.add('x-llm-warning', warnings.map(headerText));
+  headers.add('x-llm-attempts', String(told.attempts));
+  headers.add('x-llm-overhead-ms', told.overhead_ms.toFixed(2));
   for (const state of hold.rates) rateHeaders(headers, state);
   const remaining = remainingUsd(hold);
-  if (remaining !== undefined) headers['x-llm-budget-remaining-usd'] = remaining.toFixed(6);
+  if (remaining !== undefined) headers.add('x-llm-budget-remaining-usd', remaining.toFixed(6));
   return headers;
 }
 
@@ -89,13 +89,13 @@ export function upstreamMs(attempts: Attempts | undefined): number | undefined {
   return upstream;
 }
 
-export function streamHeaders(headers: Headers): Headers {
-  headers['content-type'] = 'text/event-stream; charset=utf-8';
+/** Makes the headers of a reply those of a stream. */
+export function streamHeaders(headers: HeaderList): void {
+  headers.set('content-type', 'text/event-stream; charset=utf-8');
   // Intermediaries buffer and compress streams unless told not to (PITFALLS 51).
-  headers['cache-control'] = 'no-cache, no-transform';
-  headers['x-accel-buffering'] = 'no';
-  headers.trailer = 'x-llm-cost-usd';
-  return headers;
+  headers.add('cache-control', 'no-cache, no-transform');
+  headers.add('x-accel-buffering', 'no');
+  headers.add('trailer', 'x-llm-cost-usd');
 }
 
 export function costUsd(cost: Cost): string {
@@ -151,14 +151,15 @@ const rateNames = {
 } as const;
 
 /** The tightest of several limits is the one a client must respect. */
-function rateHeaders(headers: Headers, { rate, remaining, reset_ms }: RateState): void {
+function rateHeaders(headers: HeaderList, { rate, remaining, reset_ms }: RateState): void {
   if (rate.unit === 'concurrent') return;
   const [limit, left, reset] = rateNames[rate.unit];
-  const known = headers[left];
+  const known = headers.get(left);
   if (known !== undefined && Number(known) <= remaining) return;
-  headers[limit] = String(rate.limit);
-  headers[left] = String(Math.max(0, remaining));
-  headers[reset] = `${Math.ceil(reset_ms / 1000)}s`;
+  const put = known === undefined ? 'add' : 'set';
+  headers[put](limit, String(rate.limit));
+  headers[put](left, String(Math.max(0, remaining)));
+  headers[put](reset, `${Math.ceil(reset_ms / 1000)}s`);
 }
 
 /** What is left of the tightest money budget, this call's hold counted. */

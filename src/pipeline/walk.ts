@@ -2,7 +2,7 @@ import type { Directory } from '../callers/index.ts';
 import type { Format } from '../exchange/index.ts';
 import type { Log, Metrics, Trail } from '../observe/index.ts';
 import type { Modules, Program } from '../policy/index.ts';
-import type { Catalog, MeasuredHealth, RetryPolicy, TokenCounter } from '../providers/index.ts';
+import type { Catalog, HeaderPairs, MeasuredHealth, RetryPolicy, TokenCounter } from '../providers/index.ts';
 import type { Approvals, Ledger, OnLoss } from '../stores/index.ts';
 import type { BudgetAlerts } from './budget-alerts.ts';
 import type { Matchers } from './matchers.ts';
@@ -93,8 +93,8 @@ export interface Arrival {
 
 /** Where a reply goes. A surface makes one from its socket. */
 export interface Outlet {
-  /** Status line and headers; flushed at once for streams. */
-  head(status: number, headers: Readonly<Record<string, string | string[]>>, streamed: boolean): void;
+  /** Status line and headers, which tell no length; flushed at once for streams. The list is the outlet's from then on. */
+  head(status: number, headers: HeaderPairs, streamed: boolean): void;
   /** False when the client reads slower than we write; `drained` is called once it caught up. */
   write(bytes: Buffer): boolean;
   /** The last bytes, and trailers where the reply is streamed. */

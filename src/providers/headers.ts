@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { HeaderList } from './header-list.ts';
 
 /** RFC 9110, section 7.6.1, and what proxies add of their own. */
 const hopByHop = new Set([
@@ -166,16 +167,23 @@ const replyNameFor = remembered(replyName);
  * provider's origin or exact bytes. A name that is ours becomes `x-llm-upstream-` and the name without its `x-` or
  * `x-llm-`: `x-request-id` arrives as `x-llm-upstream-request-id`.
  */
-export function replyHeaders(upstream: Readonly<Record<string, string>>): Record<string, string> {
+export function replyHeaderList(upstream: Readonly<Record<string, string>>): HeaderList {
   const named = upstream.connection === undefined ? undefined : listed(upstream.connection);
-  const headers: Record<string, string> = {};
+  const headers = new HeaderList();
   for (const name in upstream) {
     const value = upstream[name];
     if (value === undefined || named?.has(name)) continue;
     const ourName = replyNameFor(name);
-    if (ourName !== '') headers[ourName] = value;
+    // Two of its names may become one of these; all others are as different as they came.
+    if (ourName.startsWith('x-llm-upstream-')) headers.set(ourName, value);
+    else if (ourName !== '') headers.add(ourName, value);
   }
   return headers;
+}
+
+/** The same by name. */
+export function replyHeaders(upstream: Readonly<Record<string, string>>): Record<string, string | string[]> {
+  return replyHeaderList(upstream).toObject();
 }
 
 /** A provider's headers, each as one text; the object itself where it holds nothing else, as nearly always. */

@@ -1,7 +1,8 @@
 export { buildProvider, type ProviderEnvironment } from './build-provider.ts';
 export { buildCatalog, type Catalog, type ModelInfo } from './catalog.ts';
 export { type CircuitSettings, circuitBreaker } from './circuit.ts';
-export { replyHeaders, requestHeaders } from './headers.ts';
+export { HeaderList, type HeaderPairs } from './header-list.ts';
+export { replyHeaderList, replyHeaders, requestHeaders } from './headers.ts';
 export { type AttemptOutcome, alwaysHealthy, type Health } from './health.ts';
 export { type PriceOptions, price, pricesMedia, usdPerMtok, type WorstCase, worstUsage } from './price.ts';
 export { type ModelPrice, priceBookVersion } from './price-book.ts';

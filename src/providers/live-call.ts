@@ -1,7 +1,7 @@
 import type { Transform } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { asFailure, Failure } from '../exchange/index.ts';
-import { Deadlines, type Watched } from './deadlines.ts';
+import { asFailure, Failure, type FailureDetail } from '../exchange/index.ts';
+import { Deadline, type Deadlines, type Watched } from './deadlines.ts';
 import { bareInflate, decoderFor, isBareDeflate } from './decoder.ts';
 import { flat } from './headers.ts';
 import type { UpstreamCall, UpstreamReply, UpstreamSink } from './upstream.ts';
@@ -12,10 +12,16 @@ type Controller = Dispatcher.DispatchController;
 /** Bytes kept for a reader who has not come yet; then the provider is held. */
 const keptBytesMax = 256 * 1024;
 
+const noHeaders: Readonly<Record<string, string>> = Object.freeze({});
+/** Shared by all calls, and never added to: a list that is pushed to makes room for many, and nearly always one chunk comes. */
+const noChunks: Buffer[] = [];
+
 /** Where a call goes. */
 export interface Origin {
   /** The provider's id. */
   readonly provider: string;
+  /** Watches the times of its calls. */
+  readonly deadlines: Deadlines;
   /** The call is off the wire. */
   gone(): void;
 }
@@ -26,14 +32,14 @@ export interface Origin {
  */
 export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watched {
   status = 0;
-  headers: Readonly<Record<string, string>> = {};
+  headers = noHeaders;
 
   readonly #origin: Origin;
   readonly #onAbort = (reason: Failure) => this.abort(reason);
   readonly #call: UpstreamCall;
   readonly #resolve: (reply: UpstreamReply) => void;
   readonly #reject: (failure: Failure) => void;
-  readonly #deadlines: Deadlines;
+  readonly #deadline: Deadline;
   #controller: Controller | undefined;
   #rawHeaders: Controller['rawHeaders'];
   #phase: CallPhase = 'connect';
@@ -46,7 +52,8 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
   #paused = false;
   /** The provider was told to wait. */
   #held = false;
-  #kept: Buffer[] = [];
+  /** What came before anybody read. */
+  #kept = noChunks;
   #keptBytes = 0;
   #decoder: Transform | undefined;
   #bareDeflatePossible = false;
@@ -62,14 +69,14 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
     this.#call = call;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#deadlines = new Deadlines(this, call);
+    this.#deadline = new Deadline(origin.deadlines, this, call);
   }
 
   /** Watches times and the caller's abort. False: it was aborted already and must not be sent. */
   start(): boolean {
     this.#call.abort?.attach(this.#onAbort);
     if (this.#over) return false;
-    this.#deadlines.start();
+    this.#deadline.start();
     return true;
   }
 
@@ -112,7 +119,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
   onRequestStart(controller: Controller): void {
     this.#controller = controller;
     this.#phase = 'head';
-    this.#deadlines.connected = true;
+    this.#deadline.connected = true;
     // Aborted while it waited for a connection: undici has no way to take it from its queue before this moment.
     if (this.#over) controller.abort(new Error('aborted'));
   }
@@ -124,17 +131,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
   ): void {
     if (this.#over || status < 200) return;
     if (status >= 300 && status < 400) {
-      this.#fail(
-        new Failure(
-          'upstream_error',
-          `Provider ${this.#origin.provider} answered with a redirect, which is not followed.`,
-          {
-            status: 502,
-            retryable: false,
-            extra: { upstream_status: status },
-          },
-        ),
-      );
+      this.#refuse('answered with a redirect, which is not followed.', { extra: { upstream_status: status } });
       return;
     }
     this.#phase = 'body';
@@ -143,16 +140,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
     this.#rawHeaders = controller.rawHeaders;
     const decoder = decoderFor(this.headers['content-encoding']);
     if (decoder === 'unknown') {
-      this.#fail(
-        new Failure(
-          'upstream_error',
-          `Provider ${this.#origin.provider} sent its reply in an encoding we cannot read.`,
-          {
-            status: 502,
-            retryable: false,
-          },
-        ),
-      );
+      this.#refuse('sent its reply in an encoding we cannot read.');
       return;
     }
     if (decoder !== 'identity') {
@@ -164,7 +152,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
   }
 
   onResponseData(_controller: Controller, chunk: Buffer): void {
-    this.#deadlines.begun = true;
+    this.#deadline.begun = true;
     if (this.#decoder === undefined) this.#deliver(chunk);
     else this.#decode(chunk);
   }
@@ -173,7 +161,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
     this.#origin.gone();
     if (this.#over) return;
     if (this.#decoder === undefined) this.#finish('end');
-    else if (!this.#deadlines.begun) this.#finish('end');
+    else if (!this.#deadline.begun) this.#finish('end');
     else this.#decoder.end();
   }
 
@@ -189,7 +177,8 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
   #deliver(chunk: Buffer): void {
     if (this.#over) return;
     if (this.#sink === undefined || this.#paused || this.#kept.length > 0) {
-      this.#kept.push(chunk);
+      if (this.#kept === noChunks) this.#kept = [chunk];
+      else this.#kept.push(chunk);
       this.#keptBytes += chunk.length;
       if (this.#paused || this.#keptBytes >= keptBytesMax) this.#hold();
       return;
@@ -220,7 +209,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
   }
 
   #finish(how: 'end' | Failure): void {
-    this.#deadlines.stop();
+    this.#deadline.stop();
     const sink = this.#sink;
     if (sink === undefined || this.#kept.length > 0 || this.#paused) {
       this.#ended = how;
@@ -245,12 +234,18 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
     this.#controller?.abort(failure);
   }
 
+  /** Ends a call whose reply is none we can use. */
+  #refuse(why: string, detail: FailureDetail = {}): void {
+    const said = `Provider ${this.#origin.provider} ${why}`;
+    this.#fail(new Failure('upstream_error', said, { status: 502, retryable: false, ...detail }));
+  }
+
   #leave(): void {
     this.#over = true;
-    this.#deadlines.stop();
+    this.#deadline.stop();
     this.#call.abort?.detach(this.#onAbort);
     this.#decoder?.destroy();
-    if (this.#kept.length > 0) this.#kept = [];
+    this.#kept = noChunks;
   }
 
   #hold(): void {

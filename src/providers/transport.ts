@@ -1,5 +1,6 @@
 import { Pool } from 'undici';
 import { Failure } from '../exchange/index.ts';
+import { Deadlines } from './deadlines.ts';
 import { LiveCall, type Origin } from './live-call.ts';
 import type { UpstreamCall, UpstreamReply } from './upstream.ts';
 
@@ -18,6 +19,7 @@ const connect_ms_max = 60_000;
 /** Connections to one origin. Nothing is followed, retried or cached here: one call is one request on the wire. */
 export class Transport implements Origin {
   readonly provider: string;
+  readonly deadlines = new Deadlines();
   readonly #pool: Pool;
   readonly #callsMax: number;
   #calls = 0;

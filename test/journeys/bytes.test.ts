@@ -132,6 +132,19 @@ describe.each(['openai', 'anthropic'] as const)('between two sides of the %s for
     expect(reply.body.toString()).toBe(plain[format]);
     expect(reply.headers['content-length']).toBe(String(Buffer.byteLength(plain[format])));
   });
+
+  test.each([1, 3000, 40_000])('a plain reply keeps every byte of %d characters beyond ASCII', async (characters) => {
+    const bytes = Buffer.from(
+      plain[format].replace('"x_future"', () => `"x_said":"${'é😀\u2028'.repeat(characters)}","x_future"`),
+    );
+    provider.answer = (response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end(bytes);
+    };
+    const reply = await post(format, bodyFor(format, model));
+    expect(reply.body.equals(bytes)).toBe(true);
+    expect(reply.headers['content-length']).toBe(String(bytes.length));
+  });
 });
 
 const frames = {

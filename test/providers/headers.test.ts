@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { replyHeaders, requestHeaders } from '../../src/providers/index.ts';
+import { replyHeaderList, replyHeaders, requestHeaders } from '../../src/providers/index.ts';
 
 describe("a client's headers on their way to a provider", () => {
   test('lose every credential', () => {
@@ -124,5 +124,11 @@ describe("a provider's headers on their way to a client", () => {
       'x-llm-upstream-provider': 'theirs',
       'x-llm-upstream-cache-control': 'no-cache',
     });
+  });
+
+  test('leave once under a name that two of them become: the last counts', () => {
+    const upstream = { 'x-request-id': 'a', 'cf-ray': 'r', 'x-llm-request-id': 'b', 'x-llm-upstream-request-id': 'c' };
+    expect(replyHeaderList(upstream).pairs).toEqual(['x-llm-upstream-request-id', 'c', 'cf-ray', 'r']);
+    expect(replyHeaders(upstream)).toEqual({ 'x-llm-upstream-request-id': 'c', 'cf-ray': 'r' });
   });
 });

@@ -66,7 +66,7 @@ export function readBodies(
   app.removeAllContentTypeParsers();
   // By its own name too: what is only found by `*` has its type parsed for each request.
   app.addContentTypeParser(['application/json', '*'], (request, payload, done) => {
-    const chunks: Buffer[] = [];
+    let chunks: Buffer[] | undefined;
     const held = untold.get(request);
     let size = 0;
     let told = false;
@@ -74,7 +74,7 @@ export function readBodies(
       if (told) return;
       told = true;
       // The request lives as long as its exchange, and these listeners with it.
-      chunks.length = 0;
+      chunks = undefined;
       done(failure, body);
     };
     const more = (chunk: Buffer): void => {
@@ -92,10 +92,12 @@ export function readBodies(
         held.bytes += chunk.length;
         inFlight += chunk.length;
       }
-      chunks.push(chunk);
+      // Nearly always the only one: a list that is pushed to makes room for many.
+      if (chunks === undefined) chunks = [chunk];
+      else chunks.push(chunk);
     };
     // A copy, always: a slice of the socket's buffer would keep all of that buffer for as long as the exchange lives.
-    const whole = (): void => over(null, Buffer.concat(chunks, size));
+    const whole = (): void => over(null, Buffer.concat(chunks ?? [], size));
     payload.on('data', more);
     payload.on('end', whole);
     payload.on('error', over);

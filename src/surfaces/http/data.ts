@@ -47,12 +47,13 @@ export function buildDataListener(options: DataListenerOptions): DataListener {
     unreadable: (request, reply, failure) => exchanges.refuse(unknownRoute, request, reply, failure),
   });
   for (const [route, format] of Object.entries(walks)) {
+    const place = { route, format };
     app.post(route, {
       config: { judgement: 'walk' },
-      handler: (request, reply) => exchanges.handle({ route, format }, request, reply),
+      // Hands nothing back: Fastify would only wait for what it is no longer to answer.
+      handler: (request, reply) => void exchanges.handle(place, request, reply),
       // What is wrong before the body is whole is an exchange too: refused, recorded, told in the route's format.
-      errorHandler: (error, request, reply) =>
-        exchanges.refuse({ route, format }, request, reply, listenerFailure(error)),
+      errorHandler: (error, request, reply) => exchanges.refuse(place, request, reply, listenerFailure(error)),
     });
   }
 
@@ -126,7 +127,8 @@ class Exchanges {
   /** Counts an exchange as under way until it is over. */
   counted(exchange: Promise<void>): Promise<void> {
     this.#running += 1;
-    return exchange.then(this.#over);
+    // It never rejects; one that did all the same would be over too, and must end no process.
+    return exchange.then(this.#over, this.#over);
   }
 
   readonly #over = (): void => {

@@ -1,25 +1,22 @@
 import type { ServerResponse } from 'node:http';
-import type { Outlet } from '../../pipeline/index.ts';
+import type { HeaderPairs, Outlet } from '../../pipeline/index.ts';
 
 /** An outlet over Node's response: heads of streams are flushed at once, plain replies leave in one write. */
 export function httpOutlet(response: ServerResponse): Outlet {
   return new HttpOutlet(response);
 }
 
-/** Name, value, name, value ...: Node writes a list some microseconds faster than an object it has to take apart. */
-function listed(headers: Readonly<Record<string, string | string[]>>, without?: string): (string | string[])[] {
-  const list: (string | string[])[] = [];
-  for (const name in headers) {
-    const value = headers[name];
-    if (value !== undefined && name !== without) list.push(name, value);
-  }
-  return list;
+/** A plain reply up to this long leaves as one string with its head: one piece instead of two to gather. */
+const joinedBytesMax = 8 * 1024;
+
+function withoutTrailer(headers: HeaderPairs): HeaderPairs {
+  return headers.filter((_, at) => headers[at - (at % 2)] !== 'trailer');
 }
 
 class HttpOutlet implements Outlet {
   readonly #response: ServerResponse;
   #status = 0;
-  #headers: Readonly<Record<string, string | string[]>> = {};
+  #headers: HeaderPairs = [];
   #headWritten = false;
 
   constructor(response: ServerResponse) {
@@ -30,14 +27,14 @@ class HttpOutlet implements Outlet {
     return this.#response.destroyed || this.#response.closed;
   }
 
-  head(status: number, headers: Readonly<Record<string, string | string[]>>, streamed: boolean): void {
+  head(status: number, headers: HeaderPairs, streamed: boolean): void {
     this.#status = status;
     this.#headers = headers;
     if (!streamed) return;
     this.#headWritten = true;
     // HTTP/1.0 (what some proxies speak to their upstreams) has no chunks, and so no room for a trailer: Node would throw.
-    const without = this.#response.req.httpVersion === '1.0' ? 'trailer' : undefined;
-    this.#response.writeHead(status, listed(headers, without));
+    const list = this.#response.req.httpVersion === '1.0' ? withoutTrailer(headers) : headers;
+    this.#response.writeHead(status, list);
     this.#response.flushHeaders();
   }
 
@@ -48,9 +45,13 @@ class HttpOutlet implements Outlet {
   end(bytes: Buffer, trailers?: Readonly<Record<string, string>>): void {
     if (this.gone) return;
     if (!this.#headWritten) {
-      const list = listed(this.#headers, 'content-length');
-      list.push('content-length', String(bytes.length));
-      this.#response.writeHead(this.#status, list);
+      this.#headers.push('content-length', String(bytes.length));
+      this.#response.writeHead(this.#status, this.#headers);
+      if (bytes.length <= joinedBytesMax) {
+        // Each byte is one character of it, whatever it means.
+        this.#response.end(bytes.toString('latin1'), 'latin1');
+        return;
+      }
     } else if (trailers !== undefined) {
       this.#response.addTrailers(trailers);
     }
