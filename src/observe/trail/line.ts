@@ -44,10 +44,14 @@ export function sha256(text: string | Uint8Array): string {
 
 /** Where a record stands in its spool. */
 export interface LinePlace {
-  readonly spool: string;
   readonly seq: number;
   readonly at_ms: number;
   readonly prev: string;
+}
+
+/** What every line of a spool begins with, as bytes. */
+export function lineOpening(spool: string): Uint8Array {
+  return new Uint8Array(Buffer.from(`{"v":1,"spool":"${spool}","seq":`));
 }
 
 /**
@@ -55,10 +59,8 @@ export interface LinePlace {
  * `{"v":1,"spool":..,"seq":..,"at":..,"prev":..,"record":{..},"commit":".."` + `,"hash":".."` + `,"personal":{..}` + `}`.
  * `hash` is SHA-256 over the exact bytes before it, which hold the previous line's hash.
  */
-export function openLine(pen: Pen, { spool, seq, at_ms, prev }: LinePlace): void {
-  pen.ascii('{"v":1,"spool":"');
-  pen.ascii(spool);
-  pen.ascii('","seq":');
+export function openLine(pen: Pen, opening: Uint8Array, { seq, at_ms, prev }: LinePlace): void {
+  pen.bytes(opening);
   pen.number(seq);
   pen.ascii(',"at":');
   pen.number(at_ms);
