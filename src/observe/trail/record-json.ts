@@ -167,7 +167,7 @@ const fields = {
   attempts: field('attempts', list(writeAttempt)),
   scanned_in_bytes: number('scanned_in_bytes'),
   scanned_out_bytes: number('scanned_out_bytes'),
-  rails: field('rails', list(writeRail)),
+  rails: field('rails', list(once(writeRail))),
   facts: field('facts', writeFacts),
   decision: field('decision', writeDecision),
   usage: field('usage', writeUsage),
