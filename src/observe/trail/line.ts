@@ -7,12 +7,13 @@ export const genesis = '0'.repeat(64);
 
 /**
  * The personal part of a line: JSON text with the subject's random id and what is sealed under the subject's key.
- * The line's hash covers `commit` and not `json`, so dropping `json` leaves the chain whole. The text hides what it
+ * The line's hash covers `commit` and not the text, so dropping the text leaves the chain whole. The text hides what it
  * commits to: it holds a random nonce and ciphertext.
  */
 export interface Sealed {
-  readonly json: string;
-  /** SHA-256 of `json`, hex. */
+  /** The text with its field's name before it and the end of the line behind it, as a line ends. */
+  readonly closing: Uint8Array;
+  /** SHA-256 of the text, hex. */
   readonly commit: string;
 }
 
@@ -40,6 +41,11 @@ export interface ParsedLine extends SpooledRecord {
 /** Of text as UTF-8, or of bytes; hex. */
 export function sha256(text: string | Uint8Array): string {
   return digest('sha256', text, 'hex');
+}
+
+/** The personal part of a line whose text is this. */
+export function sealedText(json: string): Sealed {
+  return { closing: new Uint8Array(Buffer.from(`,"personal":${json}}\n`)), commit: sha256(json) };
 }
 
 /** Where a record stands in its spool. */
@@ -77,13 +83,9 @@ export function closeLine(pen: Pen, start: number, sealed: Sealed | undefined): 
   const hash = sha256(pen.block.subarray(start, pen.end));
   pen.ascii(',"hash":"');
   pen.ascii(hash);
-  if (sealed !== undefined) {
-    pen.ascii('","personal":');
-    pen.utf8(sealed.json);
-    pen.ascii('}\n');
-  } else {
-    pen.ascii('"}\n');
-  }
+  pen.ascii('"');
+  if (sealed !== undefined) pen.bytes(sealed.closing);
+  else pen.ascii('}\n');
   return hash;
 }
 
