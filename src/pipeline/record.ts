@@ -180,7 +180,20 @@ const nothingMeasured: Pick<Inspected, 'railOutcomes' | 'found'> = { railOutcome
 
 const noFindings: RecordRail['findings'] = Object.freeze([]);
 
+/** By the names of the rails, of which there are few. */
+const clearRails = new Map<string, RecordRail>();
+
+function clearRail(rail: string): RecordRail {
+  let clear = clearRails.get(rail);
+  if (clear === undefined) {
+    clear = Object.freeze({ rail, on: 'request', outcome: 'clear', reason: undefined, findings: noFindings });
+    clearRails.set(rail, clear);
+  }
+  return clear;
+}
+
 function requestRail({ rail, outcome, reason }: RailOutcome, found: readonly FoundIn[]): RecordRail {
+  if (outcome === 'clear' && reason === undefined) return clearRail(rail);
   const findings = outcome === 'clear' ? noFindings : findingsOf(rail, found);
   return { rail, on: 'request', outcome, reason, findings };
 }

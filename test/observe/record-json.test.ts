@@ -154,3 +154,27 @@ test('texts that come again are written as they are each time, whatever came bet
     }
   }
 });
+
+test('what callers asked for before is told of no call that differs in it', () => {
+  const few = (...texts: string[]) => fc.constantFrom(...texts);
+  const callers = ['one', 'two'].map((team) => Object.freeze({ team, ip: '127.0.0.1' }));
+  const asking = fc.record({
+    route: few('/v1/chat/completions', '/v1/messages'),
+    format: fc.constantFrom('openai', 'anthropic', undefined),
+    caller: fc.constantFrom(...callers),
+    model_asked: fc.constantFrom('a', 'b', '\ufffd', '\ud800', 'm'.repeat(2000), '', undefined),
+    model_used: fc.constantFrom('a', 'b', undefined),
+    provider: fc.constantFrom('one', 'two', undefined),
+    region: fc.constantFrom('eu', undefined),
+    streamed: fc.boolean(),
+  }) as unknown as fc.Arbitrary<Omit<Intent, 'exchange' | 'request_id' | 'time_ms' | 'held_nusd'>>;
+  fc.assert(
+    fc.property(fc.array(asking, { maxLength: 20 }), (calls) => {
+      for (const call of calls) {
+        const told = { exchange: 'x', request_id: 'x', time_ms: 1, ...call, held_nusd: 0 };
+        expect(intentJson(told)).toBe(JSON.stringify(inTheOpen(told)));
+      }
+    }),
+    { numRuns: 300 },
+  );
+});

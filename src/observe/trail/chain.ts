@@ -1,11 +1,11 @@
 import type { Fresh } from './fresh.ts';
-import { closeLine, openLine, type Sealed } from './line.ts';
+import { closeLine, lineOpening, openLine, type Sealed } from './line.ts';
 import { Pen } from './pen.ts';
 import type { Tail } from './recover.ts';
 
 /** Numbers and links the records of one spool. */
 export class Chain {
-  readonly #spool: string;
+  readonly #opening: Uint8Array;
   readonly #clock: () => number;
   readonly #pen = new Pen();
   #tail: Tail;
@@ -13,7 +13,7 @@ export class Chain {
   #count = 0;
 
   constructor(spool: string, tail: Tail, clock: () => number) {
-    this.#spool = spool;
+    this.#opening = lineOpening(spool);
     this.#tail = tail;
     this.#clock = clock;
   }
@@ -35,7 +35,7 @@ export class Chain {
     const { seq, hash: prev, at_ms: before } = this.#tail;
     this.#at_ms = Math.max(this.#clock(), before);
     this.#pen.rewind();
-    openLine(this.#pen, { spool: this.#spool, seq: seq + 1, at_ms: this.#at_ms, prev });
+    openLine(this.#pen, this.#opening, { seq: seq + 1, at_ms: this.#at_ms, prev });
     return this.#pen;
   }
 

@@ -19,14 +19,25 @@ const textFacts = new Set([
 const personalFact = /^(?:user\.(?:id|email)$|request\.(?:ip$|headers|userAgent$)|metadata\.|metadata$)/;
 const fact_characters_max = 256;
 
+type Eyes = 'everybody' | 'nobody' | 'person';
+
+/** Whose eyes the facts of a name are for, known from the calls before. */
+const eyes = new Map<string, Eyes>();
+const eyes_max = 1024;
+
+function eyesOf(name: string): Eyes {
+  const known = eyes.get(name);
+  if (known !== undefined) return known;
+  const found = personalFact.test(name) ? 'person' : textFacts.has(name) ? 'nobody' : 'everybody';
+  if (eyes.size >= eyes_max) eyes.clear();
+  eyes.set(name, found);
+  return found;
+}
+
 /** Whether a fact is kept in the open as it is, as far as that is told without spelling it. */
 function plainlyOpen(name: string, value: unknown): boolean {
-  if (typeof value === 'string') {
-    if (value.length > fact_characters_max || textFacts.has(name)) return false;
-  } else if (typeof value !== 'number' && typeof value !== 'boolean') {
-    return false;
-  }
-  return !personalFact.test(name);
+  if (typeof value === 'string') return value.length <= fact_characters_max && eyesOf(name) === 'everybody';
+  return (typeof value === 'number' || typeof value === 'boolean') && eyesOf(name) !== 'person';
 }
 
 function allPlainlyOpen(facts: AuditRecord['facts']): boolean {
@@ -46,7 +57,7 @@ function splitFacts(facts: AuditRecord['facts'], hash: (text: string) => string)
   let personal: Record<string, unknown> | undefined;
   for (const name of Object.keys(facts)) {
     const value = facts[name];
-    if (personalFact.test(name)) {
+    if (eyesOf(name) === 'person') {
       personal ??= {};
       personal[name] = value;
     } else open[name] = openly(name, value, hash);
@@ -58,7 +69,7 @@ function splitFacts(facts: AuditRecord['facts'], hash: (text: string) => string)
 function openly(name: string, value: unknown, hash: (text: string) => string): unknown {
   if (value === null || typeof value === 'number' || typeof value === 'boolean') return value;
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
-  return textFacts.has(name) || text.length > fact_characters_max ? `hmac:${hash(text)}` : value;
+  return eyesOf(name) === 'nobody' || text.length > fact_characters_max ? `hmac:${hash(text)}` : value;
 }
 
 /** A record as whoever may read its personal part sees it: texts as keyed hashes; the same object where it has none. */

@@ -7,12 +7,13 @@ export const genesis = '0'.repeat(64);
 
 /**
  * The personal part of a line: JSON text with the subject's random id and what is sealed under the subject's key.
- * The line's hash covers `commit` and not `json`, so dropping `json` leaves the chain whole. The text hides what it
+ * The line's hash covers `commit` and not the text, so dropping the text leaves the chain whole. The text hides what it
  * commits to: it holds a random nonce and ciphertext.
  */
 export interface Sealed {
-  readonly json: string;
-  /** SHA-256 of `json`, hex. */
+  /** The text with its field's name before it and the end of the line behind it, as a line ends. */
+  readonly closing: Uint8Array;
+  /** SHA-256 of the text, hex. */
   readonly commit: string;
 }
 
@@ -42,12 +43,21 @@ export function sha256(text: string | Uint8Array): string {
   return digest('sha256', text, 'hex');
 }
 
+/** The personal part of a line whose text is this. */
+export function sealedText(json: string): Sealed {
+  return { closing: new Uint8Array(Buffer.from(`,"personal":${json}}\n`)), commit: sha256(json) };
+}
+
 /** Where a record stands in its spool. */
 export interface LinePlace {
-  readonly spool: string;
   readonly seq: number;
   readonly at_ms: number;
   readonly prev: string;
+}
+
+/** What every line of a spool begins with, as bytes. */
+export function lineOpening(spool: string): Uint8Array {
+  return new Uint8Array(Buffer.from(`{"v":1,"spool":"${spool}","seq":`));
 }
 
 /**
@@ -55,10 +65,8 @@ export interface LinePlace {
  * `{"v":1,"spool":..,"seq":..,"at":..,"prev":..,"record":{..},"commit":".."` + `,"hash":".."` + `,"personal":{..}` + `}`.
  * `hash` is SHA-256 over the exact bytes before it, which hold the previous line's hash.
  */
-export function openLine(pen: Pen, { spool, seq, at_ms, prev }: LinePlace): void {
-  pen.ascii('{"v":1,"spool":"');
-  pen.ascii(spool);
-  pen.ascii('","seq":');
+export function openLine(pen: Pen, opening: Uint8Array, { seq, at_ms, prev }: LinePlace): void {
+  pen.bytes(opening);
   pen.number(seq);
   pen.ascii(',"at":');
   pen.number(at_ms);
@@ -75,13 +83,9 @@ export function closeLine(pen: Pen, start: number, sealed: Sealed | undefined): 
   const hash = sha256(pen.block.subarray(start, pen.end));
   pen.ascii(',"hash":"');
   pen.ascii(hash);
-  if (sealed !== undefined) {
-    pen.ascii('","personal":');
-    pen.utf8(sealed.json);
-    pen.ascii('}\n');
-  } else {
-    pen.ascii('"}\n');
-  }
+  pen.ascii('"');
+  if (sealed !== undefined) pen.bytes(sealed.closing);
+  else pen.ascii('}\n');
   return hash;
 }
 

@@ -111,9 +111,6 @@ export class Live {
 }
 
 function closeIntent(pen: Pen, sealed: Sealed | undefined): void {
-  if (sealed !== undefined) {
-    pen.ascii(',"personal":');
-    pen.utf8(sealed.json);
-  }
-  pen.ascii('}\n');
+  if (sealed !== undefined) pen.bytes(sealed.closing);
+  else pen.ascii('}\n');
 }

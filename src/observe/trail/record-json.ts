@@ -167,7 +167,7 @@ const fields = {
   attempts: field('attempts', list(writeAttempt)),
   scanned_in_bytes: number('scanned_in_bytes'),
   scanned_out_bytes: number('scanned_out_bytes'),
-  rails: field('rails', list(writeRail)),
+  rails: field('rails', list(once(writeRail))),
   facts: field('facts', writeFacts),
   decision: field('decision', writeDecision),
   usage: field('usage', writeUsage),
@@ -183,11 +183,39 @@ const fields = {
   alert: any('alert'),
 };
 
-/** What an intent and a record begin with. Field by field and no loop: the engine then knows where each lies. */
-function writeBeginning(pen: Pen, open: Intent): void {
-  fields.exchange(pen, open.exchange);
-  fields.request_id(pen, open.request_id);
-  fields.time_ms(pen, open.time_ms);
+/** Who called what, as it was written: all that the beginnings of a caller's calls mostly have in common. */
+interface Asked
+  extends Pick<Intent, 'route' | 'format' | 'model_asked' | 'model_used' | 'provider' | 'region' | 'streamed'> {
+  readonly bytes: Uint8Array;
+}
+
+/** Of callers that are frozen; of each the few ways of asking that come again. */
+const asked = new WeakMap<Intent['caller'], readonly Asked[]>();
+const asked_max = 8;
+const asked_bytes_max = 1024;
+const noneAsked: readonly Asked[] = [];
+
+function sameAsked(one: Asked, open: Intent): boolean {
+  return (
+    one.model_asked === open.model_asked &&
+    one.model_used === open.model_used &&
+    one.route === open.route &&
+    one.format === open.format &&
+    one.provider === open.provider &&
+    one.region === open.region &&
+    one.streamed === open.streamed
+  );
+}
+
+/** Who called what: what came before in the same words is written in one piece. */
+function writeAsked(pen: Pen, open: Intent): void {
+  const known = asked.get(open.caller) ?? noneAsked;
+  for (const one of known) {
+    if (!sameAsked(one, open)) continue;
+    pen.bytes(one.bytes);
+    return;
+  }
+  const start = pen.end;
   fields.route(pen, open.route);
   fields.format(pen, open.format);
   fields.caller(pen, open.caller);
@@ -196,6 +224,22 @@ function writeBeginning(pen: Pen, open: Intent): void {
   fields.provider(pen, open.provider);
   fields.region(pen, open.region);
   fields.streamed(pen, open.streamed);
+  if (pen.end - start > asked_bytes_max || !Object.isFrozen(open.caller)) return;
+  const bytes = new Uint8Array(pen.block.subarray(start, pen.end));
+  const { route, format, model_used, provider, region, streamed } = open;
+  // A copy: the caller's own word may be a part of a whole request. One that is not the same (half a character) is not kept.
+  const model_asked = open.model_asked && Buffer.from(open.model_asked).toString();
+  if (model_asked !== open.model_asked) return;
+  const one = { route, format, model_asked, model_used, provider, region, streamed, bytes };
+  asked.set(open.caller, known.length < asked_max ? [...known, one] : [one]);
+}
+
+/** What an intent and a record begin with. Field by field and no loop: the engine then knows where each lies. */
+function writeBeginning(pen: Pen, open: Intent): void {
+  fields.exchange(pen, open.exchange);
+  fields.request_id(pen, open.request_id);
+  fields.time_ms(pen, open.time_ms);
+  writeAsked(pen, open);
 }
 
 /**

@@ -7,7 +7,7 @@ import { Composer } from './compose.ts';
 import { type Deferred, deferred } from './deferred.ts';
 import { Fresh } from './fresh.ts';
 import { openKeys, type TrailKeys } from './keys.ts';
-import { type Sealed, sha256 } from './line.ts';
+import { type Sealed, sealedText } from './line.ts';
 import { Live } from './live.ts';
 import { lockDirectory } from './lock.ts';
 import type { Pen } from './pen.ts';
@@ -82,8 +82,7 @@ export class Spool {
       for (const open of found.open.values()) {
         this.#chain.begin().json(lostRecord(open.intent, options.clock()));
         const personal = open.personalJson;
-        const sealed = personal === undefined ? undefined : { json: personal, commit: sha256(personal) };
-        this.#chain.link(sealed, this.fresh);
+        this.#chain.link(personal === undefined ? undefined : sealedText(personal), this.fresh);
       }
       this.found = { lost: found.open.size, cut_bytes: found.cut_bytes, missing: found.missing };
       this.flush();

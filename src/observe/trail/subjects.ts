@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import type { RecordCaller } from '../record.ts';
-import { type Sealed, sha256 } from './line.ts';
+import { type Sealed, sealedText } from './line.ts';
 
 /** What of a record belongs to a person. */
 export interface Personal {
@@ -172,7 +172,7 @@ export class Subjects {
     const subject = this.#subject(name);
     const text = content === undefined ? '' : `,"content":"${encrypt(subject.key, content)}"`;
     const json = `{"subject":"${subject.id}","who":"${encrypt(subject.key, whoJson)}"${text}}`;
-    return { json, commit: sha256(json) };
+    return sealedText(json);
   }
 
   /** Forgets a subject's key: whatever was sealed under it, in every sink and backup, can no longer be read. */
