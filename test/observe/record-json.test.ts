@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { AuditRecord, DecisionSummary, Intent } from '../../src/observe/index.ts';
+import { Words } from '../../src/observe/trail/json-fields.ts';
 import { Pen } from '../../src/observe/trail/pen.ts';
 import { type OpenRecord, writeIntent, writeRecord } from '../../src/observe/trail/record-json.ts';
 import * as spelled from './record-text.ts';
@@ -177,4 +178,12 @@ test('what callers asked for before is told of no call that differs in it', () =
     }),
     { numRuns: 300 },
   );
+});
+
+test('words that come again are kept, but not those as long as a caller may make them', () => {
+  const words = new Words((word) => word);
+  expect(words.of('gpt-4o')).toBe(words.of('gpt-4o'));
+  const long = 'm'.repeat(300);
+  expect(words.of(long)).toEqual(words.of(long));
+  expect(words.of(long)).not.toBe(words.of(long));
 });

@@ -1,7 +1,8 @@
 import type { Pen } from './pen.ts';
 
-/** Words kept of each field that has few. */
+/** Words kept of each field that has few. A caller's own word (a model that does not exist) may be as long as a request. */
 const words_max = 1024;
+const word_characters_max = 256;
 
 function bytesOf(text: string): Uint8Array {
   // A copy: what is kept for long must not hold a pool.
@@ -21,6 +22,7 @@ export class Words {
     let bytes = this.#known.get(word);
     if (bytes !== undefined) return bytes;
     bytes = bytesOf(this.#around(word));
+    if (word.length > word_characters_max) return bytes;
     if (this.#known.size >= words_max) this.#known.clear();
     this.#known.set(word, bytes);
     return bytes;
