@@ -36,9 +36,13 @@ async function warm(target) {
 /** One target in one round: CPU per call at load, calls a second, and what a lone caller waits. */
 async function plainRound(target) {
   const bytes = callBytes(target);
+  // Beside arrivals that fill no core the rig has a core of its own. At saturation it may run on both: on one it would be
+  // what is saturated where it has a Redis as well.
+  for (const pid of rig) pin(pid, others);
   const atRate = cpuSeconds(target.pid);
   await pacedLoad(target.address, { bytes, calls, rate: arrivals_per_second, expect });
   const cpu_us = ((cpuSeconds(target.pid) - atRate) / calls) * 1e6;
+  for (const pid of rig) pin(pid, every);
   const before = cpuSeconds(target.pid);
   const { seconds } = await load(target.address, { bytes, connections: 32, calls: busy_calls, expect });
   const busy_cpu_us = ((cpuSeconds(target.pid) - before) / busy_calls) * 1e6;
@@ -76,12 +80,13 @@ async function interleaved(targets, round) {
   );
 }
 
-// The generator, and with it the Redis it starts: what wakes up on the gateway's core leaves its own data in the caches there.
-const cores = availableParallelism();
-if (cores > 1) pin(process.pid, `1-${cores - 1}`);
 const redis = await startRedis();
 // A Redis of its own: what one gateway leased would be missing to the other's calls.
 const leasing = await startRedis();
+const cores = availableParallelism();
+const every = `0-${cores - 1}`;
+const others = cores === 1 ? '0' : `1-${cores - 1}`;
+const rig = [process.pid, redis.pid, leasing.pid];
 const provider = await start(1, join(here, 'provider.mjs'));
 const gateway = (mode, env = {}, ...rest) =>
   start(0, join(here, 'gateway.mjs'), [provider.address, mode, ...rest], env);
@@ -104,7 +109,6 @@ const streamed = await interleaved(
 for (const target of targets) await target.stop();
 await redis.stop();
 await leasing.stop();
-pin(process.pid, `0-${cores - 1}`);
 
 const floor = plain.get('floor');
 const direct = plain.get('direct');
@@ -154,13 +158,13 @@ if (!quick) {
     `# Performance
 
 Written by \`npm run bench\` at ${commit} on ${cpus()[0].model.trim()}, Node ${process.versions.node}. Medians of ${rounds} interleaved rounds;
-gateway and floor on one core, load generator, provider and Redis on the other. Machines differ: read the ratios. CPU is all
+gateway and floor on one core, the provider on the other. Machines differ: read the ratios. CPU is all
 threads of the process, user and system.
 
 The floor is a bare Node server that hands bytes to undici's \`Pool.dispatch\` and back and reads nothing. "Everything" is
 keys, 50 policies, PII and secret rails both ways, two budgets and three rates exact, the audit trail durable and
-chained. The first CPU figure is at 800 arrivals a second, the same for all; the second at saturation (32 connections, closed
-loop), where the fastest target wakes up least often. Two workers are compared with one on one core, over
+chained. The first CPU figure is at 800 arrivals a second, the same for all, with load generator and Redis on the other core as well; the second at
+saturation (32 connections, closed loop), where these may run on both and the fastest target wakes up least often. Two workers are compared with one, 32 connections for each, on one core, over
 all cores, and with a share each: three tenths of a core for every process that serves, by the kernel's CPU controller, as on cores of their own
 that are slower by so much. Generator, provider and Redis share the cores in the first two and have the other core in the last; "rig allows" is what
 they could serve at most. Latencies are a lone caller's, over those of the same caller straight at the provider.

@@ -18,15 +18,15 @@ const own = () => process.cpuUsage();
 const total = (list) => list.reduce((sum, one) => sum + one, 0);
 
 /**
- * Calls a second, and CPU a call: of the gateway's processes, of their main threads alone (the rest is what compiles and
- * collects beside), of the process that has the workers, and of everything else of the rig. `busiest` is the largest part
- * of the workers' CPU that one of them had: 0.5 where two share the calls evenly.
+ * Calls a second with 32 connections for each worker, and CPU a call: of the gateway's processes, of their main threads
+ * alone (the rest is what compiles and collects beside), of the process that has the workers, and of everything else of
+ * the rig. `busiest` is the largest part of the workers' CPU that one of them had: 0.5 where two share the calls evenly.
  */
 async function round(target, others, calls) {
-  const { address, pid } = target;
+  const { address, pid, count } = target;
   const bytes = callBytes(target);
   const [before, beside, mine] = [spent(pid), total(others.map(cpuSeconds)), own()];
-  const { seconds } = await load(address, { bytes, connections: 32, calls, expect });
+  const { seconds } = await load(address, { bytes, connections: 32 * count, calls, expect });
   const generator = process.cpuUsage(mine);
   const rest = total(others.map(cpuSeconds)) - beside + (generator.user + generator.system) / 1e6;
   const processes = spent(pid).map((one, at) => ({ all: one.all - before[at].all, main: one.main - before[at].main }));
