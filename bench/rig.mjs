@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -10,6 +11,11 @@ export const root = dirname(here);
 
 /** Clock ticks of /proc a second: Linux has used 100 for user space since 2.6. */
 const ticksPerSecond = 100;
+
+const cores = availableParallelism();
+/** Every core, and all but the first, on which floor and gateway are measured; where there is one, that. */
+export const all_cores = `0-${cores - 1}`;
+export const other_cores = cores === 1 ? '0' : `1-${cores - 1}`;
 
 /** Starts a Node program on a core (or several, `0-1`) and resolves with its first line of output, parsed as JSON. */
 export function start(core, program, args = [], env = {}) {

@@ -2,13 +2,27 @@
 // machine-readable line each, and writes docs/performance.md. Needs Linux (/proc, taskset), two cores and redis-server.
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { availableParallelism, cpus } from 'node:os';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { build, checkNode, installPackages, installServer } from '../scripts/install.mjs';
 import { ask, callBytes, expect, startFloor } from './call.mjs';
 import { engines } from './engines.mjs';
 import { startRedis } from './redis.mjs';
-import { cpuSeconds, here, load, median, pacedLoad, percentile, pin, residentMb, root, start, table } from './rig.mjs';
+import {
+  all_cores,
+  cpuSeconds,
+  here,
+  load,
+  median,
+  other_cores,
+  pacedLoad,
+  percentile,
+  pin,
+  residentMb,
+  root,
+  start,
+  table,
+} from './rig.mjs';
 import { workers } from './workers.mjs';
 
 checkNode();
@@ -38,11 +52,11 @@ async function plainRound(target) {
   const bytes = callBytes(target);
   // Beside arrivals that fill no core the rig has a core of its own. At saturation it may run on both: on one it would be
   // what is saturated where it has a Redis as well.
-  for (const pid of rig) pin(pid, others);
+  for (const pid of rig) pin(pid, other_cores);
   const atRate = cpuSeconds(target.pid);
   await pacedLoad(target.address, { bytes, calls, rate: arrivals_per_second, expect });
   const cpu_us = ((cpuSeconds(target.pid) - atRate) / calls) * 1e6;
-  for (const pid of rig) pin(pid, every);
+  for (const pid of rig) pin(pid, all_cores);
   const before = cpuSeconds(target.pid);
   const { seconds } = await load(target.address, { bytes, connections: 32, calls: busy_calls, expect });
   const busy_cpu_us = ((cpuSeconds(target.pid) - before) / busy_calls) * 1e6;
@@ -83,9 +97,6 @@ async function interleaved(targets, round) {
 const redis = await startRedis();
 // A Redis of its own: what one gateway leased would be missing to the other's calls.
 const leasing = await startRedis();
-const cores = availableParallelism();
-const every = `0-${cores - 1}`;
-const others = cores === 1 ? '0' : `1-${cores - 1}`;
 const rig = [process.pid, redis.pid, leasing.pid];
 const provider = await start(1, join(here, 'provider.mjs'));
 const gateway = (mode, env = {}, ...rest) =>

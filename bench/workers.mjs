@@ -6,7 +6,19 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { callBytes, expect } from './call.mjs';
 import { startRedis } from './redis.mjs';
-import { cpuSeconds, family, here, load, mainSeconds, median, pin, start, table } from './rig.mjs';
+import {
+  all_cores,
+  cpuSeconds,
+  family,
+  here,
+  load,
+  mainSeconds,
+  median,
+  other_cores,
+  pin,
+  start,
+  table,
+} from './rig.mjs';
 import { giveShares } from './share.mjs';
 
 /** Of a core, for each process that serves: two and the one that has them leave room on it for the kernel's work. */
@@ -46,16 +58,15 @@ async function round(target, others, calls) {
 /** Rows of a table and the figures behind them. */
 export async function workers({ rounds = 5, calls = 4000, warm_up = 20_000 } = {}) {
   const cores = availableParallelism();
-  const all = `0-${cores - 1}`;
   const redis = await startRedis();
-  const provider = await start(all, join(here, 'provider.mjs'));
+  const provider = await start(all_cores, join(here, 'provider.mjs'));
   const gateway = (core, count) =>
     start(core, join(here, 'gateway.mjs'), [provider.address, 'everything', redis.url], {
       BENCH_WORKERS: String(count),
     });
   const places = [
     ['one core', 0],
-    ['all cores', all],
+    ['all cores', all_cores],
   ];
   if (cores > 1) places.push(['a share each', 0]);
   const figures = {};
@@ -72,12 +83,12 @@ export async function workers({ rounds = 5, calls = 4000, warm_up = 20_000 } = {
     const takeShares = shared ? giveShares(serving, share) : () => {};
     if (takeShares === undefined)
       console.error('No group with a share of a core can be made here: that row is left out.');
-    if (shared) for (const pid of [process.pid, ...others]) pin(pid, `1-${cores - 1}`);
+    if (shared) for (const pid of [process.pid, ...others]) pin(pid, other_cores);
     const seen = targets.map(() => []);
     for (let at = 0; at < rounds && takeShares !== undefined; at += 1)
       for (const [index, target] of targets.entries()) seen[index].push(await round(target, others, calls));
     for (const target of targets) await target.stop();
-    if (shared) for (const pid of [process.pid, ...others]) pin(pid, all);
+    if (shared) for (const pid of [process.pid, ...others]) pin(pid, all_cores);
     if (takeShares === undefined) continue;
     takeShares();
     const middle = (list, name) => median(list.map((one) => one[name]));

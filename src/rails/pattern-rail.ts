@@ -1,5 +1,5 @@
 import type { Finding, Measured, Passage, Rail } from '../exchange/index.ts';
-import type { Anchors } from './anchors.ts';
+import { type Anchors, anchorsOfRails } from './anchors.ts';
 import { detectorDefinition } from './compile.ts';
 import { type Detector, detectorsOf } from './detectors/index.ts';
 import { Cursor, type MatchListener } from './matcher/cursor.ts';
@@ -23,7 +23,8 @@ interface Found {
 const clear: Measured = Object.freeze({ outcome: 'clear' });
 
 /** A rail made of detectors: the same patterns that follow streams, over whole passages. */
-export function patternRail(name: string, anchors: Anchors): Rail {
+export function patternRail(name: keyof typeof anchorsOfRails): Rail {
+  const anchors = anchorsOfRails[name];
   const detectors = detectorsOf(name);
   const types = [...new Set(detectors.map((detector) => detector.type))];
   const machines = new Map<string, Machine>();

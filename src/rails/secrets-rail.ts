@@ -1,5 +1,4 @@
-import { secretAnchors } from './anchors.ts';
 import { patternRail } from './pattern-rail.ts';
 
 /** Keys, tokens, private keys and credentials in addresses; a type for each family. */
-export const secretsRail = patternRail('secrets', secretAnchors);
+export const secretsRail = patternRail('secrets');

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { fnv } from './fnv.ts';
+import { putLetters } from './letters.ts';
 
 /** Ids a block has room for at first. */
 const room_first = 64;
@@ -82,7 +83,7 @@ class Block {
     const start = this.#ends[number - 1] ?? 0;
     const end = start + id.length;
     if (end > this.#bytes.length) this.#bytes = Buffer.concat([this.#bytes], Math.max(end, this.#bytes.length * 2));
-    const elsewhere = copy(id, this.#bytes, start) > 0xff;
+    const elsewhere = putLetters(id, this.#bytes, start) > 0xff;
     this.#deleted[number] = elsewhere ? 1 : 0;
     this.#hashes[number] = hash;
     this.#ends[number] = elsewhere ? start : end;
@@ -149,17 +150,6 @@ class Block {
       if (this.#deleted[number] === 0) this.#place(number, this.#hashes[number] ?? 0);
     }
   }
-}
-
-/** Answers the bits of all its letters. */
-function copy(id: string, bytes: Buffer, start: number): number {
-  let letters = 0;
-  for (let at = 0; at < id.length; at += 1) {
-    const letter = id.charCodeAt(at);
-    letters |= letter;
-    bytes[start + at] = letter;
-  }
-  return letters;
 }
 
 function copied<T extends Int32Array | Uint32Array | Uint8Array>(from: T, to: T): T {

@@ -1,3 +1,4 @@
+import { putLetters } from '../letters.ts';
 import type { Message } from './outbox.ts';
 
 const [is_settle, is_estimated, has_input, has_labels] = [1, 2, 4, 8];
@@ -57,16 +58,9 @@ export function messageAt(bytes: Buffer, start: number): Message {
   };
 }
 
-/** Letter by letter: a call out of the engine costs more than the few that there are. */
 function writeText(bytes: Buffer, at: number, text: string): number {
   const start = at + length_bytes;
-  let letters = 0;
-  for (let place = 0; place < text.length; place += 1) {
-    const letter = text.charCodeAt(place);
-    letters |= letter;
-    bytes[start + place] = letter;
-  }
-  const length = letters < 0x80 ? text.length : bytes.write(text, start);
+  const length = putLetters(text, bytes, start) < 0x80 ? text.length : bytes.write(text, start);
   bytes.writeUInt32LE(length, at);
   return start + length;
 }
