@@ -177,7 +177,7 @@ keys, 50 policies, PII and secret rails both ways, two budgets and three rates e
 chained. The first CPU figure is at 800 arrivals a second, the same for all, with load generator and Redis on the other core as well; the second at
 saturation (32 connections, closed loop), where these may run on both and the fastest target wakes up least often. Two workers are compared with one, 32 connections for each, on one core, over
 all cores, and with a share each: three tenths of a core for every process that serves, by the kernel's CPU controller, as on cores of their own
-that are slower by so much. Generator, provider and Redis share the cores in the first two and have the other core in the last; "rig allows" is what
+that are slower by so much, but for the caches of the one core that they share. Generator, provider and Redis share the cores in the first two and have the other core in the last; "rig allows" is what
 they could serve at most. Latencies are a lone caller's, over those of the same caller straight at the provider.
 
 ${[plainRows, streamRows, workerRows, ...engineRows].map(markdown).join('\n\n')}

@@ -1,5 +1,5 @@
 // A share of a core for a process of its own, by the kernel's CPU controller: what it does with it, it does as on a machine of its
-// own that is slower by so much. Needs Linux, root and a cgroup file system that can be written to.
+// own that is slower by so much, but for caches that it shares. Needs Linux, root and a cgroup file system that can be written to.
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
