@@ -175,10 +175,14 @@ threads of the process, user and system.
 The floor is a bare Node server that hands bytes to undici's \`Pool.dispatch\` and back and reads nothing. "Everything" is
 keys, 50 policies, PII and secret rails both ways, two budgets and three rates exact, the audit trail durable and
 chained. The first CPU figure is at 800 arrivals a second, the same for all, with load generator and Redis on the other core as well; the second at
-saturation (32 connections, closed loop), where these may run on both and the fastest target wakes up least often. Two workers are compared with one, 32 connections for each, on one core, over
-all cores, and with a share each: three tenths of a core for every process that serves, by the kernel's CPU controller, as on cores of their own
-that are slower by so much, but for the caches of the one core that they share. Generator, provider and Redis share the cores in the first two and have the other core in the last; "rig allows" is what
-they could serve at most. Latencies are a lone caller's, over those of the same caller straight at the provider.
+saturation (32 connections, closed loop), where these may run on both and the fastest target wakes up least often. Latencies are a
+lone caller's, over those of the same caller straight at the provider.
+
+Two workers are compared with one gateway of one process, and with two such gateways side by side, which share nothing but
+Redis: what those reach is what the machine allows, for generator, provider and Redis need its cores as well, and processes side
+by side take room in caches from each other. "Of two gateways" is what the workers reach of it: 0.9 is 1.8 times one. There
+are 32 connections for each process that serves; on one core, over all cores, and with a share each: three tenths of a core by the
+kernel's CPU controller, with generator, provider and Redis on the other.
 
 ${[plainRows, streamRows, workerRows, ...engineRows].map(markdown).join('\n\n')}
 `,
