@@ -29,6 +29,11 @@ export function startFloor(provider, env = {}) {
   return start(0, join(here, 'floor.mjs'), [provider.address], env);
 }
 
+/** The libraries of a gateway and nothing of ours, on the first core. */
+export function startLibraries(provider) {
+  return start(0, join(here, 'libraries.mjs'), [provider.address]);
+}
+
 /** A gateway on the first core: `keys`, `everything`, and that over a Redis of its own, exact (`redis`) or `leased`. */
 export async function startGateway(mode, provider, env = {}, program = join(here, 'gateway.mjs')) {
   const redis = mode === 'redis' || mode === 'leased' ? await startRedis() : undefined;

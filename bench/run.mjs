@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { build, checkNode, installPackages, installServer } from '../scripts/install.mjs';
-import { ask, callBytes, expect, startFloor } from './call.mjs';
+import { ask, callBytes, expect, startFloor, startLibraries } from './call.mjs';
 import { engines } from './engines.mjs';
 import { startRedis } from './redis.mjs';
 import {
@@ -104,6 +104,7 @@ const gateway = (mode, env = {}, ...rest) =>
 const targets = [
   { name: 'direct', ...provider, key: 'upstream-key' },
   { name: 'floor', ...(await startFloor(provider)) },
+  { name: 'libraries alone', ...(await startLibraries(provider)) },
   { name: 'keys only', ...(await gateway('keys')) },
   { name: 'everything, embedded', ...(await gateway('everything')) },
   { name: 'everything and injection', ...(await gateway('everything', { BENCH_INJECTION: '1' })) },
@@ -172,8 +173,8 @@ Written by \`npm run bench\` at ${commit} on ${cpus()[0].model.trim()}, Node ${p
 gateway and floor on one core, the provider on the other. Machines differ: read the ratios. CPU is all
 threads of the process, user and system.
 
-The floor is a bare Node server that hands bytes to undici's \`Pool.dispatch\` and back and reads nothing. "Everything" is
-keys, 50 policies, PII and secret rails both ways, two budgets and three rates exact, the audit trail durable and
+The floor is a bare Node server that hands bytes to undici's \`Pool.dispatch\` and back and reads nothing. "Libraries
+alone" are Fastify, undici and both bodies parsed, without anything of ours. "Everything" is keys, 50 policies, PII and secret rails both ways, two budgets and three rates exact, the audit trail durable and
 chained. The first CPU figure is at 800 arrivals a second, the same for all, with load generator and Redis on the other core as well; the second at
 saturation (32 connections, closed loop), where these may run on both and the fastest target wakes up least often. Latencies are a
 lone caller's, over those of the same caller straight at the provider.
