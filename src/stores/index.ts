@@ -7,6 +7,7 @@ export { withFileLock } from './file-lock.ts';
 export type { LeasedLedger, LeasedLedgerOptions } from './leased/index.ts';
 export type * from './ledger.ts';
 export { HoldGone, LedgerUnavailable } from './ledger.ts';
+export { LiveMap } from './live-map.ts';
 export { writePrivateFile } from './private-file.ts';
 export type { Job, JobQueue, QueueOptions } from './queue.ts';
 export { JobFailed, JobRefused, QueueUnavailable } from './queue.ts';

@@ -1,3 +1,4 @@
+import { LiveMap } from '../../stores/index.ts';
 import type { Intent } from '../record.ts';
 import { type Composer, writeOpenIntent } from './compose.ts';
 import { type Refusable, refusable } from './deferred.ts';
@@ -23,7 +24,7 @@ interface Beginning {
 /** The exchanges that began and have no record yet. */
 export class Live {
   readonly #composer: Composer;
-  readonly #begun = new Map<string, Begun>();
+  readonly #begun = new LiveMap<Begun>();
   /** Lines that are not on disk yet. */
   readonly #unwritten = new Pen();
   #beginning: Beginning[] = [];

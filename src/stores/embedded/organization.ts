@@ -1,4 +1,5 @@
 import type { Budget, Override, Rate } from '../ledger.ts';
+import { LiveMap } from '../live-map.ts';
 import { rateKey, slotting } from '../rate-key.ts';
 import { RecentIds } from '../recent-ids.ts';
 import { advance, rollingOf } from '../tally.ts';
@@ -16,7 +17,7 @@ export class Organization {
   readonly rings = new Map<string, Ring>();
   readonly seats = new Map<string, Seats>();
   /** Open and provisional. */
-  readonly holds = new Map<string, Hold>();
+  readonly holds = new LiveMap<Hold>();
   /** Limits that stand in for configured ones, by `seriesKey`. */
   readonly overrides = new Map<string, Override>();
   mark = 0;
@@ -126,10 +127,10 @@ export class Organization {
 
   /** Lets go of windows long over, of rates at rest, and of provisional holds whose owner never came back. */
   prune(now_ms: number): void {
-    for (const [id, hold] of this.holds) {
+    for (const hold of this.holds.values()) {
       if (hold.provisional && now_ms > hold.expires_ms + provisional_ms) {
-        this.holds.delete(id);
-        this.remember(id);
+        this.holds.delete(hold.id);
+        this.remember(hold.id);
       }
     }
     const used = new Set<Counter | Ring | Seats>();

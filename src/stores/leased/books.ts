@@ -1,4 +1,5 @@
 import type { Budget, BudgetState, Rate, RateState } from '../ledger.ts';
+import { LiveMap } from '../live-map.ts';
 import { rateKey, slotting } from '../rate-key.ts';
 import { RecentIds } from '../recent-ids.ts';
 import { kept_ms, windowKey } from '../window-key.ts';
@@ -17,7 +18,7 @@ export class Books {
   readonly slices = new Map<string, Slice>();
   readonly rates = new Map<string, RateSlice>();
   readonly seats = new Map<string, SeatsSlice>();
-  readonly holds = new Map<string, LocalHold>();
+  readonly holds = new LiveMap<LocalHold>();
   readonly settled = new RecentIds(settled_max);
   readonly untold = new Untold();
   /** Number of the newest item. */

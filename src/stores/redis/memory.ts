@@ -1,4 +1,5 @@
 import type { Amendment, Amount, Labels, ReserveRequest } from '../ledger.ts';
+import { LiveMap } from '../live-map.ts';
 import { type Acknowledged, AcknowledgedLately } from './acknowledged.ts';
 import type { States } from './answers.ts';
 import type { Message } from './outbox.ts';
@@ -48,7 +49,7 @@ const none: readonly Told[] = [];
 /** What this process was told and has told, to be told again to a Redis that lost it. Bounded: the oldest goes first. */
 export class Memory {
   /** Of each organisation, by their ids. */
-  readonly #held = new Map<string, Map<string, Held>>();
+  readonly #held = new Map<string, LiveMap<Held>>();
   #holding = 0;
   /** Of each organisation, by their keys. */
   readonly #told = new Map<string, Map<string, Told>>();
@@ -88,13 +89,13 @@ export class Memory {
     const { organization, id } = held;
     let own = this.#held.get(organization);
     if (own === undefined) {
-      own = new Map();
+      own = new LiveMap();
       this.#held.set(organization, own);
     }
     const before = own.size;
     own.set(id, held);
     this.#holding += own.size - before;
-    if (this.#holding > held_max) this.#holding -= shrink(own) === undefined ? 0 : 1;
+    if (this.#holding > held_max) this.#holding -= own.delete(own.oldest()?.id ?? id) ? 1 : 0;
   }
 
   /** A hold that was asked for again goes by the name of the later reserve. */

@@ -1,5 +1,6 @@
 import { closeSync, fsyncSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { LiveMap } from '../live-map.ts';
 import { lock } from '../lock.ts';
 import { encoded } from '../window-key.ts';
 import { WholeLines } from './whole-lines.ts';
@@ -40,7 +41,7 @@ const kept = Promise.resolve();
  */
 export class Outbox {
   /** Of each organisation, by their names. */
-  readonly #messages = new Map<string, Map<string, Message>>();
+  readonly #messages = new Map<string, LiveMap<Message>>();
   #size = 0;
   readonly #notice: (message: string) => void;
   readonly #lock: { release(): void } | undefined;
@@ -98,16 +99,16 @@ export class Outbox {
     for (const message of messages.values()) this.#put(this.#of(message.organization), message);
   }
 
-  #of(organization: string): Map<string, Message> {
+  #of(organization: string): LiveMap<Message> {
     let own = this.#messages.get(organization);
     if (own === undefined) {
-      own = new Map();
+      own = new LiveMap();
       this.#messages.set(organization, own);
     }
     return own;
   }
 
-  #put(own: Map<string, Message>, message: Message): void {
+  #put(own: LiveMap<Message>, message: Message): void {
     const before = own.size;
     own.set(nameOf(message), message);
     this.#size += own.size - before;
