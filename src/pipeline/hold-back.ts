@@ -200,7 +200,7 @@ export class HoldBack {
       return;
     }
     const { spans } = matcher;
-    const last = spans[text.judged - 1];
+    const last = text.judged === 0 ? undefined : spans[text.judged - 1];
     // The last one may have grown over what is denied since it was looked at.
     if (last !== undefined && last.merged.length !== text.merged) this.#look(text, last, text.judged - 1);
     for (; this.stop === undefined && text.judged < spans.length; text.judged += 1) {
