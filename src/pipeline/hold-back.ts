@@ -117,7 +117,7 @@ export class HoldBack {
 
   #finishAll(choice?: number): void {
     this.#endJoined();
-    if (this.#open === undefined) return;
+    if (this.#open === undefined || this.#open.length === 0) return;
     for (const text of this.#open.slice()) if (choice === undefined || text.lane.choice === choice) this.#finish(text);
   }
 
@@ -172,8 +172,9 @@ export class HoldBack {
 
   #finish(text: FollowedText): void {
     text.finish();
-    const at = this.#open?.indexOf(text) ?? -1;
-    if (at >= 0) this.#open?.splice(at, 1);
+    const open = this.#open ?? [];
+    if (open.at(-1) === text) open.pop();
+    else if (open.includes(text)) open.splice(open.indexOf(text), 1);
     this.#judge(text);
   }
 
