@@ -45,7 +45,7 @@ export class HoldBack {
   readonly #plan: PlanPart;
   readonly #whole: boolean;
   /** By lane; `#open` are those that are not over. */
-  readonly #texts: (FollowedText | typeof over | undefined)[] = [];
+  #texts: (FollowedText | typeof over | undefined)[] | undefined;
   #open: FollowedText[] | undefined;
   #joined: JoinedText | undefined;
   #queue: Held[] = [];
@@ -160,13 +160,17 @@ export class HoldBack {
   }
 
   #followed(lane: Lane): FollowedText | typeof over {
-    let text = this.#texts[lane.slot];
-    if (text === undefined) {
-      text = new FollowedText(lane, this.#matcher.lane(lane, this.#whole));
+    const known = this.#texts?.[lane.slot];
+    if (known !== undefined) return known;
+    const text = new FollowedText(lane, this.#matcher.lane(lane, this.#whole));
+    // A list made with its one text reserves no room for more.
+    if (this.#texts === undefined && lane.slot === 0) this.#texts = [text];
+    else {
+      this.#texts ??= [];
       this.#texts[lane.slot] = text;
-      if (this.#open === undefined) this.#open = [text];
-      else this.#open.push(text);
     }
+    if (this.#open === undefined) this.#open = [text];
+    else this.#open.push(text);
     return text;
   }
 
@@ -182,7 +186,7 @@ export class HoldBack {
     const text = this.#followed(lane);
     if (text === over || text.finished) return;
     this.#finish(text);
-    this.#texts[lane.slot] = over;
+    if (this.#texts !== undefined) this.#texts[lane.slot] = over;
   }
 
   /** Something else a client reads comes between: what follows is read apart. */

@@ -147,7 +147,7 @@ export class ReplyReading {
   #choice(choice: JsonObject, path: JsonPath, position: number, said: Said): void {
     const number = typeof choice.index === 'number' ? choice.index : position;
     this.#choicesSeen.see(number);
-    said.choices.push(number);
+    said.speaksOf(number);
     const { delta, message, finish_reason: reason } = choice;
     const first = said.events.length;
     // Some providers repeat the whole text so far beside each delta: then it is judged where it stands.
