@@ -2,7 +2,8 @@ import type { Channel, Lane } from '../exchange/index.ts';
 
 /** The lanes of one reply, interned: the same place is the same object, and slots count up in order of appearance. */
 export class Lanes {
-  readonly #known = new Map<string, Lane>();
+  /** By name; without the first as long as it is the only one. */
+  #known: Map<string, Lane> | undefined;
   #slots = 0;
   #last: Lane | undefined;
 
@@ -10,7 +11,11 @@ export class Lanes {
   of(choice: number, channel: Channel, index: number, signed = false): Lane {
     const last = this.#last;
     if (last !== undefined && last.choice === choice && last.channel === channel && last.index === index) return last;
-    const lane = this.#intern(`${choice} ${channel} ${index}`, choice, channel, index, signed);
+    // Most replies have one lane: it needs no name.
+    const only = last === undefined && this.#known === undefined;
+    const lane = only
+      ? this.#make(choice, channel, index, signed)
+      : this.#intern(`${choice} ${channel} ${index}`, choice, channel, index, signed);
     this.#last = lane;
     return lane;
   }
@@ -31,11 +36,19 @@ export class Lanes {
   }
 
   #intern(key: string, choice: number, channel: Channel, index: number, signed: boolean, joins = false): Lane {
+    this.#known ??= this.#begun();
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const lane = this.#make(choice, channel, index, signed, joins);
     this.#known.set(key, lane);
     return lane;
+  }
+
+  #begun(): Map<string, Lane> {
+    const known = new Map<string, Lane>();
+    const first = this.#last;
+    if (first !== undefined) known.set(`${first.choice} ${first.channel} ${first.index}`, first);
+    return known;
   }
 
   #make(choice: number, channel: Channel, index: number, signed: boolean, joins = false): Lane {

@@ -9,14 +9,14 @@ interface Quirked {
 /**
  * A body without the fields its provider refuses, and with those it calls otherwise by their other name. Paths are
  * dotted; `*` stands for every element of an array (`messages.*.name`). What a client set and the provider does not get
- * is told in a warning.
+ * is told in a warning, after those that were there.
  */
-export function applyQuirks(body: Buffer, edits: Pick<RequestEdits, 'dropFields' | 'renameFields'>): Quirked {
+export function applyQuirks(encoded: Quirked, edits: Pick<RequestEdits, 'dropFields' | 'renameFields'>): Quirked {
   const renames = Object.entries(edits.renameFields);
-  if (edits.dropFields.length === 0 && renames.length === 0) return { body, warnings: [] };
-  const value: unknown = JSON.parse(body.toString('utf8'));
+  if (edits.dropFields.length === 0 && renames.length === 0) return encoded;
+  const value: unknown = JSON.parse(encoded.body.toString('utf8'));
   const list: JsonEdit[] = [];
-  const warnings: string[] = [];
+  const warnings = [...encoded.warnings];
   for (const field of edits.dropFields) {
     const paths = expand(value, field);
     for (const path of paths) list.push({ op: 'remove', path });
@@ -27,7 +27,7 @@ export function applyQuirks(body: Buffer, edits: Pick<RequestEdits, 'dropFields'
     if (key === undefined) continue;
     for (const path of expand(value, field)) list.push({ op: 'rename', path, key: String(key) });
   }
-  return { body: splice(body, list), warnings };
+  return { body: splice(encoded.body, list), warnings };
 }
 
 /** The paths in a value that a pattern stands for; none where it leads nowhere. */

@@ -3,14 +3,17 @@ import { findSpans } from './json/index.ts';
 import type { Lanes } from './lanes.ts';
 import { eachInMember, eachText, type TextKind } from './strings.ts';
 
+/** Stands for a list before its first, and is never pushed into: most hold one, and an empty list would reserve room for seventeen. */
+const nothing: never[] = [];
+
 /** What a piece of a reply says, collected while it is read; `paths[i]` is the place of the i-th text. */
 export class Said {
   events: ReplyEvent[];
-  readonly paths: JsonPath[];
+  paths: JsonPath[];
   /** Which of the texts are names of members: the path then leads to the member. */
   keys: Set<number> | undefined;
   /** Choices this piece speaks of, even without a text. */
-  readonly choices: number[];
+  choices: number[];
   blockOpened: number | undefined;
   blockClosed: number | undefined;
   usageOnly = false;
@@ -18,7 +21,7 @@ export class Said {
   readonly #data: Buffer;
 
   /** `data`: the JSON document that is read; what else is known of it already. */
-  constructor(data: Buffer, events: ReplyEvent[] = [], paths: JsonPath[] = [], choices: number[] = []) {
+  constructor(data: Buffer, events: ReplyEvent[] = [], paths: JsonPath[] = nothing, choices: number[] = nothing) {
     this.#data = data;
     this.events = events;
     this.paths = paths;
@@ -34,7 +37,13 @@ export class Said {
   text(lane: Lane, text: unknown, path: JsonPath): void {
     if (typeof text !== 'string' || text === '') return;
     this.events.push({ type: 'text', lane, text });
-    this.paths.push(path);
+    if (this.paths.length === 0) this.paths = [path];
+    else this.paths.push(path);
+  }
+
+  speaksOf(choice: number): void {
+    if (this.choices.length === 0) this.choices = [choice];
+    else this.choices.push(choice);
   }
 
   /** A value as JSON text, spelled as the provider did. */

@@ -45,7 +45,7 @@ export class HoldBack {
   readonly #plan: PlanPart;
   readonly #whole: boolean;
   /** By lane; `#open` are those that are not over. */
-  readonly #texts: (FollowedText | typeof over | undefined)[] = [];
+  #texts: (FollowedText | typeof over | undefined)[] | undefined;
   #open: FollowedText[] | undefined;
   #joined: JoinedText | undefined;
   #queue: Held[] = [];
@@ -117,7 +117,7 @@ export class HoldBack {
 
   #finishAll(choice?: number): void {
     this.#endJoined();
-    if (this.#open === undefined) return;
+    if (this.#open === undefined || this.#open.length === 0) return;
     for (const text of this.#open.slice()) if (choice === undefined || text.lane.choice === choice) this.#finish(text);
   }
 
@@ -160,20 +160,25 @@ export class HoldBack {
   }
 
   #followed(lane: Lane): FollowedText | typeof over {
-    let text = this.#texts[lane.slot];
-    if (text === undefined) {
-      text = new FollowedText(lane, this.#matcher.lane(lane, this.#whole));
+    const known = this.#texts?.[lane.slot];
+    if (known !== undefined) return known;
+    const text = new FollowedText(lane, this.#matcher.lane(lane, this.#whole));
+    // A list made with its one text reserves no room for more.
+    if (this.#texts === undefined && lane.slot === 0) this.#texts = [text];
+    else {
+      this.#texts ??= [];
       this.#texts[lane.slot] = text;
-      if (this.#open === undefined) this.#open = [text];
-      else this.#open.push(text);
     }
+    if (this.#open === undefined) this.#open = [text];
+    else this.#open.push(text);
     return text;
   }
 
   #finish(text: FollowedText): void {
     text.finish();
-    const at = this.#open?.indexOf(text) ?? -1;
-    if (at >= 0) this.#open?.splice(at, 1);
+    const open = this.#open ?? [];
+    if (open.at(-1) === text) open.pop();
+    else if (open.includes(text)) open.splice(open.indexOf(text), 1);
     this.#judge(text);
   }
 
@@ -181,7 +186,7 @@ export class HoldBack {
     const text = this.#followed(lane);
     if (text === over || text.finished) return;
     this.#finish(text);
-    this.#texts[lane.slot] = over;
+    if (this.#texts !== undefined) this.#texts[lane.slot] = over;
   }
 
   /** Something else a client reads comes between: what follows is read apart. */
@@ -200,7 +205,7 @@ export class HoldBack {
       return;
     }
     const { spans } = matcher;
-    const last = spans[text.judged - 1];
+    const last = text.judged === 0 ? undefined : spans[text.judged - 1];
     // The last one may have grown over what is denied since it was looked at.
     if (last !== undefined && last.merged.length !== text.merged) this.#look(text, last, text.judged - 1);
     for (; this.stop === undefined && text.judged < spans.length; text.judged += 1) {

@@ -49,13 +49,18 @@ export function measureRails(walk: Walk, read: Read, needs: Needs): MeasuredRail
   if (scanned > sliceCharacters) {
     return measureLong(walk, read, list, { rails: {}, found, railOutcomes: [], scanned });
   }
-  const facts = list.map((one) => {
+  const facts = new Array<RailFact | Unable>(list.length);
+  let nothing = true;
+  for (let index = 0; index < list.length; index += 1) {
+    const one = list[index];
+    if (one === undefined) break;
     const started = walk.monotonic();
     const fact = measureAll(one, read.view.passages, found);
     walk.metrics.rail(one.name, (walk.monotonic() - started) / 1000);
-    return fact;
-  });
-  if (clear !== undefined && facts.every(isNothing)) {
+    facts[index] = fact;
+    if (fact !== nothingFound) nothing = false;
+  }
+  if (nothing && clear !== undefined) {
     return { rails: clear.rails, found, railOutcomes: clear.railOutcomes, scanned };
   }
   const measured = { rails: {}, found, railOutcomes: [], scanned };
@@ -64,10 +69,6 @@ export function measureRails(walk: Walk, read: Read, needs: Needs): MeasuredRail
     if (fact !== undefined) keep(read, measured, one, fact);
   });
   return measured;
-}
-
-function isNothing(fact: RailFact | Unable): boolean {
-  return fact === nothingFound;
 }
 
 interface Measuring extends MeasuredRails {

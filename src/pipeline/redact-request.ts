@@ -46,17 +46,21 @@ function affected(inspected: Inspected, { rails, patterns, literals }: Redaction
   return [...passages];
 }
 
-/** Whether all these rails (`pii`, or `pii/card`) could say what they found. */
+/** Whether all these rails (`pii`, or `pii/card`) could say what they found. By index: an iterator over a frozen list makes an object for each step. */
 function haveMeasured(rails: readonly string[], told: Inspected['railOutcomes']): boolean {
-  for (const entry of rails) {
-    let known = false;
-    for (const { rail, outcome } of told) {
-      const named = entry === rail || (entry.startsWith(rail) && entry[rail.length] === '/');
-      if (named && outcome !== 'unable') known = true;
-    }
-    if (!known) return false;
+  for (let index = 0; index < rails.length; index += 1) {
+    if (!hasMeasured(rails[index] ?? '', told)) return false;
   }
   return true;
+}
+
+function hasMeasured(entry: string, told: Inspected['railOutcomes']): boolean {
+  for (let index = 0; index < told.length; index += 1) {
+    const { rail = '', outcome = 'unable' } = told[index] ?? {};
+    const named = entry === rail || (entry.startsWith(rail) && entry[rail.length] === '/');
+    if (named && outcome !== 'unable') return true;
+  }
+  return false;
 }
 
 /** A text nobody could redact does not leave unredacted. */

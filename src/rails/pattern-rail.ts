@@ -46,7 +46,7 @@ export function patternRail(name: keyof typeof anchorsOfRails): Rail {
     types,
     measure(passage: Passage, wanted?: readonly string[]): Measured {
       // Most texts hold nothing that a match could begin with.
-      if (passage.channel !== 'tool_arguments' && anchors.next(passage.text, 0) === undefined) return clear;
+      if (passage.channel !== 'tool_arguments' && !anchors.any(passage.text)) return clear;
       const found = new Map<string, Found[]>();
       let count = 0;
       const listener: MatchListener = (start, end, definition) => {

@@ -52,7 +52,7 @@ export class WholeLane implements LaneMatcher {
   }
 
   #anchored(text: string): boolean {
-    for (const { next } of this.#anchors) if (next(text, 0) !== undefined) return true;
+    for (const { any } of this.#anchors) if (any(text)) return true;
     return false;
   }
 }

@@ -118,6 +118,23 @@ describe('the JSON scanner', () => {
     );
   });
 
+  test('ends every string where it ends, however long it is and whatever is escaped in it', () => {
+    const part = fc.oneof(
+      fc.constantFrom('\\', '"', '\\"', '\n', 'é', ''),
+      fc.integer({ min: 1, max: 20 }).map((length) => 'x'.repeat(length)),
+    );
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 12 }), (parts) => {
+        const bytes = Buffer.from(`{"a":${JSON.stringify(parts.join(''))},"b":1}`);
+        const [text, next] = findSpans(bytes, [['a'], ['b']]);
+        expect(JSON.parse(bytes.toString('utf8', text!.start, text!.end))).toBe(parts.join(''));
+        expect(bytes.toString('utf8', next!.start, next!.end)).toBe('1');
+        expect(unambiguous(bytes)).toMatchObject({ ok: true, value: { b: 1 } });
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
   test('finds keys that are spelled with escapes, and nothing where there is nothing', () => {
     const bytes = Buffer.from(`{"mod\\u0065l" : "x", "long": "${'y\\"'.repeat(100)}\\\\", "z": 1}`);
     const [model, long, z, none, deeper] = findSpans(bytes, [['model'], ['long'], ['z'], ['none'], ['z', 'a']]);

@@ -119,4 +119,26 @@ describe('the rails', () => {
       );
     },
   );
+
+  it.each([
+    ['pii', piiAnchors],
+    ['secrets', secretAnchors],
+  ] as const)('tell whether a %s passage has any stretch as finding its first one does', (_, anchors) => {
+    const run = fc.tuple(fc.constantFrom('a', 'Z', '7', '-', '"', '.'), fc.integer({ min: 0, max: 22 }));
+    const part = fc.oneof(
+      run.map(([char, length]) => char.repeat(length)),
+      fc.constantFrom(' ', ',', '\n', '://', 'ftp://', 'é', '🙂', '\u200b', 'word', 'Xy', '@', '٣'),
+    );
+    const told = new Set<boolean>();
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 12 }), (parts) => {
+        const text = parts.join('');
+        const any = anchors.any(text);
+        expect(any).toBe(anchors.next(text, 0) !== undefined);
+        told.add(any);
+      }),
+      { numRuns: 2000 },
+    );
+    expect(told.size).toBe(2);
+  });
 });

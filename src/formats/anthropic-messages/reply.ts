@@ -278,7 +278,7 @@ export class MessageReading {
     if (typeof reason !== 'string' || this.#finished) return;
     this.#finished = true;
     const known = reasons[reason];
-    said.choices.push(0);
+    said.speaksOf(0);
     said.events.push({
       type: 'finish',
       choice: 0,

@@ -267,8 +267,8 @@ function toolPassages(value: unknown, found: Passages): void {
 /** Encodes a request for a provider that speaks this format: by splices where the client does too, else anew. */
 export function encodeRequest(view: RequestView, edits: RequestEdits): EncodedRequest {
   const encoded = view.format === 'anthropic-messages' ? spliced(view, edits) : translated(view, edits);
-  const { body, warnings } = applyQuirks(encoded.body, edits);
-  return { body, path, headers, warnings: [...encoded.warnings, ...warnings] };
+  const { body, warnings } = applyQuirks(encoded, edits);
+  return { body, path, headers, warnings };
 }
 
 function spliced(view: RequestView, edits: RequestEdits): Pick<EncodedRequest, 'body' | 'warnings'> {

@@ -9,7 +9,7 @@ export const openArray = 0x5b;
 export const closeArray = 0x5d;
 
 /** Short strings are walked byte by byte; past this many bytes the native search is faster. */
-const walkMax = 48;
+const walkMax = 16;
 
 /** The index after JSON's four kinds of white space. */
 export function skipSpace(bytes: Buffer, at: number): number {

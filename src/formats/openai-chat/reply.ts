@@ -16,6 +16,7 @@ import { Lanes } from '../lanes.ts';
 import { plainFrameOf } from '../plain-frame.ts';
 import { Said } from '../said.ts';
 import { errorInReply } from '../upstream.ts';
+import { ChoicesSeen } from './choices-seen.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {
   stop: 'stop',
@@ -89,16 +90,14 @@ interface Calls {
 export class ReplyReading {
   readonly #lanes = new Lanes();
   #calls: Map<number, Calls> | undefined;
-  /** The choices seen, and whether they have given their reason to finish. */
-  readonly #choicesSeen = new Map<number, boolean>();
-  #unfinished = 0;
+  readonly #choicesSeen = new ChoicesSeen();
   #started = false;
   #usage: Usage | undefined;
   #tier: string | undefined;
 
   /** Every choice seen has given its reason to finish. */
   get finished(): boolean {
-    return this.#unfinished === 0 && this.#choicesSeen.size > 0;
+    return this.#choicesSeen.finished;
   }
 
   /** What a whole reply or one chunk says. */
@@ -147,12 +146,8 @@ export class ReplyReading {
 
   #choice(choice: JsonObject, path: JsonPath, position: number, said: Said): void {
     const number = typeof choice.index === 'number' ? choice.index : position;
-    const finished = this.#choicesSeen.get(number);
-    if (finished === undefined) {
-      this.#choicesSeen.set(number, false);
-      this.#unfinished += 1;
-    }
-    said.choices.push(number);
+    this.#choicesSeen.see(number);
+    said.speaksOf(number);
     const { delta, message, finish_reason: reason } = choice;
     const first = said.events.length;
     // Some providers repeat the whole text so far beside each delta: then it is judged where it stands.
@@ -164,9 +159,7 @@ export class ReplyReading {
       else if (!choiceKeys.has(key)) said.member(this.#lanes, number, key, value, path, noText);
     }
     if (isObject(choice.logprobs)) this.#logprobs(choice.logprobs, under(path, 'logprobs'), number, said, first);
-    if (typeof reason !== 'string' || reason === '' || finished === true) return;
-    this.#choicesSeen.set(number, true);
-    this.#unfinished -= 1;
+    if (typeof reason !== 'string' || reason === '' || !this.#choicesSeen.finish(number)) return;
     const known = reasons[reason];
     if (known === reason) said.events.push({ type: 'finish', choice: number, reason: known });
     else said.events.push({ type: 'finish', choice: number, reason: known ?? 'other', native: reason });
@@ -446,18 +439,19 @@ function noReply(): ReplyEvent {
 
 /** In a plain reply every lane is whole: each ends after its last text, before its choice finishes. */
 function closeLanes(said: Said): void {
-  let open: Lane[] = [];
+  let open: Lane[] | undefined;
   let newest = -1;
   const events: ReplyEvent[] = [];
   for (const event of said.events) {
     if (event.type === 'text') {
       const { lane } = event;
       // Slots count up: a lane beyond the newest cannot be open yet.
-      if (lane.slot > newest || !open.includes(lane)) open.push(lane);
+      if (open === undefined) open = [lane];
+      else if (lane.slot > newest || !open.includes(lane)) open.push(lane);
       newest = Math.max(newest, lane.slot);
     } else if (event.type === 'lane_end') {
-      const at = open.lastIndexOf(event.lane);
-      if (at >= 0) open.splice(at, 1);
+      const at = open?.lastIndexOf(event.lane) ?? -1;
+      if (at >= 0) open?.splice(at, 1);
     } else if (event.type === 'finish') open = closed(open, event.choice, events);
     events.push(event);
   }
@@ -467,10 +461,16 @@ function closeLanes(said: Said): void {
 }
 
 /** Ends the open lanes of a choice, or all of them; returns those that stay open. */
-function closed(open: readonly Lane[], choice: number | undefined, events: ReplyEvent[]): Lane[] {
-  const rest: Lane[] = [];
+function closed(
+  open: readonly Lane[] | undefined,
+  choice: number | undefined,
+  events: ReplyEvent[],
+): Lane[] | undefined {
+  if (open === undefined) return undefined;
+  let rest: Lane[] | undefined;
   for (const lane of open) {
     if (choice === undefined || lane.choice === choice) events.push({ type: 'lane_end', lane });
+    else if (rest === undefined) rest = [lane];
     else rest.push(lane);
   }
   return rest;

@@ -281,9 +281,9 @@ function toolPassages(value: unknown, found: Passages, at: JsonPath): void {
 /** Encodes a request for a provider that speaks this format: by splices where the client does too, else anew. */
 export function encodeRequest(view: RequestView, edits: RequestEdits): EncodedRequest {
   const encoded =
-    view.format === 'openai-chat' ? { body: spliced(view, edits), warnings: [] } : translated(view, edits);
-  const { body, warnings } = applyQuirks(encoded.body, edits);
-  return { body, path, headers, warnings: [...encoded.warnings, ...warnings] };
+    view.format === 'openai-chat' ? { body: spliced(view, edits), warnings: none } : translated(view, edits);
+  const { body, warnings } = applyQuirks(encoded, edits);
+  return { body, path, headers, warnings };
 }
 
 function spliced(view: RequestView, edits: RequestEdits): Buffer {
