@@ -61,6 +61,19 @@ test('Redis answers every step as the embedded store does, and both can be rebui
   }
 });
 
+/** A hold given back, begun anew under as many other limits and settled, all at once: told of the limits it has now. */
+const begunAnew: readonly (readonly Step[])[] = [
+  [{ do: 'reserve', dies: false, ...nothingOf([1, 2, 3, 4, 5, 6, 7]) }],
+  [
+    { do: 'release', id: 'g' },
+    { do: 'reserve', dies: false, ...nothingOf([0, 1, 2, 3, 4, 5, 6]) },
+    { do: 'settle', id: 'g', amount: { nusd: 3, tokens: 2 } },
+  ],
+];
+function nothingOf(of: readonly number[]) {
+  return { id: 'g', amount: { nusd: 0, tokens: 0 }, of, at: [] };
+}
+
 test('what is asked in one turn is answered as if it were asked one after another', async () => {
   const turn = fc.array(fc.oneof(...verbs(fc.constant(false))), { minLength: 1, maxLength: 12 });
   await fc.assert(
@@ -75,7 +88,7 @@ test('what is asked in one turn is answered as if it were asked one after anothe
       expect(await seen(remote, together)).toEqual(await seen(remote, alone));
       expect(await remote.reconcile(together, { repair: false })).toEqual([]);
     }),
-    { numRuns: 60 },
+    { numRuns: 60, examples: [[begunAnew]] },
   );
 });
 
