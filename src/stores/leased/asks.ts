@@ -9,6 +9,8 @@ export interface Asked<L> {
   /** The smallest of them, but for nothing. */
   least: number;
   sum: number;
+  /** Some of them hold of it already. */
+  held: boolean;
 }
 
 /** What all of them need together, by slice. */
@@ -18,7 +20,7 @@ export function asks(waiting: readonly { needs(): Need[] }[]) {
   const seats = new Map<SeatsSlice, Asked<Rate>>();
   for (const waiter of waiting) {
     for (const need of waiter.needs()) {
-      if (need.of === 'budget') add(budgets, need.slice, need.budget, need.asked);
+      if (need.of === 'budget') add(budgets, need.slice, need.budget, need.asked, need.held);
       else if (need.of === 'rate') add(rates, need.slice, need.rate, need.asked);
       else add(seats, need.slice, need.rate, need.asked);
     }
@@ -26,12 +28,13 @@ export function asks(waiting: readonly { needs(): Need[] }[]) {
   return { budgets, rates, seats };
 }
 
-function add<S, L>(table: Map<S, Asked<L>>, slice: S, limit: L, asked: number): void {
+function add<S, L>(table: Map<S, Asked<L>>, slice: S, limit: L, asked: number, held = false): void {
   const amount = Math.max(0, asked);
   const known = table.get(slice);
-  if (known === undefined) table.set(slice, { limit, least: amount, sum: amount });
+  if (known === undefined) table.set(slice, { limit, least: amount, sum: amount, held });
   else {
     known.limit = limit;
+    known.held ||= held;
     known.sum = Math.min(Number.MAX_SAFE_INTEGER, known.sum + amount);
     if (amount > 0) known.least = known.least === 0 ? amount : Math.min(known.least, amount);
   }
