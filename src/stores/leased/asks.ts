@@ -57,9 +57,16 @@ export function giveBack(slice: Slice): void {
   slice.free = 0;
 }
 
-/** What is known to be spent of a slice's counter. */
-export function floorOf({ key, budget, expires_ms, spent, told_at_ms }: Slice): Floor {
-  return { key, budget, expires_ms, spent, at_ms: told_at_ms };
+/** What is known to be spent of a slice's counter, of which so much was not told. */
+export function floorOf({ key, budget, expires_ms, spent, told_at_ms }: Slice, untold: number): Floor {
+  return {
+    key,
+    budget,
+    expires_ms,
+    spent: Math.max(0, spent - untold),
+    at_ms: told_at_ms,
+    added: Math.max(0, untold),
+  };
 }
 
 /** How fast calls take of a slice of late. */
