@@ -73,7 +73,7 @@ test('those who wait for many slices take turns', () => {
   const books = new Books('acme');
   const waiters = Array.from({ length: 250 }, (_, at) => {
     const one = budget({ scope: { kind: 'user', id: `u${at % 200}` }, window: 'total' });
-    return { needs: () => [{ of: 'budget' as const, slice: books.slice(one, 0), budget: one, asked: 1 }] };
+    return { needs: () => [{ of: 'budget' as const, slice: books.slice(one, 0), budget: one, asked: 1, held: false }] };
   });
   expect(fitting(waiters)).toBe(50);
   expect(fitting(waiters.slice(150))).toBe(50);

@@ -16,12 +16,18 @@ const budgets: readonly Budget[] = [
   budget({ limit: 3_000, window: 'total', unit: 'tokens' }),
   budget({ limit: 12, window: 'total', unit: 'requests' }),
   budget({ limit: 100, window: 'total', hard: false, scope: { kind: 'user', id: 'u' } }),
+  budget({ limit: 4_500, window: 'rolling', rolling_ms: 86_400_000 }),
+  budget({ limit: 2_500, window: 'rolling', rolling_ms: 86_400_000, unit: 'tokens', scope: { kind: 'key', id: 'k' } }),
+  budget({ limit: 10, window: 'rolling', rolling_ms: 3_600_000, unit: 'requests', scope: { kind: 'key', id: 'k' } }),
 ];
 const keys = [
   'budget:team:research:total',
   'budget:team:research:total:tokens',
   'budget:team:research:total:requests',
   'budget:user:u:total',
+  'budget:team:research:rolling:86400s',
+  'budget:key:k:rolling:86400s:tokens',
+  'budget:key:k:rolling:3600s:requests',
 ];
 const seats: Rate = rate({ unit: 'concurrent', limit: 6, window_ms: 0 });
 const speed: Rate = rate({ unit: 'requests', limit: 25, window_ms: 3_600_000 });
@@ -42,13 +48,21 @@ export type Step =
   | { readonly do: 'restart'; readonly at: number }
   | { readonly do: 'report'; readonly at: number }
   | { readonly do: 'pass' }
+  | {
+      readonly do: 'limit';
+      readonly at: number;
+      readonly place: number;
+      readonly limit: number;
+      readonly over: boolean;
+    }
+  | { readonly do: 'reconcile'; readonly at: number; readonly repair: boolean }
   | { readonly do: 'crowd'; readonly calls: readonly { readonly at: number; readonly amount: Amount }[] };
 
 const workers = 3;
 const at = fc.nat(workers - 1);
 const id = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h');
 const amount = fc.record({ nusd: fc.nat(1_500), tokens: fc.nat(900) });
-const asking = { at, id, amount, of: fc.subarray([0, 1, 2, 3]), rates: fc.boolean() };
+const asking = { at, id, amount, of: fc.subarray([0, 1, 2, 3, 4, 5, 6]), rates: fc.boolean() };
 
 export const steps = fc.array(
   fc.oneof(
@@ -64,12 +78,23 @@ export const steps = fc.array(
     {
       weight: 2,
       arbitrary: fc.record({
+        do: fc.constant('limit' as const),
+        at,
+        place: fc.nat(6),
+        limit: fc.nat(6_000),
+        over: fc.boolean(),
+      }),
+    },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('reconcile' as const), at, repair: fc.boolean() }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({
         do: fc.constant('crowd' as const),
         calls: fc.array(fc.record({ at, amount }), { maxLength: 12 }),
       }),
     },
   ),
-  { maxLength: 40 },
+  { maxLength: 50 },
 );
 
 interface Call {
@@ -86,6 +111,8 @@ type RedisLedgerAt = Omit<RedisLedgerOptions, 'owner'>;
 /** A process that may die: what it leaves is its journal. */
 class Worker {
   readonly calls = new Map<string, Call>();
+  /** Limits that its configuration has, and no other's. */
+  readonly limits = new Map<number, Budget>();
   /** Settled before under ids that are in use again. */
   readonly past: Call[] = [];
   requests = 0;
@@ -132,6 +159,10 @@ class Worker {
   }
 }
 
+const seriesOf = (place: number) => {
+  const { hard: _, limit: __, warnPercent: ___, ...series } = budgets[place]!;
+  return series;
+};
 const inUnit = (place: number, one: Amount) => {
   const { unit } = budgets[place]!;
   return unit === 'requests' ? 1 : one[unit];
@@ -148,6 +179,8 @@ export async function follow(url: string, keyPrefix: string, list: readonly Step
   let crowded = 0;
   /** Whether leases ran out: seats of calls that still ran may have been given to others since. */
   let lapsed = false;
+  /** The highest limit each budget has had, anywhere. */
+  const tops = budgets.map(({ limit }) => limit);
   const bury = async (): Promise<void> => {
     for (const one of all) await one.bury();
     await remote.close();
@@ -164,11 +197,21 @@ export async function follow(url: string, keyPrefix: string, list: readonly Step
           step.calls.map(async (call) => {
             const worker = all[call.at]!;
             const name = `crowd-${crowded++}`;
-            await take(worker, { do: 'reserve', id: name, of: [0, 1, 2], rates: true, ...call });
+            await take(worker, { do: 'reserve', id: name, of: [0, 1, 2, 4, 5, 6], rates: true, ...call });
           }),
         );
+      } else if (step.do === 'limit') {
+        const { place, limit } = step;
+        tops[place] = Math.max(tops[place]!, limit);
+        const who = all[step.at]!;
+        if (step.over) await (who.ledger ?? remote).override(organization, { budget: seriesOf(place), limit });
+        else who.limits.set(place, { ...budgets[place]!, limit });
+      } else if (step.do === 'reconcile') {
+        const who = all[step.at]!;
+        expect(await (who.ledger ?? remote).reconcile(organization, { repair: step.repair })).toEqual([]);
       } else await take(all[step.at]!, step);
-      await nothingOverrun(remote, all, lapsed);
+      await nothingOverrun(remote, all, lapsed, tops);
+      expect(await remote.reconcile(organization, { repair: false })).toEqual([]);
     }
   } catch (error) {
     await bury();
@@ -179,7 +222,8 @@ export async function follow(url: string, keyPrefix: string, list: readonly Step
       for (const worker of all) await worker.start();
       await sleep(slice_lease_ms + 20);
       await remote.reap();
-      await nothingOverrun(remote, all, true);
+      await nothingOverrun(remote, all, true, tops);
+      for (const place of budgets.keys()) await remote.clearOverride(organization, seriesOf(place));
       await everythingEnds(remote, all);
     } finally {
       await bury();
@@ -189,7 +233,7 @@ export async function follow(url: string, keyPrefix: string, list: readonly Step
 
 async function take(
   worker: Worker,
-  step: Exclude<Step, { readonly do: 'pass' } | { readonly do: 'crowd' }>,
+  step: Exclude<Step, { readonly do: 'pass' | 'crowd' | 'limit' | 'reconcile' }>,
 ): Promise<void> {
   if (step.do === 'restart' || step.do === 'crash' || step.do === 'report') {
     if (step.do === 'restart') await worker.start();
@@ -230,7 +274,10 @@ async function take(
     }
     case 'reserve':
     case 'amend': {
-      const limits = { budgets: step.of.map((place) => budgets[place]!), rates: step.rates ? [seats, speed] : [] };
+      const limits = {
+        budgets: step.of.map((place) => worker.limits.get(place) ?? budgets[place]!),
+        rates: step.rates ? [seats, speed] : [],
+      };
       const asked = { id: step.id, organization, amount: step.amount, ...limits, lease_ms: 600_000 };
       if (step.do === 'reserve') {
         const { outcome } = await ledger.reserve({ ...asked, owner: 'here' });
@@ -276,9 +323,15 @@ function sums(all: readonly Worker[], place: number) {
 }
 
 /** Neither what Redis counts nor what the processes admitted is above a limit, but for debts. */
-async function nothingOverrun(remote: RedisLedger, all: readonly Worker[], lapsed: boolean): Promise<void> {
+async function nothingOverrun(
+  remote: RedisLedger,
+  all: readonly Worker[],
+  lapsed: boolean,
+  tops: readonly number[],
+): Promise<void> {
   const counted = new Map((await remote.counters(organization)).map((one) => [one.key, one]));
-  for (const [place, { hard, limit }] of budgets.entries()) {
+  for (const [place, { hard }] of budgets.entries()) {
+    const limit = tops[place]!;
     const { spent, held, debt } = sums(all, place);
     const redis = counted.get(keys[place]!) ?? { spent: 0, held: 0, leased: 0 };
     expect(redis.leased ?? 0).toBeLessThanOrEqual(redis.held);

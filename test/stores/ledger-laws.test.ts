@@ -1,15 +1,18 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import {
+  type Budget,
   type EmbeddedLedger,
   openEmbeddedLedger,
   openRedisLedger,
   type RedisLedger,
   type Reserved,
 } from '../../src/stores/index.ts';
+import { budget } from '../contracts/ledger.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { budgets, people, rates, type Step, seen, take, verbs } from './ledger-steps.ts';
 
@@ -61,6 +64,19 @@ test('Redis answers every step as the embedded store does, and both can be rebui
   }
 });
 
+/** A hold given back, begun anew under as many other limits and settled, all at once: told of the limits it has now. */
+const begunAnew: readonly (readonly Step[])[] = [
+  [{ do: 'reserve', dies: false, ...nothingOf([1, 2, 3, 4, 5, 6, 7]) }],
+  [
+    { do: 'release', id: 'g' },
+    { do: 'reserve', dies: false, ...nothingOf([0, 1, 2, 3, 4, 5, 6]) },
+    { do: 'settle', id: 'g', amount: { nusd: 3, tokens: 2 } },
+  ],
+];
+function nothingOf(of: readonly number[]) {
+  return { id: 'g', amount: { nusd: 0, tokens: 0 }, of, at: [] };
+}
+
 test('what is asked in one turn is answered as if it were asked one after another', async () => {
   const turn = fc.array(fc.oneof(...verbs(fc.constant(false))), { minLength: 1, maxLength: 12 });
   await fc.assert(
@@ -75,8 +91,47 @@ test('what is asked in one turn is answered as if it were asked one after anothe
       expect(await seen(remote, together)).toEqual(await seen(remote, alone));
       expect(await remote.reconcile(together, { repair: false })).toEqual([]);
     }),
-    { numRuns: 60 },
+    { numRuns: 60, examples: [[begunAnew]] },
   );
+});
+
+test('who was only slow holds its estimate again where that still counts, else only where there is room for it', async () => {
+  const embedded = await openEmbeddedLedger({ path: home, reap_interval_ms: 0 });
+  const second = budget({ window: 'rolling', rolling_ms: 1_000, limit: 700 });
+  const total = budget({ window: 'total', limit: 700 });
+  const nothing = { organization: 'slow', budgets: [], rates: [] };
+  try {
+    for (const ledger of [embedded, remote]) {
+      const held = async (id: string, nusd: number, budgets: readonly Budget[], lease_ms = 60_000) => {
+        const asked = { ...nothing, id, amount: { nusd, tokens: 0 }, lease_ms };
+        const known = (await ledger.reserve({ ...asked, budgets, owner: 'here' })).outcome === 'held';
+        return known && (await ledger.amend(asked)).outcome === 'held';
+      };
+      for (const one of [total, second]) {
+        const [a, b] = [`${one.window} a`, `${one.window} b`].map(encodeURIComponent) as [string, string];
+        expect(await held(a, 400, [one], 1)).toBe(true);
+        await sleep(5);
+        expect(await ledger.reap()).toBe(1);
+        // It ages out, or people forgive it.
+        if (one === second) await sleep(1_100);
+        else {
+          expect(await held(b, 301, [one])).toBe(false);
+          expect(await held(a, 400, [], 1)).toBe(true);
+          await sleep(5);
+          await ledger.reap();
+          await ledger.reset('slow', 'budget:team:research:total');
+        }
+        expect(await held(b, 600, [one])).toBe(true);
+        expect(await held(a, 400, [])).toBe(false);
+        await ledger.release(b, 'slow');
+        expect(await held(a, 700, [])).toBe(true);
+        expect((await ledger.read('slow', [one], [])).budgets).toMatchObject([{ spent: 0, held: 700 }]);
+      }
+      expect(await ledger.reconcile('slow', { repair: false })).toEqual([]);
+    }
+  } finally {
+    await embedded.close();
+  }
 });
 
 /** Windows short enough for a clock that jumps to leave them. */

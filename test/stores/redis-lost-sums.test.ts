@@ -45,6 +45,9 @@ const reserve = (ledger: RedisLedger, id: string, nusd: number) =>
 const settle = (ledger: RedisLedger, id: string, nusd: number) =>
   ledger.settle({ id, organization: 'acme', amount: { nusd, tokens: 0 }, estimated: false });
 
+/** Who came first hears of the others at its next round of upkeep, and waits for those alone when Redis has lost all. */
+const allMet = () => new Promise((resolve) => setTimeout(resolve, 300));
+
 /** Everything that is settled from now on is settled long after what was before. */
 function muchLater(): void {
   vi.useFakeTimers({ toFake: ['Date'] });
@@ -109,6 +112,7 @@ test('what one settled long ago counts, though another that knows nothing of it 
   await reserve(one, 'long', 10);
   await reserve(two, 'short', 500);
   await settle(two, 'short', 500);
+  await allMet();
   muchLater();
   await asideOf(two);
   await settle(one, 'long', 10);
@@ -133,6 +137,7 @@ test('what each settled since the newest sum was told is counted beside it, and 
   await new Promise((resolve) => setTimeout(resolve, 5));
   await settle(two, 'second', 200);
   await settle(three, 'third', 300);
+  await allMet();
   muchLater();
   for (const ledger of [one, two, three]) await asideOf(ledger);
   for (let time = 0; time < 2; time += 1) {
@@ -157,8 +162,19 @@ test('a settlement whose answer was lost on its way counts like one that was ack
   expect(readFileSync(outbox_path, 'utf8')).toContain('first');
   // It is sent again, and Redis says that it has it already.
   await eventually(async () => readFileSync(outbox_path, 'utf8') === '');
+  await allMet();
   muchLater();
   await asideOf(one);
   await backEmpty(server, two);
   expect(await spentOf(server)).toBe(10);
+});
+
+test('what is settled twice in one turn is told once to a Redis that lost it', async () => {
+  const server = await started();
+  const ledger = await open('one', server.url);
+  await reserve(ledger, 'a', 100);
+  await Promise.all([settle(ledger, 'a', 100), settle(ledger, 'a', 100), settle(ledger, 'a', 100)]);
+  expect(await spentOf(server)).toBe(100);
+  await backEmpty(server, ledger);
+  expect(await spentOf(server)).toBe(100);
 });

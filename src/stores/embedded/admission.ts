@@ -4,7 +4,7 @@ import { advance, amountIn, emptyAt } from '../tally.ts';
 import { budgetOfKey } from '../window-key.ts';
 import type { Organization } from './organization.ts';
 import { Ring } from './ring.ts';
-import type { Counter, Hold, Joining, Seats } from './state.ts';
+import { type Counter, type Hold, isForgiven, type Joining, type Seats } from './state.ts';
 
 /** What a call may hold, or what refused it. Nothing is changed but the limits in force. */
 export interface Admission extends Joining {
@@ -30,7 +30,7 @@ export function admit(
   let counted = 0;
   for (const budget of budgets) {
     const counter = org.counter(budget, now_ms);
-    const asked = amountIn(budget.unit, amount) - (hold?.counters.includes(counter) ? amountIn(budget.unit, hold) : 0);
+    const asked = amountIn(budget.unit, amount) - hasIn(counter, hold);
     const limit = org.limitOf(counter, budget.limit, now_ms);
     if (exceeds(counter, budget.hard, limit, asked)) {
       return refused({ kind: 'budget', asked, ...budgetState(budget, counter, limit, org) });
@@ -99,9 +99,9 @@ export function admitMore(
   for (const counter of hold.counters) {
     if (named.counters.includes(counter)) continue;
     const budget = budgetOf(counter);
-    const asked = amountIn(counter.unit, amount) - amountIn(counter.unit, hold);
     const limit = org.limitOf(counter, budget.limit, now_ms);
     advance(counter, time_ms);
+    const asked = amountIn(counter.unit, amount) - hasIn(counter, hold);
     if (exceeds(counter, budget.hard, limit, asked)) {
       return { kind: 'budget', asked, ...budgetState(budget, counter, limit, org) };
     }
@@ -178,6 +178,12 @@ function budgetOf(counter: Counter): Budget {
   const known = budgetOfKey(counter.key)?.budget;
   if (known === undefined) throw new Error(`'${counter.key}' is no key of a budget`);
   return { ...known, limit: counter.limit, hard: counter.hard, warnPercent: [] };
+}
+
+/** What of a hold counts in a counter: an estimate that was forgiven there does not. */
+function hasIn(counter: Counter, hold: Hold | undefined): number {
+  if (hold === undefined || !hold.counters.includes(counter)) return 0;
+  return hold.provisional && isForgiven(hold, counter) ? 0 : amountIn(counter.unit, hold);
 }
 
 function exceeds(counter: Counter, hard: boolean, limit: number, asked: number): boolean {

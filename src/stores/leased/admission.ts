@@ -4,9 +4,9 @@ import { amountIn } from '../tally.ts';
 import { type Books, budgetState, isSeats, rateState } from './books.ts';
 import type { LocalHold, RateSlice, SeatsSlice, Slice } from './slices.ts';
 
-/** One slice a call needs something of. */
+/** One slice a call needs something of. `held`: it holds of it already, so its window is the call's though it be over. */
 export type Need =
-  | { readonly of: 'budget'; readonly slice: Slice; budget: Budget; readonly asked: number }
+  | { readonly of: 'budget'; readonly slice: Slice; budget: Budget; readonly asked: number; readonly held: boolean }
   | { readonly of: 'rate'; readonly slice: RateSlice; rate: Rate; readonly asked: number }
   | { readonly of: 'seats'; readonly slice: SeatsSlice; rate: Rate; readonly asked: number };
 
@@ -28,8 +28,9 @@ export function needsOf(books: Books, { amount, budgets, rates, hold }: Wanting,
       if (stricter(budget, known.budget)) known.budget = budget;
       continue;
     }
-    const before = hold?.slices.includes(slice) ? amountIn(slice.unit, hold) : 0;
-    needs.push({ of: 'budget', slice, budget, asked: amountIn(slice.unit, amount) - before });
+    const held = hold?.slices.includes(slice) === true;
+    const before = hold !== undefined && held ? amountIn(slice.unit, hold) : 0;
+    needs.push({ of: 'budget', slice, budget, asked: amountIn(slice.unit, amount) - before, held });
   }
   for (const rate of rates) {
     const slice = books.rate(rate);
@@ -53,7 +54,7 @@ function alsoHeld(needs: Need[], hold: LocalHold, amount: Amount): void {
   for (const slice of hold.slices) {
     if (named.has(slice)) continue;
     const asked = amountIn(slice.unit, amount) - amountIn(slice.unit, hold);
-    needs.push({ of: 'budget', slice, budget: slice.budget, asked });
+    needs.push({ of: 'budget', slice, budget: slice.budget, asked, held: true });
   }
   for (const { slice } of hold.parts) {
     if (named.has(slice)) continue;
@@ -81,7 +82,8 @@ function stricter(budget: Budget, than: Budget): boolean {
 export function covered(books: Books, need: Need, now_ms: number): boolean {
   if (need.of === 'rate') return coversWindow(need.slice, need.rate, need.asked, now_ms);
   if (need.of === 'seats') return coversSeat(need.slice, need.rate, need.asked, now_ms);
-  return coversBudget(books, need.slice, need.budget, need.asked, now_ms);
+  const until_ms = need.held ? Number.POSITIVE_INFINITY : need.slice.until_ms;
+  return coversBudget(books, need.slice, need.budget, need.asked, now_ms, until_ms);
 }
 
 export function coversWindow(slice: RateSlice, rate: Rate, asked: number, now_ms: number): boolean {
@@ -94,11 +96,18 @@ export function coversSeat(slice: SeatsSlice, rate: Rate, asked: number, now_ms:
   return slice.taken + asked <= slice.granted && now_ms < slice.until_ms && slice.rate.limit === rate.limit;
 }
 
-export function coversBudget(books: Books, slice: Slice, budget: Budget, asked: number, now_ms: number): boolean {
+export function coversBudget(
+  books: Books,
+  slice: Slice,
+  budget: Budget,
+  asked: number,
+  now_ms: number,
+  until_ms = slice.until_ms,
+): boolean {
   if (slice.budget !== budget && (slice.budget.limit !== budget.limit || slice.budget.hard !== budget.hard))
     return false;
   if (asked <= 0) return slice.told_ms > Number.NEGATIVE_INFINITY;
-  return asked <= slice.free && now_ms < slice.until_ms && now_ms < books.lease_until_ms;
+  return asked <= slice.free && now_ms < until_ms && now_ms < books.lease_until_ms;
 }
 
 /** A seat is free when some call ends: nobody knows when, so a caller is asked to come back soon. */

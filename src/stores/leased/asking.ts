@@ -13,6 +13,9 @@ const first_calls = 4;
 /** Windows in one trade that more is taken of before a call waits for it. */
 const windows_max = 50;
 
+/** Who holds of a window that is over may be granted more of it, as one that goes on. */
+const unbounded = { start_ms: 0, end_ms: 0 };
+
 /** Figures that somebody wants anew. */
 type Looks = ReadonlySet<RateSlice | SeatsSlice>;
 
@@ -54,7 +57,8 @@ export class Asking {
       if (over || changed || slice.wanted || idle) giveBack(slice);
       const more = want === undefined ? 0 : Math.max(0, want.sum - slice.free);
       const least = more === 0 || want === undefined ? 0 : Math.max(1, want.least - slice.free);
-      const { key, budget, start_ms, end_ms, expires_ms, held, free } = slice;
+      const { key, budget, expires_ms, held, free } = slice;
+      const { start_ms, end_ms } = want?.held === true ? unbounded : slice;
       const ahead = over || slice.wanted || !called ? 0 : Math.max(0, this.#ahead(slice.pace, want) - free);
       const ask = { key, budget, start_ms, end_ms, expires_ms, holds: held, free, least, asked: more, ahead };
       slice.dirty = false;

@@ -9,6 +9,8 @@ export interface Asked<L> {
   /** The smallest of them, but for nothing. */
   least: number;
   sum: number;
+  /** Some of them hold of it already. */
+  held: boolean;
 }
 
 /** What all of them need together, by slice. */
@@ -18,7 +20,7 @@ export function asks(waiting: readonly { needs(): Need[] }[]) {
   const seats = new Map<SeatsSlice, Asked<Rate>>();
   for (const waiter of waiting) {
     for (const need of waiter.needs()) {
-      if (need.of === 'budget') add(budgets, need.slice, need.budget, need.asked);
+      if (need.of === 'budget') add(budgets, need.slice, need.budget, need.asked, need.held);
       else if (need.of === 'rate') add(rates, need.slice, need.rate, need.asked);
       else add(seats, need.slice, need.rate, need.asked);
     }
@@ -26,12 +28,13 @@ export function asks(waiting: readonly { needs(): Need[] }[]) {
   return { budgets, rates, seats };
 }
 
-function add<S, L>(table: Map<S, Asked<L>>, slice: S, limit: L, asked: number): void {
+function add<S, L>(table: Map<S, Asked<L>>, slice: S, limit: L, asked: number, held = false): void {
   const amount = Math.max(0, asked);
   const known = table.get(slice);
-  if (known === undefined) table.set(slice, { limit, least: amount, sum: amount });
+  if (known === undefined) table.set(slice, { limit, least: amount, sum: amount, held });
   else {
     known.limit = limit;
+    known.held ||= held;
     known.sum = Math.min(Number.MAX_SAFE_INTEGER, known.sum + amount);
     if (amount > 0) known.least = known.least === 0 ? amount : Math.min(known.least, amount);
   }
@@ -54,9 +57,16 @@ export function giveBack(slice: Slice): void {
   slice.free = 0;
 }
 
-/** What is known to be spent of a slice's counter. */
-export function floorOf({ key, budget, expires_ms, spent, told_at_ms }: Slice): Floor {
-  return { key, budget, expires_ms, spent, at_ms: told_at_ms };
+/** What is known to be spent of a slice's counter, of which so much was not told. */
+export function floorOf({ key, budget, expires_ms, spent, told_at_ms }: Slice, untold: number): Floor {
+  return {
+    key,
+    budget,
+    expires_ms,
+    spent: Math.max(0, spent - untold),
+    at_ms: told_at_ms,
+    added: Math.max(0, untold),
+  };
 }
 
 /** How fast calls take of a slice of late. */

@@ -5,6 +5,7 @@ import { Asking } from './asking.ts';
 import { asks, floorOf } from './asks.ts';
 import type { Books } from './books.ts';
 import { takeRate, takeSeats, takeSlice, uncount } from './granted.ts';
+import { spentBy } from './items.ts';
 import { fitting } from './naming.ts';
 import { firstNumber, isIdle, margin, type Office } from './office.ts';
 import { Patience } from './patience.ts';
@@ -103,8 +104,13 @@ export class Desk {
       return { key, budget, start_ms, end_ms, expires_ms, holds, free: 0, least: 0, asked: 0, ahead: 0 };
     });
     const { items } = this.#books.untold.oldest(Number.POSITIVE_INFINITY);
+    // Of the same moment as the items: what comes after them is told on top of it all.
+    const untold = spentBy(this.#books.untold.texts());
+    const floors = [...this.#books.slices.values()]
+      .filter(({ key, told_at_ms }) => told_at_ms > 0 || untold.has(key))
+      .map((slice) => floorOf(slice, untold.get(slice.key) ?? 0));
     await this.#send({ items, slices, rates: [], seats: [] }, { permit });
-    return [...this.#books.slices.values()].filter(({ told_at_ms }) => told_at_ms > 0).map(floorOf);
+    return floors;
   }
 
   /** Whether it is time to report, to give back or to renew. */

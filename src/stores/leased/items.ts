@@ -63,6 +63,42 @@ export interface ReadItem {
   readonly tokens: number;
 }
 
+type MoneyItem = readonly [
+  number,
+  string,
+  string,
+  nusd: number,
+  tokens: number,
+  input: number,
+  estimated: number,
+  priorNusd: number,
+  priorTokens: number,
+  priorInput: number,
+  labels: string,
+  counters: readonly (readonly [key: string, unit: string, ...rest: unknown[]])[],
+];
+
+/** What these items add to what is spent, by the counters' keys; less than nothing where they take back. */
+export function spentBy(texts: Iterable<string>): Map<string, number> {
+  const sums = new Map<string, number>();
+  for (const text of texts) {
+    const item = JSON.parse(text) as MoneyItem | readonly [number, 'r', ...unknown[]];
+    if (item[1] === 'r') continue;
+    const [, kind, , nusd, tokens, , , priorNusd, priorTokens, , , counters] = item as MoneyItem;
+    const spends = kind === 's' || kind === 'p';
+    for (const [key, unit] of counters) {
+      const after = spends ? sizeOf(unit, nusd, tokens) : 0;
+      const before = priorNusd < 0 ? 0 : sizeOf(unit, priorNusd, priorTokens);
+      sums.set(key, (sums.get(key) ?? 0) + after - before);
+    }
+  }
+  return sums;
+}
+
+function sizeOf(unit: string, nusd: number, tokens: number): number {
+  return unit === letters.nusd ? nusd : unit === letters.tokens ? tokens : 1;
+}
+
 /** Throws for a text that is no item. */
 export function readItem(text: string): ReadItem {
   const [number, kind, id, nusd, tokens] = JSON.parse(text) as [number, string, string, number, number];

@@ -256,7 +256,8 @@ export class LeasedLedger extends Passing implements Ledger {
 
   /** Tells that this process lives, and asks how many do. */
   #beat(): void {
-    this.#office.store.beat(this.#office.owner, 4 * beat_ms).then(this.#shares.lives, () => {});
+    const told = (processes: number) => this.#shares.lives(processes, this.#office.now());
+    this.#office.store.beat(this.#office.owner, 4 * beat_ms).then(told, () => {});
   }
 
   #lookForExpired(): void {

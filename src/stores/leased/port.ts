@@ -80,10 +80,14 @@ export interface SeatsGrant {
   readonly others: number;
 }
 
-/** The sum a counter was last known to have, and when, on the ledger's clock. */
+/**
+ * The sum a counter was last told to have, and when, on the ledger's clock (0: never); and what was spent here that nobody
+ * was told until now.
+ */
 export interface Floor extends Pick<SliceAsk, 'key' | 'budget' | 'expires_ms'> {
   readonly spent: number;
   readonly at_ms: number;
+  readonly added: number;
 }
 
 export type Traded =
@@ -106,7 +110,7 @@ export interface SliceStore {
   trade(trade: Trade, permit: string | undefined, late: (answer: Traded) => void): Promise<Traded>;
   /**
    * A store that has lost data calls for what is held here: trades under its permit are done before others are. It is
-   * answered with the sums that were told of counters, below which nothing is counted.
+   * answered with the sums that were told of counters and what was spent since, below which nothing is counted.
    */
   onLost(retell: (organization: string, permit: string) => Promise<readonly Floor[]>): void;
   /** Tells that a process lives, for so long, and answers how many do. */

@@ -78,7 +78,7 @@ export class RemoteLedger implements RedisLedger {
     this.#turns = new Turns({ ...parts, epochs: this.#epochs });
     this.#enrolled = new Enrolled({ ...parts, deadline_ms: upkeep_ms });
     const { enrol } = this.#enrolled;
-    this.slices = new RemoteSlices({ ...parts, epochs: this.#epochs, enrol });
+    this.slices = new RemoteSlices({ ...parts, me, epochs: this.#epochs, enrol });
     this.#settling = new Settling({ ...parts, turns: this.#turns, memory: this.#memory });
     this.#reserving = { turns: this.#turns, memory: this.#memory, enrol, abandon: this.#abandon };
     if (parts.reap_interval_ms > 0) this.#timer = setInterval(() => void this.#tick(), parts.reap_interval_ms).unref();

@@ -42,7 +42,7 @@ export class Settling {
   post(message: Settle, over: (message: Settle, error?: unknown) => void): void {
     const { turns, memory } = this.#parts;
     const held = memory.held(message.organization, message.id);
-    const posted = new Posted(this, message, held?.limits.budgets, over);
+    const posted = new Posted(this, message, over);
     if (held?.roomy === true) turns.ride(message.organization, posted);
     else turns.push(message.organization, posted);
   }
@@ -51,13 +51,14 @@ export class Settling {
   async settle(message: Settle, tell: boolean, permit?: string): Promise<Settled> {
     const { turns, memory } = this.#parts;
     const { id, organization } = message;
-    const mine = memory.budgetsOf(organization, id, permit !== undefined);
+    let mine = memory.budgetsOf(organization, id, permit !== undefined);
     const operation = settling(message, tell ? mine?.length || -1 : 0);
     let kept = permit !== undefined;
     let answer =
       permit === undefined
         ? await turns.ask(organization, operation, undefined, (told) => {
-            kept = this.heard(message, mine, told);
+            mine = this.known(message) ?? mine;
+            kept = this.heard(message, told);
           })
         : await turns.alone(organization, operation, { permit });
     if (answer.code === 2) answer = await this.recover(message, mine, kept, answer, permit);
@@ -67,12 +68,17 @@ export class Settling {
   }
 
   /**
-   * What is ours is asked the moment the answer is heard: later answers of the same turn may end it, or begin it anew. Says
-   * whether a hold that Redis does not know is still one here.
+   * The counters of what is held under the message's id. Asked the moment the answer is heard: earlier answers of the same
+   * turn may have ended what was held and begun it anew under other limits, and later ones may yet.
    */
-  heard(message: Settle, mine: readonly Planned[] | undefined, told: Answer): boolean {
+  known({ organization, id }: Settle): readonly Planned[] | undefined {
+    return this.#parts.memory.budgetsOf(organization, id);
+  }
+
+  /** Says, of a hold that Redis does not know, whether it is still one here. */
+  heard(message: Settle, told: Answer): boolean {
     const { memory } = this.#parts;
-    this.#add(message, mine, told);
+    this.#add(message, this.known(message), told);
     if (told.code === 2) return memory.held(message.organization, message.id) !== undefined;
     memory.acknowledge(message);
     return false;
@@ -137,30 +143,24 @@ class Posted implements Asked {
   readonly plan = undefined;
   readonly #settling: Settling;
   readonly #message: Settle;
-  readonly #mine: readonly Planned[] | undefined;
   readonly #over: (message: Settle, error?: unknown) => void;
 
-  constructor(
-    parts: Settling,
-    message: Settle,
-    mine: readonly Planned[] | undefined,
-    over: (message: Settle, error?: unknown) => void,
-  ) {
+  constructor(parts: Settling, message: Settle, over: (message: Settle, error?: unknown) => void) {
     this.operation = settling(message, 0);
     this.#settling = parts;
     this.#message = message;
-    this.#mine = mine;
     this.#over = over;
   }
 
   told(answer: Answer): void {
     const message = this.#message;
-    const kept = this.#settling.heard(message, this.#mine, answer);
+    const mine = answer.code === 2 ? this.#settling.known(message) : undefined;
+    const kept = this.#settling.heard(message, answer);
     if (answer.code !== 2) {
       this.#over(message);
       return;
     }
-    this.#settling.recover(message, this.#mine, kept, answer).then(
+    this.#settling.recover(message, mine, kept, answer).then(
       () => this.#over(message),
       (error: unknown) => this.#over(message, error),
     );

@@ -8,6 +8,8 @@ import { scripts } from './scripts.ts';
 const remembered_ms = 7 * 86_400_000;
 const beat_max_ms = 1_000;
 const telling_ms = 5_000;
+/** What nobody was told is in no sum that anybody was told, whenever that was. */
+const untold_ms = Number.MAX_SAFE_INTEGER;
 
 export interface SlicesOptions {
   readonly line: Line;
@@ -15,6 +17,8 @@ export interface SlicesOptions {
   readonly deadline_ms: number;
   /** `llm:`, or nothing. */
   readonly prefix: string;
+  /** Names this process among those that tell what they spent. */
+  readonly me: string;
   /** Told whose slices there are. */
   readonly enrol: (organization: string) => void;
 }
@@ -59,12 +63,13 @@ export class RemoteSlices implements SliceStore {
   async retell(organization: string, permit: string): Promise<void> {
     const floors = (await this.#retelling?.(organization, permit)) ?? [];
     if (floors.length === 0) return;
-    const { line, prefix } = this.#options;
+    const { line, prefix, me } = this.#options;
     const base = baseOf(prefix, organization);
-    const told = floors.flatMap(({ key, budget, expires_ms, spent, at_ms }) => {
-      return [key, at_ms, spent, shapeOf(budget)[0], budget.limit, budget.hard ? 1 : 0, expires_ms, 0, 0];
+    const told = floors.flatMap(({ key, budget, expires_ms, spent, at_ms, added }) => {
+      const shape = [shapeOf(budget)[0], budget.limit, budget.hard ? 1 : 0, expires_ms];
+      return [key, at_ms, spent, ...shape, untold_ms, added];
     });
-    await line.run(scripts.tell, [`${base}floors`, permit], [base, '', ...told], telling_ms);
+    await line.run(scripts.tell, [`${base}floors`, permit], [base, `${me}.slices`, ...told], telling_ms);
   }
 
   async beat(owner: string, ttl_ms: number): Promise<number> {

@@ -28,6 +28,8 @@ interface Left {
 export class Shares {
   /** Processes that lived when the ledger was last heard, this one among them. */
   #processes = 1;
+  /** When that was, Unix ms. */
+  #heard_ms = Number.POSITIVE_INFINITY;
   readonly #left = new WeakMap<Slice, Left>();
   readonly #rings = new WeakMap<RateSlice, Ring>();
   #phase = 0;
@@ -35,9 +37,11 @@ export class Shares {
   #back_ms: number | undefined;
   readonly #seen = new Set<string>();
 
-  readonly lives = (processes: number): void => {
+  /** The ledger answered how many live, at a moment of its clock. */
+  lives(processes: number, now_ms: number): void {
     this.#processes = Math.max(1, processes);
-  };
+    this.#heard_ms = now_ms;
+  }
 
   /** The ledger is back, at a moment of the monotonic clock. */
   back(now_ms: number): void {
@@ -163,8 +167,9 @@ export class Shares {
     if (slice.told_ms > never) {
       this.#sees(books, slice);
       left = limit - slice.spent - slice.total;
-    } else if (this.#seen.has(seriesOf(books, slice))) {
-      // Its window began while the ledger was lost: nobody can have spent more of it than a share.
+    } else if (slice.start_ms > this.#heard_ms && this.#seen.has(seriesOf(books, slice))) {
+      // Its window began while the ledger was lost: nobody can have spent more of it than a share. One that has no
+      // beginning, or an earlier one, is only unknown here: what was told of it may have been let go.
       left = slice.budget.limit;
     }
     return Math.floor(Math.max(0, left) / this.#processes);

@@ -9,13 +9,16 @@ verbs[1] = function(o)
   local h = find(id)
   if not h or h == 's' then return {4} end
   local was, before = h[STATE] == 'p', shapeOf(h[PLANS])
-  local holding, sharing, named_ = {}, {}, {}
-  for _, b in ipairs(before.budgets) do holding[b.key] = true end
+  local holding, counting, sharing, named_ = {}, {}, {}, {}
+  for at, b in ipairs(before.budgets) do
+    holding[b.key] = true
+    counting[b.key] = not was or not forgiven(h, at, counterOf(b))
+  end
   for at, r in ipairs(before.rates) do sharing[r.key] = at end
   local function ask(b, limit, hard, name)
     local c = counterOf(b)
     local most = inForce(b.key, limit)
-    local asked = size(b.unit, nusd, tokens) - (holding[b.key] and size(b.unit, h[NUSD], h[TOKENS]) or 0)
+    local asked = size(b.unit, nusd, tokens) - (counting[b.key] and size(b.unit, h[NUSD], h[TOKENS]) or 0)
     if asked > 0 and taken(c) + asked > (hard and most or exact) then return tooDear(name, asked, c, most, hard) end
   end
   local function askRate(r, name)

@@ -1,0 +1,62 @@
+import { expect, test } from 'vitest';
+import { needsOf } from '../../src/stores/leased/admission.ts';
+import { Books } from '../../src/stores/leased/books.ts';
+import type { Office } from '../../src/stores/leased/office.ts';
+import { draw } from '../../src/stores/leased/slices.ts';
+import { Shares } from '../../src/stores/share/shares.ts';
+import { budget } from '../contracts/ledger.ts';
+
+const day_ms = 86_400_000;
+
+/** What is refused of a call of so much, of budgets the ledger told of at noon, before it was lost. */
+function lostSince(noon_ms: number, budgets: readonly ReturnType<typeof budget>[]) {
+  let now_ms = noon_ms;
+  const office = { clock: () => now_ms, now: () => now_ms } as Office;
+  const books = new Books('acme');
+  const shares = new Shares();
+  const states = budgets.map((one) => ({ budget: one, limit: one.limit, spent: 600, held: 0, resets_at_ms: 0 }));
+  shares.seen(office, books, states, []);
+  shares.lives(2, noon_ms);
+  return {
+    /** A crowd of other counters came: those that nothing is held of are forgotten. */
+    forget() {
+      for (const slice of books.slices.values()) slice.dropped = true;
+      books.slices.clear();
+    },
+    taken(one: ReturnType<typeof budget>, nusd: number, at_ms: number): boolean {
+      now_ms = at_ms;
+      const wanting = { amount: { nusd, tokens: 0 }, budgets: [one], rates: [], hold: undefined };
+      const needs = needsOf(books, wanting, now_ms);
+      if (shares.take(office, books, needs) !== undefined) return false;
+      for (const need of needs) if (need.of === 'budget') draw(need.slice, need.asked, now_ms);
+      return true;
+    },
+  };
+}
+
+test('a counter that was told of and let go has no share, however long its window is', () => {
+  const all = [
+    budget({ window: 'total', limit: 1_000 }),
+    budget({ window: 'rolling', rolling_ms: 3_600_000, limit: 1_000 }),
+    budget({ window: 'day', limit: 1_000 }),
+  ];
+  const noon_ms = 20_000 * day_ms + day_ms / 2;
+  for (const one of all) {
+    const known = lostSince(noon_ms, all);
+    expect([known.taken(one, 201, noon_ms), known.taken(one, 200, noon_ms)]).toEqual([false, true]);
+    const forgotten = lostSince(noon_ms, all);
+    forgotten.forget();
+    expect(forgotten.taken(one, 1, noon_ms)).toBe(false);
+  }
+});
+
+test('a window that began while the ledger was lost has a share of its whole limit', () => {
+  const [day, total] = [budget({ window: 'day', limit: 1_000 }), budget({ window: 'total', limit: 1_000 })];
+  const noon_ms = 20_000 * day_ms + day_ms / 2;
+  const lost = lostSince(noon_ms, [day, total]);
+  lost.forget();
+  expect(lost.taken(day, 501, noon_ms + day_ms)).toBe(false);
+  expect(lost.taken(day, 500, noon_ms + day_ms)).toBe(true);
+  expect(lost.taken(day, 1, noon_ms + day_ms)).toBe(false);
+  expect(lost.taken(total, 1, noon_ms + day_ms)).toBe(false);
+});
