@@ -37,8 +37,15 @@ export function decideNaive(program: Program, phase: Phase, facts: FactTree): De
 
 /** Positions of rules that match, and of rules that could not be decided; both ascending. */
 export interface Found {
-  readonly hits: number[];
-  readonly doubts: number[];
+  hits: number[];
+  doubts: number[];
+}
+
+/** The list with one more. Most hold one at the most, and an empty array that grows takes room for seventeen. */
+function joined(list: number[], position: number): number[] {
+  if (list.length === 0) return [position];
+  list.push(position);
+  return list;
 }
 
 /** Which rules match, and which are undecided. */
@@ -69,8 +76,8 @@ function lookAtRemaining(table: PhaseTable, slots: Slots, masks: Masks, facts: F
 function look(table: PhaseTable, slot: number, facts: FactTree, found: Found): void {
   const { test } = table.slots[slot] as CompiledRule;
   const outcome = test === undefined ? TRUE : test(facts);
-  if (outcome === TRUE) found.hits.push(table.ranks[slot] as number);
-  else if (outcome === UNABLE) found.doubts.push(table.ranks[slot] as number);
+  if (outcome === TRUE) found.hits = joined(found.hits, table.ranks[slot] as number);
+  else if (outcome === UNABLE) found.doubts = joined(found.doubts, table.ranks[slot] as number);
 }
 
 function ascending(a: number, b: number): number {
@@ -100,8 +107,7 @@ function combine(table: PhaseTable, found: Found, facts: FactTree): Decision {
   const { hits, doubts } = found;
   if (hits.length === 0 && doubts.length === 0) return table.unmatched;
   // Rules that say the same whatever the facts make the same decision whenever the same of them match: it is made once.
-  if (doubts.length > 0 || !hits.every((position) => isConstant(table.rules[position])))
-    return weigh(table, found, facts);
+  if (doubts.length > 0 || !allConstant(table, hits)) return weigh(table, found, facts);
   const key = hits.length === 1 ? String(hits[0]) : hits.join();
   let decision = table.decided.get(key);
   if (decision === undefined) {
@@ -115,8 +121,10 @@ function combine(table: PhaseTable, found: Found, facts: FactTree): Decision {
 /** Decisions kept for each phase of a program. */
 const decidedMax = 1024;
 
-function isConstant(rule: CompiledRule | undefined): boolean {
-  return rule !== undefined && rule.reason.facts.length === 0;
+function allConstant({ rules }: PhaseTable, hits: readonly number[]): boolean {
+  for (let i = 0; i < hits.length; i++)
+    if ((rules[hits[i] as number] as CompiledRule).reason.facts.length > 0) return false;
+  return true;
 }
 
 function weigh(table: PhaseTable, { hits, doubts }: Found, facts: FactTree): Decision {

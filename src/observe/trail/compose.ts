@@ -79,30 +79,49 @@ export function withoutTexts(record: AuditRecord, hash: (text: string) => string
   return { ...record, facts: { ...open, ...personal }, content: undefined };
 }
 
+/** What names a person, and decisions that are frozen and known to name none of it: most are the same for many calls. */
+interface Names {
+  /** The longest first: an address may begin with the name. */
+  readonly all: readonly string[];
+  readonly absent: WeakSet<DecisionSummary>;
+}
+
+/** Of callers that are frozen. */
+const knownNames = new WeakMap<Intent['caller'], Names>();
+
+function namesOf(caller: Intent['caller']): Names {
+  const known = knownNames.get(caller);
+  if (known !== undefined) return known;
+  const { user, email, ip } = caller;
+  const told = [user, email, ip].filter((name): name is string => name !== undefined && name.length > 2);
+  const names = { all: told.sort((a, b) => b.length - a.length), absent: new WeakSet<DecisionSummary>() };
+  if (Object.isFrozen(caller)) knownNames.set(caller, names);
+  return names;
+}
+
 /** A reason may quote facts (`${user.email}`): what names the person is taken out of the open part. */
-function withoutNames(decision: DecisionSummary | undefined, names: readonly string[]): DecisionSummary | undefined {
-  if (decision === undefined || names.length === 0) return decision;
-  if (decision.reasons.length === 0 && decision.warnings.length === 0) return decision;
-  const named = (text: string): boolean => names.some((name) => text.includes(name));
-  if (!decision.reasons.some(named) && !decision.warnings.some(named)) return decision;
+function withoutNames(decision: DecisionSummary | undefined, names: Names): DecisionSummary | undefined {
+  return decision === undefined || names.absent.has(decision) ? decision : searched(decision, names);
+}
+
+function searched(decision: DecisionSummary, { all, absent }: Names): DecisionSummary {
+  const named = (text: string): boolean => all.some((name) => text.includes(name));
+  if (!decision.reasons.some(named) && !decision.warnings.some(named)) {
+    if (Object.isFrozen(decision)) absent.add(decision);
+    return decision;
+  }
   const clean = (texts: readonly string[]): readonly string[] =>
-    texts.map((text) => names.reduce((rest, name) => rest.replaceAll(name, '[person]'), text));
+    texts.map((text) => all.reduce((rest, name) => rest.replaceAll(name, '[person]'), text));
   return { ...decision, reasons: clean(decision.reasons), warnings: clean(decision.warnings) };
 }
 
 /** The decisions without what names a person; the same object where nothing does. */
-function decisionsWithoutNames(made: AuditRecord['decision'], names: readonly string[]): AuditRecord['decision'] {
+function decisionsWithoutNames(made: AuditRecord['decision'], names: Names): AuditRecord['decision'] {
   const request = withoutNames(made.request, names);
   const response = withoutNames(made.response, names);
   const settle = withoutNames(made.settle, names);
   const same = request === made.request && response === made.response && settle === made.settle;
   return same ? made : { request, response, settle };
-}
-
-/** What names a person, the longest first: an address may begin with the name. */
-function namesOf(...told: readonly (string | undefined)[]): readonly string[] {
-  const names = told.filter((name): name is string => name !== undefined && name.length > 2);
-  return names.length < 2 ? names : names.sort((a, b) => b.length - a.length);
 }
 
 function cut(text: string | undefined, length = 200): string | undefined {
@@ -212,11 +231,9 @@ export class Composer {
    */
   record(record: AuditRecord, trimmed: boolean, pen: Pen): Sealed | undefined {
     const whole = trimmed ? trim(record) : record;
-    const { user, email, ip } = whole.caller;
     const { open, personal } = splitFacts(whole.facts, this.#hash);
-    const names = namesOf(user, email, ip);
     const start = pen.end;
-    writeRecord(pen, whole, open, decisionsWithoutNames(whole.decision, names));
+    writeRecord(pen, whole, open, decisionsWithoutNames(whole.decision, namesOf(whole.caller)));
     if (!trimmed && longer(pen, start, record_bytes_max)) {
       pen.rewind(start);
       return this.record(record, true, pen);

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { JobFailed, type JobQueue } from '../../stores/index.ts';
 import { AsideFile, reasonOf } from './aside.ts';
-import { type Batch, readBatch } from './batch.ts';
+import { type Batch, batch_bytes_max, readBatch } from './batch.ts';
 import { Courier } from './courier.ts';
 import { CursorFile, readCursor } from './cursor.ts';
 import type { DeliveryOptions } from './delivery-options.ts';
@@ -15,8 +15,6 @@ import { Suspicion } from './suspicion.ts';
 /** Records in a batch from which on the next one waits longer: under load fewer, larger batches cost a call less. */
 const busy_records = 64;
 const busy_linger_factor = 5;
-/** So much waits in memory that it goes now. */
-const hurry_bytes = 1 << 20;
 
 /**
  * Carries one spool's records to one sink, in order and at least once, and remembers how far it has come. One batch is
@@ -100,10 +98,10 @@ export class Delivery {
     else this.#nap.wake();
   }
 
-  /** Whether what waits is in memory, and little. */
+  /** Whether what waits is in memory, and fits a batch. */
   get #few(): boolean {
     const bytes = this.#spool.fresh.bytesAfter(this.taken);
-    return bytes !== undefined && bytes < hurry_bytes;
+    return bytes !== undefined && bytes < batch_bytes_max;
   }
 
   /** Delivers what is there, for at most `grace_ms`; the rest waits in the spool. */

@@ -24,8 +24,8 @@ type Block = Buffer;
 
 /** Memory is taken in pieces of this size, outside the heap: a collector need not look at what waits for its sinks. */
 const block_bytes = 1 << 18;
-/** Blocks kept to be filled again. */
-const spare_max = 4;
+/** Blocks kept to be filled again: as many as a batch is put together of. */
+const spare_max = batch_bytes_max / block_bytes;
 /** Bytes of lines kept in memory; a sink that is further behind reads the spool's files. */
 const fresh_bytes_max = 4 << 20;
 /** From here on a stretch takes no more: a batch is put together of whole ones. */

@@ -4,10 +4,10 @@ import type { JobQueue } from '../../stores/index.ts';
 import type { Log } from '../log.ts';
 import type { AuditRecord, Intent } from '../record.ts';
 import { carry } from './carry.ts';
-import { withoutTexts } from './compose.ts';
 import { Delivery } from './delivery.ts';
 import { headText, type SignedHead, signHead } from './head.ts';
-import { fits, type QueryFilter } from './query.ts';
+import type { QueryFilter } from './query.ts';
+import { Recent } from './recent.ts';
 import type { Sink } from './sink.ts';
 import { openSpool, type Spool } from './spool.ts';
 import { type SpoolOptions, SpoolUnavailable } from './spool-options.ts';
@@ -81,10 +81,8 @@ class LiveTrail implements Trail {
   readonly #deliveries: readonly Delivery[];
   readonly #options: TrailOptions;
   readonly #clock: () => number;
-  readonly #recent: AuditRecord[] = [];
-  readonly #recent_max: number;
+  readonly #recent: Recent;
   readonly #timer: NodeJS.Timeout;
-  #next = 0;
   #closing = false;
 
   constructor(spool: Spool, deliveries: readonly Delivery[], options: TrailOptions) {
@@ -92,7 +90,7 @@ class LiveTrail implements Trail {
     this.#deliveries = deliveries;
     this.#options = options;
     this.#clock = options.clock ?? Date.now;
-    this.#recent_max = options.recent_max ?? 256;
+    this.#recent = new Recent(options.recent_max ?? 256, spool.keys.textHash);
     this.#timer = setInterval(() => this.#putOutHeads(), options.head_ms ?? 60_000);
     this.#timer.unref();
   }
@@ -104,11 +102,8 @@ class LiveTrail implements Trail {
 
   end(record: AuditRecord): Promise<void> {
     const done = this.#spool.end(record);
-    if (this.#recent_max > 0) {
-      // Texts are not kept in memory for a list of what happened lately, nor told in the clear by it.
-      this.#recent[this.#next] = withoutTexts(record, this.#spool.keys.textHash);
-      this.#next = (this.#next + 1) % this.#recent_max;
-    }
+    // Texts are not kept in memory for a list of what happened lately, nor told in the clear by it.
+    this.#recent.add(record);
     return done;
   }
 
@@ -130,10 +125,7 @@ class LiveTrail implements Trail {
   }
 
   recent(filter: QueryFilter = {}): AuditRecord[] {
-    const newest = [...this.#recent.slice(0, this.#next).reverse(), ...this.#recent.slice(this.#next).reverse()];
-    return newest
-      .filter((record) => fits(record, filter) && (filter.user === undefined || record.caller.user === filter.user))
-      .slice(0, filter.limit);
+    return this.#recent.find(filter);
   }
 
   head(): SignedHead {
@@ -143,16 +135,7 @@ class LiveTrail implements Trail {
   }
 
   erase(user: string): boolean {
-    for (let at = 0; at < this.#recent.length; at++) {
-      const record = this.#recent[at];
-      if (record?.caller.user === user) {
-        this.#recent[at] = {
-          ...record,
-          caller: { ...record.caller, user: undefined, email: undefined, ip: undefined },
-          facts: {},
-        };
-      }
-    }
+    this.#recent.erase(user);
     return this.#spool.erase(`user ${user}`);
   }
 
