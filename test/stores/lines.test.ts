@@ -1,0 +1,87 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { Lines } from '../../src/stores/lines.ts';
+import { putMessage } from '../../src/stores/redis/message-line.ts';
+import type { Message } from '../../src/stores/redis/outbox.ts';
+
+const written = (lines: Lines) => lines.bytes.toString('utf8', 0, lines.size);
+const whole = fc.oneof(
+  fc.maxSafeNat(),
+  fc.nat(),
+  fc.nat(99),
+  fc.constantFrom(0, 9, 10, 1e9 - 1, 1e9, 1e18 / 1e3, 2 ** 53 - 1),
+);
+const any = fc.oneof(fc.string({ maxLength: 60 }), fc.string({ unit: 'binary', maxLength: 60 }));
+
+test('a whole number is spelled as JavaScript spells it', () => {
+  const lines = new Lines();
+  fc.assert(
+    fc.property(whole, (value) => {
+      lines.clear();
+      lines.whole(value);
+      expect(written(lines)).toBe(String(value));
+    }),
+  );
+  for (let tens = 1; tens < 2 ** 53; tens *= 10) {
+    for (const value of [tens - 1, tens, tens + 1, tens * 9].filter(Number.isSafeInteger)) {
+      lines.clear();
+      lines.whole(value);
+      expect(written(lines)).toBe(String(value));
+    }
+  }
+});
+
+test('lines of any length stand one behind the other, whatever they are written with', () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(any, fc.nat(3))), fc.nat(9_000), (texts, long) => {
+      const lines = new Lines();
+      let expected = '';
+      for (const [text, way] of [...texts, ['x'.repeat(long), 1] as const]) {
+        const plain = text.replace(/[^\x20-\x7e]/g, '.');
+        if (way === 0) lines.quoted(text);
+        else if (way === 1) lines.letters(plain);
+        else if (way === 2) lines.text(text);
+        else lines.put(Buffer.from(text));
+        expected += way === 0 ? JSON.stringify(text) : way === 1 ? plain : text;
+      }
+      expect(written(lines)).toBe(expected);
+    }),
+  );
+});
+
+test('what an outbox keeps of a message is its JSON', () => {
+  const visible = fc.string({
+    unit: fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code)),
+    minLength: 1,
+    maxLength: 200,
+  });
+  const settlement = fc.record(
+    {
+      op: fc.constant('settle' as const),
+      n: whole,
+      id: visible,
+      organization: any,
+      nusd: whole,
+      tokens: whole,
+      estimated: fc.boolean(),
+      at_ms: whole,
+      input: whole,
+      labels: fc.constantFrom('team=a', `team=${'b'.repeat(200)}&user=%C3%A4`),
+    },
+    { requiredKeys: ['op', 'n', 'id', 'organization', 'nusd', 'tokens', 'estimated', 'at_ms'], noNullPrototype: true },
+  );
+  const release = fc.record({
+    op: fc.constant('release' as const),
+    n: whole,
+    id: visible,
+    organization: any,
+    nonce: fc.string(),
+  });
+  fc.assert(
+    fc.property(fc.array(fc.oneof(settlement, release)), (messages: Message[]) => {
+      const lines = new Lines();
+      for (const one of messages) putMessage(lines, one);
+      expect(written(lines)).toBe(messages.map((one) => `${JSON.stringify(one)}\n`).join(''));
+    }),
+  );
+});
