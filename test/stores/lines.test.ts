@@ -1,8 +1,16 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { labelText } from '../../src/stores/labels.ts';
+import type { Labels } from '../../src/stores/ledger.ts';
 import { Lines } from '../../src/stores/lines.ts';
+import type { Asked } from '../../src/stores/redis/asked.ts';
+import { Memory } from '../../src/stores/redis/memory.ts';
 import { putMessage } from '../../src/stores/redis/message-line.ts';
 import type { Message } from '../../src/stores/redis/outbox.ts';
+import { Reserving } from '../../src/stores/redis/reserving.ts';
+import { settleMessage } from '../../src/stores/redis/settle-message.ts';
+import { Settling } from '../../src/stores/redis/settling.ts';
+import type { Turns } from '../../src/stores/redis/turns.ts';
 
 const written = (lines: Lines) => lines.bytes.toString('utf8', 0, lines.size);
 const whole = fc.oneof(
@@ -12,6 +20,12 @@ const whole = fc.oneof(
   fc.constantFrom(0, 9, 10, 1e9 - 1, 1e9, 1e18 / 1e3, 2 ** 53 - 1),
 );
 const any = fc.oneof(fc.string({ maxLength: 60 }), fc.string({ unit: 'binary', maxLength: 60 }));
+
+const visible = fc.string({
+  unit: fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code)),
+  minLength: 1,
+  maxLength: 200,
+});
 
 test('a whole number is spelled as JavaScript spells it', () => {
   const lines = new Lines();
@@ -50,11 +64,6 @@ test('lines of any length stand one behind the other, whatever they are written 
 });
 
 test('what an outbox keeps of a message is its JSON', () => {
-  const visible = fc.string({
-    unit: fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code)),
-    minLength: 1,
-    maxLength: 200,
-  });
   const settlement = fc.record(
     {
       op: fc.constant('settle' as const),
@@ -82,6 +91,46 @@ test('what an outbox keeps of a message is its JSON', () => {
       const lines = new Lines();
       for (const one of messages) putMessage(lines, one);
       expect(written(lines)).toBe(messages.map((one) => `${JSON.stringify(one)}\n`).join(''));
+    }),
+  );
+});
+
+test('what a script is asked is the JSON of its operations', () => {
+  let asked: Asked | undefined;
+  const turns = { now: () => 0, push: (_: string, one: Asked) => (asked = one) } as unknown as Turns;
+  const request = fc.record({
+    organization: fc.constant('acme'),
+    id: visible,
+    amount: fc.record({ nusd: whole, tokens: whole, input: whole }, { requiredKeys: ['nusd', 'tokens'] }),
+    owner: any,
+    lease_ms: whole,
+    labels: fc.constantFrom<Labels>({}, { team: 'a', user: 'ä"\\' }),
+    estimated: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(request, visible, fc.nat(200), (one, nonce, place) => {
+      const { id, amount, owner, lease_ms, labels, estimated, organization } = one;
+      const { nusd, tokens, input = 0 } = amount;
+      const lines = new Lines();
+      const parts = { turns, memory: new Memory(), enrol: () => {}, abandon: () => {} };
+      const reserving = new Reserving(
+        parts,
+        { ...one, budgets: [], rates: [] },
+        nonce,
+        () => {},
+        () => {},
+      );
+      reserving.write(lines, place);
+      expect(written(lines)).toBe(
+        JSON.stringify([0, id, place, nusd, tokens, input, lease_ms, owner, nonce, labelText(labels)]),
+      );
+      const settling = new Settling({ turns, memory: new Memory(), prefix: '', notice: () => {} });
+      settling.post(settleMessage({ organization, id, amount, estimated, labels }), () => {});
+      lines.clear();
+      asked?.write(lines, undefined);
+      expect(written(lines)).toBe(
+        JSON.stringify([2, id, '', nusd, tokens, input, estimated ? '1' : '0', '600000', 0, labelText(labels)]),
+      );
     }),
   );
 });
