@@ -35,10 +35,22 @@ export class Lines {
     this.bytes = larger;
   }
 
+  byte(byte: number): void {
+    this.#room(1);
+    this.bytes[this.size] = byte;
+    this.size += 1;
+  }
+
   put(bytes: Uint8Array): void {
     this.#room(bytes.length);
     this.bytes.set(bytes, this.size);
     this.size += bytes.length;
+  }
+
+  copy({ bytes, size }: Lines): void {
+    this.#room(size);
+    bytes.copy(this.bytes, this.size, 0, size);
+    this.size += size;
   }
 
   /** A text whose letters are a byte each. */
@@ -72,6 +84,12 @@ export class Lines {
     }
     bytes[size + 1 + length] = quote;
     this.size = size + length + 2;
+  }
+
+  /** Any number, as JavaScript spells it. */
+  number(value: number): void {
+    if (Number.isSafeInteger(value) && value >= 0) this.whole(value);
+    else this.letters(String(value));
   }
 
   /** A non-negative integer below 2^53. */

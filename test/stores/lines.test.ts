@@ -1,7 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { labelText } from '../../src/stores/labels.ts';
-import type { Labels } from '../../src/stores/ledger.ts';
+import { Books } from '../../src/stores/leased/books.ts';
+import { newHold } from '../../src/stores/leased/counter.ts';
+import { item } from '../../src/stores/leased/items.ts';
+import type { Budget, Labels } from '../../src/stores/ledger.ts';
 import { Lines } from '../../src/stores/lines.ts';
 import type { Asked } from '../../src/stores/redis/asked.ts';
 import { Memory } from '../../src/stores/redis/memory.ts';
@@ -19,6 +22,7 @@ const whole = fc.oneof(
   fc.nat(99),
   fc.constantFrom(0, 9, 10, 1e9 - 1, 1e9, 1e18 / 1e3, 2 ** 53 - 1),
 );
+const nothing = { amount: { nusd: 0, tokens: 0 }, budgets: [], rates: [], lease_ms: 1 };
 const any = fc.oneof(fc.string({ maxLength: 60 }), fc.string({ unit: 'binary', maxLength: 60 }));
 
 const visible = fc.string({
@@ -132,5 +136,44 @@ test('what a script is asked is the JSON of its operations', () => {
         JSON.stringify([2, id, '', nusd, tokens, input, estimated ? '1' : '0', '600000', 0, labelText(labels)]),
       );
     }),
+  );
+});
+
+test('what the shared ledger is told of a hold is the JSON of its item', () => {
+  const budget = fc.record({ limit: whole, hard: fc.boolean(), used: fc.oneof(whole, fc.integer()) });
+  const kind = fc.constantFrom('s' as const, 'p' as const, 'v' as const, 'x' as const);
+  fc.assert(
+    fc.property(
+      fc.array(budget, { maxLength: 4 }),
+      kind,
+      visible,
+      whole,
+      fc.boolean(),
+      (budgets, kind, id, sum, yes) => {
+        const books = new Books('acme');
+        books.items = 41;
+        const hold = newHold({ id, organization: 'acme', owner: 'me', labels: { team: 'a b' }, ...nothing });
+        Object.assign(hold, { nusd: sum, tokens: 7, input: 3, provisional: yes });
+        item.money(books, kind, hold, { nusd: 12, tokens: sum }, yes, hold.labels);
+        const counters = budgets.map(({ limit, hard, used }, at) => {
+          const one = {
+            scope: { kind: 'team', id: `t"${at}` },
+            window: 'total',
+            unit: 'nusd',
+            limit,
+            hard,
+            warnPercent: [],
+          };
+          const slice = books.slice(one as Budget, 0);
+          item.counter(slice, used);
+          return [slice.key, 'n', limit, hard ? 1 : 0, 0, 0, 0, used];
+        });
+        item.end();
+        const prior = yes ? [sum, 7, 3] : [-1, -1, -1];
+        expect(written(item.text)).toBe(
+          JSON.stringify([42, kind, id, 12, sum, 0, yes ? 1 : 0, ...prior, 'team=a%20b', counters]),
+        );
+      },
+    ),
   );
 });

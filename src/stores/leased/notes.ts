@@ -1,6 +1,10 @@
+import { Lines } from '../lines.ts';
 import { encoded } from '../window-key.ts';
 import type { Books } from './books.ts';
 import type { LocalHold, Slice } from './slices.ts';
+
+const [space, comma, dash, newline] = [0x20, 0x2c, 0x2d, 0x0a];
+const [reserved, amended, noted] = [Buffer.from('r '), Buffer.from('a '), Buffer.from('i ')];
 
 /**
  * The journal of slices: one line a step, words parted by spaces, tables numbered within a segment.
@@ -20,15 +24,16 @@ import type { LocalHold, Slice } from './slices.ts';
  * What was taken is not noted: the shared ledger knows, and is told to take back all but what is held.
  */
 export class Notes {
-  #line: (text: string) => void;
+  /** Where the next line belongs. */
+  #next: () => Lines;
   #numbers = 0;
   #named: { mark: number }[] = [];
   /** The owner named last, and how. */
   #owner = '';
   #ownerWord = '';
 
-  constructor(line: (text: string) => void) {
-    this.#line = line;
+  constructor(next: () => Lines) {
+    this.#next = next;
   }
 
   /** A new segment names everything anew. */
@@ -36,6 +41,10 @@ export class Notes {
     for (const one of this.#named) one.mark = 0;
     this.#named = [];
     this.#numbers = 0;
+  }
+
+  #line(text: string): void {
+    this.#next().letters(text);
   }
 
   organization(books: Books): number {
@@ -48,19 +57,25 @@ export class Notes {
       this.#ownerWord = encoded(hold.owner);
       this.#owner = hold.owner;
     }
-    this.#line(`r ${hold.id} ${this.organization(books)} ${this.#ownerWord} ${this.#holding(books, hold)}\n`);
+    this.#holding(reserved, books, hold, this.#ownerWord);
   }
 
   amended(books: Books, hold: LocalHold): void {
-    this.#line(`a ${hold.id} ${this.organization(books)} ${this.#holding(books, hold)}\n`);
+    this.#holding(amended, books, hold, '');
   }
 
   released(books: Books, hold: LocalHold): void {
     this.#line(`x ${hold.id} ${this.organization(books)}\n`);
   }
 
-  item(books: Books, text: string): void {
-    this.#line(`i ${this.organization(books)} ${text}\n`);
+  item(books: Books, text: Lines): void {
+    const of = this.organization(books);
+    const line = this.#next();
+    line.put(noted);
+    line.whole(of);
+    line.byte(space);
+    line.copy(text);
+    line.byte(newline);
   }
 
   acknowledged(books: Books, number: number): void {
@@ -69,13 +84,22 @@ export class Notes {
 
   /** Everything there is, as the head of a segment. */
   snapshot(all: Iterable<Books>, line: (text: string) => void): void {
-    const journal = this.#line;
-    this.#line = line;
+    const next = this.#next;
+    const lines = new Lines();
+    const put = () => {
+      if (lines.size > 0) line(lines.bytes.toString('latin1', 0, lines.size));
+      lines.clear();
+    };
+    this.#next = () => {
+      put();
+      return lines;
+    };
     try {
       for (const books of all) this.#everything(books);
+      put();
       line('E\n');
     } finally {
-      this.#line = journal;
+      this.#next = next;
     }
   }
 
@@ -92,22 +116,45 @@ export class Notes {
     }
   }
 
-  #holding(books: Books, hold: LocalHold): string {
-    let marks = '';
-    for (const slice of hold.slices)
-      marks += marks === '' ? this.#slice(books, slice) : `,${this.#slice(books, slice)}`;
-    const { expires_ms, nusd, tokens, input, labels } = hold;
-    return `${expires_ms} ${nusd} ${tokens} ${input} ${marks === '' ? '-' : marks} ${labels === '' ? '-' : labels}`;
+  #holding(kind: Buffer, books: Books, hold: LocalHold, owner: string): void {
+    const of = this.organization(books);
+    const { id, expires_ms, nusd, tokens, input, slices, labels } = hold;
+    for (const slice of slices) this.#name(books, slice);
+    const line = this.#next();
+    line.put(kind);
+    line.letters(id);
+    line.byte(space);
+    line.whole(of);
+    line.byte(space);
+    if (owner !== '') {
+      line.letters(owner);
+      line.byte(space);
+    }
+    line.number(expires_ms);
+    line.byte(space);
+    line.number(nusd);
+    line.byte(space);
+    line.number(tokens);
+    line.byte(space);
+    line.number(input);
+    line.byte(space);
+    for (const slice of slices) {
+      if (slice !== slices[0]) line.byte(comma);
+      line.whole(slice.mark);
+    }
+    if (slices.length === 0) line.byte(dash);
+    line.byte(space);
+    line.letters(labels === '' ? '-' : labels);
+    line.byte(newline);
   }
 
-  #slice(books: Books, slice: Slice): number {
+  #name(books: Books, slice: Slice): void {
     if (slice.mark === 0) {
       const of = this.organization(books);
       const { unit, budget, start_ms, end_ms, expires_ms, key } = slice;
       const limit = `${budget.limit} ${budget.hard ? 1 : 0}`;
       this.#line(`B ${this.#number(slice)} ${of} ${unit} ${limit} ${start_ms} ${end_ms} ${expires_ms} ${key}\n`);
     }
-    return slice.mark;
   }
 
   #number(one: { mark: number }): number {

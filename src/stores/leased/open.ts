@@ -64,7 +64,7 @@ export function leaseFrom(
     const loaded = load(path, notice, () => new Replay());
     const all = loaded?.replay.all ?? new Map<string, Books>();
     const owner = loaded?.replay.owner ?? randomBytes(9).toString('base64url');
-    const notes = new Notes((text) => journal.line(text));
+    const notes = new Notes(() => journal.next());
     let number = loaded?.number ?? 0;
     const rotate = () => {
       notes.restart();
