@@ -47,6 +47,14 @@ export class Lines {
     this.size += bytes.length;
   }
 
+  /** A short part of other bytes. */
+  part(bytes: Uint8Array, start: number, end: number): void {
+    this.#room(end - start);
+    const { bytes: own, size } = this;
+    for (let at = start; at < end; at += 1) own[size + at - start] = bytes[at] ?? 0;
+    this.size = size + end - start;
+  }
+
   copy({ bytes, size }: Lines): void {
     this.#room(size);
     bytes.copy(this.bytes, this.size, 0, size);

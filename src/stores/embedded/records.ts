@@ -174,10 +174,8 @@ export class Scribe {
       }
       for (const hold of org.holds.values()) this.#hold(org, hold);
       for (const [series, override] of org.overrides) this.override(org, series, override);
-      const settled = org.remembered();
       const of = this.organization(org);
-      for (let at = 0; at < settled.length; at += 1_000)
-        this.#line(`d ${of} ${settled.slice(at, at + 1_000).join(' ')}\n`);
+      for (const ids of org.remembered(1_000)) this.#line(`d ${of} ${ids}\n`);
     }
     this.#line('E\n');
   }

@@ -110,10 +110,7 @@ export class Notes {
       if (hold.provisional) this.#line(`e ${hold.id} ${of}\n`);
     }
     for (const text of books.untold.texts()) this.#line(`i ${of} ${text}\n`);
-    const settled = books.settled.all();
-    for (let at = 0; at < settled.length; at += 1_000) {
-      this.#line(`d ${of} ${settled.slice(at, at + 1_000).join(' ')}\n`);
-    }
+    for (const ids of books.settled.lists(1_000)) this.#line(`d ${of} ${ids}\n`);
   }
 
   #holding(kind: Buffer, books: Books, hold: LocalHold, owner: string): void {
