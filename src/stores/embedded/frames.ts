@@ -43,16 +43,6 @@ export class Frame extends Lines {
   }
 }
 
-const shared = new Frame();
-
-/** One frame of these lines, of letters of one byte each. The buffer is reused. */
-export function frame(text: string): Buffer {
-  shared.clear();
-  shared.letters(text);
-  shared.seal();
-  return shared.bytes.subarray(0, shared.size);
-}
-
 function sumOf(bytes: Buffer, end: number): number {
   let sum = -1;
   for (let at = header_bytes; at < end; at += 1) {

@@ -64,12 +64,7 @@ export class Journal {
     return { file: this.#segment.file, size: this.#segment.size };
   }
 
-  /** A line, of letters of one byte each. */
-  line(text: string): void {
-    this.next().letters(text);
-  }
-
-  /** Where the next line belongs; it is to be there before this turn of the event loop is over. */
+  /** Where the next line belongs, of letters of one byte each; it is to be there before this turn of the event loop is over. */
   next(): Lines {
     if (!this.#scheduled) {
       this.#scheduled = true;

@@ -1,9 +1,10 @@
-import { Lines } from '../lines.ts';
+import { putMarks, putNumber, putWord } from '../embedded/words.ts';
+import type { Lines } from '../lines.ts';
 import { encoded } from '../window-key.ts';
 import type { Books } from './books.ts';
 import type { LocalHold, Slice } from './slices.ts';
 
-const [space, comma, dash, newline] = [0x20, 0x2c, 0x2d, 0x0a];
+const newline = 0x0a;
 const [reserved, amended, noted] = [Buffer.from('r '), Buffer.from('a '), Buffer.from('i ')];
 
 /**
@@ -72,8 +73,7 @@ export class Notes {
     const of = this.organization(books);
     const line = this.#next();
     line.put(noted);
-    line.whole(of);
-    line.byte(space);
+    putNumber(line, of);
     line.copy(text);
     line.byte(newline);
   }
@@ -82,24 +82,15 @@ export class Notes {
     this.#line(`k ${this.organization(books)} ${number}\n`);
   }
 
-  /** Everything there is, as the head of a segment. */
-  snapshot(all: Iterable<Books>, line: (text: string) => void): void {
-    const next = this.#next;
-    const lines = new Lines();
-    const put = () => {
-      if (lines.size > 0) line(lines.bytes.toString('latin1', 0, lines.size));
-      lines.clear();
-    };
-    this.#next = () => {
-      put();
-      return lines;
-    };
+  /** Everything there is, as the head of a segment, written where `next` says. */
+  snapshot(all: Iterable<Books>, next: () => Lines): void {
+    const journal = this.#next;
+    this.#next = next;
     try {
       for (const books of all) this.#everything(books);
-      put();
-      line('E\n');
+      this.#line('E\n');
     } finally {
-      this.#next = next;
+      this.#next = journal;
     }
   }
 
@@ -119,28 +110,14 @@ export class Notes {
     for (const slice of slices) this.#name(books, slice);
     const line = this.#next();
     line.put(kind);
-    line.letters(id);
-    line.byte(space);
-    line.whole(of);
-    line.byte(space);
-    if (owner !== '') {
-      line.letters(owner);
-      line.byte(space);
-    }
-    line.number(expires_ms);
-    line.byte(space);
-    line.number(nusd);
-    line.byte(space);
-    line.number(tokens);
-    line.byte(space);
-    line.number(input);
-    line.byte(space);
-    for (const slice of slices) {
-      if (slice !== slices[0]) line.byte(comma);
-      line.whole(slice.mark);
-    }
-    if (slices.length === 0) line.byte(dash);
-    line.byte(space);
+    putWord(line, id);
+    putNumber(line, of);
+    if (owner !== '') putWord(line, owner);
+    putNumber(line, expires_ms);
+    putNumber(line, nusd);
+    putNumber(line, tokens);
+    putNumber(line, input);
+    putMarks(line, slices);
     line.letters(labels === '' ? '-' : labels);
     line.byte(newline);
   }

@@ -69,9 +69,9 @@ export function leaseFrom(
     const rotate = () => {
       notes.restart();
       try {
-        const next = start(path, number + 1, false, (line) => {
-          line(`leased 1 ${owner}\n`);
-          notes.snapshot(all.values(), line);
+        const next = start(path, number + 1, false, (next) => {
+          next().letters(`leased 1 ${owner}\n`);
+          notes.snapshot(all.values(), next);
         });
         number++;
         discard(path, 0);
