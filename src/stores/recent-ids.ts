@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { fnv } from './fnv.ts';
 import { putLetters } from './letters.ts';
+import { Lines } from './lines.ts';
 
 /** Ids a block has room for at first. */
 const room_first = 64;
 /** Bytes of room for an id, at first. */
 const id_bytes = 32;
+const space = 0x20;
 /** Of every process another: ids that meet in one place do so in no other. */
 const seed = randomBytes(4).readInt32LE();
 
@@ -46,8 +48,28 @@ export class RecentIds {
 
   /** All of them, each once, oldest first. */
   all(): string[] {
-    const before = this.#before.all().filter((id) => !this.#now.has(id, hashOf(id)));
-    return [...before, ...this.#now.all()];
+    return [...this.lists(1)];
+  }
+
+  /** The same in texts of at most so many, with spaces between; none of them is made a text by itself. */
+  *lists(most: number): Generator<string> {
+    const text = new Lines();
+    let count = 0;
+    for (const block of [this.#before, this.#now]) {
+      for (let number = 1; number <= block.added; number += 1) {
+        if (!block.counts(number) || (block !== this.#now && this.#now.hasOf(block, number))) continue;
+        if (count > 0) text.byte(space);
+        block.put(number, text);
+        count += 1;
+        if (count < most) continue;
+        yield text.bytes.toString('latin1', 0, text.size);
+        text.clear();
+        count = 0;
+      }
+    }
+    if (count > 0) yield text.bytes.toString('latin1', 0, text.size);
+    for (const id of this.#before.wide) if (!this.#now.wide.has(id)) yield id;
+    yield* this.#now.wide;
   }
 }
 
@@ -71,10 +93,10 @@ class Block {
   #deleted = new Uint8Array(room_first + 1);
   #bytes = Buffer.alloc(room_first * id_bytes);
   /** Ids with letters beyond Latin-1, which nothing here makes. */
-  readonly #wide = new Set<string>();
+  readonly wide = new Set<string>();
 
   has(id: string, hash: number): boolean {
-    return this.#find(id, hash) !== 0 || (this.#wide.size > 0 && this.#wide.has(id));
+    return this.#find(id, hash) !== 0 || (this.wide.size > 0 && this.wide.has(id));
   }
 
   add(id: string, hash: number): void {
@@ -87,29 +109,49 @@ class Block {
     this.#deleted[number] = elsewhere ? 1 : 0;
     this.#hashes[number] = hash;
     this.#ends[number] = elsewhere ? start : end;
-    if (elsewhere) this.#wide.add(id);
+    if (elsewhere) this.wide.add(id);
     else this.#place(number, hash);
   }
 
   delete(id: string, hash: number): void {
     const number = this.#find(id, hash);
     if (number !== 0) this.#deleted[number] = 1;
-    this.#wide.delete(id);
+    this.wide.delete(id);
   }
 
   clear(): void {
     this.added = 0;
     this.#places.fill(0);
-    this.#wide.clear();
+    this.wide.clear();
   }
 
-  all(): string[] {
-    const all: string[] = [];
-    for (let number = 1; number <= this.added; number += 1) {
-      const [start, end] = [this.#ends[number - 1] ?? 0, this.#ends[number] ?? 0];
-      if (this.#deleted[number] === 0) all.push(this.#bytes.toString('latin1', start, end));
+  /** Whether the id that came as this one is here as bytes. */
+  counts(number: number): boolean {
+    return this.#deleted[number] === 0;
+  }
+
+  /** Whether the id that came as this one to another block is here as well. */
+  hasOf(other: Block, number: number): boolean {
+    const hash = other.#hashes[number] ?? 0;
+    return this.#hasHash(hash) && this.has(other.#text(number), hash);
+  }
+
+  #hasHash(hash: number): boolean {
+    const places = this.#places;
+    const mask = places.length - 1;
+    for (let at = hash & mask; ; at = (at + 1) & mask) {
+      const place = places[at] ?? 0;
+      if (place === 0) return false;
+      if (((place ^ hash) & ~mask) === 0 && this.#hashes[place & mask] === hash) return true;
     }
-    return [...all, ...this.#wide];
+  }
+
+  #text(number: number): string {
+    return this.#bytes.toString('latin1', this.#ends[number - 1] ?? 0, this.#ends[number] ?? 0);
+  }
+
+  put(number: number, text: Lines): void {
+    text.part(this.#bytes, this.#ends[number - 1] ?? 0, this.#ends[number] ?? 0);
   }
 
   #find(id: string, hash: number): number {

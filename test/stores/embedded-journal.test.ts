@@ -11,10 +11,10 @@ import {
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { frame } from '../../src/stores/embedded/frames.ts';
 import { Journal } from '../../src/stores/embedded/journal.ts';
 import { type EmbeddedLedger, LedgerUnavailable, openEmbeddedLedger } from '../../src/stores/index.ts';
 import { budget, entriesOf, rate, request } from '../contracts/ledger.ts';
+import { frame } from '../support/frame.ts';
 
 let path: string;
 let now: number;
@@ -165,7 +165,7 @@ describe('a journal', () => {
     let undone = 0;
     const options = { fsync: 'group', segment_bytes_max: 1e9, notice: (text: string) => notices.push(text) } as const;
     const journal = new Journal('/dev/full', 0, { ...options, rotate: () => ({ file: '', size: 0 }) });
-    journal.line('r a\n');
+    journal.next().letters('r a\n');
     await expect(journal.commit(1, () => undone++)).rejects.toThrow(LedgerUnavailable);
     expect(undone).toBe(1);
     expect(journal.failure).toBeInstanceOf(LedgerUnavailable);

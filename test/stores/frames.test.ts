@@ -1,7 +1,8 @@
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { frame, frameAt } from '../../src/stores/embedded/frames.ts';
+import { frameAt } from '../../src/stores/embedded/frames.ts';
+import { frame } from '../support/frame.ts';
 
 const hex = (value: number) => value.toString(16).padStart(8, '0');
 const latin = fc.string({

@@ -19,8 +19,8 @@ async function opened(lines: readonly string[], over: Partial<LeasedLedgerOption
   closing.push(() => server.stop());
   const path = mkdtempSync(join(tmpdir(), 'leased-'));
   closing.push(() => rmSync(path, { recursive: true, force: true }));
-  start(path, 1, false, (line) => {
-    for (const text of ['leased 1 before', 'O 1 0 acme', ...lines, 'E']) line(`${text}\n`);
+  start(path, 1, false, (next) => {
+    for (const text of ['leased 1 before', 'O 1 0 acme', ...lines, 'E']) next().letters(`${text}\n`);
   });
   const options = { url: server.url, keyPrefix: 'llm', owner: 'here', deadline_ms: 2_000, path };
   const ledger = await openLeasedLedger({ ...options, ...over });

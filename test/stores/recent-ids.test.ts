@@ -44,6 +44,7 @@ it('knows the ids two sets would know, whatever is added, deleted and asked', ()
       }
       expect(new Set(recent.all())).toEqual(new Set([...model.before, ...model.now]));
       expect(recent.all().length).toBe(new Set(recent.all()).size);
+      expect([...recent.lists(7)].join(' ')).toBe(recent.all().join(' '));
     }),
   );
 });

@@ -1,9 +1,10 @@
 import { crc32 } from 'node:zlib';
+import { Lines } from '../lines.ts';
 
 /** `#` length ` ` checksum newline, both eight hexadecimal digits. */
 export const header_bytes = 19;
 
-/** A frame up to here is written and summed byte by byte: calling out for it would cost more than that. */
+/** Lines up to here are summed byte by byte: calling out for it would cost more than that. */
 const short_bytes = 256;
 const digits = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0));
 /** CRC-32 by half bytes: all of the table is one line of the processor's memory. */
@@ -13,18 +14,27 @@ const halves = Int32Array.from({ length: 16 }, (_, half) => {
   return sum;
 });
 
-/** Room for one frame after the other: what was written in one step, and is either whole or was never promised. */
-export class Frame {
-  bytes = Buffer.alloc(65_536);
-  size = 0;
+/** Lines that are written in one step, and are either whole or were never promised. Room for one frame after the other. */
+export class Frame extends Lines {
+  constructor() {
+    super();
+    this.size = header_bytes;
+  }
 
-  /** Becomes the frame of these lines, of characters of one byte each. */
-  of(text: string): void {
-    const { length } = text;
-    this.size = header_bytes + length;
-    if (this.bytes.length < this.size) this.bytes = Buffer.alloc(this.size * 2);
-    const { bytes } = this;
-    const sum = length <= short_bytes ? put(bytes, text) : putLong(bytes, text);
+  override clear(): void {
+    super.clear();
+    this.size = header_bytes;
+  }
+
+  get empty(): boolean {
+    return this.size === header_bytes;
+  }
+
+  /** Says at its head how long its lines are and what they sum up to. */
+  seal(): void {
+    const { bytes, size } = this;
+    const length = size - header_bytes;
+    const sum = length <= short_bytes ? sumOf(bytes, size) : crc32(bytes.subarray(header_bytes, size));
     bytes[0] = 0x23;
     putHex(bytes, 1, length);
     bytes[9] = 0x20;
@@ -33,30 +43,14 @@ export class Frame {
   }
 }
 
-const shared = new Frame();
-
-/** One frame. The buffer is reused. */
-export function frame(text: string): Buffer {
-  shared.of(text);
-  return shared.bytes.subarray(0, shared.size);
-}
-
-/** Writes a text behind the header, and answers its checksum. */
-function put(bytes: Buffer, text: string): number {
+function sumOf(bytes: Buffer, end: number): number {
   let sum = -1;
-  for (let at = 0; at < text.length; at += 1) {
-    const byte = text.charCodeAt(at) & 0xff;
-    bytes[header_bytes + at] = byte;
-    sum ^= byte;
+  for (let at = header_bytes; at < end; at += 1) {
+    sum ^= bytes[at] ?? 0;
     sum = (halves[sum & 15] ?? 0) ^ (sum >>> 4);
     sum = (halves[sum & 15] ?? 0) ^ (sum >>> 4);
   }
   return ~sum;
-}
-
-function putLong(bytes: Buffer, text: string): number {
-  bytes.write(text, header_bytes, 'latin1');
-  return crc32(bytes.subarray(header_bytes, header_bytes + text.length));
 }
 
 function putHex(bytes: Buffer, start: number, value: number): void {

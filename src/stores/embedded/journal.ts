@@ -1,5 +1,6 @@
 import { closeSync, fdatasync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { LedgerUnavailable } from '../ledger.ts';
+import type { Lines } from '../lines.ts';
 import { Frame } from './frames.ts';
 
 interface Waiter {
@@ -38,8 +39,8 @@ export class Journal {
   readonly #options: JournalOptions;
   #segment: Segment;
   #rotate_bytes: number;
+  /** What is pending. */
   readonly #frame = new Frame();
-  #pending = '';
   /** Of what is pending; made with the first of them, as it is mostly the only one. */
   #waiters: Waiter[] | undefined;
   #unsynced: Waiter[] = [];
@@ -63,16 +64,18 @@ export class Journal {
     return { file: this.#segment.file, size: this.#segment.size };
   }
 
-  line(text: string): void {
-    this.#pending += text;
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(this.#flush);
+  /** Where the next line belongs, of letters of one byte each; it is to be there before this turn of the event loop is over. */
+  next(): Lines {
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      setImmediate(this.#flush);
+    }
+    return this.#frame;
   }
 
   /** Resolves with `value` once every line so far is written (`always`: on the disk). `undo` is called where it cannot be. */
   commit<T>(value: T, undo?: () => void): Promise<T> {
-    const written = this.#pending === '';
+    const written = this.#frame.empty;
     if (written && this.#unsynced.length === 0 && !this.#syncing) return Promise.resolve(value);
     return new Promise<T>((resolve, reject) => {
       const waiter = { resolve: resolve as (value: unknown) => void, value, reject, undo };
@@ -85,16 +88,16 @@ export class Journal {
   /** Writes what is pending now. */
   readonly #flush = (): void => {
     this.#scheduled = false;
-    if (this.#pending === '') return;
+    if (this.#frame.empty) return;
     const waiters = this.#waiters ?? none;
     this.#waiters = undefined;
     try {
-      this.#write(this.#pending);
+      this.#write();
     } catch (error) {
       this.#failed(error as Error, waiters);
       return;
     }
-    this.#pending = '';
+    this.#frame.clear();
     if (this.failure !== undefined) {
       this.failure = undefined;
       this.#options.notice('the ledger journal can be written again');
@@ -109,9 +112,9 @@ export class Journal {
     this.#join();
   };
 
-  #write(text: string): void {
+  #write(): void {
     const segment = this.#segment;
-    this.#frame.of(text);
+    this.#frame.seal();
     const { bytes, size } = this.#frame;
     try {
       for (let done = 0; done < size; ) {

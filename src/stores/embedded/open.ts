@@ -25,7 +25,7 @@ export async function openEmbeddedLedger(options: EmbeddedLedgerOptions): Promis
     const loaded = load(path, notice, () => new Replay(new Map()));
     const organizations = loaded?.replay.organizations ?? new Map();
     let number = loaded?.number ?? 0;
-    const scribe = new Scribe((text) => journal.line(text));
+    const scribe = new Scribe(() => journal.next());
     const prune = () => {
       for (const org of organizations.values()) org.prune(clock());
     };
@@ -34,9 +34,9 @@ export async function openEmbeddedLedger(options: EmbeddedLedgerOptions): Promis
       scribe.restart();
       try {
         const head = `ledger 2 ${number + 1} ${clock()}\n`;
-        const next = start(path, number + 1, fsync === 'always', (line) => {
-          line(head);
-          scribe.snapshot(organizations.values(), line);
+        const next = start(path, number + 1, fsync === 'always', (next) => {
+          next().letters(head);
+          scribe.snapshot(organizations.values(), next);
         });
         number++;
         discard(path, entries_bytes_max);

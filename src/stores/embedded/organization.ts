@@ -121,8 +121,9 @@ export class Organization {
     return this.#settled.has(id);
   }
 
-  remembered(): string[] {
-    return this.#settled.all();
+  /** In texts of at most so many, with spaces between. */
+  remembered(most: number): Iterable<string> {
+    return this.#settled.lists(most);
   }
 
   /** Lets go of windows long over, of rates at rest, and of provisional holds whose owner never came back. */

@@ -1,8 +1,12 @@
 import { joined, labelText } from '../labels.ts';
 import type { Labels, Override, Settlement } from '../ledger.ts';
+import type { Lines } from '../lines.ts';
 import type { Organization } from './organization.ts';
 import type { Ring } from './ring.ts';
 import { type Counter, type Hold, isForgiven, type Joining, type Seats } from './state.ts';
+import { putMarks, putNumber, putWord } from './words.ts';
+
+const [reserved, settled] = [Buffer.from('r '), Buffer.from('s ')];
 
 /** Labels told apart within a segment; beyond, they are named again. */
 const labels_max = 10_000;
@@ -35,7 +39,8 @@ const labels_max = 10_000;
  * does not count that estimate any more. Version 1 had no `O` time, `Q`, `w`, `o`, `z`, and none of what follows them.
  */
 export class Scribe {
-  #line: (text: string) => void;
+  /** Where the next line belongs. */
+  #next: () => Lines;
   #numbers = 0;
   #named: { mark: number }[] = [];
   #labels = new Map<string, number>();
@@ -44,8 +49,8 @@ export class Scribe {
   #owner = '';
   #ownerWord = '';
 
-  constructor(line: (text: string) => void) {
-    this.#line = line;
+  constructor(next: () => Lines) {
+    this.#next = next;
   }
 
   /** A new segment names everything anew. */
@@ -55,6 +60,10 @@ export class Scribe {
     this.#numbers = 0;
     this.#labels = new Map();
     this.#lastLabels = undefined;
+  }
+
+  #line(text: string): void {
+    this.#next().letters(text);
   }
 
   organization(org: Organization): number {
@@ -95,11 +104,22 @@ export class Scribe {
 
   /** `joining` is all it has. */
   reserved(org: Organization, hold: Hold, joining: Joining, now_ms: number): void {
-    const rest = this.#joining(org, joining);
+    for (const ring of joining.rings) this.ring(org, ring);
+    for (const one of joining.seats) this.seats(org, one);
+    this.#name(org, joining.counters);
+    const of = this.organization(org);
     const labels = this.#labelled(hold.labels);
-    const owner = this.#ownerOf(hold);
-    const { id, expires_ms, nusd, tokens, input } = hold;
-    this.#line(`r ${id} ${org.mark} ${owner} ${now_ms} ${expires_ms} ${nusd} ${tokens}${rest} ${input} ${labels}\n`);
+    const line = this.#begin(reserved, hold, of);
+    putWord(line, this.#ownerOf(hold));
+    putNumber(line, now_ms);
+    putNumber(line, hold.expires_ms);
+    putNumber(line, hold.nusd);
+    putNumber(line, hold.tokens);
+    putMarks(line, joining.counters);
+    putMarks(line, joining.rings);
+    putMarks(line, joining.seats);
+    putNumber(line, hold.input);
+    line.letters(`${labels}\n`);
   }
 
   amended(org: Organization, hold: Hold, joining: Joining, now_ms: number): void {
@@ -109,14 +129,31 @@ export class Scribe {
   }
 
   settled(org: Organization, hold: Hold, { amount, estimated, labels }: Settlement, now_ms: number): void {
-    const keys = this.#counters(org, hold.counters, hold);
+    this.#name(org, hold.counters);
     const of = this.organization(org);
     const names = this.#labelled(joined(hold.labels, labels));
-    const { nusd, tokens, input = 0 } = amount;
-    const prior = priorOf(hold);
-    this.#line(
-      `s ${hold.id} ${of} ${now_ms} ${nusd} ${tokens} ${estimated ? 1 : 0} ${prior} ${keys} ${input} ${names}\n`,
-    );
+    const line = this.#begin(settled, hold, of);
+    putNumber(line, now_ms);
+    putNumber(line, amount.nusd);
+    putNumber(line, amount.tokens);
+    putNumber(line, estimated ? 1 : 0);
+    putWord(line, priorOf(hold));
+    if (hold.provisional) putWord(line, this.#counters(org, hold.counters, hold));
+    else putMarks(line, hold.counters);
+    putNumber(line, amount.input ?? 0);
+    line.letters(`${names}\n`);
+  }
+
+  #begin(kind: Buffer, { id }: Hold, of: number): Lines {
+    const line = this.#next();
+    line.put(kind);
+    putWord(line, id);
+    putNumber(line, of);
+    return line;
+  }
+
+  #name(org: Organization, counters: readonly Counter[]): void {
+    for (const counter of counters) if (counter.mark === 0) this.counter(org, counter);
   }
 
   reaped(org: Organization, hold: Hold, now_ms: number): void {
@@ -154,14 +191,14 @@ export class Scribe {
     this.#line(`w ${counter.mark} ${rolling.head} ${slots.join() || '-'}\n`);
   }
 
-  /** Everything there is, as the head of a segment. */
-  snapshot(organizations: Iterable<Organization>, line: (text: string) => void): void {
-    const journal = this.#line;
-    this.#line = line;
+  /** Everything there is, as the head of a segment, written where `next` says. */
+  snapshot(organizations: Iterable<Organization>, next: () => Lines): void {
+    const journal = this.#next;
+    this.#next = next;
     try {
       this.#everything(organizations);
     } finally {
-      this.#line = journal;
+      this.#next = journal;
     }
   }
 
@@ -174,10 +211,8 @@ export class Scribe {
       }
       for (const hold of org.holds.values()) this.#hold(org, hold);
       for (const [series, override] of org.overrides) this.override(org, series, override);
-      const settled = org.remembered();
       const of = this.organization(org);
-      for (let at = 0; at < settled.length; at += 1_000)
-        this.#line(`d ${of} ${settled.slice(at, at + 1_000).join(' ')}\n`);
+      for (const ids of org.remembered(1_000)) this.#line(`d ${of} ${ids}\n`);
     }
     this.#line('E\n');
   }

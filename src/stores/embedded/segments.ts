@@ -11,7 +11,8 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { frame, frameAfter, frameAt } from './frames.ts';
+import type { Lines } from '../lines.ts';
+import { Frame, frameAfter, frameAt } from './frames.ts';
 
 const frame_bytes = 1_048_576;
 
@@ -89,30 +90,30 @@ function follow(replay: Follower, text: string, file: string, at: number): void 
   }
 }
 
-/** Starts segment `number` with the lines `head` writes, under its name only once it is whole. */
+/** Starts segment `number` with the lines that `head` writes where `next` says, under its name only once it is whole. */
 export function start(
   directory: string,
   number: number,
   sync: boolean,
-  head: (line: (text: string) => void) => void,
+  head: (next: () => Lines) => void,
 ): { readonly file: string; readonly size: number } {
   const file = join(directory, `ledger-${String(number).padStart(8, '0')}.journal`);
   const draft = `${file}.draft`;
   const fd = openSync(draft, 'w', 0o600);
+  const frame = new Frame();
   let size = 0;
-  let text = '';
   const put = () => {
-    const bytes = frame(text);
-    for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done);
-    size += bytes.length;
-    text = '';
+    frame.seal();
+    for (let done = 0; done < frame.size; ) done += writeSync(fd, frame.bytes, done, frame.size - done);
+    size += frame.size;
+    frame.clear();
   };
   try {
-    head((line) => {
-      text += line;
-      if (text.length > frame_bytes) put();
+    head(() => {
+      if (frame.size > frame_bytes) put();
+      return frame;
     });
-    if (text !== '') put();
+    if (!frame.empty) put();
     if (sync) fsyncSync(fd);
   } finally {
     closeSync(fd);

@@ -48,7 +48,7 @@ export function sameLimit(a: Budget, b: Budget): boolean {
 export function govern(slice: Slice, budget: Budget): void {
   if (slice.budget === budget) return;
   slice.budget = budget;
-  slice.head = '';
+  slice.head = undefined;
 }
 
 /** What is free is nobody's from now on. */

@@ -73,7 +73,7 @@ export class Books {
       pace: 0,
       dirty: false,
       wanted: false,
-      head: '',
+      head: undefined,
       mark: 0,
       touched: true,
       dropped: false,

@@ -4,7 +4,7 @@ import { sizeIn } from '../rate-key.ts';
 import { amountIn } from '../tally.ts';
 import type { Need } from './admission.ts';
 import { type Books, slotsOf } from './books.ts';
-import { counterIn, moneyItem, rateItem } from './items.ts';
+import { item } from './items.ts';
 import { note, type Office } from './office.ts';
 import {
   draw,
@@ -77,14 +77,15 @@ export function widen(
 
 /** The estimate is held again: the owner's slice grows by what is spent no more. */
 function revive(office: Office, books: Books, hold: LocalHold): void {
-  let counters = '';
+  item.money(books, 'v', hold, nothing, true, hold.labels);
   for (const slice of hold.slices) {
     const before = amountIn(slice.unit, hold);
     slice.held += before;
     move(slice, -before, -before);
-    counters = counterIn(counters, slice, -before);
+    item.counter(slice, -before);
   }
-  note(office, books, moneyItem(books, 'v', hold, nothing, true, hold.labels, counters));
+  item.end();
+  note(office, books, item.text);
   hold.provisional = false;
   hold.seats.length = 0;
 }
@@ -150,17 +151,14 @@ function replace(
   estimated: boolean,
   labels: string,
 ): void {
-  let counters = '';
+  item.money(books, kind, hold, amount, estimated, labels);
   for (const slice of hold.slices) {
     const before = amountIn(slice.unit, hold);
     const after = amountIn(slice.unit, amount);
-    counters = counterIn(
-      counters,
-      slice,
-      hold.provisional ? respend(slice, before, after) : spend(slice, before, after),
-    );
+    item.counter(slice, hold.provisional ? respend(slice, before, after) : spend(slice, before, after));
   }
-  note(office, books, moneyItem(books, kind, hold, amount, estimated, labels, counters));
+  item.end();
+  note(office, books, item.text);
   for (const part of hold.parts) {
     const { unit } = part.slice.rate;
     if (unit === 'requests') continue;
@@ -204,18 +202,20 @@ function correct(office: Office, books: Books, part: RatePart, delta: number): v
   const { slot_ms, count } = slotsOf(slice.rate);
   // Until the ledger says so itself.
   slice.used = Math.max(0, slice.used + rest);
-  note(office, books, rateItem(books, slice.key, slot, rest, slot_ms, count));
+  item.rate(books, slice.key, slot, rest, slot_ms, count);
+  note(office, books, item.text);
 }
 
 /** As if it had never been: the request and its rates come back as well. */
 export function releaseHold(office: Office, books: Books, hold: LocalHold): void {
   if (hold.provisional) {
-    let counters = '';
+    item.money(books, 'x', hold, nothing, false, hold.labels);
     for (const slice of hold.slices) {
       move(slice, -amountIn(slice.unit, hold), 0);
-      counters = counterIn(counters, slice, 0);
+      item.counter(slice, 0);
     }
-    note(office, books, moneyItem(books, 'x', hold, nothing, false, hold.labels, counters));
+    item.end();
+    note(office, books, item.text);
   } else {
     for (const slice of hold.slices) {
       const before = amountIn(slice.unit, hold);

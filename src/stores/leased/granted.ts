@@ -1,5 +1,5 @@
 import { type Books, slotsOf } from './books.ts';
-import { rateItem } from './items.ts';
+import { item } from './items.ts';
 import { note, type Office } from './office.ts';
 import type { RateGrant, SeatsGrant, SliceAsk, SliceGrant } from './port.ts';
 import type { RateSlice, SeatsSlice, Slice } from './slices.ts';
@@ -43,5 +43,6 @@ export function uncount(office: Office, books: Books, slice: RateSlice): void {
   const { key, slot, free, rate } = slice;
   const { slot_ms, count } = slotsOf(rate);
   slice.free = 0;
-  note(office, books, rateItem(books, key, slot, -free, slot_ms, count));
+  item.rate(books, key, slot, -free, slot_ms, count);
+  note(office, books, item.text);
 }

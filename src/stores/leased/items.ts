@@ -1,4 +1,5 @@
 import type { Amount } from '../ledger.ts';
+import { Lines } from '../lines.ts';
 import { slotting } from '../rate-key.ts';
 import type { Books } from './books.ts';
 import type { LocalHold, Slice } from './slices.ts';
@@ -14,44 +15,85 @@ import type { LocalHold, Slice } from './slices.ts';
  * it replaces, -1 where there is none. `used` is how much of the owner's slice is used up by it; negative gives to it.
  * `r` corrects a sliding window.
  */
-export function moneyItem(
-  books: Books,
-  kind: 's' | 'p' | 'v' | 'x',
-  hold: LocalHold,
-  amount: Amount,
-  estimated: boolean,
-  labels: string,
-  counters: string,
-): string {
-  const prior = hold.provisional ? `${hold.nusd},${hold.tokens},${hold.input}` : '-1,-1,-1';
-  // Labels as one word have nothing that JSON writes otherwise.
-  return `[${books.items + 1},"${kind}",${quoted(hold.id)},${amount.nusd},${amount.tokens},${amount.input ?? 0},${estimated ? 1 : 0},${prior},"${labels}",[${counters}]]`;
+class Item {
+  /** As it stands. */
+  readonly text = new Lines();
+  #counters = 0;
+
+  /** One of money, up to its counters. */
+  money(books: Books, kind: MoneyKind, hold: LocalHold, amount: Amount, estimated: boolean, labels: string): void {
+    const { text } = this;
+    const { nusd, tokens, input = 0 } = amount;
+    this.#counters = 0;
+    text.clear();
+    text.byte(open);
+    text.number(books.items + 1);
+    text.put(kinds[kind]);
+    text.quoted(hold.id);
+    put(text, nusd, tokens, input);
+    text.put(estimated ? was.estimated : was.exact);
+    if (hold.provisional) put(text, hold.nusd, hold.tokens, hold.input);
+    else text.put(no_prior);
+    text.byte(comma);
+    text.quoted(labels);
+    text.put(counters_open);
+  }
+
+  /** The next counter of one of money. */
+  counter(slice: Slice, used: number): void {
+    const { text } = this;
+    if (this.#counters++ > 0) text.byte(comma);
+    slice.head ??= headOf(slice);
+    text.put(slice.head);
+    text.number(used);
+    text.byte(close);
+  }
+
+  /** All its counters were named. */
+  end(): void {
+    this.text.put(counters_close);
+  }
+
+  /** One of a sliding window. */
+  rate(books: Books, key: string, slot: number, delta: number, slot_ms: number, count: number): void {
+    this.text.clear();
+    this.text.letters(`[${books.items + 1},"r",${JSON.stringify(key)},${slot},${delta},${slot_ms},${count}]`);
+  }
 }
 
-/** Visible ASCII as JSON writes it: an id is mostly what stands between quotes as it is. */
-function quoted(id: string): string {
-  return id.includes('"') || id.includes('\\') ? JSON.stringify(id) : `"${id}"`;
-}
+/** The one that is being written: of all organisations, used within a step. */
+export const item = new Item();
 
-/** A counter of an item, behind those named before. */
-export function counterIn(before: string, slice: Slice, used: number): string {
-  return before === '' ? `${headOf(slice)}${used}]` : `${before},${headOf(slice)}${used}]`;
-}
+type MoneyKind = 's' | 'p' | 'v' | 'x';
 
-export function rateItem(books: Books, key: string, slot: number, delta: number, slot_ms: number, count: number) {
-  return `[${books.items + 1},"r",${JSON.stringify(key)},${slot},${delta},${slot_ms},${count}]`;
+const [open, close, comma] = [0x5b, 0x5d, 0x2c];
+const kinds: Readonly<Record<MoneyKind, Buffer>> = {
+  s: Buffer.from(',"s",'),
+  p: Buffer.from(',"p",'),
+  v: Buffer.from(',"v",'),
+  x: Buffer.from(',"x",'),
+};
+const was = { exact: Buffer.from(',0'), estimated: Buffer.from(',1') };
+const no_prior = Buffer.from(',-1,-1,-1');
+const counters_open = Buffer.from(',[');
+const counters_close = Buffer.from(']]');
+
+function put(text: Lines, nusd: number, tokens: number, input: number): void {
+  text.byte(comma);
+  text.number(nusd);
+  text.byte(comma);
+  text.number(tokens);
+  text.byte(comma);
+  text.number(input);
 }
 
 const letters = { nusd: 'n', tokens: 't', requests: 'r' } as const;
 
-function headOf(slice: Slice): string {
-  if (slice.head === '') {
-    const { limit, hard, rolling_ms } = slice.budget;
-    const { slot_ms, count } = rolling_ms === undefined ? { slot_ms: 0, count: 0 } : slotting(rolling_ms);
-    const shape = `${limit},${hard ? 1 : 0},${slice.expires_ms},${slot_ms},${count}`;
-    slice.head = `[${JSON.stringify(slice.key)},"${letters[slice.unit]}",${shape},`;
-  }
-  return slice.head;
+function headOf({ key, unit, budget, expires_ms }: Slice): Buffer {
+  const { limit, hard, rolling_ms } = budget;
+  const { slot_ms, count } = rolling_ms === undefined ? { slot_ms: 0, count: 0 } : slotting(rolling_ms);
+  const shape = `${limit},${hard ? 1 : 0},${expires_ms},${slot_ms},${count}`;
+  return Buffer.from(`[${JSON.stringify(key)},"${letters[unit]}",${shape},`);
 }
 
 /** An item that was written, as what replaying needs of it. */

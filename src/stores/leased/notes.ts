@@ -1,6 +1,11 @@
+import { putMarks, putNumber, putWord } from '../embedded/words.ts';
+import type { Lines } from '../lines.ts';
 import { encoded } from '../window-key.ts';
 import type { Books } from './books.ts';
 import type { LocalHold, Slice } from './slices.ts';
+
+const newline = 0x0a;
+const [reserved, amended, noted] = [Buffer.from('r '), Buffer.from('a '), Buffer.from('i ')];
 
 /**
  * The journal of slices: one line a step, words parted by spaces, tables numbered within a segment.
@@ -20,15 +25,16 @@ import type { LocalHold, Slice } from './slices.ts';
  * What was taken is not noted: the shared ledger knows, and is told to take back all but what is held.
  */
 export class Notes {
-  #line: (text: string) => void;
+  /** Where the next line belongs. */
+  #next: () => Lines;
   #numbers = 0;
   #named: { mark: number }[] = [];
   /** The owner named last, and how. */
   #owner = '';
   #ownerWord = '';
 
-  constructor(line: (text: string) => void) {
-    this.#line = line;
+  constructor(next: () => Lines) {
+    this.#next = next;
   }
 
   /** A new segment names everything anew. */
@@ -36,6 +42,10 @@ export class Notes {
     for (const one of this.#named) one.mark = 0;
     this.#named = [];
     this.#numbers = 0;
+  }
+
+  #line(text: string): void {
+    this.#next().letters(text);
   }
 
   organization(books: Books): number {
@@ -48,34 +58,39 @@ export class Notes {
       this.#ownerWord = encoded(hold.owner);
       this.#owner = hold.owner;
     }
-    this.#line(`r ${hold.id} ${this.organization(books)} ${this.#ownerWord} ${this.#holding(books, hold)}\n`);
+    this.#holding(reserved, books, hold, this.#ownerWord);
   }
 
   amended(books: Books, hold: LocalHold): void {
-    this.#line(`a ${hold.id} ${this.organization(books)} ${this.#holding(books, hold)}\n`);
+    this.#holding(amended, books, hold, '');
   }
 
   released(books: Books, hold: LocalHold): void {
     this.#line(`x ${hold.id} ${this.organization(books)}\n`);
   }
 
-  item(books: Books, text: string): void {
-    this.#line(`i ${this.organization(books)} ${text}\n`);
+  item(books: Books, text: Lines): void {
+    const of = this.organization(books);
+    const line = this.#next();
+    line.put(noted);
+    putNumber(line, of);
+    line.copy(text);
+    line.byte(newline);
   }
 
   acknowledged(books: Books, number: number): void {
     this.#line(`k ${this.organization(books)} ${number}\n`);
   }
 
-  /** Everything there is, as the head of a segment. */
-  snapshot(all: Iterable<Books>, line: (text: string) => void): void {
-    const journal = this.#line;
-    this.#line = line;
+  /** Everything there is, as the head of a segment, written where `next` says. */
+  snapshot(all: Iterable<Books>, next: () => Lines): void {
+    const journal = this.#next;
+    this.#next = next;
     try {
       for (const books of all) this.#everything(books);
-      line('E\n');
+      this.#line('E\n');
     } finally {
-      this.#line = journal;
+      this.#next = journal;
     }
   }
 
@@ -86,28 +101,34 @@ export class Notes {
       if (hold.provisional) this.#line(`e ${hold.id} ${of}\n`);
     }
     for (const text of books.untold.texts()) this.#line(`i ${of} ${text}\n`);
-    const settled = books.settled.all();
-    for (let at = 0; at < settled.length; at += 1_000) {
-      this.#line(`d ${of} ${settled.slice(at, at + 1_000).join(' ')}\n`);
-    }
+    for (const ids of books.settled.lists(1_000)) this.#line(`d ${of} ${ids}\n`);
   }
 
-  #holding(books: Books, hold: LocalHold): string {
-    let marks = '';
-    for (const slice of hold.slices)
-      marks += marks === '' ? this.#slice(books, slice) : `,${this.#slice(books, slice)}`;
-    const { expires_ms, nusd, tokens, input, labels } = hold;
-    return `${expires_ms} ${nusd} ${tokens} ${input} ${marks === '' ? '-' : marks} ${labels === '' ? '-' : labels}`;
+  #holding(kind: Buffer, books: Books, hold: LocalHold, owner: string): void {
+    const of = this.organization(books);
+    const { id, expires_ms, nusd, tokens, input, slices, labels } = hold;
+    for (const slice of slices) this.#name(books, slice);
+    const line = this.#next();
+    line.put(kind);
+    putWord(line, id);
+    putNumber(line, of);
+    if (owner !== '') putWord(line, owner);
+    putNumber(line, expires_ms);
+    putNumber(line, nusd);
+    putNumber(line, tokens);
+    putNumber(line, input);
+    putMarks(line, slices);
+    line.letters(labels === '' ? '-' : labels);
+    line.byte(newline);
   }
 
-  #slice(books: Books, slice: Slice): number {
+  #name(books: Books, slice: Slice): void {
     if (slice.mark === 0) {
       const of = this.organization(books);
       const { unit, budget, start_ms, end_ms, expires_ms, key } = slice;
       const limit = `${budget.limit} ${budget.hard ? 1 : 0}`;
       this.#line(`B ${this.#number(slice)} ${of} ${unit} ${limit} ${start_ms} ${end_ms} ${expires_ms} ${key}\n`);
     }
-    return slice.mark;
   }
 
   #number(one: { mark: number }): number {

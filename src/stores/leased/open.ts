@@ -64,14 +64,14 @@ export function leaseFrom(
     const loaded = load(path, notice, () => new Replay());
     const all = loaded?.replay.all ?? new Map<string, Books>();
     const owner = loaded?.replay.owner ?? randomBytes(9).toString('base64url');
-    const notes = new Notes((text) => journal.line(text));
+    const notes = new Notes(() => journal.next());
     let number = loaded?.number ?? 0;
     const rotate = () => {
       notes.restart();
       try {
-        const next = start(path, number + 1, false, (line) => {
-          line(`leased 1 ${owner}\n`);
-          notes.snapshot(all.values(), line);
+        const next = start(path, number + 1, false, (next) => {
+          next().letters(`leased 1 ${owner}\n`);
+          notes.snapshot(all.values(), next);
         });
         number++;
         discard(path, 0);

@@ -39,7 +39,7 @@ export interface Slice {
   dirty: boolean;
   wanted: boolean;
   /** Start of its part of an item, written once. */
-  head: string;
+  head: Buffer | undefined;
   /** Number in the journal's current segment; 0 where it was not named there yet. */
   mark: number;
   /** Looked up since idle ones were last looked for. */

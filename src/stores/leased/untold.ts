@@ -1,3 +1,4 @@
+import type { Lines } from '../lines.ts';
 import { readItem } from './items.ts';
 
 /** A run of items: each with `,` and a line's end behind it, so that it can be told in one piece and taken apart. */
@@ -43,7 +44,20 @@ export class Untold {
 
   /** `text` is ASCII, as `items.ts` writes it. */
   add(number: number, text: string): void {
-    const needed = text.length + behind.length;
+    const run = this.#runFor(number, text.length + behind.length);
+    run.size += run.bytes.write(text, run.size, 'latin1');
+    this.#end(run, number);
+  }
+
+  /** `add` of bytes. */
+  put(number: number, { bytes, size }: Lines): void {
+    const run = this.#runFor(number, size + behind.length);
+    run.size += bytes.copy(run.bytes, run.size, 0, size);
+    this.#end(run, number);
+  }
+
+  /** One with so much room. */
+  #runFor(number: number, needed: number): Run {
     let run = this.#runs[this.#runs.length - 1];
     if (run === undefined || run.closed || run.size + needed > run_bytes_max) {
       const bytes = Buffer.allocUnsafeSlow(Math.max(needed, this.#usual));
@@ -54,7 +68,10 @@ export class Untold {
       run.bytes.copy(larger, 0, 0, run.size);
       run.bytes = larger;
     }
-    run.size += run.bytes.write(text, run.size, 'latin1');
+    return run;
+  }
+
+  #end(run: Run, number: number): void {
     run.bytes[run.size++] = comma;
     run.bytes[run.size++] = newline;
     run.count++;

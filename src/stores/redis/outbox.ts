@@ -1,8 +1,10 @@
 import { closeSync, fsyncSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { Lines } from '../lines.ts';
 import { LiveMap } from '../live-map.ts';
 import { lock } from '../lock.ts';
 import { encoded } from '../window-key.ts';
+import { putMessage } from './message-line.ts';
 import { WholeLines } from './whole-lines.ts';
 
 /** What Redis has yet to hear. Sending it twice changes nothing. */
@@ -46,8 +48,8 @@ export class Outbox {
   readonly #notice: (message: string) => void;
   readonly #lock: { release(): void } | undefined;
   #file: WholeLines | undefined;
-  #lines = '';
-  #struck = '';
+  /** For the next write. */
+  readonly #lines = new Lines();
   /** Kept by all whose lines are in the next write. */
   #writing: Promise<void> | undefined;
   #written: (() => void) | undefined;
@@ -153,7 +155,7 @@ export class Outbox {
     this.#put(own, message);
     if (this.#file === undefined) return true;
     message.n = ++this.#number;
-    this.#lines += `${JSON.stringify(message)}\n`;
+    putMessage(this.#lines, message);
     return true;
   }
 
@@ -165,8 +167,7 @@ export class Outbox {
     own.delete(name);
     this.#size -= 1;
     if (this.#file === undefined) return;
-    // The point says that no digit is missing.
-    this.#struck += known.n === undefined ? `-${wordOf(known)}\n` : `-${known.n}.\n`;
+    putStruck(this.#lines, known);
     this.#timer ??= setTimeout(this.#late, strike_ms).unref();
   }
 
@@ -187,19 +188,18 @@ export class Outbox {
     const written = this.#written;
     this.#writing = undefined;
     this.#written = undefined;
-    this.#append(this.#lines + this.#struck);
-    this.#lines = '';
-    this.#struck = '';
+    this.#append(this.#lines);
+    this.#lines.clear();
     written?.();
     const { size = 0, behind = false, owes = false } = this.#file ?? {};
     if (behind || (this.#size === 0 && (size > 0 || owes)) || size > this.#size_max) this.#rewrite();
     if (this.#file?.owes) this.#timer ??= setTimeout(this.#late, full_ms).unref();
   };
 
-  #append(text: string): void {
+  #append(lines: Lines): void {
     const file = this.#file;
-    if (file === undefined || (text === '' && !file.owes) || file.behind) return;
-    this.#try('be written, its messages are in memory only', () => file.append(text));
+    if (file === undefined || (lines.size === 0 && !file.owes) || file.behind) return;
+    this.#try('be written, its messages are in memory only', () => file.append(lines));
   }
 
   #rewrite(): void {
@@ -238,6 +238,17 @@ export class Outbox {
     this.#file = undefined;
     this.#lock?.release();
   }
+}
+
+function putStruck(lines: Lines, message: Message): void {
+  if (message.n === undefined) {
+    lines.text(`-${wordOf(message)}\n`);
+    return;
+  }
+  lines.letters('-');
+  lines.whole(message.n);
+  // The point says that no digit is missing.
+  lines.letters('.\n');
 }
 
 /** Among those of its organisation: an id has no spaces. */

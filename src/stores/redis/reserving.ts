@@ -1,9 +1,10 @@
 import { labelText } from '../labels.ts';
 import type { Reserved, ReserveRequest } from '../ledger.ts';
+import type { Lines } from '../lines.ts';
 import { type Answer, asAsked, refusal, standing } from './answers.ts';
 import type { Memory } from './memory.ts';
 import { Timely } from './timely.ts';
-import type { Operation, Turns } from './turns.ts';
+import type { Turns } from './turns.ts';
 
 export interface ReservingParts {
   readonly turns: Turns;
@@ -14,8 +15,11 @@ export interface ReservingParts {
   readonly abandon: (error: unknown, request: ReserveRequest, nonce: string) => void;
 }
 
+const [beginning, comma, end] = [Buffer.from('[0,'), Buffer.from(','), Buffer.from(']')];
+
 /** A reserve on its way. */
 export class Reserving extends Timely {
+  readonly reading = false;
   readonly #parts: ReservingParts;
   readonly #request: ReserveRequest;
   readonly #nonce: string;
@@ -29,12 +33,35 @@ export class Reserving extends Timely {
     resolve: (reserved: Reserved) => void,
     reject: (error: unknown) => void,
   ) {
-    super(parts.turns, request, operationOf(request, nonce));
+    super(parts.turns, request);
     this.#parts = parts;
     this.#request = request;
     this.#nonce = nonce;
     this.#resolve = resolve;
     this.#reject = reject;
+  }
+
+  write(text: Lines, place = 0): void {
+    const { id, amount, lease_ms, owner, labels } = this.#request;
+    text.put(beginning);
+    text.quoted(id);
+    text.put(comma);
+    text.whole(place);
+    text.put(comma);
+    text.whole(amount.nusd);
+    text.put(comma);
+    text.whole(amount.tokens);
+    text.put(comma);
+    text.whole(amount.input ?? 0);
+    text.put(comma);
+    text.whole(lease_ms);
+    text.put(comma);
+    text.put(ownerText(owner));
+    text.put(comma);
+    text.quoted(this.#nonce);
+    text.put(comma);
+    text.quoted(labelText(labels));
+    text.put(end);
   }
 
   answered(answer: Answer): void {
@@ -62,7 +89,14 @@ export class Reserving extends Timely {
   }
 }
 
-function operationOf(request: ReserveRequest, nonce: string): Operation {
-  const { id, amount, lease_ms, owner, labels } = request;
-  return [0, id, 0, amount.nusd, amount.tokens, amount.input ?? 0, lease_ms, owner, nonce, labelText(labels)];
+/** The owner named last, and how JSON has it: mostly this process is the owner of all it holds. */
+let named = '';
+let words = Buffer.from('""');
+
+function ownerText(owner: string): Buffer {
+  if (owner !== named) {
+    named = owner;
+    words = Buffer.from(JSON.stringify(owner));
+  }
+  return words;
 }

@@ -1,9 +1,11 @@
 import type { Settled } from '../ledger.ts';
+import type { Lines } from '../lines.ts';
 import { type Answer, settled } from './answers.ts';
+import type { Asked, Operation } from './asked.ts';
 import type { Memory } from './memory.ts';
 import type { Message } from './outbox.ts';
 import { type Planned, planOfKnown } from './plan.ts';
-import type { Asked, Operation, Turns } from './turns.ts';
+import type { Turns } from './turns.ts';
 
 export interface SettlingParts {
   readonly prefix: string;
@@ -137,19 +139,44 @@ function settling({ id, nusd, tokens, input = 0, estimated, labels = '' }: Settl
   return [2, id, '', nusd, tokens, input, estimated ? '1' : '0', remembered, tell, labels];
 }
 
+const beginning = Buffer.from('[2,');
+const behind_id = Buffer.from(',"",');
+const comma = Buffer.from(',');
+const end = Buffer.from(']');
+/** That it was estimated or not, how long it is remembered, and that nothing is to be told. */
+const behind_numbers = {
+  exact: Buffer.from(`,"0","${remembered}",0,`),
+  estimated: Buffer.from(`,"1","${remembered}",0,`),
+};
+
 /** A settlement that nobody awaits. */
 class Posted implements Asked {
-  readonly operation: Operation;
+  readonly reading = false;
   readonly plan = undefined;
   readonly #settling: Settling;
   readonly #message: Settle;
   readonly #over: (message: Settle, error?: unknown) => void;
 
   constructor(parts: Settling, message: Settle, over: (message: Settle, error?: unknown) => void) {
-    this.operation = settling(message, 0);
     this.#settling = parts;
     this.#message = message;
     this.#over = over;
+  }
+
+  /** `settling` without telling. */
+  write(text: Lines): void {
+    const { id, nusd, tokens, input = 0, estimated, labels = '' } = this.#message;
+    text.put(beginning);
+    text.quoted(id);
+    text.put(behind_id);
+    text.whole(nusd);
+    text.put(comma);
+    text.whole(tokens);
+    text.put(comma);
+    text.whole(input);
+    text.put(estimated ? behind_numbers.estimated : behind_numbers.exact);
+    text.quoted(labels);
+    text.put(end);
   }
 
   told(answer: Answer): void {

@@ -1,7 +1,9 @@
 import { type Budget, LedgerUnavailable, type Rate } from '../ledger.ts';
+import type { Lines } from '../lines.ts';
 import type { Answer } from './answers.ts';
+import { type Asked, type Operation, writeJson } from './asked.ts';
 import { type Plan, planOf } from './plan.ts';
-import type { Asked, Operation, Turns } from './turns.ts';
+import type { Turns } from './turns.ts';
 
 /** Limits of an organisation that something is asked of. */
 export interface Concern {
@@ -11,17 +13,18 @@ export interface Concern {
 }
 
 const tries_max = 4;
+/** `Operation`'s code for one that changes nothing. */
+const reading = 4;
 
 /** Asks in the windows of the server's moment: when one has turned meanwhile, again in the new one. */
 export abstract class Timely implements Asked {
-  readonly operation: Operation;
+  abstract readonly reading: boolean;
   plan: Plan;
   readonly #turns: Turns;
   readonly #concern: Concern;
   #tries = 0;
 
-  constructor(turns: Turns, concern: Concern, operation: Operation) {
-    this.operation = operation;
+  constructor(turns: Turns, concern: Concern) {
     this.plan = planOf(concern.budgets, concern.rates, turns.now());
     this.#turns = turns;
     this.#concern = concern;
@@ -42,6 +45,7 @@ export abstract class Timely implements Asked {
     this.#turns.push(organization, this);
   }
 
+  abstract write(text: Lines, place: number | undefined): void;
   /** Told once: under the plan that stands in `plan`. */
   abstract answered(answer: Answer): void;
   abstract failed(error: unknown): void;
@@ -62,11 +66,19 @@ interface Asker {
 
 /** An operation whose answer is awaited. */
 class Asking extends Timely {
+  readonly reading: boolean;
+  readonly #operation: Operation;
   readonly #asker: Asker;
 
   constructor(turns: Turns, concern: Concern, operation: Operation, asker: Asker) {
-    super(turns, concern, operation);
+    super(turns, concern);
+    this.reading = operation[0] === reading;
+    this.#operation = operation;
     this.#asker = asker;
+  }
+
+  write(text: Lines, place: number | undefined): void {
+    writeJson(text, this.#operation, place);
   }
 
   answered(answer: Answer): void {

@@ -1,5 +1,7 @@
 import { LedgerUnavailable } from '../ledger.ts';
+import { Lines } from '../lines.ts';
 import { type Answer, answersOf } from './answers.ts';
+import { type Asked, awaited, type Operation } from './asked.ts';
 import type { Epochs } from './epoch.ts';
 import type { Receiver } from './in-flight.ts';
 import type { Line } from './line.ts';
@@ -7,23 +9,12 @@ import { baseOf, type Plan } from './plan.ts';
 import { scripts } from './scripts.ts';
 import { Opening, wired } from './wired.ts';
 
-/** As `lua/turn.ts` has them; the place of a plan is filled in when it is sent. */
-export type Operation = (string | number)[];
-
-/** An operation, and who is told what became of it: answers in the order they were given, before anyone goes on. */
-export interface Asked {
-  readonly operation: Operation;
-  readonly plan: Plan | undefined;
-  told(answer: Answer): void;
-  failed(error: unknown): void;
-}
-
 /** Operations in one script: together they keep Redis from everyone else for about a millisecond. */
 const operations_max = 100;
-/** `Operation`'s code for one that changes nothing, and needs no epoch. */
-const reading = 4;
 /** A real settlement may replace the reaper's estimate this long. */
 const estimate_ms = 7 * 86_400_000;
+const comma = Buffer.from(',');
+const end = Buffer.from(']]');
 /** How long an operation that rides waits for another one to go with; twice as long at most. */
 const ride_ms = 3;
 
@@ -73,6 +64,8 @@ export class Turns {
   #leaving: Queue[] = [];
   #watched: Queue[] = [];
   #timer: NodeJS.Timeout | undefined;
+  /** What is asked in the script that is being put together. */
+  readonly #text = new Lines();
   /** How far the server's clock is ahead; never below the truth by more than an answer's way here. */
   #ahead_ms = Number.NEGATIVE_INFINITY;
 
@@ -231,17 +224,20 @@ export class Turns {
   #words(queue: Queue, permit: string, all: readonly Asked[]): Words {
     turns += 1;
     const words: Words = [scripts.turn.sha, '2', queue.leases, permit, queue.base, ''];
-    const operations: Operation[] = [];
-    for (const { operation, plan } of all) {
-      operations.push(operation);
-      if (plan === undefined) continue;
-      if (plan.turn !== turns) {
+    const text = this.#text;
+    text.clear();
+    text.letters(`[${this.now() + this.#options.deadline_ms},${estimate_ms},[`);
+    for (const one of all) {
+      const { plan } = one;
+      if (plan !== undefined && plan.turn !== turns) {
         plan.turn = turns;
         plan.place = words.push(plan.text) - plans_at - 1;
       }
-      operation[2] = plan.place;
+      if (one !== all[0]) text.put(comma);
+      one.write(text, plan?.place);
     }
-    words[asked_at] = JSON.stringify([this.now() + this.#options.deadline_ms, estimate_ms, operations]);
+    text.put(end);
+    words[asked_at] = text.bytes.toString('utf8', 0, text.size);
     return words;
   }
 
@@ -275,20 +271,6 @@ function tell(one: Asked | undefined, answer: Answer): void {
   }
 }
 
-function isReading({ operation }: Asked): boolean {
-  return operation[0] === reading;
-}
-
-function awaited(
-  operation: Operation,
-  plan: Plan | undefined,
-  resolve: (answer: Answer) => void,
-  reject: (error: unknown) => void,
-  heard?: (answer: Answer) => void,
-): Asked {
-  const told = (answer: Answer): void => {
-    heard?.(answer);
-    resolve(answer);
-  };
-  return { operation, plan, told, failed: reject };
+function isReading({ reading }: Asked): boolean {
+  return reading;
 }

@@ -1,7 +1,9 @@
 import { closeSync, ftruncateSync, openSync, renameSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
+import type { Lines } from '../lines.ts';
 
 /** Text that found no room is kept for the next try up to here; beyond, only writing everything anew helps. */
 const unwritten_max = 4 * 1_048_576;
+const none = Buffer.alloc(0);
 
 /**
  * A file of lines that is appended to and sometimes written anew. On a full disk nothing of it is torn: what was written
@@ -13,7 +15,7 @@ export class WholeLines {
   /** Bytes of whole lines. */
   #size: number;
   /** What found no room yet. */
-  #unwritten = '';
+  #unwritten = none;
   /** More found no room than is kept: the file has to be written anew. */
   #behind = false;
   /** Something that is no whole line may stand at its end. */
@@ -33,7 +35,7 @@ export class WholeLines {
 
   /** Whether something that was appended does not stand in the file. */
   get owes(): boolean {
-    return this.#behind || this.#unwritten !== '';
+    return this.#behind || this.#unwritten.length > 0;
   }
 
   /** Whether only `rewrite` brings the file up to date. */
@@ -42,23 +44,28 @@ export class WholeLines {
   }
 
   /** Appends whole lines, after those that found no room before. Throws where there is still none; they are kept. */
-  append(lines: string): void {
+  append(lines: Lines): void {
     if (this.#behind) throw new Error('it waits to be written anew');
-    const text = this.#unwritten + lines;
-    if (text === '') return;
-    this.#unwritten = text;
-    const bytes = Buffer.from(this.#mend() + text);
+    const before = this.#unwritten;
+    if (before.length + lines.size === 0) return;
+    const mend = this.#mend();
+    let { bytes, size } = lines;
+    if (before.length > 0 || mend !== '') {
+      bytes = Buffer.concat([Buffer.from(mend), before, bytes.subarray(0, size)]);
+      size = bytes.length;
+    }
     let written = 0;
     try {
-      while (written < bytes.length) written += writeSync(this.#fd, bytes, written);
-      this.#unwritten = '';
-      this.#size += bytes.length;
+      while (written < size) written += writeSync(this.#fd, bytes, written, size - written);
+      this.#unwritten = none;
+      this.#size += size;
       this.#torn = false;
     } catch (error) {
+      this.#unwritten = Buffer.concat([before, lines.bytes.subarray(0, lines.size)]);
       if (written > 0) this.#torn = true;
       this.#mend();
-      if (text.length > unwritten_max) {
-        this.#unwritten = '';
+      if (this.#unwritten.length > unwritten_max) {
+        this.#unwritten = none;
         this.#behind = true;
       }
       throw error;
@@ -82,7 +89,7 @@ export class WholeLines {
     if (lines === '') ftruncateSync(this.#fd, 0);
     else this.#replace(lines);
     this.#size = Buffer.byteLength(lines);
-    this.#unwritten = '';
+    this.#unwritten = none;
     this.#behind = false;
     this.#torn = false;
   }

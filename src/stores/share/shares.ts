@@ -1,7 +1,7 @@
 import { Ring } from '../embedded/ring.ts';
 import type { Need } from '../leased/admission.ts';
 import { type Books, budgetState, isSeats, slotsOf } from '../leased/books.ts';
-import { rateItem } from '../leased/items.ts';
+import { item } from '../leased/items.ts';
 import { note, type Office } from '../leased/office.ts';
 import type { RateSlice, SeatsSlice, Slice } from '../leased/slices.ts';
 import type { BudgetState, Rate, RateState, Refusal } from '../ledger.ts';
@@ -74,7 +74,8 @@ export class Shares {
         ring.add(ring.head, need.asked);
         const { key, rate } = need.slice;
         const { slot_ms, count } = slotsOf(rate);
-        note(office, books, rateItem(books, key, ring.head, need.asked, slot_ms, count));
+        item.rate(books, key, ring.head, need.asked, slot_ms, count);
+        note(office, books, item.text);
         need.slice.slot = ring.head;
         need.slice.free += need.asked;
       } else need.slice.dirty = true;
