@@ -1,7 +1,8 @@
 import { Pool } from 'undici';
 import { Failure } from '../exchange/index.ts';
 import { Deadlines } from './deadlines.ts';
-import { LiveCall, type Origin } from './live-call.ts';
+import { LiveCall } from './live-call.ts';
+import type { Origin } from './origin.ts';
 import type { UpstreamCall, UpstreamReply } from './upstream.ts';
 
 export interface TransportSettings {

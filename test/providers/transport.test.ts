@@ -103,6 +103,72 @@ describe('a call', () => {
     expect((await collect(reply)).text).toBe('ok');
   });
 
+  test('has each header under its own name, whatever that name means elsewhere', async () => {
+    const head = [
+      '__proto__: polluted',
+      'constructor: made',
+      'Set-Cookie: first=1',
+      'Set-Cookie: last=1',
+      'x-twice: 1',
+      'X-TWICE: 2',
+      'X-Request-Id: theirs',
+      'x-llm-request-id: also theirs',
+      'Content-Length: 2',
+    ];
+    const server = createServer((socket) => {
+      socket.on('data', () => socket.write(`HTTP/1.1 200 OK\r\n${head.join('\r\n')}\r\n\r\nok`));
+      socket.on('error', () => {});
+    });
+    await using there = await listening(server);
+    // The second time its names have been met.
+    for (const _ of [1, 2]) {
+      const reply = await send({}, { through: there.provider });
+      const { headers } = reply;
+      expect(Object.entries(headers)).toEqual([
+        ['__proto__', 'polluted'],
+        ['constructor', 'made'],
+        ['set-cookie', 'last=1'],
+        ['x-twice', '1, 2'],
+        ['x-request-id', 'theirs'],
+        ['x-llm-request-id', 'also theirs'],
+        ['content-length', '2'],
+      ]);
+      expect(headers.valueOf).toBeUndefined();
+      expect(reply.clientHeaders().pairs).toEqual(
+        [
+          ['__proto__', 'polluted'],
+          ['constructor', 'made'],
+          ['x-twice', '1, 2'],
+          ['x-llm-upstream-request-id', 'also theirs'],
+        ].flat(),
+      );
+      expect((await collect(reply)).text).toBe('ok');
+    }
+    expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
+  });
+
+  test('passes no header on that the connection names, and each of the others in the order they came in', async () => {
+    const connection: string[] = [];
+    const server = createServer((socket) => {
+      socket.on('data', () => {
+        const lines = ['X-Hop: 1', 'Server: s', ...connection.map((value) => `Connection: ${value}`), 'CF-Ray: r'];
+        socket.write(`HTTP/1.1 200 OK\r\n${lines.join('\r\n')}\r\nContent-Length: 2\r\n\r\nok`);
+      });
+      socket.on('error', () => {});
+    });
+    await using there = await listening(server);
+    const passed = async (...values: string[]): Promise<unknown> => {
+      connection.splice(0, Number.POSITIVE_INFINITY, ...values);
+      const reply = await send({}, { through: there.provider });
+      await collect(reply);
+      return reply.clientHeaders().pairs;
+    };
+    expect(await passed()).toEqual(['x-hop', '1', 'server', 's', 'cf-ray', 'r']);
+    expect(await passed('keep-alive')).toEqual(['x-hop', '1', 'server', 's', 'cf-ray', 'r']);
+    expect(await passed('keep-alive, X-Hop')).toEqual(['server', 's', 'cf-ray', 'r']);
+    expect(await passed('keep-alive', 'x-hop')).toEqual(['server', 's', 'cf-ray', 'r']);
+  });
+
   test('keeps its connection for the next', async () => {
     const before = fake.connections;
     const fresh = at(fake.baseUrl);
