@@ -21,6 +21,9 @@ interface KnownName {
  */
 const met: readonly KnownName[][] = Array.from({ length: 256 }, () => []);
 const likeMax = 8;
+const metLengthMax = 64;
+/** Names and values of a reply that is not out of the ordinary. */
+const usualMax = 256;
 const noBytes = Buffer.alloc(0);
 
 function known(bytes: Buffer): KnownName {
@@ -34,7 +37,7 @@ function known(bytes: Buffer): KnownName {
   const written = bytes.toString('latin1');
   const name = written.toLowerCase();
   const one = { written, name, ours: replyName(name) };
-  if (like.length < likeMax) like.push(one);
+  if (like.length < likeMax && length <= metLengthMax) like.push(one);
   return one;
 }
 
@@ -77,6 +80,8 @@ export function rawRecord(raw: RawHeaders): Readonly<Record<string, string>> {
 
 /** As they go to a client: what `replyHeaderList` makes of the record, nearly always without making one. */
 export function rawReplyHeaders(raw: RawHeaders): HeaderList {
+  // Each is looked for among those before it: of very many that would take long.
+  if (raw.length > usualMax) return replyHeaderList(rawRecord(raw));
   const headers = new HeaderList();
   for (let at = 1; at < raw.length; at += 2) {
     const { name, ours } = known(raw[at - 1] ?? noBytes);

@@ -63,6 +63,17 @@ async function until(is: () => boolean): Promise<void> {
   }
 }
 
+/** A server that answers each call with these header lines and two bytes. */
+function answering(lines: () => readonly string[]): Server {
+  return createServer((socket) => {
+    socket.on('data', (bytes) => {
+      if (!bytes.includes('POST ')) return;
+      socket.write(`HTTP/1.1 200 OK\r\n${[...lines(), 'Content-Length: 2'].join('\r\n')}\r\n\r\nok`);
+    });
+    socket.on('error', () => {});
+  });
+}
+
 describe('a call', () => {
   test('brings the body as it was sent, and the reply as it was written', async () => {
     const reply = await send();
@@ -113,12 +124,8 @@ describe('a call', () => {
       'X-TWICE: 2',
       'X-Request-Id: theirs',
       'x-llm-request-id: also theirs',
-      'Content-Length: 2',
     ];
-    const server = createServer((socket) => {
-      socket.on('data', () => socket.write(`HTTP/1.1 200 OK\r\n${head.join('\r\n')}\r\n\r\nok`));
-      socket.on('error', () => {});
-    });
+    const server = answering(() => head);
     await using there = await listening(server);
     // The second time its names have been met.
     for (const _ of [1, 2]) {
@@ -147,15 +154,37 @@ describe('a call', () => {
     expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
   });
 
+  test('has its headers judged alike, however many names have been seen', async () => {
+    let calls = 0;
+    const server = answering(() => {
+      calls += 1;
+      const flood = Array.from({ length: calls === 20 ? 2000 : 100 }, (_, nth) => `X-Flood-${calls}-${nth}: 1`);
+      return [...flood, `X-${'long-'.repeat(200)}${calls}: 1`, `X-RateLimit-${calls}-Late: 7`, 'Date: now'];
+    });
+    await using there = await listening(server);
+    for (let call = 1; call <= 20; call += 1) {
+      const reply = await send({}, { through: there.provider });
+      await collect(reply);
+      const { pairs } = reply.clientHeaders();
+      expect(pairs.slice(0, 2)).toEqual([`x-flood-${call}-0`, '1']);
+      expect(pairs.slice(-4)).toEqual([
+        `x-${'long-'.repeat(200)}${call}`,
+        '1',
+        `x-llm-upstream-ratelimit-${call}-late`,
+        '7',
+      ]);
+      expect(pairs.length).toBe(call === 20 ? 4004 : 204);
+    }
+  });
+
   test('passes no header on that the connection names, and each of the others in the order they came in', async () => {
     const connection: string[] = [];
-    const server = createServer((socket) => {
-      socket.on('data', () => {
-        const lines = ['X-Hop: 1', 'Server: s', ...connection.map((value) => `Connection: ${value}`), 'CF-Ray: r'];
-        socket.write(`HTTP/1.1 200 OK\r\n${lines.join('\r\n')}\r\nContent-Length: 2\r\n\r\nok`);
-      });
-      socket.on('error', () => {});
-    });
+    const server = answering(() => [
+      'X-Hop: 1',
+      'Server: s',
+      ...connection.map((value) => `Connection: ${value}`),
+      'CF-Ray: r',
+    ]);
     await using there = await listening(server);
     const passed = async (...values: string[]): Promise<unknown> => {
       connection.splice(0, Number.POSITIVE_INFINITY, ...values);
