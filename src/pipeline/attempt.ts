@@ -1,5 +1,5 @@
 import { Failure } from '../exchange/index.ts';
-import { backoff_ms, type Candidate, fallsBack, retryable } from '../providers/index.ts';
+import { backoff_ms, type Candidate, fallsBack, type HeaderList, retryable } from '../providers/index.ts';
 import { type Admitted, admitAgain, type Hold } from './admit.ts';
 import { budgetStep } from './admit-instead.ts';
 import type { Attempts } from './attempts.ts';
@@ -18,7 +18,8 @@ export interface Answered {
   readonly hold: Hold;
   readonly lease: Lease;
   readonly source: ReplySource;
-  readonly headers: Readonly<Record<string, string>>;
+  /** The provider's, as they go to the client. */
+  readonly headers: HeaderList;
   readonly status: number;
   readonly warnings: readonly string[];
 }

@@ -125,7 +125,7 @@ export class Pass {
   #headers(reply: UpstreamReply, failure: Failure | undefined): Headers {
     const { provider, requestId, verdict, hold } = this.#admitted;
     const { call, accepted } = this.#progress;
-    const headers = letThroughHeaders(reply.headers, {
+    const headers = letThroughHeaders(reply.clientHeaders(), {
       requestId,
       provider: provider.id,
       decision: verdict.request,

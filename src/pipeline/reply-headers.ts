@@ -1,6 +1,6 @@
 import { type Failure, failures } from '../exchange/index.ts';
 import type { Decision } from '../policy/index.ts';
-import { type HeaderList, replyHeaderList, replyHeaders } from '../providers/index.ts';
+import { type HeaderList, replyHeaders } from '../providers/index.ts';
 import type { RateState } from '../stores/index.ts';
 import type { Accepted } from './accept.ts';
 import type { Admitted, Hold } from './admit.ts';
@@ -48,10 +48,9 @@ function joined(first: readonly string[], second: readonly string[]): readonly s
   return first.length === 0 ? second : [...first, ...second];
 }
 
-/** A provider's headers as the caller gets them, and ours. None of the provider's is left under a name of ours. */
-export function letThroughHeaders(upstream: Readonly<Record<string, string>>, told: LetThrough): HeaderList {
+/** Adds ours to a provider's headers as the caller gets them: none of those is under a name of ours. */
+export function letThroughHeaders(headers: HeaderList, told: LetThrough): HeaderList {
   const { decision, hold } = told;
-  const headers = replyHeaderList(upstream);
   headers.add('x-request-id', told.requestId);
   headers.add('x-llm-provider', told.provider);
   if (told.model !== undefined) headers.add('x-llm-model', told.model);

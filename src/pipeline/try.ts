@@ -91,7 +91,7 @@ export class Try {
     return this.#begun(reply, source);
   }
 
-  #begun({ status, headers }: UpstreamReply, source: ReplySource): Answered {
+  #begun(reply: UpstreamReply, source: ReplySource): Answered {
     const { abort, pinned, started } = this.#admitted;
     const [walk, attempts, candidate] = [this.#walk, this.#attempts, this.#candidate];
     if (abort.reason !== undefined) throw abort.reason;
@@ -99,15 +99,17 @@ export class Try {
     if (failure !== undefined) {
       const { keptUsage: usage, keptReply: whole } = source;
       source.abort(failure);
-      attempts.refusal = { failure, headers, usage, whole };
+      attempts.refusal = { failure, headers: reply.headers, usage, whole };
       throw failure;
     }
+    const { status } = reply;
     const firstAt = walk.monotonic();
     pinned.health.report(candidate, { kind: 'answered', first_byte_ms: firstAt - this.#started });
     attempts.note(candidate, status, undefined, firstAt - this.#started);
     attempts.firstToken_ms = firstAt - started;
     attempts.overhead_ms = overhead(firstAt, this.#admitted, attempts);
     const { verdict, hold } = attempts;
+    const headers = reply.clientHeaders();
     return { candidate, verdict, hold, lease: this.#lease, source, headers, status, warnings: this.#warnings() };
   }
 

@@ -148,8 +148,8 @@ const ours = new Set([
   'cache-control',
 ]);
 
-/** '' drops the header, anything else is its name on our reply. */
-function replyName(name: string): string {
+/** The name of a provider's header on our reply; '' where it is dropped. `name` in lower case. */
+export function replyName(name: string): string {
   if (hopByHop.has(name) || notForClients.has(name)) return '';
   if (name.startsWith('proxy-') || name.startsWith('access-control-')) return '';
   if (name.startsWith('x-llm-upstream-')) return name;
@@ -184,25 +184,4 @@ export function replyHeaderList(upstream: Readonly<Record<string, string>>): Hea
 /** The same by name. */
 export function replyHeaders(upstream: Readonly<Record<string, string>>): Record<string, string | string[]> {
   return replyHeaderList(upstream).toObject();
-}
-
-/** A provider's headers, each as one text; the object itself where it holds nothing else, as nearly always. */
-export function flat(headers: Record<string, string | string[] | undefined>): Readonly<Record<string, string>> {
-  return isFlat(headers) ? headers : joined(headers);
-}
-
-function isFlat(headers: Record<string, string | string[] | undefined>): headers is Record<string, string> {
-  for (const name in headers) if (typeof headers[name] !== 'string') return false;
-  return true;
-}
-
-function joined(headers: Record<string, string | string[] | undefined>): Record<string, string> {
-  const one: Record<string, string> = {};
-  for (const name in headers) {
-    const value = headers[name];
-    if (value === undefined) continue;
-    if (typeof value === 'string') one[name] = value;
-    else one[name] = name === 'set-cookie' ? (value.at(-1) ?? '') : value.join(', ');
-  }
-  return one;
 }

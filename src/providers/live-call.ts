@@ -1,38 +1,28 @@
 import type { Transform } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { asFailure, Failure, type FailureDetail } from '../exchange/index.ts';
-import { Deadline, type Deadlines, type Watched } from './deadlines.ts';
+import { Deadline, type Watched } from './deadlines.ts';
 import { bareInflate, decoderFor, isBareDeflate } from './decoder.ts';
-import { flat } from './headers.ts';
+import type { HeaderList } from './header-list.ts';
+import type { Origin } from './origin.ts';
+import { type RawHeaders, rawHeader, rawPairs, rawRecord, rawReplyHeaders } from './raw-headers.ts';
 import type { UpstreamCall, UpstreamReply, UpstreamSink } from './upstream.ts';
 import { type CallPhase, connectionFailure, type TimedPhase, timedOut } from './upstream-failure.ts';
-
-type Controller = Dispatcher.DispatchController;
 
 /** Bytes kept for a reader who has not come yet; then the provider is held. */
 const keptBytesMax = 256 * 1024;
 
-const noHeaders: Readonly<Record<string, string>> = Object.freeze({});
+const noHeaders: RawHeaders = [];
 /** Shared by all calls, and never added to: a list that is pushed to makes room for many, and nearly always one chunk comes. */
 const noChunks: Buffer[] = [];
 
-/** Where a call goes. */
-export interface Origin {
-  /** The provider's id. */
-  readonly provider: string;
-  /** Watches the times of its calls. */
-  readonly deadlines: Deadlines;
-  /** The call is off the wire. */
-  gone(): void;
-}
-
 /**
  * One call on the wire: undici's handler on one side, the reply on the other, with nothing allocated in between for a
- * chunk.
+ * chunk. The handler is of undici's older kind, which its types declare and call deprecated: the newer one is laid over it,
+ * and makes an object of all headers for each reply (9 us for the 26 of a usual one, against 2), a controller and a handler.
  */
 export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watched {
   status = 0;
-  headers = noHeaders;
 
   readonly #origin: Origin;
   readonly #onAbort = (reason: Failure) => this.abort(reason);
@@ -40,8 +30,14 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
   readonly #resolve: (reply: UpstreamReply) => void;
   readonly #reject: (failure: Failure) => void;
   readonly #deadline: Deadline;
-  #controller: Controller | undefined;
-  #rawHeaders: Controller['rawHeaders'];
+  /** Ends the request and its connection; missing while it waits for one. */
+  #cut: ((reason?: Error) => void) | undefined;
+  /** Has undici go on after it was told to wait. */
+  #readOn: (() => void) | undefined;
+  /** undici is to wait, at the latest after the next chunk. */
+  #waits = false;
+  #raw = noHeaders;
+  #byName: Readonly<Record<string, string>> | undefined;
   #phase: CallPhase = 'connect';
   #answered = false;
   /** The call is over for its caller: nothing more is told. */
@@ -82,9 +78,17 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
 
   // The reply.
 
+  get headers(): Readonly<Record<string, string>> {
+    this.#byName ??= rawRecord(this.#raw);
+    return this.#byName;
+  }
+
   get rawHeaders(): readonly string[] {
-    const raw = this.#rawHeaders;
-    return Array.isArray(raw) ? raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1'))) : [];
+    return rawPairs(this.#raw);
+  }
+
+  clientHeaders(): HeaderList {
+    return rawReplyHeaders(this.#raw);
   }
 
   read(sink: UpstreamSink): void {
@@ -110,69 +114,68 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
   abort(reason: Failure): void {
     if (this.#over) return;
     this.#leave();
-    this.#controller?.abort(reason);
+    this.#cut?.(reason);
     this.#reject(reason);
   }
 
   // undici's handler.
 
-  onRequestStart(controller: Controller): void {
-    this.#controller = controller;
+  onConnect(cut: (reason?: Error) => void): void {
+    this.#cut = cut;
     this.#phase = 'head';
     this.#deadline.connected = true;
     // Aborted while it waited for a connection: undici has no way to take it from its queue before this moment.
-    if (this.#over) controller.abort(new Error('aborted'));
+    if (this.#over) cut(new Error('aborted'));
   }
 
-  onResponseStart(
-    controller: Controller,
-    status: number,
-    headers: Record<string, string | string[] | undefined>,
-  ): void {
-    if (this.#over || status < 200) return;
+  /** False has undici wait, here and below. */
+  onHeaders(status: number, raw: Buffer[], readOn: () => void): boolean {
+    this.#readOn = readOn;
+    if (!this.#over && status >= 200) this.#head(status, raw);
+    return !this.#waits;
+  }
+
+  onData(chunk: Buffer): boolean {
+    this.#deadline.begun = true;
+    if (this.#decoder === undefined) this.#deliver(chunk);
+    else this.#decode(chunk);
+    return !this.#waits;
+  }
+
+  onComplete(): void {
+    this.#origin.gone();
+    if (this.#over) return;
+    if (this.#decoder === undefined || !this.#deadline.begun) this.#finish('end');
+    else this.#decoder.end();
+  }
+
+  onError(error: Error): void {
+    this.#origin.gone();
+    if (this.#over) return;
+    this.#fail(connectionFailure(this.#origin.provider, this.#phase, error, this.#call.idle_timeout_ms ?? 0));
+  }
+
+  #head(status: number, raw: RawHeaders): void {
     if (status >= 300 && status < 400) {
       this.#refuse('answered with a redirect, which is not followed.', { extra: { upstream_status: status } });
       return;
     }
     this.#phase = 'body';
     this.status = status;
-    this.headers = flat(headers);
-    this.#rawHeaders = controller.rawHeaders;
-    const decoder = decoderFor(this.headers['content-encoding']);
+    this.#raw = raw;
+    const encoding = rawHeader(raw, 'content-encoding');
+    const decoder = decoderFor(encoding);
     if (decoder === 'unknown') {
       this.#refuse('sent its reply in an encoding we cannot read.');
       return;
     }
     if (decoder !== 'identity') {
-      this.#bareDeflatePossible = this.headers['content-encoding']?.trim().toLowerCase() === 'deflate';
+      this.#bareDeflatePossible = encoding?.trim().toLowerCase() === 'deflate';
       this.#decodeWith(decoder());
     }
     this.#answered = true;
     this.#resolve(this);
   }
-
-  onResponseData(_controller: Controller, chunk: Buffer): void {
-    this.#deadline.begun = true;
-    if (this.#decoder === undefined) this.#deliver(chunk);
-    else this.#decode(chunk);
-  }
-
-  onResponseEnd(): void {
-    this.#origin.gone();
-    if (this.#over) return;
-    if (this.#decoder === undefined) this.#finish('end');
-    else if (!this.#deadline.begun) this.#finish('end');
-    else this.#decoder.end();
-  }
-
-  onResponseError(_controller: Controller | undefined, error: Error): void {
-    this.#origin.gone();
-    if (!this.#over) {
-      this.#fail(connectionFailure(this.#origin.provider, this.#phase, error, this.#call.idle_timeout_ms ?? 0));
-    }
-  }
-
-  // Between the two.
 
   #deliver(chunk: Buffer): void {
     if (this.#over) return;
@@ -231,7 +234,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
       this.#leave();
       this.#reject(failure);
     }
-    this.#controller?.abort(failure);
+    this.#cut?.(failure);
   }
 
   /** Ends a call whose reply is none we can use. */
@@ -250,7 +253,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
 
   #hold(): void {
     this.#held = true;
-    this.#controller?.pause();
+    this.#waits = true;
     this.#decoder?.pause();
   }
 
@@ -258,14 +261,20 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
     if (!this.#held) return;
     this.#held = false;
     this.#decoder?.resume();
-    if (this.#decoder?.writableNeedDrain !== true) this.#controller?.resume();
+    if (this.#decoder?.writableNeedDrain !== true) this.#goOn();
+  }
+
+  #goOn(): void {
+    if (!this.#waits) return;
+    this.#waits = false;
+    this.#readOn?.();
   }
 
   #decodeWith(decoder: Transform): void {
     this.#decoder = decoder;
     decoder.on('data', (chunk: Buffer) => this.#deliver(chunk));
     decoder.on('drain', () => {
-      if (!this.#paused) this.#controller?.resume();
+      if (!this.#paused) this.#goOn();
     });
     decoder.on('end', () => {
       if (!this.#over) this.#finish('end');
@@ -284,6 +293,6 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
         this.#decodeWith(bareInflate());
       }
     }
-    if (this.#decoder?.write(chunk) === false) this.#controller?.pause();
+    if (this.#decoder?.write(chunk) === false) this.#waits = true;
   }
 }

@@ -1,7 +1,8 @@
 import { Pool } from 'undici';
 import { Failure } from '../exchange/index.ts';
 import { Deadlines } from './deadlines.ts';
-import { LiveCall, type Origin } from './live-call.ts';
+import { LiveCall } from './live-call.ts';
+import type { Origin } from './origin.ts';
 import type { UpstreamCall, UpstreamReply } from './upstream.ts';
 
 export interface TransportSettings {
@@ -27,7 +28,7 @@ export class Transport implements Origin {
   constructor(provider: string, origin: string, settings: TransportSettings) {
     this.provider = provider;
     this.#callsMax = settings.max + settings.waiting_max;
-    this.#pool = new Pool(origin, {
+    this.#pool = new Pool(spelledOut(origin), {
       connections: settings.max,
       pipelining: 1,
       allowH2: false,
@@ -58,6 +59,8 @@ export class Transport implements Origin {
         {
           path,
           method: call.method ?? 'POST',
+          // Nothing is ever sent behind a call on its connection, so there is nothing to hold until its head is there.
+          blocking: false,
           headers,
           body: call.body ?? null,
           bodyTimeout: call.idle_timeout_ms ?? 0,
@@ -75,4 +78,11 @@ export class Transport implements Origin {
   async close(): Promise<void> {
     await this.#pool.close();
   }
+}
+
+/** An origin whose parts are put together once: undici asks for them with each call, and a URL makes them anew each time. */
+function spelledOut(origin: string): URL {
+  const url = new URL(origin);
+  for (const part of ['origin', 'protocol'] as const) Object.defineProperty(url, part, { value: url[part] });
+  return url;
 }

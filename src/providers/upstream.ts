@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Failure } from '../exchange/index.ts';
+import type { HeaderList } from './header-list.ts';
 
 /**
  * Ends a call from outside: made once for an exchange, before `send`, and good for every `send` it is handed to. Lighter
@@ -75,6 +76,8 @@ export interface UpstreamReply {
   readonly headers: Readonly<Record<string, string>>;
   /** Name, value, name, value ... as the provider wrote them. */
   readonly rawHeaders: readonly string[];
+  /** The headers as they go to a client (`replyHeaderList`): a list of its own each time, for ours to be added. */
+  clientHeaders(): HeaderList;
   /**
    * Starts the body, once. What came already is handed over before `read` returns; the rest as it comes, with no
    * promise in between. Nobody reads: at most 256 KiB are kept, then the provider is held.

@@ -72,3 +72,47 @@ test('a stream reaches a client of HTTP/1.0, which some proxies are to their ups
   expect(said).toContain('Hello');
   expect(said.trimEnd().endsWith('data: [DONE]')).toBe(true);
 });
+
+test('calls sent one behind the other on a connection are answered whole and in that order, whichever is ready first', async () => {
+  const { gateway, provider } = await start({});
+  const message = { role: 'assistant', content: 'Größer 漢字', refusal: null };
+  const slow = Buffer.from(
+    JSON.stringify({ object: 'chat.completion', choices: [{ index: 0, message, finish_reason: 'stop' }] }),
+  );
+  provider.reply = ({ body }) =>
+    body.user === 'slow'
+      ? { pace_ms: 150, raw: { contentType: 'application/json', chunks: [slow.subarray(0, 60), slow.subarray(60)] } }
+      : { text: 'Quick.' };
+  const request = (method: string, path: string, body: object | undefined, more = '') => {
+    const bytes = body === undefined ? '' : JSON.stringify(body);
+    const head = `Host: here\r\nAuthorization: Bearer ${teamKey}\r\nContent-Type: application/json\r\n${more}`;
+    return `${method} ${path} HTTP/1.1\r\n${head}Content-Length: ${Buffer.byteLength(bytes)}\r\n\r\n${bytes}`;
+  };
+  const said = await new Promise<Buffer>((resolve, reject) => {
+    const socket = openSocket(gateway.origin);
+    const pieces: Buffer[] = [];
+    socket.on('data', (bytes: Buffer) => pieces.push(bytes));
+    socket.on('close', () => resolve(Buffer.concat(pieces)));
+    socket.on('error', reject);
+    socket.write(
+      request('POST', '/v1/chat/completions', { ...ask, user: 'slow' }) +
+        request('POST', '/v1/chat/completions', ask) +
+        request('HEAD', '/v1/nowhere', undefined) +
+        request('POST', '/v1/chat/completions', { ...ask, model: 'nobody-has-it' }) +
+        request('POST', '/v1/chat/completions', ask, 'Connection: close\r\n'),
+    );
+  });
+  const replies: [number, string][] = [];
+  for (let rest = said, nth = 0; rest.length > 0; nth += 1) {
+    const end = rest.indexOf('\r\n\r\n') + 4;
+    const head = rest.subarray(0, end).toString();
+    // What answers a HEAD tells the length of what it leaves out.
+    const length = nth === 2 ? 0 : Number(/^content-length: (\d+)/im.exec(head)?.[1]);
+    replies.push([Number(head.slice(9, 12)), rest.subarray(end, end + length).toString()]);
+    rest = rest.subarray(end + length);
+  }
+  expect(replies.map(([status]) => status)).toEqual([200, 200, 404, 404, 200]);
+  expect(replies[0]?.[1]).toBe(slow.toString());
+  for (const nth of [1, 4]) expect(JSON.parse(replies[nth]?.[1] ?? '').choices[0].message.content).toBe('Quick.');
+  expect(JSON.parse(replies[3]?.[1] ?? '').error.message).toContain('nobody-has-it');
+});

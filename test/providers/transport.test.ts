@@ -63,6 +63,17 @@ async function until(is: () => boolean): Promise<void> {
   }
 }
 
+/** A server that answers each call with these header lines and two bytes. */
+function answering(lines: () => readonly string[]): Server {
+  return createServer((socket) => {
+    socket.on('data', (bytes) => {
+      if (!bytes.includes('POST ')) return;
+      socket.write(`HTTP/1.1 200 OK\r\n${[...lines(), 'Content-Length: 2'].join('\r\n')}\r\n\r\nok`);
+    });
+    socket.on('error', () => {});
+  });
+}
+
 describe('a call', () => {
   test('brings the body as it was sent, and the reply as it was written', async () => {
     const reply = await send();
@@ -101,6 +112,90 @@ describe('a call', () => {
     expect(reply.headers).toMatchObject({ 'x-mixed-case': 'A', 'x-twice': '1, 2' });
     expect(reply.rawHeaders).toEqual(['X-Mixed-Case', 'A', 'x-twice', '1', 'X-Twice', '2', 'Content-Length', '2']);
     expect((await collect(reply)).text).toBe('ok');
+  });
+
+  test('has each header under its own name, whatever that name means elsewhere', async () => {
+    const head = [
+      '__proto__: polluted',
+      'constructor: made',
+      'Set-Cookie: first=1',
+      'Set-Cookie: last=1',
+      'x-twice: 1',
+      'X-TWICE: 2',
+      'X-Request-Id: theirs',
+      'x-llm-request-id: also theirs',
+    ];
+    const server = answering(() => head);
+    await using there = await listening(server);
+    // The second time its names have been met.
+    for (const _ of [1, 2]) {
+      const reply = await send({}, { through: there.provider });
+      const { headers } = reply;
+      expect(Object.entries(headers)).toEqual([
+        ['__proto__', 'polluted'],
+        ['constructor', 'made'],
+        ['set-cookie', 'last=1'],
+        ['x-twice', '1, 2'],
+        ['x-request-id', 'theirs'],
+        ['x-llm-request-id', 'also theirs'],
+        ['content-length', '2'],
+      ]);
+      expect(headers.valueOf).toBeUndefined();
+      expect(reply.clientHeaders().pairs).toEqual(
+        [
+          ['__proto__', 'polluted'],
+          ['constructor', 'made'],
+          ['x-twice', '1, 2'],
+          ['x-llm-upstream-request-id', 'also theirs'],
+        ].flat(),
+      );
+      expect((await collect(reply)).text).toBe('ok');
+    }
+    expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
+  });
+
+  test('has its headers judged alike, however many names have been seen', async () => {
+    let calls = 0;
+    const server = answering(() => {
+      calls += 1;
+      const flood = Array.from({ length: calls === 20 ? 2000 : 100 }, (_, nth) => `X-Flood-${calls}-${nth}: 1`);
+      return [...flood, `X-${'long-'.repeat(200)}${calls}: 1`, `X-RateLimit-${calls}-Late: 7`, 'Date: now'];
+    });
+    await using there = await listening(server);
+    for (let call = 1; call <= 20; call += 1) {
+      const reply = await send({}, { through: there.provider });
+      await collect(reply);
+      const { pairs } = reply.clientHeaders();
+      expect(pairs.slice(0, 2)).toEqual([`x-flood-${call}-0`, '1']);
+      expect(pairs.slice(-4)).toEqual([
+        `x-${'long-'.repeat(200)}${call}`,
+        '1',
+        `x-llm-upstream-ratelimit-${call}-late`,
+        '7',
+      ]);
+      expect(pairs.length).toBe(call === 20 ? 4004 : 204);
+    }
+  });
+
+  test('passes no header on that the connection names, and each of the others in the order they came in', async () => {
+    const connection: string[] = [];
+    const server = answering(() => [
+      'X-Hop: 1',
+      'Server: s',
+      ...connection.map((value) => `Connection: ${value}`),
+      'CF-Ray: r',
+    ]);
+    await using there = await listening(server);
+    const passed = async (...values: string[]): Promise<unknown> => {
+      connection.splice(0, Number.POSITIVE_INFINITY, ...values);
+      const reply = await send({}, { through: there.provider });
+      await collect(reply);
+      return reply.clientHeaders().pairs;
+    };
+    expect(await passed()).toEqual(['x-hop', '1', 'server', 's', 'cf-ray', 'r']);
+    expect(await passed('keep-alive')).toEqual(['x-hop', '1', 'server', 's', 'cf-ray', 'r']);
+    expect(await passed('keep-alive, X-Hop')).toEqual(['server', 's', 'cf-ray', 'r']);
+    expect(await passed('keep-alive', 'x-hop')).toEqual(['server', 's', 'cf-ray', 'r']);
   });
 
   test('keeps its connection for the next', async () => {

@@ -7,7 +7,7 @@ import { type Guarded, guard } from '../../src/pipeline/guard.ts';
 import { Matchers, type Outlet, type Walk } from '../../src/pipeline/index.ts';
 import { ReplySource } from '../../src/pipeline/upstream.ts';
 import { compile, type Program, parsePolicies } from '../../src/policy/index.ts';
-import { Abort, type UpstreamReply, type UpstreamSink } from '../../src/providers/index.ts';
+import { Abort, HeaderList, type UpstreamReply, type UpstreamSink } from '../../src/providers/index.ts';
 
 /** Who speaks what in a guarded exchange. */
 export interface Sides {
@@ -145,6 +145,7 @@ export class GuardedReply {
       status: 200,
       headers: {},
       rawHeaders: [],
+      clientHeaders: () => new HeaderList(),
       read: (sink) => {
         this.#sink = sink;
       },

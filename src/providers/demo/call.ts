@@ -1,4 +1,6 @@
 import { Failure } from '../../exchange/index.ts';
+import type { HeaderList } from '../header-list.ts';
+import { replyHeaderList } from '../headers.ts';
 import type { UpstreamCall, UpstreamReply, UpstreamSink } from '../upstream.ts';
 import { timedOut } from '../upstream-failure.ts';
 import type { DemoReply } from './wire.ts';
@@ -33,6 +35,10 @@ export class DemoCall implements UpstreamReply {
 
   get rawHeaders(): readonly string[] {
     return Object.entries(this.headers).flat();
+  }
+
+  clientHeaders(): HeaderList {
+    return replyHeaderList(this.headers);
   }
 
   read(sink: UpstreamSink): void {

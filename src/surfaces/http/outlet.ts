@@ -48,14 +48,28 @@ class HttpOutlet implements Outlet {
       this.#headers.push('content-length', String(bytes.length));
       this.#response.writeHead(this.#status, this.#headers);
       if (bytes.length <= joinedBytesMax) {
-        // Each byte is one character of it, whatever it means.
-        this.#response.end(bytes.toString('latin1'), 'latin1');
+        this.#endJoined(bytes);
         return;
       }
     } else if (trailers !== undefined) {
       this.#response.addTrailers(trailers);
     }
     this.#response.end(bytes);
+  }
+
+  /**
+   * Writes a short reply and its head as one piece, and only then ends it: `end` puts an empty piece behind the bytes it is
+   * handed, and to gather two costs more than to write one (2 us of 27).
+   */
+  #endJoined(bytes: Buffer): void {
+    // None while an earlier call of the same connection is not answered.
+    const { socket } = this.#response;
+    // By our hand: else Node would keep the bytes back until the next tick.
+    socket?.cork();
+    // Each byte is one character of it, whatever it means.
+    this.#response.write(bytes.toString('latin1'), 'latin1');
+    socket?.uncork();
+    this.#response.end();
   }
 
   onDrain(drained: () => void): void {
