@@ -10,13 +10,21 @@ interface Seen {
   at_ms: number;
 }
 
-/** The HTTP connections of a listener, and whether they are in use. */
+/**
+ * The HTTP connections of a listener, and whether they are in use. Its `closeIdleConnections` waits for replies that have
+ * ended and not left: Node's own takes their connections for idle, and cuts what their clients have not read yet.
+ */
 export class Connections {
   readonly #server: Server;
   readonly #open = new Map<HttpSocket, Seen>();
 
   constructor(server: Server) {
     this.#server = server;
+    const closeIdle = server.closeIdleConnections.bind(server);
+    server.closeIdleConnections = () => {
+      for (const { _httpMessage: reply } of this.#open.keys()) if (reply?.writableEnded) return;
+      closeIdle();
+    };
     server.on('connection', (socket: HttpSocket) => {
       this.#open.set(socket, { bytes: 0, at_ms: performance.now() });
       socket.once('close', () => this.#open.delete(socket));
