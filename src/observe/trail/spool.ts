@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { RecentIds } from '../../stores/index.ts';
+import { type Lock, lock, RecentIds } from '../../stores/index.ts';
 import { type AuditRecord, type Intent, lostRecord } from '../record.ts';
 import { Chain } from './chain.ts';
 import { Composer } from './compose.ts';
@@ -9,7 +9,6 @@ import { Fresh } from './fresh.ts';
 import { openKeys, type TrailKeys } from './keys.ts';
 import { sealedText } from './line.ts';
 import { Live } from './live.ts';
-import { lockDirectory } from './lock.ts';
 import { recover, segmentOpening, spoolIdentity } from './recover.ts';
 import { probe, Reserve } from './reserve.ts';
 import { Segment } from './segment.ts';
@@ -44,7 +43,7 @@ export class Spool {
   readonly #composer: Composer;
   readonly #subjects: Subjects;
   readonly #reserve: Reserve;
-  readonly #unlock: () => void;
+  readonly #lock: Lock;
   readonly #timer: NodeJS.Timeout;
   readonly #live: Live;
   readonly #ended = new RecentIds(4096);
@@ -64,7 +63,7 @@ export class Spool {
     this.keys = openKeys(options.path);
     this.dir = join(options.path, 'spools', options.spoolId);
     mkdirSync(this.dir, { recursive: true, mode: 0o700 });
-    this.#unlock = lockDirectory(this.dir);
+    this.#lock = lock(join(this.dir, 'lock'));
     try {
       this.id = spoolIdentity(this.dir, options.spoolId);
       this.fresh = new Fresh(this.id);
@@ -90,7 +89,7 @@ export class Spool {
       this.found = { lost: found.open.size, cut_bytes: found.cut_bytes, missing: found.missing };
       this.flush();
     } catch (error) {
-      this.#unlock();
+      this.#lock.release();
       throw error;
     }
     this.#timer = setInterval(() => this.#tick(), fsync_ms);
@@ -184,7 +183,7 @@ export class Spool {
     this.flush();
     this.#closed = true;
     this.#segments.current.close();
-    this.#unlock();
+    this.#lock.release();
   }
 
   /** Whether there is anything to write. */
