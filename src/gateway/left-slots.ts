@@ -136,6 +136,7 @@ export const nothingMeasured: AuditMeasured = {
   delivered: {},
   failed: {},
   aside: {},
+  missing: {},
   waiting: 0,
   bytes: 0,
 };
@@ -147,6 +148,7 @@ export function together(one: AuditMeasured, other: AuditMeasured): AuditMeasure
     delivered: summed(one.delivered, other.delivered),
     failed: summed(one.failed, other.failed),
     aside: summed(one.aside, other.aside),
+    missing: summed(one.missing, other.missing),
     waiting: one.waiting + other.waiting,
     bytes: one.bytes + other.bytes,
   };

@@ -1,6 +1,7 @@
 import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { connect, Server as NetServer } from 'node:net';
 import { dirname } from 'node:path';
+import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import type { DataListener } from '../surfaces/http/data.ts';
 
@@ -68,7 +69,8 @@ const conclude_ms_max = 5000;
 export async function closeWithin({ app, idle }: DataListener, grace_ms: number): Promise<void> {
   const grace = setTimeout(() => app.server.closeAllConnections(), grace_ms);
   // A connection that was busy when listening stopped and is kept alive would hold the process until its client lets go.
-  const sweep = setInterval(() => app.server.closeIdleConnections(), 50);
+  // What came while this process could not look is read first.
+  const sweep = setInterval(() => setImmediate(() => app.server.closeIdleConnections()), 50);
   await app.close().catch((error: NodeJS.ErrnoException) => {
     // It has stopped listening before.
     if (error.code !== 'ERR_SERVER_NOT_RUNNING') throw error;
@@ -78,24 +80,25 @@ export async function closeWithin({ app, idle }: DataListener, grace_ms: number)
   await Promise.race([idle(), new Promise((resolve) => setTimeout(resolve, conclude_ms_max).unref())]);
 }
 
-/** How long kept-alive connections may take to come by once more and be told to close. */
+/** For how long nothing may have come over a kept-alive connection before it is closed. */
 const farewell_ms = 1500;
 
 /**
  * Takes no new connections while others serve on, and lets clients of kept-alive ones know: the next reply on each says
- * `connection: close`, so that no request goes into a connection that closes under it. Resolves when none is left, or
- * when those that are have had their time.
+ * `connection: close`, so that no request goes into a connection that closes under it. Resolves when none is left or was
+ * in use for some time, and those that are idle are closed; or when the grace is over.
  */
-export async function drained(server: FastifyInstance['server'], grace_ms: number): Promise<void> {
-  server.maxRequestsPerSocket = 1;
+export async function drained({ app, connections }: DataListener, grace_ms: number): Promise<void> {
+  connections.farewell();
   // Node's own HTTP server would close idle connections in the same step, under a request that is on its way.
-  NetServer.prototype.close.call(server);
-  const until = performance.now() + Math.min(farewell_ms, grace_ms);
-  while (performance.now() < until && (await connectionsOf(server)) > 0) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  NetServer.prototype.close.call(app.server);
+  const until = performance.now() + grace_ms;
+  while (performance.now() < until && connections.quiet_ms() < farewell_ms) await looked(20);
+  app.server.closeIdleConnections();
 }
 
-function connectionsOf(server: FastifyInstance['server']): Promise<number> {
-  return new Promise((resolve) => server.getConnections((_error, count) => resolve(count ?? 0)));
+/** Waits, and then for what came meanwhile to be read: however late this process gets to run, that comes first. */
+async function looked(pause_ms: number): Promise<void> {
+  await wait(pause_ms);
+  await nextTurn();
 }

@@ -8,6 +8,7 @@ export type { LeasedLedger, LeasedLedgerOptions } from './leased/index.ts';
 export type * from './ledger.ts';
 export { HoldGone, LedgerUnavailable } from './ledger.ts';
 export { LiveMap } from './live-map.ts';
+export { type Lock, lock } from './lock.ts';
 export { writePrivateFile } from './private-file.ts';
 export type { Job, JobQueue, QueueOptions } from './queue.ts';
 export { JobFailed, JobRefused, QueueUnavailable } from './queue.ts';

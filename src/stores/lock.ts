@@ -1,12 +1,15 @@
+import { createHash } from 'node:crypto';
 import {
   closeSync,
   ftruncateSync,
   linkSync,
+  lstatSync,
   openSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
-  statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
   writeSync,
@@ -20,25 +23,43 @@ interface Owner {
   readonly host: string;
 }
 
+export interface Lock {
+  release(): void;
+}
+
 const beat_ms = 5_000;
 const silent_ms = 20_000;
-const tries_max = 10;
+const tries_max = 100;
+const pause_ms = 5;
 
 /**
  * Makes this process the owner of what `file` stands for. Throws where another one is alive; takes over from a dead
- * one. An owner on another host cannot be asked, so it counts as alive while it touches the file.
+ * one, which of several that find it exactly one does. An owner on another host cannot be asked, so it counts as alive
+ * while it touches the file.
  */
-export function lock(file: string): { release(): void } {
-  const mine: Owner = { pid: process.pid, started: startOf(process.pid) ?? '', host: hostname() };
-  const text = JSON.stringify(mine);
-  for (let tries = 0; ; tries++) {
+export function lock(file: string): Lock {
+  const held = tried(file, tries_max);
+  if ('release' in held) return held;
+  const who = held.owner === undefined ? 'another process' : `process ${held.owner.pid} on ${held.owner.host}`;
+  throw new Error(`${file}: ${who} holds this; only one process may open it at a time`);
+}
+
+/** The same; undefined where another one is alive, or about to take over. */
+export function tryLock(file: string): Lock | undefined {
+  const held = tried(file, 1);
+  return 'release' in held ? held : undefined;
+}
+
+function tried(file: string, tries_max: number): Lock | { readonly owner: Owner | undefined } {
+  const text = ownWords();
+  for (let tries = 1; ; tries++) {
     const held = read(file);
     const owner = held === undefined ? undefined : parse(held);
-    if (tries > tries_max || (owner !== undefined && alive(file, owner))) {
-      const who = owner === undefined ? 'another process' : `process ${owner.pid} on ${owner.host}`;
-      throw new Error(`${file}: ${who} holds this; only one process may open it at a time`);
-    }
-    if (held === undefined ? created(file, text) : takenOver(file, held, text)) break;
+    if (owner !== undefined && alive(file, owner)) return { owner };
+    if (held === undefined ? created(file, text) : claimed(file, held, text, () => takenOver(file, held, text))) break;
+    if (tries === tries_max) return { owner: undefined };
+    // Whoever was faster needs a moment.
+    Atomics.wait(nobody, 0, 0, pause_ms);
   }
   const beat = setInterval(() => {
     try {
@@ -55,6 +76,18 @@ export function lock(file: string): { release(): void } {
   };
 }
 
+let words: string | undefined;
+
+/** Who this process is. */
+function ownWords(): string {
+  const mine = (): Owner => ({ pid: process.pid, started: startOf(process.pid) ?? '', host: hostname() });
+  words ??= JSON.stringify(mine());
+  return words;
+}
+
+/** Never woken: a sleep. */
+const nobody = new Int32Array(new SharedArrayBuffer(4));
+
 function created(file: string, text: string): boolean {
   // A file that appears with its content: nobody can read a lock that does not say whose it is.
   const draft = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
@@ -67,21 +100,52 @@ function created(file: string, text: string): boolean {
 }
 
 /**
- * Makes a dead owner's file ours. Two may find the same one: whose rename took away a living lock puts it back. The file
- * is written over where it lies, which a full disk allows.
+ * Runs a step that changes what a dead owner left at `file`, as the only one that does: of those who found the same words
+ * there one makes the claim, a link whose name says which words and whose target says who. A claim that its maker died
+ * over is taken away in the same manner. False where another one has it, or the step says so.
  */
-function takenOver(file: string, stale: string, text: string): boolean {
-  const aside = `${file}.${process.pid}.stale`;
+function claimed(file: string, found: string, mine: string, step: () => boolean): boolean {
+  const claim = `${file}.${createHash('sha256').update(found).digest('hex').slice(0, 8)}`;
   try {
-    renameSync(file, aside);
-  } catch {
+    symlinkSync(mine, claim);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    const by = readClaim(claim);
+    const maker = by === undefined ? undefined : parse(by);
+    if (by === undefined || (maker !== undefined && alive(claim, maker))) return false;
+    claimed(claim, by, mine, () => {
+      if (readClaim(claim) === by) rmSync(claim, { force: true });
+      return true;
+    });
     return false;
   }
   try {
-    const dead = read(aside) === stale;
-    if (dead) writeOver(aside, text);
-    // Where a third one was faster it holds it now.
-    return linked(aside, file) && dead;
+    return step();
+  } finally {
+    rmSync(claim, { force: true });
+  }
+}
+
+function readClaim(claim: string): string | undefined {
+  try {
+    return readlinkSync(claim);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Makes a dead owner's file ours, where it still is that one's: nobody else takes it away while the claim is held. It is
+ * written over where it lies, which a full disk allows.
+ */
+function takenOver(file: string, stale: string, text: string): boolean {
+  if (read(file) !== stale) return false;
+  const aside = `${file}.${process.pid}.stale`;
+  renameSync(file, aside);
+  try {
+    writeOver(aside, text);
+    // Where one came that found nothing, it is that one's.
+    return linked(aside, file);
   } finally {
     rmSync(aside, { force: true });
   }
@@ -116,14 +180,16 @@ function read(file: string): string | undefined {
 
 function parse(text: string): Owner | undefined {
   try {
-    return JSON.parse(text) as Owner;
+    const { pid, started, host } = JSON.parse(text) as Partial<Owner>;
+    return pid === undefined || started === undefined || host === undefined ? undefined : { pid, started, host };
   } catch {
     return undefined;
   }
 }
 
 function alive(file: string, owner: Owner): boolean {
-  if (owner.host !== hostname()) return Date.now() - statSync(file).mtimeMs < silent_ms;
+  if (owner.host !== hostname())
+    return Date.now() - (lstatSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) < silent_ms;
   try {
     process.kill(owner.pid, 0);
   } catch (error) {

@@ -1,12 +1,14 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { run } from '../cli/world.ts';
 import { type ServedGateway, serveCli } from '../support/cli-process.ts';
 import { type FakeProvider, startFakeProvider } from '../support/fake-provider.ts';
 import { teamKey, testEnv, writeGatewayFiles } from '../support/gateway.ts';
 import { eventually } from '../support/money.ts';
+import { openSocket, rawReply, requestBytes } from '../support/raw-http.ts';
 import { wellFormed } from '../support/well-formed.ts';
 
 let provider: FakeProvider;
@@ -101,6 +103,28 @@ test('SIGTERM lets running streams end, takes no new connection, delivers the tr
   expect(left.budgets).toMatchObject([{ held_usd: 0, spent_usd: left.records[0]!.cost_usd }]);
   expect(left.records[0]!.cost_usd).toBeGreaterThan(0);
   expect(left.drift).toEqual([]);
+});
+
+test('a reply that has ended leaves whole, however slowly its client reads it', async () => {
+  await start(20_000);
+  provider.reply = () => ({ text: 'word '.repeat(3_000_000) });
+  const socket = openSocket(gateway.origin);
+  const headers = [
+    ['Authorization', `Bearer ${teamKey}`],
+    ['Connection', 'keep-alive'],
+  ] as const;
+  const body = JSON.stringify({ model: 'gpt-4o', max_tokens: 50, messages: [{ role: 'user', content: 'Hi' }] });
+  const reply = rawReply(socket, requestBytes(gateway.origin, { target: '/v1/chat/completions', headers, body }));
+  await new Promise((begun) => socket.once('data', begun));
+  socket.pause();
+  gateway.cli.kill('SIGTERM');
+  await gateway.cli.says(/"msg":"stopping: running calls may end"/);
+  await wait(500);
+  socket.resume();
+  const { status, headers: told, body: received } = await reply;
+  expect(status).toBe(200);
+  expect(received.length).toBe(Number(told['content-length']));
+  expect(await gateway.cli.ended).toBe(0);
 });
 
 test('what does not end within the grace is cut, recorded and paid; the exit is 0 all the same', async () => {

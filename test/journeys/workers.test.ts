@@ -48,17 +48,28 @@ async function exactly(fleet: FleetProcess, ids: readonly string[]): Promise<rea
   return records;
 }
 
-/** Asks without a pause over so many connections until told to stop. */
+/** How `fetch` tells that a connection closed before an answer came over it. */
+const unanswered = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
+
+/**
+ * Asks without a pause over so many connections until told to stop. A call into an idle connection that closes in this
+ * moment is sent once more, under the same id: had it been begun the first time, it would have two records.
+ */
 function underLoad(fleet: FleetProcess, connections: number) {
   const ids: string[] = [];
   const failed: string[] = [];
   let stopped = false;
+  const ask = (id: string) => fleet.ask('research', body, { headers: { 'x-request-id': id } });
+  const again = (id: string) => (error: Error) => {
+    if (unanswered.has((error.cause as { code?: string } | undefined)?.code ?? '')) return ask(id);
+    throw error;
+  };
   const line = async (): Promise<void> => {
     while (!stopped) {
       const id = `load-${ids.length}`;
       ids.push(id);
       try {
-        const { status, text } = await fleet.ask('research', body, { headers: { 'x-request-id': id } });
+        const { status, text } = await ask(id).catch(again(id));
         if (status !== 200) failed.push(`${id}: ${status} ${text}`);
       } catch (error) {
         failed.push(`${id}: ${String((error as Error).cause ?? error)}`);

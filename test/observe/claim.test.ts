@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Queue } from 'bullmq';
@@ -267,6 +268,42 @@ test('a job of an older version, which holds its lines, is done', async () => {
   await open(data, audit, 'two', await queueOf(old));
   await until(async () => (await raw.getJobState('one.file.1-3')) === 'completed');
   expect(await inSink(audit)).toEqual(names(3));
+});
+
+test('a forged claim of true records, out of their turn, makes the sink pass others by: verify says which', async () => {
+  const dir = temporary();
+  const [data, audit] = [join(dir, 'data'), join(dir, 'audit')];
+  const own = await submitting(newName());
+  const owner = await open(data, audit, 'one', own);
+  await put(owner, 0, 30);
+  const spool = join(data, 'spools', 'one');
+  const { id } = JSON.parse(readFileSync(join(spool, 'spool.json'), 'utf8'));
+  const file = readdirSync(spool).find((name) => name.startsWith('segment-')) ?? '';
+  const text = readFileSync(join(spool, file), 'utf8');
+  const place = createHash('sha256').update(audit).digest('hex').slice(0, 12);
+  const lines = text.split('\n').filter((line) => line.startsWith('{"v":1,'));
+  const [first = '', last = ''] = [lines[4], lines[5]];
+  const at = (line: string) =>
+    [Number(file.slice(8, 16)), Buffer.byteLength(text.slice(0, text.indexOf(line)))] as const;
+  const end = [at(last)[0], at(last)[1] + Buffer.byteLength(last) + 1];
+  const { hash } = JSON.parse(last);
+  const payload = { sink: 'file', place, spool: id, from: 5, to: 6, count: 2, hash, start: at(first), end };
+  const others = newName();
+  const raw = new Queue(others, { connection: { url: redis.url }, prefix: '{claims}' });
+  onTestFinished(() => raw.close());
+  await raw.add('deliver', { payload: JSON.stringify(payload) }, { jobId: 'forged' });
+  await open(data, audit, 'two', await queueOf(others));
+  await until(async () => (await raw.getJobState('forged')) === 'completed');
+  expect(await inSink(audit)).toEqual(['x4', 'x5']);
+  await own.begin();
+  await until(() => owner.state().waiting === 0, 30_000);
+  await owner.close();
+  const { ok, problems } = await verifyTrail(audit, data);
+  expect(await inSink(audit)).toEqual(names(30).slice(4));
+  expect(ok).toBe(false);
+  expect(problems).toMatchObject([
+    { kind: 'removed', spool: id, seq: 1, detail: '4 record(s) missing before this one' },
+  ]);
 });
 
 test('nothing of a record lies in Redis, neither while a job waits nor when it is done', async () => {

@@ -127,6 +127,7 @@ describe('metrics', () => {
       delivered: { file: 3 },
       failed: { file: 0 },
       aside: { file: 2 },
+      missing: { file: 6 },
       waiting: 7,
       bytes: 99,
     }));
@@ -137,6 +138,7 @@ describe('metrics', () => {
     expect(series.get('llm_audit_spooled_total')).toBe(5);
     expect(series.get('llm_audit_delivered_total{sink="file"}')).toBe(3);
     expect(series.get('llm_audit_failed_total{sink="file"}')).toBe(0);
+    expect(series.get('llm_audit_missing_total{sink="file"}')).toBe(6);
     expect(series.get('llm_audit_spool_bytes')).toBe(99);
     expect(series.get('llm_gateway_reservations')).toBe(4);
     expect(series.get('llm_gateway_ledger_drift_usd')).toBe(0);

@@ -117,7 +117,7 @@ describe('a spool', () => {
   test("is one owner's alone", () => {
     const path = temporary();
     open(path);
-    expect(() => open(path)).toThrow(/open already/);
+    expect(() => open(path)).toThrow(/only one process may open it/);
   });
 
   test('turns an intent without an end into a record that says lost, once', () => {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
@@ -15,6 +15,8 @@ afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 /** What a process leaves behind that was killed: another boot's, and longer than any of ours. */
 const dead = JSON.stringify({ pid: process.pid, started: '1'.repeat(40), host: hostname() });
+
+const crowd = 4;
 
 function abandoned(directory: string): string {
   mkdirSync(directory, { recursive: true });
@@ -41,7 +43,7 @@ test('a lock that says nothing anybody can read is a dead one', () => {
   expect(readdirSync(join(home, 'torn'))).toEqual([]);
 });
 
-describe('two processes that find the same dead owner', () => {
+describe('processes that find the same dead owner', () => {
   const children: { readonly child: ChildProcess; readonly lines: Interface }[] = [];
   beforeAll(async () => {
     const entry = new URL('./lock-child.ts', import.meta.url).pathname;
@@ -51,7 +53,7 @@ describe('two processes that find the same dead owner', () => {
       logLevel: 'silent',
       build: { ssr: entry, outDir, minify: false, target: 'node20' },
     });
-    for (let at = 0; at < 2; at += 1) {
+    for (let at = 0; at < crowd; at += 1) {
       const child = spawn(process.execPath, [join(outDir, 'lock-child.js')], { stdio: ['pipe', 'pipe', 'inherit'] });
       children.push({ child, lines: createInterface({ input: child.stdout! }) });
     }
@@ -60,11 +62,48 @@ describe('two processes that find the same dead owner', () => {
     for (const { child } of children) child.kill('SIGKILL');
   });
 
-  test('one of them has it, each time', async () => {
+  /** Each asks for all at once. */
+  async function each<T>(told: string): Promise<T[]> {
+    const answers = children.map(async ({ child, lines }) => {
+      child.stdin!.write(`${told}\n`);
+      return JSON.parse(String((await once(lines, 'line'))[0])) as T;
+    });
+    return await Promise.all(answers);
+  }
+
+  test('are many: one of them has it, each time', async () => {
+    const directory = join(home, 'crowd');
+    mkdirSync(directory);
+    const count = 300;
+    for (let at = 0; at < count; at += 1) writeFileSync(join(directory, String(at)), dead);
+    const mine = await each<number[]>(`${directory} ${count}`);
+    expect(mine.flat().sort((a, b) => a - b)).toEqual(Array.from({ length: count }, (_, at) => at));
+    children.forEach(({ child }, index) => {
+      for (const at of mine[index]!) {
+        expect(JSON.parse(readFileSync(join(directory, String(at)), 'utf8')).pid).toBe(child.pid);
+      }
+    });
+    expect(readdirSync(directory)).toHaveLength(count);
+  });
+
+  test('are many that wait for it: none works while another does', async () => {
+    const directory = join(home, 'waiting');
+    mkdirSync(directory);
+    const count = 12;
+    const long_ago = Date.now() / 1000 - 60;
+    for (let at = 0; at < count; at += 1) {
+      writeFileSync(join(directory, String(at)), dead);
+      utimesSync(join(directory, String(at)), long_ago, long_ago);
+    }
+    expect(await each<number>(`${directory} ${count} waiting`)).toEqual(Array(crowd).fill(0));
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  test('are two: one of them has it, each time, and the other is told whose it is', async () => {
     for (let round = 0; round < 200; round += 1) {
       const file = abandoned(join(home, `round-${round}`));
       const answers = await Promise.all(
-        children.map(async ({ child, lines }) => {
+        children.slice(0, 2).map(async ({ child, lines }) => {
           child.stdin!.write(`${file}\n`);
           return String((await once(lines, 'line'))[0]);
         }),

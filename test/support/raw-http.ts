@@ -19,6 +19,11 @@ export interface RawRequest {
 
 /** Sends one request byte for byte and reads its reply; no library in between mends what is odd. */
 export function rawRequest(origin: string, request: RawRequest): Promise<RawReply> {
+  return rawBytes(origin, requestBytes(origin, request));
+}
+
+/** A request as it goes over the wire; `connection: close` where its headers say nothing else. */
+export function requestBytes(origin: string, request: RawRequest): Buffer {
   const { method = 'POST', target, headers = [], body = '' } = request;
   const bytes = Buffer.from(body);
   const names = new Set(headers.map(([name]) => name.toLowerCase()));
@@ -28,28 +33,41 @@ export function rawRequest(origin: string, request: RawRequest): Promise<RawRepl
     lines.push(['Content-Length', String(bytes.length)]);
   if (!names.has('connection')) lines.push(['Connection', 'close']);
   const head = `${method} ${target} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`;
-  return rawBytes(origin, Buffer.concat([Buffer.from(head, 'latin1'), bytes]));
+  return Buffer.concat([Buffer.from(head, 'latin1'), bytes]);
 }
 
-/** Sends bytes and reads one reply until its length is there or the connection ends. */
+/** Sends bytes and reads one reply until it is whole or the connection ends. */
 export function rawBytes(origin: string, bytes: Buffer): Promise<RawReply> {
-  return new Promise((resolve, reject) => {
-    const socket = openSocket(origin);
+  const socket = openSocket(origin);
+  return rawReply(socket, bytes).finally(() => socket.destroy());
+}
+
+/** The same over a connection that is kept: one reply after the other, each asked for when the one before is whole. */
+export function rawReply(socket: Socket, bytes: Buffer): Promise<RawReply> {
+  return new Promise<RawReply>((resolve, reject) => {
     let received = Buffer.alloc(0);
+    const leave = (): void => {
+      socket.off('data', heard).off('end', done).off('close', done).off('error', failed).setTimeout(0);
+    };
     const done = (): void => {
-      socket.destroy();
+      leave();
       const reply = replyOf(received);
       if (reply === undefined) reject(new Error(`no reply, only: ${received.toString('latin1').slice(0, 200)}`));
       else resolve(reply);
     };
-    socket.on('data', (chunk: Buffer) => {
+    const heard = (chunk: Buffer): void => {
       received = Buffer.concat([received, chunk]);
       if (isWhole(received)) done();
-    });
-    socket.on('end', done);
-    socket.on('error', (error) => (received.length > 0 ? done() : reject(error)));
-    socket.setTimeout(20_000, () => reject(new Error('no reply within 20 s')));
-    socket.write(bytes);
+    };
+    const failed = (error: Error): void => {
+      leave();
+      if (received.length > 0) done();
+      else reject(error);
+    };
+    socket.on('data', heard).on('end', done).on('close', done).on('error', failed);
+    socket.setTimeout(20_000, () => failed(new Error('no reply within 20 s')));
+    if (socket.destroyed) failed(new Error('the connection was closed before'));
+    else socket.write(bytes);
   });
 }
 
@@ -75,9 +93,13 @@ function headersOf(head: string): Record<string, string> {
 function isWhole(received: Buffer): boolean {
   const parts = split(received);
   if (parts === undefined || parts.head.startsWith('HTTP/1.1 100')) return false;
-  const length = headersOf(parts.head)['content-length'];
+  const { 'content-length': length, 'transfer-encoding': encoding } = headersOf(parts.head);
+  if (encoding === 'chunked') return lastChunk.test(parts.rest.toString('latin1'));
   return length !== undefined && parts.rest.length >= Number(length);
 }
+
+/** Of length 0, with or without trailers behind it. */
+const lastChunk = /(^|\r\n)0\r\n([^\r\n]+\r\n)*\r\n$/;
 
 function replyOf(received: Buffer): RawReply | undefined {
   const parts = split(received);

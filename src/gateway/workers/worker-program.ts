@@ -73,7 +73,7 @@ class Worker {
   async #drain(grace_ms: number) {
     const began = performance.now();
     this.#running.leaving();
-    await drained(this.#running.data.app.server, grace_ms);
+    await drained(this.#running.data, grace_ms);
     await this.#running.close(Math.max(0, grace_ms - (performance.now() - began)));
     return await this.#metrics.figures();
   }

@@ -88,6 +88,12 @@ export function families() {
       ['sink'],
       50,
     ),
+    missing: new Polled(
+      'llm_audit_missing_total',
+      'Records a sink never gets: their segment was removed before it had them',
+      ['sink'],
+      50,
+    ),
     waiting: new Gauges('llm_audit_waiting', 'Records in the spool that the slowest sink has not taken'),
     spoolBytes: new Gauges('llm_audit_spool_bytes', 'Bytes of the spool on disk'),
     workers: new Gauges('llm_gateway_workers', 'Processes that take calls'),

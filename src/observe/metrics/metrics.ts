@@ -213,7 +213,7 @@ class LiveMetrics implements Metrics {
   }
 
   readAudit(read: () => AuditMeasured): void {
-    const { spooled, delivered, failed, aside, waiting, spoolBytes } = this.#families;
+    const { spooled, delivered, failed, aside, missing, waiting, spoolBytes } = this.#families;
     aside.read = (gauges) => {
       for (const [sink, count] of Object.entries(read().aside)) gauges.of(sink).value = count;
     };
@@ -228,6 +228,9 @@ class LiveMetrics implements Metrics {
     };
     delivered.read = (counters) => {
       for (const [sink, count] of Object.entries(read().delivered)) counters.of(sink).value = count;
+    };
+    missing.read = (counters) => {
+      for (const [sink, count] of Object.entries(read().missing)) counters.of(sink).value = count;
     };
     failed.read = (counters) => {
       for (const [sink, count] of Object.entries(read().failed)) counters.of(sink).value = count;

@@ -26,24 +26,39 @@ export interface Batch extends Place {
 
 export const batch_bytes_max = 1 << 21;
 
+/** What was found from a place on. */
+interface Found {
+  /** How far it was looked. */
+  readonly at: Place;
+  /** Undefined where there are no records. */
+  readonly batch?: Batch;
+  /** Whether a segment on the way there is gone; before the first one (0) none is missed. */
+  readonly gone: boolean;
+}
+
 /**
- * The next records from a place on: as many whole ones as fit two megabytes, at most `limit`. Undefined where there are
- * none; `at` is then how far it was looked. A line that is no record any more (a broken disk) comes alone, with `from` 0.
+ * The next records from a place on: as many whole ones as fit two megabytes, at most `limit`. A line that is no record
+ * any more (a broken disk) comes alone, with `from` 0. Throws where the segment that is written cannot be read.
  */
-export function readBatch(spool: Spool, from: Place, limit: number): { readonly at: Place; readonly batch?: Batch } {
+export function readBatch(spool: Spool, from: Place, limit: number): Found {
   let { segment, offset } = from;
+  let gone = false;
   for (;;) {
     const current = spool.current;
     segment = Math.min(segment, current.number);
     const path = segmentFile(spool.dir, segment);
-    const size = segment === current.number ? current.size : (statSync(path, { throwIfNoEntry: false })?.size ?? 0);
-    const found = offset < size ? readLines(path, offset, size, limit) : undefined;
+    const size = segment === current.number ? current.size : statSync(path, { throwIfNoEntry: false })?.size;
+    gone ||= size === undefined && segment > 0;
+    const found = offset < (size ?? 0) ? readLines(path, offset, size ?? 0, limit) : undefined;
     if (found !== undefined) {
-      if (found.lines.length > 0) return { at: { segment, offset }, batch: sound(path, segment, offset, size, found) };
+      const at = { segment, offset };
+      if (found.lines.length > 0) return { at, batch: sound(path, segment, offset, size ?? 0, found), gone };
       offset = found.end;
     } else {
-      if (segment >= current.number) return { at: { segment, offset } };
-      segment = listSegments(spool.dir).find((one) => one > segment) ?? current.number;
+      if (segment >= current.number) return { at: { segment, offset }, gone };
+      const next = listSegments(spool.dir).find((one) => one > segment) ?? current.number;
+      gone ||= segment > 0 && next > segment + 1;
+      segment = next;
       offset = 0;
     }
   }

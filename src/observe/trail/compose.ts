@@ -226,17 +226,28 @@ export class Composer {
   }
 
   /**
-   * Writes a record's JSON, trimmed where asked or too large; what of it is personal, sealed. Throws where the subject's
-   * key cannot be written.
+   * Writes a record's JSON, trimmed where asked or too large; what of it is personal, sealed. Where the subject's key
+   * cannot be written, it goes without its personal part rather than not at all.
    */
   record(record: AuditRecord, trimmed: boolean, pen: Pen): Sealed | undefined {
+    const start = pen.end;
+    try {
+      return this.#record(record, trimmed, pen);
+    } catch {
+      pen.rewind(start);
+      const { user: _user, email: _email, ip: _ip, ...caller } = record.caller;
+      return this.#record({ ...record, caller, facts: {}, content: undefined, trimmed: true }, true, pen);
+    }
+  }
+
+  #record(record: AuditRecord, trimmed: boolean, pen: Pen): Sealed | undefined {
     const whole = trimmed ? trim(record) : record;
     const { open, personal } = splitFacts(whole.facts, this.#hash);
     const start = pen.end;
     writeRecord(pen, whole, open, decisionsWithoutNames(whole.decision, namesOf(whole.caller)));
     if (!trimmed && longer(pen, start, record_bytes_max)) {
       pen.rewind(start);
-      return this.record(record, true, pen);
+      return this.#record(record, true, pen);
     }
     const content = whole.content === undefined ? undefined : JSON.stringify(whole.content);
     return this.#seal(whole, personal, content);

@@ -1,5 +1,8 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import type { Place } from './batch.ts';
 import { headText, parseHead, type SignedHead } from './head.ts';
+import { segmentFile } from './segment.ts';
+import type { Spool } from './spool.ts';
 
 /** How far a sink has come in a spool: a signed position, and where in which segment what follows begins. */
 export interface Cursor {
@@ -19,6 +22,15 @@ export function readCursor(file: string, spool: string, place: string): Cursor |
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Where to read on in a spool: from its beginning where the place is past its end (a power cut took what the sink has
+ * already), or its segment went (with what every sink had, before the cursor was written). Reading again is harmless.
+ */
+export function readOn({ segment, offset }: Cursor, { dir, current }: Spool): Place {
+  const past = segment > current.number || (segment === current.number && offset > current.size);
+  return past || !existsSync(segmentFile(dir, segment)) ? { segment: 0, offset: 0 } : { segment, offset };
 }
 
 /** A new file takes the place of the old one in one step. Throws where the disk does not take it. */

@@ -8,6 +8,10 @@ export interface DeliveryOptions {
   readonly onState: (sink: string, delivering: boolean, error: unknown) => void;
   /** Told when a record is set aside: its number, or 0 for a line that is no record. */
   readonly onAside: (sink: string, seq: number, error: unknown) => void;
+  /** Told when so many records from this number on are nowhere any more: their segment was removed before the sink had them. */
+  readonly onMissing: (sink: string, seq: number, count: number) => void;
+  /** Told when the spool cannot be read for the sink, and with undefined when it can again. */
+  readonly onReading: (sink: string, error: unknown) => void;
   /** Told after each acknowledged batch. */
   readonly onProgress: () => void;
 }

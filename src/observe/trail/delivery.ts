@@ -8,6 +8,7 @@ import type { DeliveryOptions } from './delivery-options.ts';
 import { type SignedHead, signHead } from './head.ts';
 import { genesis } from './line.ts';
 import { Nap } from './nap.ts';
+import { Reader } from './reader.ts';
 import type { Sink } from './sink.ts';
 import type { Spool } from './spool.ts';
 import { Suspicion } from './suspicion.ts';
@@ -29,10 +30,10 @@ export class Delivery {
   readonly #spool: Spool;
   readonly #courier: Courier;
   readonly #options: DeliveryOptions;
-  #segment = 0;
-  #offset = 0;
+  readonly #reader: Reader;
   #sealed = 0;
   #working = true;
+  #readable = true;
   #stopping = false;
   /** There are records, and it waits for more. */
   #lingering = false;
@@ -50,6 +51,7 @@ export class Delivery {
     this.#spool = spool;
     this.#courier = new Courier(spool.id, sink, queue);
     this.#options = options;
+    this.#reader = new Reader(spool, (seq, count) => options.onMissing(sink.name, seq, count));
     this.#head = this.#sign(0, genesis);
     const file = join(spool.dir, `cursor-${sink.name}.json`);
     this.#cursor = new CursorFile(file);
@@ -76,16 +78,12 @@ export class Delivery {
     if (found === undefined) return;
     this.#head = found.head;
     this.#position = found.head;
-    const { number, size } = this.#spool.current;
-    // Past the end: a power cut took what the sink has already. Reading again is harmless.
-    const past = found.segment > number || (found.segment === number && found.offset > size);
-    this.#segment = past ? 0 : found.segment;
-    this.#offset = past ? 0 : found.offset;
+    this.#reader.goOnFrom(found);
   }
 
   /** The first segment this sink still needs. */
   get segment(): number {
-    return this.#segment;
+    return this.#reader.place.segment;
   }
 
   start(): void {
@@ -133,14 +131,14 @@ export class Delivery {
     let failing = false;
     while (!this.#stopping) {
       if (!failing) await this.#linger();
-      const batch = this.#read();
-      if (batch === undefined) {
+      const step = await this.#step();
+      if (step === 'nothing') {
         this.#writeCursor();
         if (this.#nap.over) return;
         await this.#nap.sleep(undefined);
         continue;
       }
-      failing = !(await this.#deliver(batch));
+      failing = step === 'failed';
       if (failing) {
         await this.#nap.sleep(pause_ms);
         pause_ms = Math.min(pause_ms * 2, this.#options.retry_ms_max);
@@ -149,6 +147,21 @@ export class Delivery {
         this.#setWorking(true, undefined);
         if (this.#sealed === 0) await this.seal();
       }
+    }
+  }
+
+  /** Reads what comes next and delivers it. Whatever the disk does, the next step tries again. */
+  async #step(): Promise<'nothing' | 'delivered' | 'failed'> {
+    try {
+      const batch = this.waiting === 0 ? undefined : this.#reader.next(this.taken, this.#suspicion.limit);
+      if (!this.#readable) this.#options.onReading(this.sink.name, undefined);
+      this.#readable = true;
+      if (batch === undefined) return 'nothing';
+      return (await this.#deliver(batch)) ? 'delivered' : 'failed';
+    } catch (error) {
+      if (this.#readable) this.#options.onReading(this.sink.name, error);
+      this.#readable = false;
+      return 'failed';
     }
   }
 
@@ -220,10 +233,9 @@ export class Delivery {
     }
   }
 
-  #skip({ segment, offset }: Batch): true {
+  #skip(line: Batch): true {
     this.#options.onAside(this.sink.name, 0, undefined);
-    this.#segment = segment;
-    this.#offset = offset;
+    this.#reader.skipped(line);
     this.#cursor.moved();
     return true;
   }
@@ -236,6 +248,11 @@ export class Delivery {
   /** Records set aside. */
   get aside(): number {
     return this.#aside.entries.length;
+  }
+
+  /** Records it never gets: their segment was removed before. */
+  get missing(): number {
+    return this.#reader.missing;
   }
 
   /** Records of the spool that the sink has not taken yet. */
@@ -256,32 +273,18 @@ export class Delivery {
     this.delivered += batch.count;
     this.#lastCount = batch.count;
     this.#position = { seq: batch.to, hash: batch.hash };
-    this.#segment = batch.segment;
-    this.#offset = batch.offset;
+    this.#reader.taken(batch);
     if (this.#cursor.moved()) this.#writeCursor();
     this.#options.onProgress();
   }
 
   #writeCursor(): void {
     try {
-      this.#cursor.write(() => ({ head: this.head, segment: this.#segment, offset: this.#offset }));
+      this.#cursor.write(() => ({ head: this.head, ...this.#reader.place }));
     } catch (error) {
       // A full disk: the position stands in memory; after a restart the sink leaves out what it has.
       this.#setWorking(false, error);
     }
-  }
-
-  /** The next records; undefined where there are none. The position moves only with the sink's word. */
-  #read(): Batch | undefined {
-    if (this.waiting === 0) return undefined;
-    const { limit } = this.#suspicion;
-    const fresh = limit === undefined ? this.#spool.fresh.after(this.#position.seq) : undefined;
-    if (fresh !== undefined) return fresh;
-    const from = { segment: this.#segment, offset: this.#offset };
-    const { at, batch } = readBatch(this.#spool, from, limit ?? Number.POSITIVE_INFINITY);
-    this.#segment = at.segment;
-    this.#offset = at.offset;
-    return batch;
   }
 
   #setWorking(working: boolean, error: unknown): void {

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs';
+import { existsSync, rm } from 'node:fs';
 import { bytesBefore, listSegments, Segment, segmentFile, type WriteSync } from './segment.ts';
 
 /** A spool's segments: the one that is written, and those before it that some sink still needs. */
@@ -32,17 +32,34 @@ export class Segments {
   /** Goes on in the next segment where this one is full; `opening` gives its first lines. */
   rotate(opening: (number: number) => string): void {
     if (this.#current.size < this.#rotateAt) return;
-    const number = this.#current.number + 1;
     try {
-      const next = Segment.create(this.#dir, number, opening(number), this.#write);
-      this.#current.closeSoon();
-      this.#current = next;
-      this.#rotateAt = Math.max(this.#bytes_max, next.size * 2);
-      this.#countOlder();
+      this.#renew(opening);
     } catch {
       // No room for another file: this one grows on and the next rotation is tried later.
       this.#rotateAt = this.#current.size + this.#bytes_max;
     }
+  }
+
+  /**
+   * Where somebody removed the file that is written (it takes lines, and nobody finds them), goes on in the next one and
+   * gives back its path. `flush` writes what is pending: its place in the chain is before the next segment's opening.
+   * Throws where no file can be made.
+   */
+  stayInPlace(flush: () => void, opening: (number: number) => string): string | undefined {
+    const { path } = this.#current;
+    if (existsSync(path)) return undefined;
+    flush();
+    if (this.#current.path === path) this.#renew(opening);
+    return path;
+  }
+
+  #renew(opening: (number: number) => string): void {
+    const number = this.#current.number + 1;
+    const next = Segment.create(this.#dir, number, opening(number), this.#write);
+    this.#current.closeSoon();
+    this.#current = next;
+    this.#rotateAt = Math.max(this.#bytes_max, next.size * 2);
+    this.#countOlder();
   }
 
   /** Removes segments before `number`, some time soon: the file system takes its time for so many bytes. */

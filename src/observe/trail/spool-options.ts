@@ -6,6 +6,20 @@ export class SpoolUnavailable extends Error {
   override readonly name = 'SpoolUnavailable';
 }
 
+/** How often a full disk is tried again. */
+export const retry_ms = 1000;
+/** Records of refused calls kept in memory while the disk is full; what is over it is counted. */
+export const waiting_max = 4096;
+
+export function unwritable(cause: unknown): SpoolUnavailable {
+  return new SpoolUnavailable('The audit spool cannot be written', { cause });
+}
+
+/** Throws where an id cannot be part of a file's name. */
+export function checkSpoolId(id: string): void {
+  if (!/^[\w-]{1,60}$/.test(id)) throw new Error(`A spool id may hold letters, digits, - and _: ${id}`);
+}
+
 export interface SpoolOptions {
   /** Data directory of the trail: keys and spools lie in it. */
   readonly path: string;
@@ -20,6 +34,8 @@ export interface SpoolOptions {
   readonly clock: () => number;
   /** Told when the spool stops and starts taking exchanges. */
   readonly onState?: (accepting: boolean, error: unknown) => void;
+  /** Told when the segment that is written was removed, and what is written from now on goes into another one. */
+  readonly onRemoved?: (path: string) => void;
   /** In place of `fs.writeSync`: a disk that fails on purpose. */
   readonly write?: WriteSync;
 }

@@ -1,28 +1,30 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { RecentIds } from '../../stores/index.ts';
+import { type Lock, lock, RecentIds } from '../../stores/index.ts';
 import { type AuditRecord, type Intent, lostRecord } from '../record.ts';
 import { Chain } from './chain.ts';
 import { Composer } from './compose.ts';
 import { type Deferred, deferred } from './deferred.ts';
 import { Fresh } from './fresh.ts';
 import { openKeys, type TrailKeys } from './keys.ts';
-import { type Sealed, sealedText } from './line.ts';
+import { sealedText } from './line.ts';
 import { Live } from './live.ts';
-import { lockDirectory } from './lock.ts';
-import type { Pen } from './pen.ts';
 import { recover, segmentOpening, spoolIdentity } from './recover.ts';
 import { probe, Reserve } from './reserve.ts';
 import { Segment } from './segment.ts';
 import { Segments } from './segments.ts';
-import { type SpoolOptions, type SpoolState, SpoolUnavailable } from './spool-options.ts';
+import {
+  checkSpoolId,
+  retry_ms,
+  type SpoolOptions,
+  type SpoolState,
+  SpoolUnavailable,
+  unwritable,
+  waiting_max,
+} from './spool-options.ts';
 import { Subjects } from './subjects.ts';
 
 const fsync_ms = 200;
-/** How often a full disk is tried again. */
-const retry_ms = 1000;
-/** Records of refused calls kept in memory while the disk is full; what is over it is counted. */
-const waiting_max = 4096;
 
 /** An append-only, hash-chained log on local disk. One process owns it. */
 export class Spool {
@@ -41,7 +43,7 @@ export class Spool {
   readonly #composer: Composer;
   readonly #subjects: Subjects;
   readonly #reserve: Reserve;
-  readonly #unlock: () => void;
+  readonly #lock: Lock;
   readonly #timer: NodeJS.Timeout;
   readonly #live: Live;
   readonly #ended = new RecentIds(4096);
@@ -61,7 +63,7 @@ export class Spool {
     this.keys = openKeys(options.path);
     this.dir = join(options.path, 'spools', options.spoolId);
     mkdirSync(this.dir, { recursive: true, mode: 0o700 });
-    this.#unlock = lockDirectory(this.dir);
+    this.#lock = lock(join(this.dir, 'lock'));
     try {
       this.id = spoolIdentity(this.dir, options.spoolId);
       this.fresh = new Fresh(this.id);
@@ -87,7 +89,7 @@ export class Spool {
       this.found = { lost: found.open.size, cut_bytes: found.cut_bytes, missing: found.missing };
       this.flush();
     } catch (error) {
-      this.#unlock();
+      this.#lock.release();
       throw error;
     }
     this.#timer = setInterval(() => this.#tick(), fsync_ms);
@@ -139,7 +141,7 @@ export class Spool {
   }
 
   #put(record: AuditRecord): Promise<void> {
-    this.#chain.link(this.#compose(record, this.#chain.begin()), this.fresh);
+    this.#chain.link(this.#composer.record(record, !this.#accepting, this.#chain.begin()), this.fresh);
     if (!this.#scheduled) {
       this.#scheduled = true;
       setImmediate(this.#flushNow);
@@ -181,19 +183,7 @@ export class Spool {
     this.flush();
     this.#closed = true;
     this.#segments.current.close();
-    this.#unlock();
-  }
-
-  #compose(record: AuditRecord, pen: Pen): Sealed | undefined {
-    const start = pen.end;
-    try {
-      return this.#composer.record(record, !this.#accepting, pen);
-    } catch {
-      pen.rewind(start);
-      // The subject's key could not be written: the record goes without its personal part rather than not at all.
-      const { user: _user, email: _email, ip: _ip, ...caller } = record.caller;
-      return this.#composer.record({ ...record, caller, facts: {}, content: undefined, trimmed: true }, true, pen);
-    }
+    this.#lock.release();
   }
 
   /** Whether there is anything to write. */
@@ -213,8 +203,11 @@ export class Spool {
       this.#settleWaiters();
       this.onAppend?.();
     }
-    this.#segments.rotate((number) => segmentOpening(this.id, number, this.#chain.tail) + this.#live.text);
+    this.#segments.rotate(this.#opening);
   }
+
+  /** First lines of a segment, once everything is written. */
+  readonly #opening = (number: number): string => segmentOpening(this.id, number, this.#chain.tail) + this.#live.text;
 
   #settleWaiters(): void {
     this.#written?.resolve();
@@ -251,7 +244,17 @@ export class Spool {
 
   readonly #flushNow = (): void => this.flush();
 
+  #stayInPlace(): void {
+    const removed = this.#segments.stayInPlace(() => this.#pending && this.#append(), this.#opening);
+    if (removed !== undefined) this.#options.onRemoved?.(removed);
+  }
+
   #tick(): void {
+    try {
+      this.#stayInPlace();
+    } catch (error) {
+      this.#setAccepting(false, error);
+    }
     if (this.#pending && !this.#scheduled) this.flush();
     if (!this.#accepting) this.#recovered();
     if (this.#options.fsync === 'group') this.#segments.current.syncSoon();
@@ -263,6 +266,7 @@ export class Spool {
     if (now - this.#triedAt < retry_ms) return false;
     this.#triedAt = now;
     try {
+      this.#stayInPlace();
       this.#reserve.ensure(this.#live.size + 1);
       probe(join(this.dir, 'probe'), Math.max(65_536, this.#options.reserve_bytes / 4), this.#options.write);
       this.#append();
@@ -283,11 +287,6 @@ export class Spool {
 
 /** Opens a spool, ending what an earlier process left open: each of its exchanges gets a `lost` record, once. */
 export function openSpool(options: SpoolOptions): Spool {
-  if (!/^[\w-]{1,60}$/.test(options.spoolId))
-    throw new Error(`A spool id may hold letters, digits, - and _: ${options.spoolId}`);
+  checkSpoolId(options.spoolId);
   return new Spool(options);
-}
-
-function unwritable(cause: unknown): SpoolUnavailable {
-  return new SpoolUnavailable('The audit spool cannot be written', { cause });
 }

@@ -41,6 +41,8 @@ export interface TrailState {
   readonly failed: Readonly<Record<string, number>>;
   /** Records each sink would not take, set aside until they are tried again. */
   readonly aside: Readonly<Record<string, number>>;
+  /** Records each sink never gets: their segment was removed before it had them. */
+  readonly missing: Readonly<Record<string, number>>;
   /** Records the slowest sink has not taken yet. */
   readonly waiting: number;
   /** Records of refused calls that a full disk keeps out of the spool. */
@@ -117,6 +119,7 @@ class LiveTrail implements Trail {
       delivered: count((delivery) => delivery.delivered),
       failed: count((delivery) => delivery.failed),
       aside: count((delivery) => delivery.aside),
+      missing: count((delivery) => delivery.missing),
       waiting: Math.max(0, ...this.#deliveries.map((delivery) => delivery.waiting)),
       bytes,
       live,
@@ -200,6 +203,7 @@ export async function openTrail(options: TrailOptions): Promise<Trail> {
         accepting ? 'audit spool takes records again' : 'audit spool cannot be written; calls are refused',
         { error },
       ),
+    onRemoved: (file) => log?.error('the audit segment that is written was removed; another one goes on', { file }),
   });
   const { found } = spool;
   if (found.lost + found.cut_bytes + found.missing > 0) {
@@ -233,6 +237,23 @@ export async function openTrail(options: TrailOptions): Promise<Trail> {
             seq,
             error,
           }),
+        onMissing: (name, seq, missing) =>
+          log?.error('audit records are gone: their segment was removed before a sink had them', {
+            sink: name,
+            spool: spool.id,
+            seq,
+            missing,
+          }),
+        onReading: (name, error) =>
+          log?.change(
+            `spool of ${name}`,
+            error === undefined ? 'readable' : 'unreadable',
+            error === undefined ? 'info' : 'error',
+            error === undefined
+              ? 'audit records are carried again'
+              : 'audit records cannot be carried; it is tried again',
+            { sink: name, error },
+          ),
         onProgress: () => {
           spool.fresh.forget(Math.min(...deliveries.map((one) => one.taken)));
           spool.removeBefore(Math.min(...deliveries.map((one) => one.segment)));

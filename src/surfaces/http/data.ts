@@ -4,6 +4,7 @@ import { anthropicMessages, openaiChat } from '../../formats/index.ts';
 import { type Arrival, clientGone, handle, ownModels, ownUsage, refuse, type Walk } from '../../pipeline/index.ts';
 import type { DecisionPoint } from '../decision/point.ts';
 import { evaluateStreams } from '../websocket/evaluate-stream.ts';
+import { Connections } from './connections.ts';
 import { decisionRoutes } from './decisions.ts';
 import { listenerFailure, notServed, rendered, requestIdOf } from './failures.ts';
 import { type JudgedRoute, routesOf } from './judgement.ts';
@@ -32,6 +33,7 @@ const walks: Readonly<Record<string, Format>> = {
 /** The data listener, and when the exchanges it let in are over: settled and recorded, not only answered. */
 export interface DataListener {
   readonly app: FastifyInstance;
+  readonly connections: Connections;
   idle(): Promise<void>;
   /** Every route there is, and how it answers for its calls; complete once the listener is ready. */
   readonly routes: readonly JudgedRoute[];
@@ -86,7 +88,7 @@ export function buildDataListener(options: DataListenerOptions): DataListener {
     exchanges.refuse(unknownRoute, request, reply, notServed(request.method, request.url)),
   );
   app.setErrorHandler((error, request, reply) => send(reply, request, listenerFailure(error)));
-  return { app, idle: () => exchanges.idle(), routes: routesOf(app) };
+  return { app, connections: new Connections(app.server), idle: () => exchanges.idle(), routes: routesOf(app) };
 }
 
 /** Where a request came in; the format of an unknown route is the one its caller seems to speak. */
