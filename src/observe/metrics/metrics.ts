@@ -214,9 +214,7 @@ class LiveMetrics implements Metrics {
 
   readAudit(read: () => AuditMeasured): void {
     const { spooled, delivered, failed, aside, missing, waiting, spoolBytes } = this.#families;
-    aside.read = (gauges) => {
-      for (const [sink, count] of Object.entries(read().aside)) gauges.of(sink).value = count;
-    };
+    aside.read = bySink(() => read().aside);
     waiting.read = (gauges) => {
       gauges.of().value = read().waiting;
     };
@@ -226,15 +224,9 @@ class LiveMetrics implements Metrics {
     spooled.read = (counters) => {
       counters.of().value = read().spooled;
     };
-    delivered.read = (counters) => {
-      for (const [sink, count] of Object.entries(read().delivered)) counters.of(sink).value = count;
-    };
-    missing.read = (counters) => {
-      for (const [sink, count] of Object.entries(read().missing)) counters.of(sink).value = count;
-    };
-    failed.read = (counters) => {
-      for (const [sink, count] of Object.entries(read().failed)) counters.of(sink).value = count;
-    };
+    delivered.read = bySink(() => read().delivered);
+    missing.read = bySink(() => read().missing);
+    failed.read = bySink(() => read().failed);
   }
 
   readWorkers(read: () => number): void {
@@ -276,4 +268,11 @@ function countTokens(tokens: TokenSeries, usage: Usage): void {
 /** The metrics of CONTRACT.md in a registry of their own. */
 export function openMetrics(options: MetricsOptions = {}): Metrics {
   return new LiveMetrics(options);
+}
+
+/** Gives each sink's series its count. */
+function bySink(read: () => Readonly<Record<string, number>>) {
+  return (series: { of(sink: string): { value: number } }): void => {
+    for (const [sink, count] of Object.entries(read())) series.of(sink).value = count;
+  };
 }
