@@ -1,37 +1,24 @@
 import type { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type FakeProvider, startFakeProvider } from '../support/fake-provider.ts';
-import { type FleetProcess, removeFleets, startFleet } from '../support/fleet.ts';
+import { afterEach, describe, expect, test } from 'vitest';
+import { type FleetProcess, startFleet } from '../support/fleet.ts';
+import { openFleetHouse } from '../support/fleet-house.ts';
 import { eventually, hi, teamKeyOf } from '../support/money.ts';
 import { openSocket, type RawReply, rawReply, requestBytes } from '../support/raw-http.ts';
-import { type RedisServer, startRedis } from '../support/redis.ts';
 
-let provider: FakeProvider;
-let redis: RedisServer;
+const house = openFleetHouse();
 let fleet: FleetProcess;
 const sockets: Socket[] = [];
 
-beforeAll(async () => {
-  provider = await startFakeProvider({ key: 'upstream-secret-key' });
-  redis = await startRedis();
-});
-afterEach(async () => {
+afterEach(() => {
   for (const socket of sockets.splice(0)) socket.destroy();
-  await removeFleets();
-  provider.reset();
-  await redis.client().flushall();
-});
-afterAll(async () => {
-  await provider.close();
-  await redis.stop();
 });
 
 async function start(): Promise<void> {
   fleet = await startFleet({
     teams: { research: { budgets: [{ window: 'total', limit_usd: 10 }] } },
-    redisUrl: redis.url,
-    provider: provider.baseUrl,
+    redisUrl: house.redis.url,
+    provider: house.provider.baseUrl,
     workers: 2,
     server: { shutdown_grace_ms: 15_000 },
   });
@@ -82,12 +69,12 @@ describe('a worker that leaves', { timeout: 120_000 }, () => {
 
   test('tells the clients whose calls were under way before that their connections close', async () => {
     await start();
-    provider.reply = async () => {
+    house.provider.reply = async () => {
       await wait(3000);
       return {};
     };
     const asked = connections(6).map((socket) => ask(socket));
-    await eventually('all are at the provider', () => provider.requests.length === 6);
+    await eventually('all are at the provider', () => house.provider.requests.length === 6);
     await leaving();
     const replies = (await Promise.all(asked)).map(connectionOf);
     expect(replies.filter(([status]) => status !== 200)).toEqual([]);
@@ -96,7 +83,7 @@ describe('a worker that leaves', { timeout: 120_000 }, () => {
 
   test('waits for the next call of a client whose stream had begun before and could not be told', async () => {
     await start();
-    provider.reply = () => ({ text: 'one two three four five six', pace_ms: 500 });
+    house.provider.reply = () => ({ text: 'one two three four five six', pace_ms: 500 });
     const kept = connections(6);
     const asked = kept.map((socket) => ask(socket, { stream: true }));
     await eventually('all have begun', () => kept.every(({ bytesRead }) => bytesRead > 0));

@@ -1,37 +1,21 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type AuditRecord, queryTrail, verifyTrail } from '../../src/observe/index.ts';
 import { runCli } from '../support/cli-process.ts';
-import { type FakeProvider, startFakeProvider } from '../support/fake-provider.ts';
-import { type FleetOptions, type FleetProcess, fleetDirectory, removeFleets, startFleet } from '../support/fleet.ts';
+import { type FleetOptions, type FleetProcess, fleetDirectory, startFleet } from '../support/fleet.ts';
+import { openFleetHouse } from '../support/fleet-house.ts';
 import { freePort } from '../support/free-port.ts';
 import { ref } from '../support/gateway.ts';
 import { type AskedBody, eventually, hi } from '../support/money.ts';
-import { type RedisServer, startRedis } from '../support/redis.ts';
 
 const body: AskedBody = { model: 'gpt-4o', max_tokens: 50, messages: hi };
 const teams = { research: { budgets: [{ window: 'total', limit_usd: 10 }] } };
 
-let provider: FakeProvider;
-let redis: RedisServer;
-
-beforeAll(async () => {
-  provider = await startFakeProvider({ key: 'upstream-secret-key' });
-  redis = await startRedis();
-});
-afterEach(async () => {
-  await removeFleets();
-  provider.reset();
-  await redis.client().flushall();
-});
-afterAll(async () => {
-  await provider.close();
-  await redis.stop();
-});
+const house = openFleetHouse();
 
 const start = (options: Partial<FleetOptions> = {}): Promise<FleetProcess> =>
-  startFleet({ teams, redisUrl: redis.url, provider: provider.baseUrl, workers: 2, ...options });
+  startFleet({ teams, redisUrl: house.redis.url, provider: house.provider.baseUrl, workers: 2, ...options });
 
 async function recordsIn(directory: string): Promise<AuditRecord[]> {
   const records: AuditRecord[] = [];
@@ -176,7 +160,7 @@ describe('a gateway with two workers', slow, () => {
       stalled = resolve;
     });
     let arrived = 0;
-    provider.reply = async () => {
+    house.provider.reply = async () => {
       arrived += 1;
       await stall;
       return {};
@@ -266,7 +250,7 @@ describe('a gateway with two workers', slow, () => {
     const fleet = await start();
     await fleet.ready(2);
     let arrived = 0;
-    provider.reply = async () => {
+    house.provider.reply = async () => {
       arrived += 1;
       await new Promise((resolve) => setTimeout(resolve, 1500));
       return {};
@@ -288,7 +272,7 @@ test('a second gateway with fewer workers brings in what the others left', slow,
   const fleet = await start({ directory, workers: 3 });
   const rows = await fleet.ready(3);
   let arrived = 0;
-  provider.reply = async () => {
+  house.provider.reply = async () => {
     arrived += 1;
     await new Promise((resolve) => setTimeout(resolve, 60_000));
     return {};
@@ -300,7 +284,7 @@ test('a second gateway with fewer workers brings in what the others left', slow,
   fleet.cli.kill('SIGKILL');
   await fleet.cli.ended;
   await eventually('its workers end with it', () => rows.every(({ pid = 0 }) => gone(pid)));
-  provider.reset();
+  house.provider.reset();
   const next = await start({ directory, workers: 1 });
   await eventually('all are recorded', async () => (await next.records()).length === 9, 30_000);
   expect(await next.stop()).toBe(0);

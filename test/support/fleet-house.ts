@@ -9,7 +9,7 @@ export interface FleetHouse {
   readonly redis: RedisServer;
 }
 
-/** Opens a provider and a Redis for all tests of a file, and ends what a test's fleets left after each. */
+/** Opens a provider and a Redis for all tests of a file; after each its fleets are ended, and both are as they were. */
 export function openFleetHouse(): FleetHouse {
   let provider: FakeProvider;
   let redis: RedisServer;
@@ -17,7 +17,11 @@ export function openFleetHouse(): FleetHouse {
     provider = await startFakeProvider({ key: 'upstream-secret-key' });
     redis = await startRedis();
   });
-  afterEach(removeFleets);
+  afterEach(async () => {
+    await removeFleets();
+    provider.reset();
+    await redis.client().flushall();
+  });
   afterAll(async () => {
     await provider?.close();
     await redis?.stop();
