@@ -6,4 +6,5 @@ export * from './passage.ts';
 export * from './rail.ts';
 export * from './request.ts';
 export * from './secret.ts';
+export * from './turn.ts';
 export * from './usage.ts';

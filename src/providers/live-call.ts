@@ -1,16 +1,19 @@
 import type { Transform } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { asFailure, Failure, type FailureDetail } from '../exchange/index.ts';
+import { asFailure, Failure, type FailureDetail, Turn } from '../exchange/index.ts';
 import { Deadline, type Watched } from './deadlines.ts';
 import { bareInflate, decoderFor, isBareDeflate } from './decoder.ts';
 import type { HeaderList } from './header-list.ts';
 import type { Origin } from './origin.ts';
-import { type RawHeaders, rawHeader, rawPairs, rawRecord, rawReplyHeaders } from './raw-headers.ts';
+import { type RawHeaders, rawHeader, rawRecord, rawReplyHeaders } from './raw-headers.ts';
 import type { UpstreamCall, UpstreamReply, UpstreamSink } from './upstream.ts';
 import { type CallPhase, connectionFailure, type TimedPhase, timedOut } from './upstream-failure.ts';
 
 /** Bytes kept for a reader who has not come yet; then the provider is held. */
 const keptBytesMax = 256 * 1024;
+
+/** What came of all replies in one turn of the event loop is passed on together; short replies are whole by then. */
+const replies = new Turn();
 
 const noHeaders: RawHeaders = [];
 /** Shared by all calls, and never added to: a list that is pushed to makes room for many, and nearly always one chunk comes. */
@@ -28,6 +31,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
   readonly #onAbort = (reason: Failure) => this.abort(reason);
   readonly #call: UpstreamCall;
   readonly #resolve: (reply: UpstreamReply) => void;
+  readonly #begin = (): void => this.#resolve(this);
   readonly #reject: (failure: Failure) => void;
   readonly #deadline: Deadline;
   /** Ends the request and its connection; missing while it waits for one. */
@@ -48,9 +52,11 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
   #paused = false;
   /** The provider was told to wait. */
   #held = false;
-  /** What came before anybody read. */
+  /** What came and is not passed on. */
   #kept = noChunks;
   #keptBytes = 0;
+  /** It is passed on in this turn. */
+  #passing = false;
   #decoder: Transform | undefined;
   #bareDeflatePossible = false;
 
@@ -81,10 +87,6 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
   get headers(): Readonly<Record<string, string>> {
     this.#byName ??= rawRecord(this.#raw);
     return this.#byName;
-  }
-
-  get rawHeaders(): readonly string[] {
-    return rawPairs(this.#raw);
   }
 
   clientHeaders(): HeaderList {
@@ -174,28 +176,24 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
       this.#decodeWith(decoder());
     }
     this.#answered = true;
-    this.#resolve(this);
+    replies.later(this.#begin);
   }
 
   #deliver(chunk: Buffer): void {
     if (this.#over) return;
-    if (this.#sink === undefined || this.#paused || this.#kept.length > 0) {
-      if (this.#kept === noChunks) this.#kept = [chunk];
-      else this.#kept.push(chunk);
-      this.#keptBytes += chunk.length;
-      if (this.#paused || this.#keptBytes >= keptBytesMax) this.#hold();
-      return;
-    }
-    this.#tell(this.#sink, chunk);
+    if (this.#kept === noChunks) this.#kept = [chunk];
+    else this.#kept.push(chunk);
+    this.#keptBytes += chunk.length;
+    if (this.#paused || this.#keptBytes >= keptBytesMax) this.#hold();
+    if (this.#sink === undefined || this.#paused || this.#passing) return;
+    this.#passing = true;
+    replies.later(this.#pass);
   }
 
-  #tell(sink: UpstreamSink, chunk: Buffer): void {
-    try {
-      sink.data(chunk);
-    } catch (thrown) {
-      this.#fail(asFailure(thrown));
-    }
-  }
+  readonly #pass = (): void => {
+    this.#passing = false;
+    if (!this.#over) this.#flush();
+  };
 
   #flush(): void {
     const sink = this.#sink;
@@ -204,7 +202,11 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
       const chunk = this.#kept.shift();
       if (chunk === undefined) break;
       this.#keptBytes -= chunk.length;
-      this.#tell(sink, chunk);
+      try {
+        sink.data(chunk);
+      } catch (thrown) {
+        this.#fail(asFailure(thrown));
+      }
     }
     if (this.#paused || this.#over) return;
     if (this.#ended !== undefined) this.#finish(this.#ended);

@@ -47,11 +47,6 @@ function isWritten(bytes: Buffer, text: string): boolean {
   return true;
 }
 
-/** Name, value, name, value ... as text, as the provider wrote them. */
-export function rawPairs(raw: RawHeaders): readonly string[] {
-  return raw.map((bytes) => bytes.toString('latin1'));
-}
-
 /** One header, its lines joined with a comma. `name` in lower case. */
 export function rawHeader(raw: RawHeaders, name: string): string | undefined {
   let value: string | undefined;

@@ -74,8 +74,6 @@ export interface UpstreamReply {
   readonly status: number;
   /** Names in lower case; repeated ones joined with a comma. `set-cookie` is among them, not joined: the last counts. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Name, value, name, value ... as the provider wrote them. */
-  readonly rawHeaders: readonly string[];
   /** The headers as they go to a client (`replyHeaderList`): a list of its own each time, for ours to be added. */
   clientHeaders(): HeaderList;
   /**

@@ -101,7 +101,7 @@ describe('a call', () => {
     expect((await collect(reply)).text).toContain('slow down');
   });
 
-  test('has headers in lower case, and as they were written', async () => {
+  test('has headers in lower case, and those of one name joined', async () => {
     const server = createServer((socket) => {
       socket.once('data', () =>
         socket.end('HTTP/1.1 200 OK\r\nX-Mixed-Case: A\r\nx-twice: 1\r\nX-Twice: 2\r\nContent-Length: 2\r\n\r\nok'),
@@ -110,7 +110,6 @@ describe('a call', () => {
     await using there = await listening(server);
     const reply = await send({}, { through: there.provider });
     expect(reply.headers).toMatchObject({ 'x-mixed-case': 'A', 'x-twice': '1, 2' });
-    expect(reply.rawHeaders).toEqual(['X-Mixed-Case', 'A', 'x-twice', '1', 'X-Twice', '2', 'Content-Length', '2']);
     expect((await collect(reply)).text).toBe('ok');
   });
 

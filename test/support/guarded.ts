@@ -144,7 +144,6 @@ export class GuardedReply {
     return {
       status: 200,
       headers: {},
-      rawHeaders: [],
       clientHeaders: () => new HeaderList(),
       read: (sink) => {
         this.#sink = sink;

@@ -97,14 +97,13 @@ export class Spool {
   }
 
   /**
-   * Writes down that an exchange is about to call a provider. Resolves when the line survives kill -9; those of one turn
-   * of the event loop share a write. Rejects with `SpoolUnavailable` where the disk does not take it, or cannot keep
+   * Writes down that an exchange is about to call a provider. Resolves when the line survives kill -9; those of one step,
+   * with the promises that go on after it, share a write. Rejects with `SpoolUnavailable` where the disk does not take it, or cannot keep
    * room for the record.
    */
   begin(intent: Intent): Promise<void> {
     if (this.#closed) return Promise.reject(new SpoolUnavailable('The audit spool is closed'));
     if (!this.#accepting && !this.#recovered()) return Promise.reject(new SpoolUnavailable('The audit spool is full'));
-    const first = this.#live.pending === 0;
     let done: Promise<void>;
     try {
       done = this.#live.begin(intent, this.#ensureRoom);
@@ -113,8 +112,7 @@ export class Spool {
       this.flush();
       return Promise.reject(unwritable(cause));
     }
-    // After the promises of this turn: calls whose holds were journalled together begin together.
-    if (first) process.nextTick(this.#flushNow);
+    this.#schedule();
     return done;
   }
 
@@ -122,7 +120,7 @@ export class Spool {
 
   /**
    * Appends the record of an exchange, once: a second end of it changes nothing. The promise resolves when the line
-   * survives kill -9; ends of one turn of the event loop share a write. Never throws nor rejects: what a broken disk
+   * survives kill -9; ends of one step share a write. Never throws nor rejects: what a broken disk
    * does not take is kept in memory and tried again. For a call that never began (refused, so nothing was sent) no
    * room is kept: on a full disk its record waits in memory until there is room.
    */
@@ -142,10 +140,7 @@ export class Spool {
 
   #put(record: AuditRecord): Promise<void> {
     this.#chain.link(this.#composer.record(record, !this.#accepting, this.#chain.begin()), this.fresh);
-    if (!this.#scheduled) {
-      this.#scheduled = true;
-      setImmediate(this.#flushNow);
-    }
+    this.#schedule();
     this.#written ??= deferred();
     return this.#written.done;
   }
@@ -240,6 +235,13 @@ export class Spool {
     }
     // Replies do not wait for a broken disk.
     this.#settleWaiters();
+  }
+
+  /** After the promises of this step: calls whose holds were journalled together begin together. */
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    process.nextTick(this.#flushNow);
   }
 
   readonly #flushNow = (): void => this.flush();

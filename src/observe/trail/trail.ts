@@ -57,12 +57,12 @@ export interface TrailState {
 /** Evidence: every exchange ends in exactly one record. */
 export interface Trail {
   /**
-   * Before the first upstream call, which waits for it: resolves when the intent survives kill -9. Those of the same
-   * turn of the event loop share a write, with the records of that turn. Rejects with `SpoolUnavailable`.
+   * Before the first upstream call, which waits for it: resolves when the intent survives kill -9. Those of one
+   * step, with the promises that go on after it, share a write, and its records with them. Rejects with `SpoolUnavailable`.
    */
   begin(intent: Intent): Promise<void>;
   /**
-   * The record of an exchange, once. Resolves when it survives kill -9 (the same turn shares a write). Never throws nor rejects; on a full disk the record of a call that never began waits in memory.
+   * The record of an exchange, once. Resolves when it survives kill -9 (one step shares a write). Never throws nor rejects; on a full disk the record of a call that never began waits in memory.
    */
   end(record: AuditRecord): Promise<void>;
   state(): TrailState;

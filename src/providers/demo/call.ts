@@ -33,10 +33,6 @@ export class DemoCall implements UpstreamReply {
     call.abort?.attach(this.#onAbort);
   }
 
-  get rawHeaders(): readonly string[] {
-    return Object.entries(this.headers).flat();
-  }
-
   clientHeaders(): HeaderList {
     return replyHeaderList(this.headers);
   }

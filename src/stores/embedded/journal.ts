@@ -32,8 +32,8 @@ const retry_ms = 200;
 const none: readonly Waiter[] = [];
 
 /**
- * The append-only journal. Lines of one turn of the event loop become one frame and one `write`; a verb resolves after
- * it. What could not be written stays in memory and is written as soon as the disk takes it.
+ * The append-only journal. Lines of one step, with the promises that go on after it, become one frame and one `write`; a
+ * verb resolves after it. What could not be written stays in memory and is written as soon as the disk takes it.
  */
 export class Journal {
   readonly #options: JournalOptions;
@@ -64,11 +64,11 @@ export class Journal {
     return { file: this.#segment.file, size: this.#segment.size };
   }
 
-  /** Where the next line belongs, of letters of one byte each; it is to be there before this turn of the event loop is over. */
+  /** Where the next line belongs, of letters of one byte each; it is to be there before this step is over. */
   next(): Lines {
     if (!this.#scheduled) {
       this.#scheduled = true;
-      setImmediate(this.#flush);
+      process.nextTick(this.#flush);
     }
     return this.#frame;
   }

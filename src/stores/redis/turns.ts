@@ -138,7 +138,7 @@ export class Turns {
   #begin(queue: Queue): void {
     if (queue.leaving) return;
     queue.leaving = true;
-    if (this.#leaving.push(queue) === 1) setImmediate(this.#leave);
+    if (this.#leaving.push(queue) === 1) process.nextTick(this.#leave);
   }
 
   readonly #leave = (): void => {

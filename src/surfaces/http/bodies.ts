@@ -52,8 +52,9 @@ export function readBodies(
       return;
     }
     const held = { bytes: told };
-    if (pieces !== undefined) untold.set(request, held);
-    if (told > 0 || pieces !== undefined) {
+    // Who has hung up already closes nothing any more.
+    if ((told > 0 || pieces !== undefined) && !reply.raw.closed) {
+      if (pieces !== undefined) untold.set(request, held);
       inFlight += told;
       // It comes once: `once` would only wrap it.
       reply.raw.on('close', () => {
@@ -98,6 +99,13 @@ export function readBodies(
     };
     // A copy, always: a slice of the socket's buffer would keep all of that buffer for as long as the exchange lives.
     const whole = (): void => over(null, Buffer.concat(chunks ?? [], size));
+    // Mostly it came with its head: it is taken as it lies there, without the events of a stream.
+    if (payload.complete) {
+      const all: Buffer | null = payload.read();
+      if (all !== null) more(all);
+      whole();
+      return;
+    }
     payload.on('data', more);
     payload.on('end', whole);
     payload.on('error', over);

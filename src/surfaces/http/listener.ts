@@ -1,7 +1,7 @@
-import { STATUS_CODES } from 'node:http';
+import { createServer, type RequestListener, type Server, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { Failure } from '../../exchange/index.ts';
+import { Failure, Turn } from '../../exchange/index.ts';
 import { openaiChat } from '../../formats/index.ts';
 import { type BodyLimits, readBodies } from './bodies.ts';
 import { listenerFailure, ownRequestId, rendered } from './failures.ts';
@@ -22,10 +22,7 @@ export function buildListener(options: ListenerOptions): FastifyInstance {
     logger: false,
     bodyLimit: body_bytes_max,
     trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
-    // Streams outlive a keep-alive; slow heads do not (slowloris).
-    connectionTimeout: 0,
-    keepAliveTimeout: 72_000,
-    requestTimeout: 300_000,
+    serverFactory: server,
     forceCloseConnections: 'idle',
     // What still comes over an open connection while the listener stops is answered, and its connection closed.
     return503OnClosing: false,
@@ -38,6 +35,16 @@ export function buildListener(options: ListenerOptions): FastifyInstance {
   requireJudgements(app, judgements);
   readBodies(app, options);
   return app;
+}
+
+/** Requests of one turn of the event loop are handled together. Streams outlive a keep-alive; slow heads do not (slowloris). */
+function server(handle: RequestListener): Server {
+  const turn = new Turn();
+  const made = createServer((request, response) => turn.later(() => handle(request, response)));
+  made.keepAliveTimeout = 72_000;
+  made.requestTimeout = 300_000;
+  made.setTimeout(0);
+  return made;
 }
 
 /** What is no HTTP at all, or never becomes a whole request, is told so and hung up on. */
