@@ -16,6 +16,8 @@ test('items are told oldest first until they were heard, whatever was added, tol
       const untold = new Untold();
       let kept: { number: number; text: string }[] = [];
       let number = 0;
+      /** What may still be on its way to the shared ledger. */
+      let flying: { last: number; items: Buffer; as: string }[] = [];
       for (const one of steps) {
         if (one.do === 'add') {
           number += one.gap;
@@ -28,11 +30,16 @@ test('items are told oldest first until they were heard, whatever was added, tol
           expect(told.map((of) => JSON.stringify(of))).toEqual(kept.slice(0, told.length).map(({ text }) => text));
           expect(last).toBe(told.at(-1)?.[0] ?? 0);
           expect(told.length > 0).toBe(kept.length > 0);
+          flying.push({ last, items, as: items.toString('latin1') });
         } else {
           const last = number - one.back;
           untold.heard(last);
+          // The newest that can have been answered was; one before it may still be read.
+          const answered = flying.findLast((of) => of.last <= last);
+          flying = flying.filter((of) => of !== answered);
           kept = kept.filter((of) => of.number > last);
         }
+        for (const { items, as } of flying) expect(items.toString('latin1')).toBe(as);
         expect(untold.size).toBe(kept.length);
         expect([...untold.texts()]).toEqual(kept.map(({ text }) => text));
       }

@@ -1,7 +1,10 @@
 import type { Lines } from '../lines.ts';
 import { readItem } from './items.ts';
 
-/** A run of items: each with `,` and a line's end behind it, so that it can be told in one piece and taken apart. */
+/**
+ * A run of items as a JSON array: `[`, and each with `,` and a line's end behind it, so that it can be taken apart. Of the
+ * last one the comma is `]` once it is closed.
+ */
 interface Run {
   bytes: Buffer;
   size: number;
@@ -9,8 +12,8 @@ interface Run {
   /** Numbers of its oldest and newest item. */
   first: number;
   last: number;
-  /** It was told: what comes later begins another one. */
-  closed: boolean;
+  /** How often it was told; once it was, it is closed: what comes later begins another one. */
+  told: number;
 }
 
 /** Some items as a JSON array, and the number of the newest. */
@@ -23,9 +26,36 @@ const run_bytes_min = 512;
 const run_bytes_max = 262_144;
 /** What is behind each item. */
 const behind = ',\n';
-const comma = 0x2c;
-const newline = 0x0a;
+const [open, close, comma, newline] = [0x5b, 0x5d, 0x2c, 0x0a];
 const none: Told = { items: Buffer.from('[]'), last: 0 };
+
+/**
+ * Bytes of runs that are over, for the next ones, of all organisations: new ones would outlive a few collections of young
+ * objects, and then lie about until a full one (0.8 KB a call).
+ */
+class Spares {
+  #all: Buffer[] = [];
+  #bytes = 0;
+
+  /** Some of at least so many bytes. */
+  take(bytes: number): Buffer | undefined {
+    const at = this.#all.findIndex(({ length }) => length >= bytes);
+    if (at < 0) return undefined;
+    const [one] = this.#all.splice(at, 1);
+    this.#bytes -= one?.length ?? 0;
+    return one;
+  }
+
+  put(bytes: Buffer): void {
+    if (bytes.length < spare_bytes_min || this.#bytes + bytes.length > spares_bytes_max) return;
+    this.#all.push(bytes);
+    this.#bytes += bytes.length;
+  }
+}
+
+const spare_bytes_min = 16_384;
+const spares_bytes_max = 2_097_152;
+const spares = new Spares();
 
 /**
  * Items that the shared ledger has not acknowledged, oldest first. They are kept as the bytes it is told: as texts, each
@@ -59,14 +89,16 @@ export class Untold {
   /** One with so much room. */
   #runFor(number: number, needed: number): Run {
     let run = this.#runs[this.#runs.length - 1];
-    if (run === undefined || run.closed || run.size + needed > run_bytes_max) {
-      const bytes = Buffer.allocUnsafeSlow(Math.max(needed, this.#usual));
-      run = { bytes, size: 0, count: 0, first: number, last: number, closed: false };
+    if (run === undefined || run.told > 0 || run.size + needed > run_bytes_max) {
+      const bytes = spares.take(needed + 1) ?? Buffer.allocUnsafeSlow(Math.max(needed + 1, this.#usual));
+      bytes[0] = open;
+      run = { bytes, size: 1, count: 0, first: number, last: number, told: 0 };
       this.#runs.push(run);
     } else if (run.size + needed > run.bytes.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(run.size + needed, run.bytes.length * 2));
-      run.bytes.copy(larger, 0, 0, run.size);
-      run.bytes = larger;
+      const { bytes, size } = run;
+      run.bytes = spares.take(size + needed) ?? Buffer.allocUnsafeSlow(Math.max(size + needed, bytes.length * 2));
+      bytes.copy(run.bytes, 0, 0, size);
+      spares.put(bytes);
     }
     return run;
   }
@@ -88,16 +120,27 @@ export class Untold {
       count += run.count;
       size += run.size;
     }
-    const newest = this.#runs[runs - 1];
+    const told = this.#runs.slice(0, runs);
+    const newest = told[runs - 1];
     if (newest === undefined) return none;
-    newest.closed = true;
-    const items = Buffer.allocUnsafe(size + 1);
-    let at = items.write('[', 'latin1');
-    for (const run of this.#runs.slice(0, runs)) at += run.bytes.copy(items, at, 0, run.size);
-    // The last comma becomes the end.
-    items.write(']', at - behind.length, 'latin1');
+    for (const run of told) {
+      run.told++;
+      run.bytes[run.size - behind.length] = close;
+    }
     this.#usual = Math.max(run_bytes_min, newest.size);
-    return { items: items.subarray(0, at - 1), last: newest.last };
+    const { bytes, last } = newest;
+    // As it lies there: it is not written to again before it was heard.
+    if (runs === 1) return { items: bytes.subarray(0, newest.size - 1), last };
+    const items = Buffer.allocUnsafe(size);
+    let at = 0;
+    for (const run of told) {
+      const from = at;
+      at += run.bytes.copy(items, at, 0, run.size - behind.length);
+      // What opens a later one parts it from the one before.
+      if (from > 0) items[from] = comma;
+    }
+    items[at] = close;
+    return { items: items.subarray(0, at + 1), last };
   }
 
   /** Those up to this number were acknowledged. */
@@ -108,6 +151,8 @@ export class Untold {
       if (run.last > last) break;
       over++;
       this.#size -= run.count;
+      // Told once and answered: nobody reads it any more. Told again, an earlier telling may still be on its way.
+      if (run.told === 1) spares.put(run.bytes);
     }
     runs.splice(0, over);
     const [part] = runs;
@@ -127,10 +172,10 @@ export class Untold {
 }
 
 function* textsOf({ bytes, size }: Run): Generator<string> {
-  const text = bytes.toString('latin1', 0, size);
-  for (let at = 0; at < size; ) {
+  const text = bytes.toString('latin1', 0, size - behind.length);
+  for (let at = 1; at < size; ) {
     const end = text.indexOf(behind, at);
-    yield text.slice(at, end);
-    at = end + behind.length;
+    yield end < 0 ? text.slice(at) : text.slice(at, end);
+    at = end < 0 ? size : end + behind.length;
   }
 }
