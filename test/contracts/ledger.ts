@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, type ExpectStatic, test } from 'vitest';
 import type { Amount, Budget, Ledger, LedgerEntry, Rate, Reserved, ReserveRequest } from '../../src/stores/index.ts';
 import { HoldGone } from '../../src/stores/index.ts';
 
@@ -55,9 +55,12 @@ export function ledgerContract(
   describe.sequential(`${name}: the ledger's contract`, () => {
     let under: LedgerUnderTest;
     let ledger: LedgerUnderTest['ledger'];
+    // Of the test that runs here: the one to import takes whichever began last anywhere, or none where that has ended.
+    let expect: ExpectStatic;
     beforeAll(setUp);
     afterAll(tearDown);
-    beforeEach(async () => {
+    beforeEach(async (context) => {
+      expect = context.expect;
       under = await open();
       ledger = under.ledger;
     });
