@@ -95,7 +95,7 @@ describe.skipIf(noMount !== undefined).each(cases)(
       }
 
       disk.free();
-      await eventually('calls pass again', async () => (await ask(plain)).status === 200, 10_000);
+      await eventually('calls pass again', async () => (await ask(plain)).status === 200);
       await eventually(
         'it is ready again',
         async () => (await fetch(`${house.gateway.origin}/ready`)).status === 200,

@@ -206,7 +206,7 @@ describe('with a real Redis', () => {
       await own.restart();
     }
     clearInterval(load);
-    await until(() => trail.state().delivered.file === made, 20_000);
+    await until(() => trail.state().delivered.file === made);
     expect(trail.state().failed.file).toBeGreaterThan(0);
     await trail.close();
     const seen: string[] = [];

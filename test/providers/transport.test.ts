@@ -54,9 +54,9 @@ const script = (reply: FakeReply) => {
 const long = Array.from({ length: 200 }, (_, i) => `word${i}`).join(' ');
 const gone = () => new Failure('internal_error', 'The client went away.');
 
-/** Resolves once `is` holds; fails after two seconds. */
+/** Resolves once `is` holds; fails after half a minute. */
 async function until(is: () => boolean): Promise<void> {
-  const end_ms = performance.now() + 2000;
+  const end_ms = performance.now() + 30_000;
   while (!is()) {
     if (performance.now() > end_ms) throw new Error('It never came to be.');
     await wait(5);

@@ -47,7 +47,7 @@ async function open(over: Partial<RedisLedgerOptions> = {}): Promise<RedisLedger
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   for (let tries = 0; !(await condition()); tries++) {
-    if (tries > 500) throw new Error('it did not happen within ten seconds');
+    if (tries > 2_000) throw new Error('it did not happen within forty seconds');
     await sleep(20);
   }
 }
