@@ -83,7 +83,7 @@ describe('the key store', () => {
     const store = open({ poll_ms: 20, onProblem: (error) => problems.push(error) });
     await store.add(make().stored);
     writeFileSync(file, 'garbage');
-    await vi.waitFor(() => expect(problems.length).toBeGreaterThan(0));
+    await vi.waitFor(() => expect(problems.length).toBeGreaterThan(0), { timeout: 60_000 });
     rmSync(file);
     await new Promise((done) => setTimeout(done, 60));
     expect(store.list()).toHaveLength(1);

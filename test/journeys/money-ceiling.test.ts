@@ -64,8 +64,10 @@ describe.each(stores)('a stream without a limit on the %s store', (store) => {
 
   test('holds little at first, more while it runs, and its cost in the end', async () => {
     let least = 0;
+    const seen: number[] = [];
     house.says(async () => {
       least = (await house.budget('extends')).held;
+      seen.push(least);
       return { deltas: Array.from({ length: 30 }, () => piece), pace_ms: 50, usage: { input: 9, output: 60 } };
     });
     const answer = house.ask('extends', stream);
@@ -73,7 +75,6 @@ describe.each(stores)('a stream without a limit on the %s store', (store) => {
     void answer.finally(() => {
       over = true;
     });
-    const seen: number[] = [];
     while (!over) seen.push((await house.budget('extends')).held);
     expect(wellFormed('openai-chat', Buffer.from((await answer).text))).toBe('end');
     expect(least).toBe(costOf(heldBy(stream, first)));

@@ -195,7 +195,7 @@ describe('retries', () => {
 
 describe('a circuit', () => {
   // Long enough for all that is asked meanwhile.
-  const open_ms = 2000;
+  const open_ms = 5000;
   let broken: FailingHouse;
   beforeAll(async () => {
     broken = await startFailing({ circuit: { failures: 3, open_ms } });
