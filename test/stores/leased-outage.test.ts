@@ -19,7 +19,7 @@ beforeEach(async () => {
   server = await startRedis();
   opened = [];
   directories = [];
-  remote = await openRedisLedger({ url: server.url, keyPrefix: 'llm', owner: 'watch', deadline_ms: 2_000 });
+  remote = await openRedisLedger({ url: server.url, keyPrefix: 'llm', owner: 'watch', deadline_ms: 30_000 });
 });
 afterEach(async () => {
   server.thaw();
@@ -32,7 +32,7 @@ afterEach(async () => {
 async function process(over: Partial<LeasedLedgerOptions> = {}): Promise<LeasedLedger> {
   const path = over.path ?? mkdtempSync(join(tmpdir(), 'leased-'));
   directories.push(path);
-  const options = { url: server.url, keyPrefix: 'llm', owner: 'here', deadline_ms: 250, path };
+  const options = { url: server.url, keyPrefix: 'llm', owner: 'here', deadline_ms: 1_000, path };
   const ledger = await openLeasedLedger({ ...options, ...over });
   opened.push(ledger);
   return ledger;
@@ -116,13 +116,13 @@ describe('slices of a counter', () => {
 
 describe('a process that is cut off', () => {
   test('goes on within its slices until its lease is over, and not beyond', async () => {
-    const ledger = await process({ slice_lease_ms: 1_500, idle_ms: 60_000 });
+    const ledger = await process({ slice_lease_ms: 4_000, idle_ms: 60_000 });
     await reserve(ledger, 'a', 100);
     const { leased } = await counted();
     server.freeze();
     expect((await reserve(ledger, 'b', 100)).outcome).toBe('held');
     await expect(reserve(ledger, 'c', leased)).rejects.toThrow(LedgerUnavailable);
-    await sleep(1_500);
+    await sleep(4_000);
     await expect(reserve(ledger, 'd', 1)).rejects.toThrow(LedgerUnavailable);
     expect((await settle(ledger, 'b', 90)).outcome).toBe('settled');
     server.thaw();
@@ -174,14 +174,14 @@ describe('a process that is cut off', () => {
   });
 
   test('does not fail calls with a trade that began before theirs: what that took late is theirs', async () => {
-    const ledger = await process({ report_ms: 0, idle_ms: 60_000, deadline_ms: 2_000 });
+    const ledger = await process({ report_ms: 0, idle_ms: 60_000, deadline_ms: 4_000 });
     await reserve(ledger, 'a', 100);
     server.freeze();
     const first = reserve(ledger, 'first', 5_000).then(
       () => 'held',
       () => 'lost',
     );
-    await sleep(1_200);
+    await sleep(2_000);
     const [second, tooMuch] = ['second', 'much'].map((id) => {
       return reserve(ledger, id, id === 'much' ? 9_000 : 4_000).then(
         ({ outcome }) => outcome,
@@ -202,13 +202,13 @@ describe('a process that is cut off', () => {
   });
 
   test('refuses a call at once while Redis is lost, and one that waits when its time is over', async () => {
-    const ledger = await process({ report_ms: 0, idle_ms: 60_000, deadline_ms: 1_000 });
+    const ledger = await process({ report_ms: 0, idle_ms: 60_000, deadline_ms: 3_000 });
     await reserve(ledger, 'a', 100);
     server.freeze();
     const order: string[] = [];
     const call = (id: string) => reserve(ledger, id, 5_000).catch(() => order.push(id));
     const first = call('first');
-    await sleep(500);
+    await sleep(1_500);
     const second = call('second');
     await first;
     await call('third');

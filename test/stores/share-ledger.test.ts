@@ -27,7 +27,7 @@ afterEach(async () => {
 
 async function process(path = mkdtempSync(join(tmpdir(), 'shares-')), onLoss: OnLoss = 'closed'): Promise<Ledger> {
   directories.push(path);
-  const options = { url: server.url, keyPrefix: 'llm', owner: 'here', deadline_ms: 250, onLoss: () => onLoss };
+  const options = { url: server.url, keyPrefix: 'llm', owner: 'here', deadline_ms: 1_000, onLoss: () => onLoss };
   const ledger = await openSharingLedger({ ...options, path });
   opened.push(ledger);
   return ledger;
