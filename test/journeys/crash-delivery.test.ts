@@ -79,7 +79,7 @@ async function exactly(instance: Instance, ids: readonly string[]): Promise<void
   expect(report).toMatchObject({ ok: true, records: ids.length });
 }
 
-describe('records carried by BullMQ', () => {
+describe('records carried by BullMQ', { timeout: 180_000 }, () => {
   test('arrive in the file sink, each once and in order', async () => {
     const instance = await open();
     const ids = await calls(instance, 'order', 60);

@@ -160,7 +160,7 @@ describe.each(shapes)('attacks on a budget, $name', ({ store, state }) => {
     expect(statuses.filter((status) => status === 200).length).toBeGreaterThan(0);
     expect(statuses.filter((status) => status === 429).length).toBeGreaterThan(40);
     expect(await settled('crowd')).toBeGreaterThanOrEqual(exposure.billed);
-  }, 60_000);
+  });
 
   test('a limit that is cut while streams grow ends them, and nothing is held beyond what was held then', async () => {
     house.says(() => ({ endless: true, deltas: ['some words of a reply '], pace_ms: 4 }));
@@ -184,7 +184,7 @@ describe.each(shapes)('attacks on a budget, $name', ({ store, state }) => {
     await lower('streams', usd(1));
     expect((await house.ask('streams', { ...call, model: 'cheap' })).status).toBe(429);
     await settled('streams');
-  }, 60_000);
+  });
 
   test('clients that leave at every moment, before providers that stall and die, spend no more than fits', async () => {
     const roll = dice(23);
@@ -215,5 +215,5 @@ describe.each(shapes)('attacks on a budget, $name', ({ store, state }) => {
     expect(await stop()).toBeLessThanOrEqual(limit);
     expect(exposure.most).toBeLessThanOrEqual(limit);
     expect(await settled('leavers')).toBeGreaterThanOrEqual(exposure.billed);
-  }, 60_000);
+  });
 });

@@ -78,7 +78,7 @@ async function delivered(dir: string): Promise<string[]> {
 const names = (count: number, name = 'x') => Array.from({ length: count }, (_, at) => `${name}${at}`);
 const verify = (dir: string) => verifyTrail(join(dir, 'audit'), join(dir, 'data'));
 
-describe.each(Object.entries(kinds))('delivery over %s', { timeout: 90_000 }, (_kind, makeQueue) => {
+describe.each(Object.entries(kinds))('delivery over %s', { timeout: 180_000 }, (_kind, makeQueue) => {
   test('a sink that is dead for a long while loses nothing: all arrives once, and the chain holds in its order', async () => {
     const dir = temporary();
     const sink = fussySink(join(dir, 'audit'));
@@ -230,7 +230,7 @@ describe.each(Object.entries(kinds))('delivery over %s', { timeout: 90_000 }, (_
   });
 });
 
-describe('what lies in Redis', { timeout: 90_000 }, () => {
+describe('what lies in Redis', { timeout: 180_000 }, () => {
   const queueOf = (name: string, more = {}) =>
     openBullQueue({ ...tries, url: redis.url, name, prefix: '{bounded}', ...more });
   const keysOf = (name: string) => redis.client().keys(`{bounded}:${name}*`);

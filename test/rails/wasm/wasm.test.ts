@@ -103,7 +103,7 @@ describe('the pool of threads', () => {
     expect(answered.at(-1)).toBe('stuck');
     expect(verdicts[0]).toEqual({ unable: 'it gave no answer within 5000 ms' });
     expect(verdicts.slice(1)).toEqual(Array.from({ length: 15 }, () => ({ match: false })));
-  }, 60_000);
+  });
 
   it('asks of another thread what one that ended had not begun', async () => {
     const one = openWasmPool({ threads: 1, failures_max: 1_000 });
@@ -117,7 +117,7 @@ describe('the pool of threads', () => {
       ...Array.from({ length: 12 }, () => ({ match: false })),
     ]);
     await one.close();
-  }, 60_000);
+  });
 
   it('answers a thousand at once, each its own', async () => {
     const tokens = Array.from({ length: 1_000 }, (_, i) => i * 8);
