@@ -17,7 +17,7 @@ describe('an exchange that ends in an odd way', () => {
         'fake-openai': fakeOpenai(baseUrl),
       }),
       config: {
-        routing: { retries: 1, first_token_timeout_ms: 400, timeout_ms: 10_000, circuit: { failures: 1000 } },
+        routing: { retries: 1, first_token_timeout_ms: 1000, timeout_ms: 10_000, circuit: { failures: 1000 } },
       },
     });
   });
