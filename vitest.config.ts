@@ -9,5 +9,7 @@ export default defineConfig({
     // For what hangs: how fast a machine is, nobody asks.
     testTimeout: 90_000,
     hookTimeout: 120_000,
+    // Less than the minute after which most of what nobody asks for any more goes by itself.
+    expect: { poll: { timeout: 40_000 } },
   },
 });

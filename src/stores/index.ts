@@ -7,6 +7,7 @@ export { withFileLock } from './file-lock.ts';
 export type { LeasedLedger, LeasedLedgerOptions } from './leased/index.ts';
 export type * from './ledger.ts';
 export { HoldGone, LedgerUnavailable } from './ledger.ts';
+export { Lines } from './lines.ts';
 export { LiveMap } from './live-map.ts';
 export { type Lock, lock } from './lock.ts';
 export { writePrivateFile } from './private-file.ts';

@@ -2,6 +2,8 @@ import { putLetters } from './letters.ts';
 
 /** From here on a text is copied by the runtime rather than letter by letter. */
 const loop_max = 48;
+/** From here on a text is looked at as a whole before it is copied. */
+const look_max = 192;
 /** UTF-8 of a UTF-16 unit at the most. */
 const unit_bytes_max = 3;
 const digits_max = 16;
@@ -13,6 +15,8 @@ const quote = 0x22;
 const backslash = 0x5c;
 const bytes_min = 4_096;
 const bytes_kept_max = 1 << 20;
+/** Spelled in JSON as they are. */
+const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
 /**
  * Lines of a file as bytes, in memory outside the heap that is used again: as texts each would be put together several
@@ -25,7 +29,12 @@ export class Lines {
 
   clear(): void {
     this.size = 0;
-    if (this.bytes.length > bytes_kept_max) this.bytes = Buffer.allocUnsafeSlow(bytes_min);
+    if (this.bytes.length > bytes_kept_max) this.bytes = Buffer.allocUnsafeSlow(bytes_kept_max);
+  }
+
+  /** Back to where it was. */
+  rewind(size: number): void {
+    this.size = size;
   }
 
   #room(more: number): void {
@@ -76,22 +85,31 @@ export class Lines {
     this.size += this.bytes.write(text, this.size);
   }
 
-  /** A text as a JSON string; meant for short ones. */
+  /** A text as a JSON string. */
   quoted(text: string): void {
+    if (text.length <= look_max) {
+      if (!this.#short(text)) this.text(JSON.stringify(text));
+    } else if (plain.test(text)) {
+      this.byte(quote);
+      this.letters(text);
+      this.byte(quote);
+    } else this.text(JSON.stringify(text));
+  }
+
+  /** Writes a short text as a string where nothing in it is to be escaped; whether it did. */
+  #short(text: string): boolean {
     const { length } = text;
     this.#room(length + 2);
     const { bytes, size } = this;
     bytes[size] = quote;
     for (let at = 0; at < length; at += 1) {
       const letter = text.charCodeAt(at);
-      if (letter < 0x20 || letter > 0x7e || letter === quote || letter === backslash) {
-        this.text(JSON.stringify(text));
-        return;
-      }
+      if (letter < 0x20 || letter > 0x7e || letter === quote || letter === backslash) return false;
       bytes[size + 1 + at] = letter;
     }
     bytes[size + 1 + length] = quote;
     this.size = size + length + 2;
+    return true;
   }
 
   /** Any number, as JavaScript spells it. */

@@ -29,7 +29,7 @@ async function start(gateway: string, env: Record<string, string> = {}): Promise
 }
 
 const port = (number: number) => `server: { port: ${number} }`;
-const eventually = (check: () => void) => vi.waitFor(check, { timeout: 5000, interval: 10 });
+const eventually = (check: () => void) => vi.waitFor(check, { timeout: 60_000, interval: 10 });
 
 beforeEach(() => start(port(1)));
 afterEach(async () => {

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, type ExpectStatic, test } from 'vitest';
 import type { Amount, Budget, Ledger, LedgerEntry, Rate, Reserved, ReserveRequest } from '../../src/stores/index.ts';
 import { HoldGone } from '../../src/stores/index.ts';
 
@@ -55,13 +55,34 @@ export function ledgerContract(
   describe.sequential(`${name}: the ledger's contract`, () => {
     let under: LedgerUnderTest;
     let ledger: LedgerUnderTest['ledger'];
+    // Of the test that runs here: the one to import takes whichever began last anywhere, or none where that has ended.
+    let expect: ExpectStatic;
     beforeAll(setUp);
     afterAll(tearDown);
-    beforeEach(async () => {
+    beforeEach(async (context) => {
+      expect = context.expect;
       under = await open();
       ledger = under.ledger;
     });
     afterEach(() => under.close());
+
+    /**
+     * Steps that are done within so many ms of the ledger's clock, or say nothing: where the machine took longer, they are
+     * tried again from the first on, in a ledger without a past.
+     */
+    const within = async <T>(ms: number, steps: () => Promise<T>): Promise<T> => {
+      for (let tries = 1; ; tries++) {
+        const start = await under.now();
+        try {
+          return await steps();
+        } catch (error) {
+          if (tries === 8 || (await under.now()) - start <= ms) throw error;
+        }
+        await under.close();
+        under = await open();
+        ledger = under.ledger;
+      }
+    };
 
     const settle = (id: string, nusd: number, tokens = 0, estimated = false) =>
       ledger.settle({ id, organization: 'acme', amount: { nusd, tokens }, estimated });
@@ -268,13 +289,16 @@ export function ledgerContract(
       test('no more requests than the limit in any window, and capacity comes back', async () => {
         const three = rate({ window_ms: 1_200 });
         const call = (id: string) => ledger.reserve(request(id, {}, { budgets: [], rates: [three] }));
-        for (const id of ['a', 'b', 'c']) expect((await call(id)).outcome).toBe('held');
-        const refusal = refusalOf(await call('d'));
-        expect(refusal).toMatchObject({ kind: 'rate', rate: three, used: 3, remaining: 0, asked: 1 });
-        if (refusal.kind !== 'rate') return;
-        expect(refusal.retry_after_ms).toBeGreaterThan(600);
-        expect(refusal.retry_after_ms).toBeLessThanOrEqual(1_220);
-        await under.pass(refusal.retry_after_ms);
+        const retry_after_ms = await within(500, async () => {
+          for (const id of ['a', 'b', 'c']) expect((await call(id)).outcome).toBe('held');
+          const refusal = refusalOf(await call('d'));
+          expect(refusal).toMatchObject({ kind: 'rate', rate: three, used: 3, remaining: 0, asked: 1 });
+          if (refusal.kind !== 'rate') return 0;
+          expect(refusal.retry_after_ms).toBeGreaterThan(600);
+          expect(refusal.retry_after_ms).toBeLessThanOrEqual(1_220);
+          return refusal.retry_after_ms;
+        });
+        await under.pass(retry_after_ms);
         expect((await call('e')).outcome).toBe('held');
       });
 
@@ -303,14 +327,16 @@ export function ledgerContract(
         const two = rate({ unit: 'concurrent', limit: 2, window_ms: 0 });
         const call = (id: string, lease_ms = 60_000) =>
           ledger.reserve(request(id, {}, { budgets: [], rates: [two], lease_ms }));
-        await call('a');
-        await call('b');
-        expect(refusalOf(await call('c'))).toMatchObject({ kind: 'rate', rate: two, used: 2, remaining: 0 });
-        await settle('a', 0);
-        expect((await call('c', 300)).outcome).toBe('held');
-        await ledger.release('b', 'acme');
-        expect((await call('d')).outcome).toBe('held');
-        expect((await call('e')).outcome).toBe('refused');
+        await within(250, async () => {
+          await call('a');
+          await call('b');
+          expect(refusalOf(await call('c'))).toMatchObject({ kind: 'rate', rate: two, used: 2, remaining: 0 });
+          await settle('a', 0);
+          expect((await call('c', 300)).outcome).toBe('held');
+          await ledger.release('b', 'acme');
+          expect((await call('d')).outcome).toBe('held');
+          expect((await call('e')).outcome).toBe('refused');
+        });
         await under.pass(350);
         expect((await call('e')).outcome).toBe('held');
       });
@@ -318,7 +344,7 @@ export function ledgerContract(
 
     describe('amend', () => {
       test('sets the hold in all, upwards and downwards, and renews the lease', async () => {
-        await ledger.reserve(request('a', { nusd: 100 }, { lease_ms: 1_000 }));
+        await ledger.reserve(request('a', { nusd: 100 }, { lease_ms: 5_000 }));
         const before = (await ledger.holds('acme'))[0]!;
         const more = await amend('a', { nusd: 650 });
         expect(more).toMatchObject({ outcome: 'held', budgets: [{ spent: 0, held: 650 }] });
@@ -417,11 +443,13 @@ export function ledgerContract(
       });
 
       test('end when they expire or are taken back; a later one replaces an earlier one', async () => {
-        const expires_at_ms = (await under.now()) + 300;
-        await ledger.override('acme', { budget: series, limit: 10 });
-        await ledger.override('acme', { budget: series, limit: 20, expires_at_ms });
-        expect(await ledger.overrides('acme')).toEqual([{ budget: series, limit: 20, expires_at_ms }]);
-        expect(refusalOf(await ledger.reserve(request('a', { nusd: 21 })))).toMatchObject({ limit: 20 });
+        await within(300, async () => {
+          const expires_at_ms = (await under.now()) + 300;
+          await ledger.override('acme', { budget: series, limit: 10 });
+          await ledger.override('acme', { budget: series, limit: 20, expires_at_ms });
+          expect(await ledger.overrides('acme')).toEqual([{ budget: series, limit: 20, expires_at_ms }]);
+          expect(refusalOf(await ledger.reserve(request('a', { nusd: 21 })))).toMatchObject({ limit: 20 });
+        });
         await under.pass(400);
         expect(await ledger.reserve(request('a', { nusd: 21 }))).toMatchObject({ budgets: [{ limit: 700 }] });
         await ledger.override('acme', { budget: series, limit: 0 });
@@ -467,17 +495,19 @@ export function ledgerContract(
       };
 
       test('what was spent ages out, no sooner than the window is long, and the last of it when the answer says', async () => {
-        expect((await spend('a', 60)).outcome).toBe('held');
-        await under.pass(1_000);
-        expect((await spend('b', 40)).outcome).toBe('held');
-        const refusal = refusalOf(await spend('c', 1));
-        expect(refusal).toMatchObject({ kind: 'budget', budget: second, spent: 100, held: 0, asked: 1 });
-        if (refusal.kind !== 'budget') return;
-        const now = await under.now();
-        expect(refusal.resets_at_ms - now).toBeGreaterThan(1_500);
-        expect(refusal.resets_at_ms - now).toBeLessThanOrEqual(2_100);
-        await under.pass(1_200);
-        expect((await ledger.counters('acme'))[0]).toMatchObject({ spent: 40, requests: 1, tokens: 40 });
+        await within(2_600, async () => {
+          expect((await spend('a', 60)).outcome).toBe('held');
+          await under.pass(1_000);
+          expect((await spend('b', 40)).outcome).toBe('held');
+          const refusal = refusalOf(await spend('c', 1));
+          expect(refusal).toMatchObject({ kind: 'budget', budget: second, spent: 100, held: 0, asked: 1 });
+          if (refusal.kind !== 'budget') return;
+          const now = await under.now();
+          expect(refusal.resets_at_ms - now).toBeGreaterThan(1_500);
+          expect(refusal.resets_at_ms - now).toBeLessThanOrEqual(2_100);
+          await under.pass(1_200);
+          expect((await ledger.counters('acme'))[0]).toMatchObject({ spent: 40, requests: 1, tokens: 40 });
+        });
         expect((await spend('d', 60)).outcome).toBe('held');
         expect(await ledger.reconcile('acme', { repair: false })).toEqual([]);
         await under.pass(2_200);
@@ -506,32 +536,36 @@ export function ledgerContract(
       });
 
       test('holds do not age; what is settled late counts from when it was settled', async () => {
-        await ledger.reserve(request('a', { nusd: 90 }, { budgets: [second] }));
-        await under.pass(2_300);
-        expect(await state(second)).toEqual({ spent: 0, held: 90 });
-        await settle('a', 70);
-        expect(await state(second)).toEqual({ spent: 70, held: 0 });
-        await under.pass(1_500);
-        expect(await state(second)).toEqual({ spent: 70, held: 0 });
+        await within(2_300 + 1_900, async () => {
+          await ledger.reserve(request('a', { nusd: 90 }, { budgets: [second] }));
+          await under.pass(2_300);
+          expect(await state(second)).toEqual({ spent: 0, held: 90 });
+          await settle('a', 70);
+          expect(await state(second)).toEqual({ spent: 70, held: 0 });
+          await under.pass(1_500);
+          expect(await state(second)).toEqual({ spent: 70, held: 0 });
+        });
         await under.pass(700);
         expect(await state(second)).toEqual({ spent: 0, held: 0 });
       });
 
       test('an estimate that has aged out is not taken back from what was spent since', async () => {
-        await ledger.reserve(request('a', { nusd: 50, tokens: 5 }, { budgets: [second], lease_ms: 50 }));
-        await under.pass(100);
-        await ledger.reap();
-        await under.pass(2_100);
-        await spend('b', 30);
-        await settle('a', 10, 1);
-        expect(await state(second)).toEqual({ spent: 30, held: 0 });
-        expect(await ledger.reconcile('acme', { repair: false })).toEqual([]);
-        const [counter] = await ledger.counters('acme');
-        await ledger.reset('acme', counter!.key);
-        expect(await state(second)).toEqual({ spent: 0, held: 0 });
-        await spend('c', 20);
-        expect(await ledger.counters('acme')).toMatchObject([{ spent: 20, requests: 1, tokens: 20 }]);
-        expect(await ledger.reconcile('acme', { repair: false })).toEqual([]);
+        await within(2_200 + 1_900, async () => {
+          await ledger.reserve(request('a', { nusd: 50, tokens: 5 }, { budgets: [second], lease_ms: 50 }));
+          await under.pass(100);
+          await ledger.reap();
+          await under.pass(2_100);
+          await spend('b', 30);
+          await settle('a', 10, 1);
+          expect(await state(second)).toEqual({ spent: 30, held: 0 });
+          expect(await ledger.reconcile('acme', { repair: false })).toEqual([]);
+          const [counter] = await ledger.counters('acme');
+          await ledger.reset('acme', counter!.key);
+          expect(await state(second)).toEqual({ spent: 0, held: 0 });
+          await spend('c', 20);
+          expect(await ledger.counters('acme')).toMatchObject([{ spent: 20, requests: 1, tokens: 20 }]);
+          expect(await ledger.reconcile('acme', { repair: false })).toEqual([]);
+        });
       });
 
       test('are whole seconds', async () => {
@@ -675,11 +709,12 @@ export function ledgerContract(
 
       test('is counted in the window of the moment of reserving', async () => {
         const short = budget({ window: 'minute' });
+        const before = await under.now();
         const first = await ledger.reserve(request('a', { nusd: 10 }, { budgets: [short] }));
         const [counter] = await ledger.counters('acme');
         if (first.outcome !== 'held') throw new Error('refused');
         const end = first.budgets[0]!.resets_at_ms;
-        expect(end).toBeGreaterThan(await under.now());
+        expect(end).toBeGreaterThan(before);
         const settled = await settle('a', 10);
         expect(settled.budgets[0]).toMatchObject({ resets_at_ms: end, spent: 10 });
         expect(counter!.key).toMatch(/^budget:team:research:minute:\d{4}-\d\d-\d\dT\d{4}$/);
@@ -688,7 +723,9 @@ export function ledgerContract(
       test('an entry is written in the same step, with the counters it was added to', async () => {
         const tokens = budget({ unit: 'tokens', window: 'total', limit: 1_000, timeZone: 'Europe/Berlin' });
         await ledger.reserve(request('a', { nusd: 100, tokens: 10 }, { budgets: [budget(), tokens] }));
+        const before = await under.now();
         await settle('a', 60, 7, true);
+        const after = await under.now();
         const [entry] = await entriesOf(ledger);
         const key = (await ledger.counters('acme')).map((one) => one.key).find((one) => one.includes(':day:'));
         expect(entry).toMatchObject({
@@ -702,7 +739,9 @@ export function ledgerContract(
           { key, unit: 'nusd', amount: 60 },
           { key: 'budget:team:research:total:tokens', unit: 'tokens', amount: 7 },
         ]);
-        expect(Math.abs(entry!.at_ms - (await under.now()))).toBeLessThan(5_000);
+        // Who settles from what it leased goes by its own idea of the ledger's clock.
+        expect(entry!.at_ms).toBeGreaterThan(before - 5_000);
+        expect(entry!.at_ms).toBeLessThan(after + 5_000);
       });
     });
 
@@ -725,9 +764,11 @@ export function ledgerContract(
       });
 
       test('a live lease is left alone, and a renewed one lives', async () => {
-        await ledger.reserve(request('a', { nusd: 100 }, { lease_ms: 400 }));
-        await under.pass(200);
-        await amend('a', { nusd: 100 }, [], [], 60_000);
+        await within(400, async () => {
+          await ledger.reserve(request('a', { nusd: 100 }, { lease_ms: 400 }));
+          await under.pass(200);
+          await amend('a', { nusd: 100 }, [], [], 60_000);
+        });
         await under.pass(300);
         expect(await ledger.reap()).toBe(0);
         expect(await state()).toEqual({ spent: 0, held: 100 });

@@ -124,7 +124,7 @@ describe('the edge entrance', () => {
       expect(await told(open(undefined))).toMatchObject({
         body: { decision: { decision: 'deny', unable: [{ reason: 'its module was not run' }] } },
       });
-    }, 60_000);
+    });
 
     it('refuses what is no module, breaks the ABI, nobody names, or has a hash to keep to', async () => {
       const { module } = readModule(await assembled(template));
@@ -137,6 +137,6 @@ describe('the edge entrance', () => {
       expect(() => open({ './long.wasm': module }, `, sha256: "${'0'.repeat(64)}"`)).toThrow(
         'a policy names its hash, which cannot be told of a compiled module',
       );
-    }, 60_000);
+    });
   });
 });

@@ -73,7 +73,7 @@ describe('verdicts that gateways share', () => {
     const stranger = await connected(house('another secret'));
     expect(await stranger.ask()).toEqual(ran);
     expect(JSON.stringify(await stored())).not.toMatch(/acme|estimated/);
-  }, 60_000);
+  });
 
   it('are asked anew where somebody else wrote them, or they are over', async () => {
     const client = redis.client();
@@ -97,7 +97,7 @@ describe('verdicts that gateways share', () => {
     for (const name of await stored()) if (!name.endsWith('there')) await client.set(name, copied);
     const other = await connected(house());
     expect(await other.ask({ input: '{}' })).toEqual(ran);
-  }, 60_000);
+  });
 
   it('are kept to themselves by rules that do not share', async () => {
     await redis.client().flushall();
@@ -123,5 +123,5 @@ describe('verdicts that gateways share', () => {
     expect(await one.ask({ input: '"back"' })).toEqual(ran);
     await eventually(async () => (await stored()).length === 2);
     expect(await two.ask({ input: '"back"' })).toEqual(known);
-  }, 60_000);
+  });
 });

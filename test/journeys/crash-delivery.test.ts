@@ -79,11 +79,11 @@ async function exactly(instance: Instance, ids: readonly string[]): Promise<void
   expect(report).toMatchObject({ ok: true, records: ids.length });
 }
 
-describe('records carried by BullMQ', () => {
+describe('records carried by BullMQ', { timeout: 180_000 }, () => {
   test('arrive in the file sink, each once and in order', async () => {
     const instance = await open();
     const ids = await calls(instance, 'order', 60);
-    await eventually('all are there', async () => (await instance.records()).length >= ids.length, 10_000);
+    await eventually('all are there', async () => (await instance.records()).length >= ids.length);
     const client = redis.client();
     const keys = await client.keys('llm:queue:*');
     const jobs = keys.filter((key) => /:gateway\.[^:]+$/.test(key));
@@ -102,7 +102,7 @@ describe('records carried by BullMQ', () => {
     await redis.restart();
     ids.push(...(await calls(instance, 'after', 20)));
     // A job whose worker never heard that it has it is taken again at the second look (5 s each) after its lock (10 s).
-    await eventually('all are there', async () => (await instance.records()).length >= ids.length, 40_000);
+    await eventually('all are there', async () => (await instance.records()).length >= ids.length);
     await close(instance);
     await exactly(instance, ids);
   });
@@ -110,14 +110,14 @@ describe('records carried by BullMQ', () => {
   test('wait on disk where Redis stays away, and arrive with the next gateway on the directory', async () => {
     const instance = await open();
     const ids = await calls(instance, 'here', 5);
-    await eventually('they are there', async () => (await instance.records()).length >= ids.length, 10_000);
+    await eventually('they are there', async () => (await instance.records()).length >= ids.length);
     await redis.kill();
     ids.push(...(await calls(instance, 'away', 10)));
     await close(instance);
     await redis.restart();
     expect((await inSink(instance)).length).toBe(5);
     const next = await open(instance.directory);
-    await eventually('the rest is there', async () => (await inSink(next)).length >= ids.length, 20_000);
+    await eventually('the rest is there', async () => (await inSink(next)).length >= ids.length);
     await close(next);
     await exactly(next, ids);
   });
@@ -127,7 +127,7 @@ describe('records carried by BullMQ', () => {
     const all = await Promise.all(both.map((instance, at) => calls(instance, `gateway${at}`, 20)));
     for (const [at, instance] of both.entries()) {
       const ids = all[at]!;
-      await eventually('all are there', async () => (await instance.records()).length >= ids.length, 10_000);
+      await eventually('all are there', async () => (await instance.records()).length >= ids.length);
       await close(instance);
       await exactly(instance, ids);
     }

@@ -117,16 +117,13 @@ describe.each(shapes)('attacks on a budget, $name', ({ store, state }) => {
 
   /** Everything came to rest: nothing is held, and each dollar stands in one record. */
   async function settled(team: string): Promise<number> {
-    const { spent, held } = await house.atRest(team, 20_000);
+    const { spent, held } = await house.atRest(team);
     expect(held).toBe(0);
     await expect
-      .poll(
-        async () => {
-          const mine = (await house.records()).filter((record) => record.caller.team === team);
-          return mine.reduce((sum, record) => sum + (record.cost_nusd ?? 0), 0);
-        },
-        { timeout: 15_000 },
-      )
+      .poll(async () => {
+        const mine = (await house.records()).filter((record) => record.caller.team === team);
+        return mine.reduce((sum, record) => sum + (record.cost_nusd ?? 0), 0);
+      })
       .toBe(spent);
     expect(await house.admin('/admin/v1/budgets/reconcile', 'POST')).toEqual({ drift: [], repaired: false });
     expect(house.provider.violations).toEqual([]);
@@ -163,7 +160,7 @@ describe.each(shapes)('attacks on a budget, $name', ({ store, state }) => {
     expect(statuses.filter((status) => status === 200).length).toBeGreaterThan(0);
     expect(statuses.filter((status) => status === 429).length).toBeGreaterThan(40);
     expect(await settled('crowd')).toBeGreaterThanOrEqual(exposure.billed);
-  }, 60_000);
+  });
 
   test('a limit that is cut while streams grow ends them, and nothing is held beyond what was held then', async () => {
     house.says(() => ({ endless: true, deltas: ['some words of a reply '], pace_ms: 4 }));
@@ -171,7 +168,7 @@ describe.each(shapes)('attacks on a budget, $name', ({ store, state }) => {
       const response = await house.send('streams', { ...call, model: 'cheap', max_tokens: undefined, stream: true });
       return { status: response.status, text: await response.text() };
     });
-    await expect.poll(async () => (await house.budget('streams')).held, { timeout: 10_000 }).toBeGreaterThan(6 * hold);
+    await expect.poll(async () => (await house.budget('streams')).held).toBeGreaterThan(6 * hold);
     const before = await house.budget('streams');
     await lower('streams', usd(before.spent + before.held));
     const stop = watch('streams');
@@ -187,7 +184,7 @@ describe.each(shapes)('attacks on a budget, $name', ({ store, state }) => {
     await lower('streams', usd(1));
     expect((await house.ask('streams', { ...call, model: 'cheap' })).status).toBe(429);
     await settled('streams');
-  }, 60_000);
+  });
 
   test('clients that leave at every moment, before providers that stall and die, spend no more than fits', async () => {
     const roll = dice(23);
@@ -218,5 +215,5 @@ describe.each(shapes)('attacks on a budget, $name', ({ store, state }) => {
     expect(await stop()).toBeLessThanOrEqual(limit);
     expect(exposure.most).toBeLessThanOrEqual(limit);
     expect(await settled('leavers')).toBeGreaterThanOrEqual(exposure.billed);
-  }, 60_000);
+  });
 });

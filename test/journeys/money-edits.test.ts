@@ -1,7 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { FakeRequest } from '../support/fake-provider.ts';
 import { adminKey, fakeOpenai, prices } from '../support/gateway.ts';
-import { type AskedBody, costOf, heldBy, type MoneyHouse, startMoney, stores, usd } from '../support/money.ts';
+import {
+  type AskedBody,
+  costOf,
+  eventually,
+  heldBy,
+  type MoneyHouse,
+  startMoney,
+  stores,
+  usd,
+} from '../support/money.ts';
 import { policy } from '../support/policy-house.ts';
 
 /** What every attack asks: its own words cost next to nothing. */
@@ -149,11 +158,18 @@ describe.each(stores)('what rules make of a request is what is held for, on the 
     expect(held).toBeGreaterThan(0);
     const { spent } = await house.atRest('rich');
     await limit(usd(spent + held));
+    let open: () => void = () => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
     house.says(async () => {
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await gate;
       return { usage: { input: 30, output: 200 } };
     });
-    const answers = await Promise.all([1, 2, 3, 4].map(() => house.ask('rich', model('choices'))));
+    let over = 0;
+    const calls = [1, 2, 3, 4].map(() => house.ask('rich', model('choices')).finally(() => over++));
+    await eventually('all but one have their answer', () => over === 3).finally(open);
+    const answers = await Promise.all(calls);
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 429, 429, 429]);
     expect(house.provider.requests).toHaveLength(1);
     await limit(1000);

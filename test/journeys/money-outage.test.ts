@@ -15,7 +15,7 @@ import { wellFormed } from '../support/well-formed.ts';
 const plain: AskedBody = { model: 'gpt-4o', max_tokens: 50, messages: hi };
 const stream: AskedBody = { ...plain, stream: true };
 const usage = { input: 40, output: 30 };
-const deadline_ms = 150;
+const deadline_ms = 1000;
 /** What a busy core may add to a deadline. */
 const slack_ms = 5000;
 const teams = {
@@ -43,8 +43,7 @@ describe('a Redis that stops answering, where limits say closed', () => {
   });
   afterAll(() => house.close());
 
-  const back = () =>
-    eventually('calls pass again', async () => (await house.ask('research', plain)).status === 200, 10_000);
+  const back = () => eventually('calls pass again', async () => (await house.ask('research', plain)).status === 200);
 
   test('calls get 503 within the deadline and reach nobody; afterwards they pass again, without a restart', async () => {
     house.says({ usage });
@@ -98,14 +97,10 @@ describe('a Redis that stops answering, where limits say closed', () => {
     } finally {
       house.redis!.thaw();
     }
-    await eventually(
-      'the settlement is there',
-      async () => {
-        const now = await house.budget('research').catch(() => before);
-        return now.spent - before.spent === costOf(usage) && now.held === 0;
-      },
-      10_000,
-    );
+    await eventually('the settlement is there', async () => {
+      const now = await house.budget('research').catch(() => before);
+      return now.spent - before.spent === costOf(usage) && now.held === 0;
+    });
     expect(await house.record(`away-${body.stream}`)).toMatchObject({ ending: 'complete', cost_nusd: costOf(usage) });
     expect(await house.admin('/admin/v1/budgets/reconcile', 'POST')).toEqual({ drift: [], repaired: false });
   });
@@ -119,11 +114,7 @@ describe('a Redis that stops answering, where limits say closed', () => {
     const lost = await Promise.all(Array.from({ length: 10 }, () => house.ask('small', plain)));
     house.redis!.thaw();
     expect(lost.map(({ status }) => status)).toEqual(Array.from({ length: 10 }, () => 503));
-    await eventually(
-      'Redis is back',
-      async () => (await house.budget('small').catch(() => undefined)) !== undefined,
-      10_000,
-    );
+    await eventually('Redis is back', async () => (await house.budget('small').catch(() => undefined)) !== undefined);
     const late = Array.from({ length: 10 }, () => house.ask('small', plain));
     await eventually('the provider has a third', () => house.provider.requests.length === 3);
     open();
@@ -167,7 +158,6 @@ describe('a Redis that stops answering, where limits say open', () => {
     await eventually(
       'limits hold again',
       async () => (await house.ask('small', { ...plain, max_tokens: 4000 })).error.code === 'insufficient_quota',
-      10_000,
     );
     expect(await house.atRest('small')).toMatchObject({ held: 0 });
     expect((await house.budget('small')).spent).toBeGreaterThanOrEqual(spent);
@@ -210,6 +200,6 @@ describe('a Redis that stops answering, where limits say for themselves', () => 
     } finally {
       house.redis!.thaw();
     }
-    await eventually('calls pass again', async () => (await house.ask('strict', plain)).status === 200, 10_000);
+    await eventually('calls pass again', async () => (await house.ask('strict', plain)).status === 200);
   });
 });

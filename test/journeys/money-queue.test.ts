@@ -5,6 +5,12 @@ import { type AskedBody, eventually, hi, type MoneyHouse, startMoney, stores } f
 const body: AskedBody = { model: 'gpt-4o', max_tokens: 20, messages: hi };
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** Exchanges under way, at a provider or in a line. */
+async function inside({ gateway }: MoneyHouse): Promise<number> {
+  const text = await (await fetch(`${gateway.metrics}/metrics`)).text();
+  return Number(/^llm_gateway_inflight (\d+)$/m.exec(text)?.[1]);
+}
+
 describe.each(stores)('waiting for room on the %s store', (store) => {
   let house: MoneyHouse;
   beforeAll(async () => {
@@ -40,14 +46,10 @@ describe.each(stores)('waiting for room on the %s store', (store) => {
       house.ask('line', { ...body, user: `${user} ${number}` }, { headers: { 'x-llm-user': user } });
     const busy = Array.from({ length: 100 }, (_, number) => ask('busy', number));
     await eventually('a few of them are through', () => order.length >= 6);
-    const inside = async () => {
-      const text = await (await fetch(`${house.gateway.metrics}/metrics`)).text();
-      return Number(/^llm_gateway_inflight (\d+)$/m.exec(text)?.[1]);
-    };
-    await eventually('all of them wait', async () => order.length === 8 && (await inside()) === 94);
+    await eventually('all of them wait', async () => order.length === 8 && (await inside(house)) === 94);
     const place = order.length;
     const asking = ask('single', 0);
-    await eventually('so does the single one', async () => (await inside()) === 95);
+    await eventually('so does the single one', async () => (await inside(house)) === 95);
     open();
     const single = await asking;
     expect(single.status).toBe(200);
@@ -114,6 +116,7 @@ describe.each(stores)('waiting for room on the %s store', (store) => {
     const leaving = new AbortController();
     const id = `${store}-left-the-line`;
     const left = house.send('leaving', body, { signal: leaving.signal, headers: { 'x-request-id': id } });
+    await eventually('the second waits', async () => (await inside(house)) === 2);
     await pause(60);
     leaving.abort();
     await expect(left).rejects.toThrow();
@@ -152,6 +155,7 @@ test('whoever waits when the gateway ends is told so, at once', async () => {
   const first = house.ask('leaving', body);
   await eventually('the first is inside', () => house.provider.requests.length === 1);
   const second = house.ask('leaving', body);
+  await eventually('the second waits', async () => (await inside(house)) === 2);
   await pause(60);
   const closing = house.close();
   const told = await second;

@@ -56,6 +56,6 @@ test('a call under way when the process is killed is recorded as lost and unread
     cost_nusd: cent,
     cost_estimated: true,
   });
-  await eventually('its lease is over', async () => (await gateway.reservations()) === 0, 10_000);
+  await eventually('its lease is over', async () => (await gateway.reservations()) === 0);
   expect(await gateway.budget('research')).toMatchObject({ spent: cent, held: 0 });
 });

@@ -137,8 +137,8 @@ describe('the evaluation log', () => {
       writeFileSync(file, `${readFileSync(file, 'utf8').replace(/^state:\n/m, `state:\n  fsync: ${fsync}\n`)}`);
       const start = () => startCli(['pdp', '--config', file], { cwd: directory, env: testEnv });
       const program = await start();
-      const [, origin] = await program.says(/evaluate +(http:\/\/[^/]+)\/api\/v1\/evaluate/, 60_000);
-      const [, grpc] = await program.says(/grpc +(\S+)/, 60_000);
+      const [, origin] = await program.says(/evaluate +(http:\/\/[^/]+)\/api\/v1\/evaluate/);
+      const [, grpc] = await program.says(/grpc +(\S+)/);
       const answered: string[] = [];
       const asking = async (ask: (id: string) => Promise<Said>, name: string) => {
         for (let at = 0; ; at += 1) {
@@ -168,7 +168,7 @@ describe('the evaluation log', () => {
       const told = [...answered];
       // The next daemon delivers what the spool holds.
       const next = await start();
-      await next.says(/evaluate +http/, 60_000);
+      await next.says(/evaluate +http/);
       next.kill('SIGTERM');
       await next.ended;
       const kept = new Set((await records(directory)).map(({ request_id }) => request_id));
@@ -265,7 +265,7 @@ describe('the configuration of a daemon', () => {
     const before = daemon.pdp.program;
     const file = join(daemon.directory, 'policies', 'house.yaml');
     writeFileSync(file, house.replace('value: 1', 'value: 5'));
-    await eventually('the new policies', () => daemon.pdp.program !== before, 20_000);
+    await eventually('the new policies', () => daemon.pdp.program !== before);
     expect(await (await evaluate(daemon.origin, { context: denied })).json()).toMatchObject({
       decision: { allowed: true },
     });
@@ -305,8 +305,8 @@ describe('llm-policy pdp', () => {
   test.each([[['pdp']], [['serve', '--pdp']]])('%s runs until it is told to stop', async (words) => {
     const { directory, file } = writePdpFiles({ policies: { quiet: quietPolicy } });
     const program = await startCli([...words, '--config', file], { cwd: directory, env: testEnv });
-    const [, origin] = await program.says(/evaluate +(http:\/\/[^/]+)\/api\/v1\/evaluate/, 60_000);
-    const [, grpc] = await program.says(/grpc +(\S+)/, 60_000);
+    const [, origin] = await program.says(/evaluate +(http:\/\/[^/]+)\/api\/v1\/evaluate/);
+    const [, grpc] = await program.says(/grpc +(\S+)/);
     expect((await evaluate(origin!, { context: {} })).status).toBe(200);
     const client = new GrpcClient(grpc!);
     expect((await client.ask(service, 'Evaluate', { context: struct({}) }, bearer)).body.decision.allowed).toBe(true);

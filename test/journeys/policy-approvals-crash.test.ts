@@ -198,8 +198,8 @@ describe('an approval outlives the gateway', { timeout: 120_000 }, () => {
     );
     await word(bob, second!);
     await crash(short);
-    await expect.poll(() => standing(first!), { timeout: 20_000 }).toBe('expired');
-    await expect.poll(() => standing(second!), { timeout: 20_000 }).toBe('expired');
+    await expect.poll(() => standing(first!)).toBe('expired');
+    await expect.poll(() => standing(second!)).toBe('expired');
     expect((await word(bob, first!)).status).toBe(409);
     for (const [id, content] of [
       [first!, 'Hi'],

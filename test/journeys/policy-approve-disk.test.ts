@@ -92,7 +92,7 @@ describe.skipIf(noMount !== undefined)('an approval and a spool that cannot be w
     expect(provider.requests).toHaveLength(reached);
 
     disk.free();
-    await eventually('it passes', async () => (await ask(path, 'dear', id)).status === 200, 10_000);
+    await eventually('it passes', async () => (await ask(path, 'dear', id)).status === 200);
     expect(await admin('GET', id)).toBe('used');
     expect(provider.requests).toHaveLength(reached + 1);
     const again = await ask(path, 'dear', id);

@@ -69,13 +69,20 @@ describe('a worker that leaves', { timeout: 120_000 }, () => {
 
   test('tells the clients whose calls were under way before that their connections close', async () => {
     await start();
+    let open: () => void = () => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
     house.provider.reply = async () => {
-      await wait(3000);
+      await gate;
       return {};
     };
     const asked = connections(6).map((socket) => ask(socket));
     await eventually('all are at the provider', () => house.provider.requests.length === 6);
     await leaving();
+    // It was told: now it has time to hear it.
+    await wait(1500);
+    open();
     const replies = (await Promise.all(asked)).map(connectionOf);
     expect(replies.filter(([status]) => status !== 200)).toEqual([]);
     expect(replies.filter(([, connection]) => connection === 'close')).not.toEqual([]);
@@ -83,7 +90,7 @@ describe('a worker that leaves', { timeout: 120_000 }, () => {
 
   test('waits for the next call of a client whose stream had begun before and could not be told', async () => {
     await start();
-    house.provider.reply = () => ({ text: 'one two three four five six', pace_ms: 500 });
+    house.provider.reply = () => ({ text: 'one two three four five six', pace_ms: 1000 });
     const kept = connections(6);
     const asked = kept.map((socket) => ask(socket, { stream: true }));
     await eventually('all have begun', () => kept.every(({ bytesRead }) => bytesRead > 0));

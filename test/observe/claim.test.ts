@@ -104,7 +104,7 @@ test('another process of the queue reads the records of a job where their spool 
   // The first of them waits in Redis; all others make a batch that begins in one segment and ends in another.
   await put(owner, 0, 100);
   await open(data, audit, 'two', await queueOf(name));
-  await until(() => owner.state().waiting === 0, 30_000);
+  await until(() => owner.state().waiting === 0);
   const segments = () => readdirSync(join(data, 'spools', 'one')).filter((file) => file.startsWith('segment-'));
   await until(() => !segments().includes('segment-00000001.jsonl'));
   expect(await inSink(audit)).toEqual(names(100));
@@ -125,7 +125,7 @@ test('a job that a process left in Redis is done by the next one on its spool, e
   expect(await client.llen(`{claims}:${name}:wait`)).toBe(1);
   const next = await open(data, audit, 'one', await queueOf(name));
   await put(next, 30, 5);
-  await until(() => next.state().waiting === 0, 30_000);
+  await until(() => next.state().waiting === 0);
   expect(await client.llen(`{claims}:${name}:wait`)).toBe(0);
   expect(await inSink(audit)).toEqual(names(35));
   expect(await verifyTrail(audit, data)).toMatchObject({ ok: true, records: 35 });
@@ -167,7 +167,7 @@ test('a process that cannot read the spool a job names says so and gives it back
   expect(owner.state()).toMatchObject({ waiting: 5, delivered: { file: 0 } });
   expect(readdirSync(dir).sort()).toEqual(['data', 'elsewhere']);
   await own.begin();
-  await until(() => owner.state().waiting === 0, 30_000);
+  await until(() => owner.state().waiting === 0);
   expect(owner.state()).toMatchObject({ aside: { file: 0 } });
   expect(await inSink(join(dir, 'audit'))).toEqual(names(5));
   expect(stranger.state()).toMatchObject({ spooled: 0, delivered: { file: 0 } });
@@ -190,7 +190,7 @@ test('records that were changed on disk are not delivered by who reads them ther
   expect(owner.state()).toMatchObject({ waiting: 3, delivered: { file: 0 } });
   expect(readdirSync(dir)).toEqual(['data']);
   writeFileSync(segment, text);
-  await until(() => owner.state().waiting === 0, 30_000);
+  await until(() => owner.state().waiting === 0);
   await other.close();
   expect(await inSink(audit)).toEqual(names(3));
   expect(await verifyTrail(audit, data)).toMatchObject({ ok: true, records: 3 });
@@ -212,7 +212,7 @@ test('a job whose segment is gone is not acknowledged', async () => {
   await until(() => lines.some((line) => /segment_gone/.test(line)));
   expect(owner.state()).toMatchObject({ waiting: 3, delivered: { file: 0 } });
   for (const file of segments) renameSync(join(away, file), join(spool, file));
-  await until(() => owner.state().waiting === 0, 30_000);
+  await until(() => owner.state().waiting === 0);
   expect(await inSink(audit)).toEqual(names(3));
 });
 
@@ -242,7 +242,7 @@ test('a record set aside is read from where it lies aside', async () => {
   const owner = await openFussy('one', await submitting(name));
   await openFussy('two', await queueOf(name));
   await put(owner, 0, 4);
-  await until(() => owner.state().waiting === 0, 30_000);
+  await until(() => owner.state().waiting === 0);
   expect(owner.state()).toMatchObject({ aside: { file: 1 }, delivered: { file: 3 } });
   refuses = false;
   expect(await owner.retryAside()).toBe(1);
@@ -296,7 +296,7 @@ test('a forged claim of true records, out of their turn, makes the sink pass oth
   await until(async () => (await raw.getJobState('forged')) === 'completed');
   expect(await inSink(audit)).toEqual(['x4', 'x5']);
   await own.begin();
-  await until(() => owner.state().waiting === 0, 30_000);
+  await until(() => owner.state().waiting === 0);
   await owner.close();
   const { ok, problems } = await verifyTrail(audit, data);
   expect(await inSink(audit)).toEqual(names(30).slice(4));
@@ -318,7 +318,7 @@ test('nothing of a record lies in Redis, neither while a job waits nor when it i
   await until(async () => (await lying()).includes('one.'));
   const seen = [await lying()];
   await own.begin();
-  await until(() => owner.state().waiting === 0, 30_000);
+  await until(() => owner.state().waiting === 0);
   seen.push(await lying());
   for (const text of seen) {
     expect(text).toContain('file');

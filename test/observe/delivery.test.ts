@@ -78,7 +78,7 @@ async function delivered(dir: string): Promise<string[]> {
 const names = (count: number, name = 'x') => Array.from({ length: count }, (_, at) => `${name}${at}`);
 const verify = (dir: string) => verifyTrail(join(dir, 'audit'), join(dir, 'data'));
 
-describe.each(Object.entries(kinds))('delivery over %s', { timeout: 90_000 }, (_kind, makeQueue) => {
+describe.each(Object.entries(kinds))('delivery over %s', { timeout: 180_000 }, (_kind, makeQueue) => {
   test('a sink that is dead for a long while loses nothing: all arrives once, and the chain holds in its order', async () => {
     const dir = temporary();
     const sink = fussySink(join(dir, 'audit'));
@@ -97,7 +97,7 @@ describe.each(Object.entries(kinds))('delivery over %s', { timeout: 90_000 }, (_
     expect(trail.state().bytes).toBeGreaterThan(bytes);
     expect(listAside(join(dir, 'data'))).toEqual([]);
     sink.refuses = () => false;
-    await until(() => trail.state().waiting === 0, 40_000);
+    await until(() => trail.state().waiting === 0);
     expect(trail.state().failed.file).toBeGreaterThan(0);
     await trail.close();
     // One that was suspected just as the sink came back lies beside the others; in the chain it has its place.
@@ -112,7 +112,7 @@ describe.each(Object.entries(kinds))('delivery over %s', { timeout: 90_000 }, (_
     sink.refuses = (batch) => batch.some(({ seq }) => seq === 13);
     const trail = await open(dir, sink, await makeQueue());
     put(trail, 0, 40);
-    await until(() => trail.state().waiting === 0, 40_000);
+    await until(() => trail.state().waiting === 0);
     expect(trail.state()).toMatchObject({ delivered: { file: 39 }, aside: { file: 1 } });
     const [aside, ...more] = listAside(join(dir, 'data'));
     expect(more).toEqual([]);
@@ -144,7 +144,7 @@ describe.each(Object.entries(kinds))('delivery over %s', { timeout: 90_000 }, (_
     };
     const trail = await open(dir, sink, await makeQueue());
     put(trail, 0, 3);
-    await until(() => trail.state().waiting === 0, 40_000);
+    await until(() => trail.state().waiting === 0);
     await trail.close();
     expect((await delivered(dir)).sort()).toEqual(names(3));
     expect(listAside(join(dir, 'data'))).toEqual([]);
@@ -157,7 +157,7 @@ describe.each(Object.entries(kinds))('delivery over %s', { timeout: 90_000 }, (_
     sink.refuses = (batch) => batch.some(({ seq }) => seq === 2);
     const trail = await open(dir, sink, await makeQueue());
     put(trail, 0, 4);
-    await until(() => trail.state().aside.file === 1, 20_000);
+    await until(() => trail.state().aside.file === 1);
     await until(() => trail.state().waiting === 0);
     await trail.close();
     const next = await open(dir, fileSink(join(dir, 'audit')), await makeQueue());
@@ -175,10 +175,10 @@ describe.each(Object.entries(kinds))('delivery over %s', { timeout: 90_000 }, (_
     put(trail, 0, 5);
     await until(() => trail.state().waiting === 1);
     const { asked } = sink;
-    await until(() => sink.asked > asked + 20, 20_000);
+    await until(() => sink.asked > asked + 20);
     expect(trail.state()).toMatchObject({ waiting: 1, aside: { file: 0 } });
     put(trail, 5, 1);
-    await until(() => trail.state().aside.file === 1, 20_000);
+    await until(() => trail.state().aside.file === 1);
     await until(() => trail.state().waiting === 0);
     await trail.close();
     expect((await delivered(dir)).length).toBe(5);
@@ -202,7 +202,7 @@ describe.each(Object.entries(kinds))('delivery over %s', { timeout: 90_000 }, (_
     const text = readFileSync(join(spool, oldest), 'utf8');
     writeFileSync(join(spool, oldest), text.replace('"seq":3,', '"seq":x,'));
     const next = await open(dir, fileSink(join(dir, 'audit')), await makeQueue());
-    await until(() => next.state().waiting === 0, 40_000);
+    await until(() => next.state().waiting === 0);
     expect(listAside(join(dir, 'data'))).toMatchObject([{ seq: 0, reason: 'this line is no record any more' }]);
     expect(next.state().aside).toEqual({ file: 1 });
     await next.close();
@@ -221,7 +221,7 @@ describe.each(Object.entries(kinds))('delivery over %s', { timeout: 90_000 }, (_
       put(other, round * 10, 10, 'b');
       await new Promise((later) => setTimeout(later, 3));
     }
-    await until(() => one.state().waiting + other.state().waiting === 0, 40_000);
+    await until(() => one.state().waiting + other.state().waiting === 0);
     await Promise.all([one.close(), other.close()]);
     const seen = await delivered(dir);
     expect(seen.filter((name) => name.startsWith('a'))).toEqual(names(100, 'a'));
@@ -230,7 +230,7 @@ describe.each(Object.entries(kinds))('delivery over %s', { timeout: 90_000 }, (_
   });
 });
 
-describe('what lies in Redis', { timeout: 90_000 }, () => {
+describe('what lies in Redis', { timeout: 180_000 }, () => {
   const queueOf = (name: string, more = {}) =>
     openBullQueue({ ...tries, url: redis.url, name, prefix: '{bounded}', ...more });
   const keysOf = (name: string) => redis.client().keys(`{bounded}:${name}*`);
@@ -251,7 +251,7 @@ describe('what lies in Redis', { timeout: 90_000 }, () => {
     expect(keys.length).toBeLessThanOrEqual(14);
     expect(trail.state().waiting).toBeGreaterThan(1000);
     sink.refuses = () => false;
-    await until(() => trail.state().waiting === 0, 40_000);
+    await until(() => trail.state().waiting === 0);
   });
 
   test('does not grow with the records: finished jobs are few, and old ones go', async () => {
@@ -304,7 +304,7 @@ describe('what lies in Redis', { timeout: 90_000 }, () => {
       if (round % 10 === 5) await redis.client().flushall();
       await new Promise((later) => setTimeout(later, 10));
     }
-    await until(() => trail.state().waiting === 0, 40_000);
+    await until(() => trail.state().waiting === 0);
     await trail.close();
     expect(await delivered(dir)).toEqual(names(made));
     expect(await verify(dir)).toMatchObject({ ok: true, records: made });

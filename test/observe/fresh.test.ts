@@ -15,7 +15,7 @@ function opened() {
   const pend = (count: number, filler = ''): void => {
     for (let index = 0; index < count; index += 1) {
       const from = fresh.pending;
-      chain.begin().utf8(`{"exchange":"é${chain.count}${filler}"}`);
+      chain.begin().text(`{"exchange":"é${chain.count}${filler}"}`);
       chain.link(undefined, fresh);
       const { block, start, end } = fresh.unwritten;
       lines.push(block.toString('utf8', start + from, end - 1));

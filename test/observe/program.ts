@@ -6,14 +6,22 @@ import { build } from 'vite';
  * Runs a TypeScript file as a process of its own, so that it can be killed. It is bundled first, since the oldest Node
  * we serve does not read types.
  */
-export async function runProgram(file: string, outDir: string, args: readonly string[]): Promise<ChildProcess> {
+export async function runProgram(
+  file: string,
+  outDir: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<ChildProcess> {
   await build({
     configFile: false,
     logLevel: 'error',
     build: { ssr: file, outDir, target: 'node20', rollupOptions: { output: { entryFileNames: 'program.mjs' } } },
     ssr: { noExternal: true },
   });
-  return spawn(process.execPath, [join(outDir, 'program.mjs'), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  return spawn(process.execPath, [join(outDir, 'program.mjs'), ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...env },
+  });
 }
 
 /** Kills a process as a crash does and waits until it is gone. */

@@ -104,10 +104,14 @@ describe('with a real Redis', () => {
     });
     let begun = false;
     let over = false;
+    let end: () => void = () => {};
+    const gate = new Promise<void>((resolve) => {
+      end = resolve;
+    });
     await queue.work(async ({ id }) => {
       if (id !== 'a') return;
       begun = true;
-      await new Promise((later) => setTimeout(later, 1500));
+      await gate;
       over = true;
     });
     await until(() =>
@@ -122,7 +126,13 @@ describe('with a real Redis', () => {
     );
     await until(() => begun);
     await queue.close();
-    expect(over).toBe(false);
+    let settled = false;
+    void overAtEnd.then(() => {
+      settled = true;
+    });
+    await new Promise((later) => setTimeout(later, 200));
+    expect(settled).toBe(false);
+    end();
     expect(await overAtEnd).toBe(true);
   });
 
@@ -206,7 +216,7 @@ describe('with a real Redis', () => {
       await own.restart();
     }
     clearInterval(load);
-    await until(() => trail.state().delivered.file === made, 20_000);
+    await until(() => trail.state().delivered.file === made);
     expect(trail.state().failed.file).toBeGreaterThan(0);
     await trail.close();
     const seen: string[] = [];

@@ -2,19 +2,20 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { AuditRecord, DecisionSummary, Intent } from '../../src/observe/index.ts';
 import { Words } from '../../src/observe/trail/json-fields.ts';
-import { Pen } from '../../src/observe/trail/pen.ts';
 import { type OpenRecord, writeIntent, writeRecord } from '../../src/observe/trail/record-json.ts';
+import { Lines } from '../../src/stores/index.ts';
 import * as spelled from './record-text.ts';
 
-function written(write: (pen: Pen) => void): string {
-  // Small, so that it grows in the middle of things.
-  const pen = new Pen(8);
-  write(pen);
-  return pen.block.toString('utf8', 0, pen.end);
+function written(write: (lines: Lines) => void): string {
+  const lines = new Lines();
+  // Little room is left, so that it grows in the middle of things.
+  lines.put(Buffer.alloc(4_090));
+  write(lines);
+  return lines.bytes.toString('utf8', 4_090, lines.size);
 }
 
-const recordJson = (one: OpenRecord) => written((pen) => writeRecord(pen, one));
-const intentJson = (one: Intent) => written((pen) => writeIntent(pen, one));
+const recordJson = (one: OpenRecord) => written((lines) => writeRecord(lines, one));
+const intentJson = (one: Intent) => written((lines) => writeIntent(lines, one));
 
 const text = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 12 }),

@@ -13,7 +13,7 @@ export function temporary(): string {
 }
 
 /** Waits until the condition holds; fails after the time. */
-export async function until(holds: () => boolean | Promise<boolean>, ms = 15_000): Promise<void> {
+export async function until(holds: () => boolean | Promise<boolean>, ms = 40_000): Promise<void> {
   for (const end = Date.now() + ms; !(await holds()); ) {
     if (Date.now() > end) throw new Error('It did not happen in time');
     await new Promise((next) => setTimeout(next, 20));

@@ -419,11 +419,14 @@ describe('a full disk', () => {
 test('kill -9 under load: exactly one record for every exchange that began, and the chain holds', async () => {
   const dir = temporary();
   const [path, journal] = [join(dir, 'data'), join(dir, 'journal')];
+  writeFileSync(journal, '');
   for (let run = 0; run < 3; run++) {
     const program = join(import.meta.dirname, 'programs', 'load.ts');
     const child = await runProgram(program, join(dir, 'out'), [path, journal, `run${run}`]);
     await new Promise((ready) => child.stdout!.once('data', ready));
-    await new Promise((later) => setTimeout(later, 150 + 130 * run));
+    const begun = (): number => readFileSync(journal, 'utf8').split(`begun run${run}-`).length - 1;
+    await until(() => begun() > 60 + 20 * run);
+    await new Promise((later) => setTimeout(later, 37 * run));
     await crash(child);
   }
   const last = openSpool({

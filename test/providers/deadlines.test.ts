@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { Deadline, Deadlines } from '../../src/providers/deadlines.ts';
 import type { UpstreamCall } from '../../src/providers/upstream.ts';
+import { eventually } from '../support/wait.ts';
 
 const hour_ms = 3_600_000;
 
@@ -27,7 +28,8 @@ describe('the times of calls that share a timer', () => {
     watched(deadlines, { total_timeout_ms: 120 }, (phase) => late.push(`last ${phase}`));
     watched(deadlines, { connect_timeout_ms: 30 }, (phase) => late.push(`first ${phase}`));
     watched(deadlines, { first_byte_timeout_ms: 70 }, (phase) => late.push(`second ${phase}`));
-    await wait(250);
+    await eventually(() => late.length >= 3);
+    await wait(50);
     expect(late).toEqual(['first connect', 'second first_byte', 'last total']);
   });
 
@@ -43,7 +45,8 @@ describe('the times of calls that share a timer', () => {
     );
     calls[1]?.stop();
     calls[1]?.stop();
-    await wait(120);
+    await eventually(() => late.length >= 3);
+    await wait(80);
     expect(late.sort()).toEqual([2, 3, 4]);
   });
 
@@ -52,13 +55,14 @@ describe('the times of calls that share a timer', () => {
     const late: string[] = [];
     const call = watched(
       deadlines,
-      { connect_timeout_ms: 20, first_byte_timeout_ms: 60, total_timeout_ms: 130 },
+      { connect_timeout_ms: 20, first_byte_timeout_ms: 800, total_timeout_ms: 900 },
       (phase) => late.push(phase),
     );
     call.connected = true;
     await wait(40);
     call.begun = true;
-    await wait(150);
+    await eventually(() => late.length > 0);
+    await wait(50);
     expect(late).toEqual(['total']);
   });
 });

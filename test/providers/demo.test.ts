@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/exchange/index.ts';
 import { Abort, type Provider } from '../../src/providers/index.ts';
+import { eventually } from '../support/wait.ts';
 import { provider } from './load.ts';
 import { collect, times } from './sink.ts';
 
@@ -140,14 +142,14 @@ describe('the demo model', () => {
         over = true;
       },
     });
-    await new Promise((resolve) => setTimeout(resolve, 80));
+    await eventually(() => pieces >= 3);
+    await sleep(80);
     expect(pieces).toBe(3);
     reply.resume();
-    await new Promise((resolve) => setTimeout(resolve, 60));
-    expect(pieces).toBeGreaterThan(3);
+    await eventually(() => pieces > 3);
     abort.abort(new Failure('internal_error', 'gone'));
     const before = pieces;
-    await new Promise((resolve) => setTimeout(resolve, 60));
+    await sleep(60);
     expect(pieces).toBe(before);
     expect(over).toBe(false);
   });

@@ -19,7 +19,7 @@ ledgerContract(
       keyPrefix: 'llm',
       owner: 'here',
       path,
-      deadline_ms: 2_000,
+      deadline_ms: 30_000,
       ahead_ms: 0,
       reap_interval_ms: 0,
     });

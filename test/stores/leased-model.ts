@@ -173,7 +173,7 @@ const inUnit = (place: number, one: Amount) => {
  * what ends all of it, which waits for leases to run out and looks whether everything was told: nobody need wait beside it.
  */
 export async function follow(url: string, keyPrefix: string, list: readonly Step[]): Promise<() => Promise<void>> {
-  const options = { url, keyPrefix, deadline_ms: 5_000, reap_interval_ms: 0, entries_max: 20 };
+  const options = { url, keyPrefix, deadline_ms: 30_000, reap_interval_ms: 0, entries_max: 20 };
   const remote = await openRedisLedger({ ...options, owner: 'watch' });
   const all = Array.from({ length: workers }, () => new Worker(options));
   let crowded = 0;

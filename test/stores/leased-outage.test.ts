@@ -19,7 +19,7 @@ beforeEach(async () => {
   server = await startRedis();
   opened = [];
   directories = [];
-  remote = await openRedisLedger({ url: server.url, keyPrefix: 'llm', owner: 'watch', deadline_ms: 2_000 });
+  remote = await openRedisLedger({ url: server.url, keyPrefix: 'llm', owner: 'watch', deadline_ms: 30_000 });
 });
 afterEach(async () => {
   server.thaw();
@@ -32,7 +32,7 @@ afterEach(async () => {
 async function process(over: Partial<LeasedLedgerOptions> = {}): Promise<LeasedLedger> {
   const path = over.path ?? mkdtempSync(join(tmpdir(), 'leased-'));
   directories.push(path);
-  const options = { url: server.url, keyPrefix: 'llm', owner: 'here', deadline_ms: 250, path };
+  const options = { url: server.url, keyPrefix: 'llm', owner: 'here', deadline_ms: 1_000, path };
   const ledger = await openLeasedLedger({ ...options, ...over });
   opened.push(ledger);
   return ledger;
@@ -56,7 +56,7 @@ describe('slices of a counter', () => {
     expect(held).toBe(leased);
     expect(leased).toBeLessThanOrEqual(total.limit / 4);
     await settle(ledger, 'a', 60);
-    await expect.poll(counted, { timeout: 5_000 }).toEqual({ spent: 60, held: 0, leased: 0 });
+    await expect.poll(counted).toEqual({ spent: 60, held: 0, leased: 0 });
     expect(await entriesOf(ledger)).toMatchObject([{ id: 'a', amount: { nusd: 60 }, provisional: false }]);
     expect(await remote.reconcile('acme', { repair: false })).toEqual([]);
   });
@@ -82,9 +82,7 @@ describe('slices of a counter', () => {
     expect(leased).toBeGreaterThan(500);
     const first = await reserve(busy, 'all', 10_000 - leased + 1);
     expect(first.outcome).toBe('refused');
-    await expect
-      .poll(async () => (await reserve(busy, 'all', 10_000 - leased + 1)).outcome, { timeout: 3_000 })
-      .toBe('held');
+    await expect.poll(async () => (await reserve(busy, 'all', 10_000 - leased + 1)).outcome).toBe('held');
   });
 
   test('follow a limit that is cut: what was taken ahead goes back with the next report', async () => {
@@ -92,7 +90,7 @@ describe('slices of a counter', () => {
     await reserve(there, 'a', 500);
     await there.release('a', 'acme');
     await here.override('acme', { budget: total, limit: 100 });
-    await expect.poll(counted, { timeout: 3_000 }).toEqual({ spent: 0, held: 0, leased: 0 });
+    await expect.poll(counted).toEqual({ spent: 0, held: 0, leased: 0 });
     expect(refusalOf(await reserve(there, 'b', 101))).toMatchObject({ limit: 100, asked: 101 });
     expect((await reserve(there, 'c', 100)).outcome).toBe('held');
   });
@@ -118,25 +116,23 @@ describe('slices of a counter', () => {
 
 describe('a process that is cut off', () => {
   test('goes on within its slices until its lease is over, and not beyond', async () => {
-    const ledger = await process({ slice_lease_ms: 1_500, idle_ms: 60_000 });
+    const ledger = await process({ slice_lease_ms: 4_000, idle_ms: 60_000 });
     await reserve(ledger, 'a', 100);
     const { leased } = await counted();
     server.freeze();
     expect((await reserve(ledger, 'b', 100)).outcome).toBe('held');
     await expect(reserve(ledger, 'c', leased)).rejects.toThrow(LedgerUnavailable);
-    await sleep(1_500);
+    await sleep(4_000);
     await expect(reserve(ledger, 'd', 1)).rejects.toThrow(LedgerUnavailable);
     expect((await settle(ledger, 'b', 90)).outcome).toBe('settled');
     server.thaw();
-    await expect.poll(async () => (await counted()).spent, { timeout: 5_000 }).toBe(90);
+    await expect.poll(async () => (await counted()).spent).toBe(90);
     await expect
-      .poll(
-        () =>
-          reserve(ledger, 'e', 1).then(
-            (one) => one.outcome,
-            () => '',
-          ),
-        { timeout: 5_000 },
+      .poll(() =>
+        reserve(ledger, 'e', 1).then(
+          (one) => one.outcome,
+          () => '',
+        ),
       )
       .toBe('held');
     expect(await remote.reconcile('acme', { repair: false })).toEqual([]);
@@ -155,9 +151,9 @@ describe('a process that is cut off', () => {
     expect(refusalOf(await reserve(ledger, 'd', 1, [shared]))).toMatchObject({ asked: 1, spent: 1_000, held: 9_000 });
     await settle(ledger, 'b', 3_000);
     server.thaw();
-    await expect.poll(counted, { timeout: 8_000 }).toEqual({ spent: 4_000, held: 5_000, leased: 5_000 });
+    await expect.poll(counted).toEqual({ spent: 4_000, held: 5_000, leased: 5_000 });
     await settle(ledger, 'c', 5_000);
-    await expect.poll(counted, { timeout: 8_000 }).toEqual({ spent: 9_000, held: 0, leased: 0 });
+    await expect.poll(counted).toEqual({ spent: 9_000, held: 0, leased: 0 });
     expect(await remote.reconcile('acme', { repair: false })).toEqual([]);
   });
 
@@ -167,27 +163,25 @@ describe('a process that is cut off', () => {
     server.freeze();
     await expect(reserve(ledger, 'late', 5_000)).rejects.toThrow(LedgerUnavailable);
     server.thaw();
-    await expect.poll(async () => (await counted()).leased, { timeout: 5_000 }).toBeGreaterThanOrEqual(5_100);
+    await expect.poll(async () => (await counted()).leased).toBeGreaterThanOrEqual(5_100);
     // Whoever is answered after the trade was done: its answer is there as well.
     for (let at = 0; at < 3; at++) await counted();
     server.freeze();
     expect((await reserve(ledger, 'next', 5_000)).outcome).toBe('held');
     server.thaw();
-    await expect
-      .poll(() => ledger.flush().then(counted, () => 'lost'), { timeout: 5_000 })
-      .toMatchObject({ spent: 0, held: 5_100 });
+    await expect.poll(() => ledger.flush().then(counted, () => 'lost')).toMatchObject({ spent: 0, held: 5_100 });
     expect(await remote.reconcile('acme', { repair: false })).toEqual([]);
   });
 
   test('does not fail calls with a trade that began before theirs: what that took late is theirs', async () => {
-    const ledger = await process({ report_ms: 0, idle_ms: 60_000, deadline_ms: 2_000 });
+    const ledger = await process({ report_ms: 0, idle_ms: 60_000, deadline_ms: 4_000 });
     await reserve(ledger, 'a', 100);
     server.freeze();
     const first = reserve(ledger, 'first', 5_000).then(
       () => 'held',
       () => 'lost',
     );
-    await sleep(1_200);
+    await sleep(2_000);
     const [second, tooMuch] = ['second', 'much'].map((id) => {
       return reserve(ledger, id, id === 'much' ? 9_000 : 4_000).then(
         ({ outcome }) => outcome,
@@ -200,23 +194,21 @@ describe('a process that is cut off', () => {
     // It has a trade of its own, or the ledger is still being looked for: it is not held in any case.
     expect(await tooMuch).not.toBe('held');
     await expect
-      .poll(() => ledger.flush().then(counted, () => 'lost'), { timeout: 5_000 })
+      .poll(() => ledger.flush().then(counted, () => 'lost'))
       .toMatchObject({ spent: 0, held: expect.any(Number) });
     for (const id of ['a', 'second']) await settle(ledger, id, 10);
-    await expect
-      .poll(() => ledger.flush().then(counted, () => 'lost'), { timeout: 5_000 })
-      .toMatchObject({ spent: 20 });
+    await expect.poll(() => ledger.flush().then(counted, () => 'lost')).toMatchObject({ spent: 20 });
     expect(await remote.reconcile('acme', { repair: false })).toEqual([]);
   });
 
   test('refuses a call at once while Redis is lost, and one that waits when its time is over', async () => {
-    const ledger = await process({ report_ms: 0, idle_ms: 60_000, deadline_ms: 1_000 });
+    const ledger = await process({ report_ms: 0, idle_ms: 60_000, deadline_ms: 3_000 });
     await reserve(ledger, 'a', 100);
     server.freeze();
     const order: string[] = [];
     const call = (id: string) => reserve(ledger, id, 5_000).catch(() => order.push(id));
     const first = call('first');
-    await sleep(500);
+    await sleep(1_500);
     const second = call('second');
     await first;
     await call('third');
@@ -234,13 +226,11 @@ describe('a process that is cut off', () => {
     await settle(ledger, 'b', 80);
     server.thaw();
     await expect
-      .poll(
-        () =>
-          ledger.flush().then(
-            () => true,
-            () => false,
-          ),
-        { timeout: 5_000 },
+      .poll(() =>
+        ledger.flush().then(
+          () => true,
+          () => false,
+        ),
       )
       .toBe(true);
     await ledger.flush();
@@ -258,23 +248,19 @@ test('a Redis that lost everything is told what calls hold before it admits othe
   await ledger.flush();
   await server.restart();
   await expect
-    .poll(
-      () =>
-        reserve(ledger, 'c', 100).then(
-          (one) => one.outcome,
-          () => '',
-        ),
-      { timeout: 30_000 },
+    .poll(() =>
+      reserve(ledger, 'c', 100).then(
+        (one) => one.outcome,
+        () => '',
+      ),
     )
     .toBe('held');
   await expect
-    .poll(
-      () =>
-        counted().then(
-          ({ spent }) => spent,
-          () => 0,
-        ),
-      { timeout: 30_000 },
+    .poll(() =>
+      counted().then(
+        ({ spent }) => spent,
+        () => 0,
+      ),
     )
     .toBe(1_500);
   const { spent, held } = await counted();
@@ -282,7 +268,7 @@ test('a Redis that lost everything is told what calls hold before it admits othe
   expect(spent + held).toBeLessThanOrEqual(total.limit);
   expect((await settle(ledger, 'a', 2_000)).outcome).toBe('settled');
   await settle(ledger, 'c', 100);
-  await expect.poll(counted, { timeout: 5_000 }).toEqual({ spent: 3_600, held: 0, leased: 0 });
+  await expect.poll(counted).toEqual({ spent: 3_600, held: 0, leased: 0 });
 });
 
 describe('a process that died', () => {
@@ -303,9 +289,9 @@ describe('a process that died', () => {
     expect(await remote.reconcile('acme', { repair: false })).toEqual([]);
 
     const back = await process({ path: copy });
-    await expect.poll(counted, { timeout: 5_000 }).toEqual({ spent: 30, held: 100, leased: 100 });
+    await expect.poll(counted).toEqual({ spent: 30, held: 100, leased: 100 });
     expect((await settle(back, 'b', 50)).outcome).toBe('settled');
-    await expect.poll(counted, { timeout: 5_000 }).toEqual({ spent: 80, held: 0, leased: 0 });
+    await expect.poll(counted).toEqual({ spent: 80, held: 0, leased: 0 });
     expect(await remote.reconcile('acme', { repair: false })).toEqual([]);
   });
 });

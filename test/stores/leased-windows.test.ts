@@ -22,7 +22,7 @@ async function opened(lines: readonly string[], over: Partial<LeasedLedgerOption
   start(path, 1, false, (next) => {
     for (const text of ['leased 1 before', 'O 1 0 acme', ...lines, 'E']) next().letters(`${text}\n`);
   });
-  const options = { url: server.url, keyPrefix: 'llm', owner: 'here', deadline_ms: 2_000, path };
+  const options = { url: server.url, keyPrefix: 'llm', owner: 'here', deadline_ms: 30_000, path };
   const ledger = await openLeasedLedger({ ...options, ...over });
   closing.push(() => ledger.close());
   return ledger;

@@ -25,7 +25,7 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 beforeEach(async () => {
   home = mkdtempSync(join(tmpdir(), 'ledger-laws-'));
-  const options = { url: server.url, keyPrefix: 'llm', owner: 'here', deadline_ms: 5_000, reap_interval_ms: 0 };
+  const options = { url: server.url, keyPrefix: 'llm', owner: 'here', deadline_ms: 30_000, reap_interval_ms: 0 };
   remote = await openRedisLedger({ ...options, entries_max: 1_000 });
 });
 afterEach(async () => {

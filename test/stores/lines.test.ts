@@ -23,7 +23,11 @@ const whole = fc.oneof(
   fc.constantFrom(0, 9, 10, 1e9 - 1, 1e9, 1e18 / 1e3, 2 ** 53 - 1),
 );
 const nothing = { amount: { nusd: 0, tokens: 0 }, budgets: [], rates: [], lease_ms: 1 };
-const any = fc.oneof(fc.string({ maxLength: 60 }), fc.string({ unit: 'binary', maxLength: 60 }));
+const any = fc.oneof(
+  fc.string({ maxLength: 60 }),
+  fc.string({ unit: 'binary', maxLength: 60 }),
+  fc.string({ unit: 'grapheme-ascii', minLength: 180, maxLength: 210 }),
+);
 
 const visible = fc.string({
   unit: fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code)),

@@ -13,7 +13,7 @@ ledgerContract(
       url: server.url,
       keyPrefix: 'llm',
       owner: 'here',
-      deadline_ms: 2_000,
+      deadline_ms: 30_000,
       reap_interval_ms: 0,
     });
     return {

@@ -45,8 +45,8 @@ const reserve = (ledger: RedisLedger, id: string, nusd: number) =>
 const settle = (ledger: RedisLedger, id: string, nusd: number) =>
   ledger.settle({ id, organization: 'acme', amount: { nusd, tokens: 0 }, estimated: false });
 
-/** Who came first hears of the others at its next round of upkeep, and waits for those alone when Redis has lost all. */
-const allMet = () => new Promise((resolve) => setTimeout(resolve, 300));
+/** Who came first hears of the others at its next round of upkeep (ten times a second), and waits for those alone when Redis has lost all. */
+const allMet = () => new Promise((resolve) => setTimeout(resolve, 1_500));
 
 /** Everything that is settled from now on is settled long after what was before. */
 function muchLater(): void {

@@ -20,7 +20,7 @@ test('redis: whatever happens, whoever comes and goes, the sums are those of the
           url: server.url,
           keyPrefix: '',
           owner: 'here',
-          deadline_ms: 2_000,
+          deadline_ms: 30_000,
           reap_interval_ms: 0,
           entries_max: 5,
         });

@@ -103,11 +103,11 @@ describe.skipIf(noMount !== undefined)('on a full disk', () => {
     expect(notices.filter((text) => text.includes('in memory only'))).toHaveLength(1);
     expect(outbox.waiting().map(({ id }) => id)).toEqual(ids);
     disk.free();
-    await expect.poll(() => settled(path), { timeout: 10_000 }).toEqual(ids);
+    await expect.poll(() => settled(path)).toEqual(ids);
     expect(notices.at(-1)).toBe('the outbox is written again');
     expect(found(path)).toEqual(ids);
     for (const one of outbox.waiting()) outbox.done(one);
-    await expect.poll(() => statSync(path).size, { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => statSync(path).size).toBe(0);
     outbox.close();
   });
 
@@ -121,7 +121,7 @@ describe.skipIf(noMount !== undefined)('on a full disk', () => {
     outbox.done(old!);
     await sleep(120);
     disk.free();
-    await expect.poll(() => found(path), { timeout: 10_000 }).toEqual(['new']);
+    await expect.poll(() => found(path)).toEqual(['new']);
     outbox.close();
   });
 });

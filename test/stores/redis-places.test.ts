@@ -22,7 +22,7 @@ async function under(place: RedisPlace, servers: readonly RedisServer[]) {
     await client.flushall();
     client.disconnect();
   }
-  const options = { keyPrefix: 'llm', owner: 'here', deadline_ms: 3_000, reap_interval_ms: 0 };
+  const options = { keyPrefix: 'llm', owner: 'here', deadline_ms: 30_000, reap_interval_ms: 0 };
   const ledger = await openRedisLedger({ ...place, ...options });
   return {
     ledger,

@@ -19,7 +19,7 @@ async function open(): Promise<RedisLedger> {
     url: server.url,
     keyPrefix: 'llm',
     owner: 'here',
-    deadline_ms: 5_000,
+    deadline_ms: 30_000,
     reap_interval_ms: 0,
   });
   opened.push(ledger);

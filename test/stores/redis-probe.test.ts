@@ -19,7 +19,7 @@ afterEach(async () => {
 afterAll(() => server.stop());
 
 async function open(over: Partial<RedisLedgerOptions> = {}): Promise<RedisLedger> {
-  const options = { url: server.url, keyPrefix: 'llm', owner: 'here', deadline_ms: 2_000, reap_interval_ms: 0 };
+  const options = { url: server.url, keyPrefix: 'llm', owner: 'here', deadline_ms: 30_000, reap_interval_ms: 0 };
   const ledger = await openRedisLedger({ ...options, ...over });
   opened.push(ledger);
   return ledger;

@@ -27,7 +27,7 @@ afterEach(async () => {
 
 async function process(path = mkdtempSync(join(tmpdir(), 'shares-')), onLoss: OnLoss = 'closed'): Promise<Ledger> {
   directories.push(path);
-  const options = { url: server.url, keyPrefix: 'llm', owner: 'here', deadline_ms: 250, onLoss: () => onLoss };
+  const options = { url: server.url, keyPrefix: 'llm', owner: 'here', deadline_ms: 1_000, onLoss: () => onLoss };
   const ledger = await openSharingLedger({ ...options, path });
   opened.push(ledger);
   return ledger;
@@ -45,10 +45,10 @@ async function allHeard(processes: number): Promise<void> {
     return new Map(Array.from({ length: flat.length / 2 }, (_, at) => [flat[at * 2]!, flat[at * 2 + 1]!]));
   };
   const lives = async () => (await told()).size;
-  await expect.poll(lives, { timeout: 20_000, interval: 20 }).toBe(processes);
+  await expect.poll(lives, { interval: 20 }).toBe(processes);
   const before = await told();
   const again = async () => [...(await told())].filter(([owner, until]) => before.get(owner) !== until).length;
-  await expect.poll(again, { timeout: 20_000, interval: 20 }).toBe(processes);
+  await expect.poll(again, { interval: 20 }).toBe(processes);
 }
 
 const reserve = (ledger: Ledger, id: string, nusd: number, budgets: Budget[] = [shared], rates: Rate[] = []) =>
@@ -69,13 +69,11 @@ async function admitted(ledger: Ledger, prefix: string, calls: number, budgets?:
 async function back(ledger: Ledger): Promise<void> {
   server.thaw();
   await expect
-    .poll(
-      () =>
-        ledger.counters('acme').then(
-          () => true,
-          () => false,
-        ),
-      { timeout: 10_000 },
+    .poll(() =>
+      ledger.counters('acme').then(
+        () => true,
+        () => false,
+      ),
     )
     .toBe(true);
 }
@@ -101,7 +99,7 @@ describe('while Redis is lost, limits that say local_share', () => {
     expect((await reserve(ledger, 'too-much', 1)).outcome).toBe('refused');
     await back(ledger);
     for (const id of [...held.slice(3), 'again']) await settle(ledger, id, 100);
-    await expect.poll(() => spentOf(ledger), { timeout: 5_000 }).toEqual({ spent: 200 + 180 + 300, held: 0 });
+    await expect.poll(() => spentOf(ledger)).toEqual({ spent: 200 + 180 + 300, held: 0 });
     await ledger.release('seen', 'acme');
     expect(await ledger.reconcile('acme', { repair: false })).toEqual([]);
     expect((await settle(ledger, held[0]!, 60)).outcome).toBe('repeated');
@@ -135,7 +133,7 @@ describe('while Redis is lost, limits that say local_share', () => {
     await ledger.post({ id: 'stream', organization: 'acme', amount: { nusd: 450, tokens: 450 }, estimated: false });
     await back(ledger);
     await ledger.release('beside', 'acme');
-    await expect.poll(() => spentOf(ledger), { timeout: 10_000 }).toEqual({ spent: 450, held: 0 });
+    await expect.poll(() => spentOf(ledger)).toEqual({ spent: 450, held: 0 });
     await ledger.release('seen', 'acme');
     expect(await ledger.reconcile('acme', { repair: false })).toEqual([]);
   });
@@ -157,7 +155,7 @@ describe('while Redis is lost, limits that say local_share', () => {
     for (const id of mine) await settle(one, id, 100);
     for (const id of theirs) await settle(other, id, 100);
     await settle(other, 'b', 100);
-    await expect.poll(() => spentOf(one), { timeout: 5_000 }).toEqual({ spent: 600, held: 0 });
+    await expect.poll(() => spentOf(one)).toEqual({ spent: 600, held: 0 });
   });
 
   test('admit their share of a rate in each window, and of calls at once', async () => {
@@ -181,10 +179,10 @@ describe('while Redis is lost, limits that say local_share', () => {
     expect(refusalOf(await call('g', [rates[2]!]))).toMatchObject({ kind: 'rate', rate: rates[2] });
     await back(one);
     const used = async (unit: Rate) => (await one.read('acme', [], [unit])).rates[0]!.used;
-    await expect.poll(() => used(rates[0]!), { timeout: 5_000 }).toBe(4);
+    await expect.poll(() => used(rates[0]!)).toBe(4);
     expect(await used(rates[1]!)).toBe(20);
     for (const id of ['a', 'b', 'e', 'f']) await one.release(id, 'acme');
-    await expect.poll(() => used(rates[2]!), { timeout: 5_000 }).toBe(2);
+    await expect.poll(() => used(rates[2]!)).toBe(2);
   });
 
   test('refuse where the counter was never seen', async () => {
@@ -211,9 +209,9 @@ describe('while Redis is lost, limits that say local_share', () => {
     opened = [];
     server.thaw();
     const next = await process(copy);
-    await expect.poll(() => spentOf(next), { timeout: 5_000 }).toEqual({ spent: 180, held: 200 });
+    await expect.poll(() => spentOf(next)).toEqual({ spent: 180, held: 200 });
     for (const id of held.slice(1)) await settle(next, id, 100);
-    await expect.poll(() => spentOf(next), { timeout: 5_000 }).toEqual({ spent: 380, held: 0 });
+    await expect.poll(() => spentOf(next)).toEqual({ spent: 380, held: 0 });
     expect(await next.reconcile('acme', { repair: false })).toEqual([]);
   });
 });
@@ -238,7 +236,7 @@ describe('limits that say different things', () => {
     await settle(ledger, 'd', 10);
     await ledger.release('seen', 'acme');
     const spent = async () => Object.fromEntries((await ledger.counters('acme')).map((one) => [one.key, one.spent]));
-    await expect.poll(spent, { timeout: 5_000 }).toMatchObject({
+    await expect.poll(spent).toMatchObject({
       'budget:team:research:total': 10,
       'budget:model:m:total': 10,
       'budget:user:u:total': 0,
@@ -297,7 +295,7 @@ describe('a Redis that comes and goes', () => {
     }
     for (const ledger of [one, other]) await ledger.release(`seen${ledger === one}`, 'acme');
     const spent = 150 * (held.size - ofRate.length);
-    await expect.poll(() => spentOf(one), { timeout: 10_000 }).toEqual({ spent, held: 0 });
+    await expect.poll(() => spentOf(one)).toEqual({ spent, held: 0 });
     expect(await one.reconcile('acme', { repair: false })).toEqual([]);
   });
 });

@@ -79,7 +79,7 @@ export async function startCli(
     get err() {
       return err;
     },
-    async says(pattern, within_ms = 15_000) {
+    async says(pattern, within_ms = 60_000) {
       let found: RegExpExecArray | null = null;
       await eventually(
         `${pattern} in:\n${out}${err}`,
@@ -96,10 +96,10 @@ export async function startCli(
   };
 }
 
-/** Runs a command to its end; one that has none is killed after 20 s. */
+/** Runs a command to its end; one that has none is killed after 60 s. */
 export async function runCli(args: readonly string[], options: CliOptions) {
   const cli = await startCli(args, options);
-  const limit = setTimeout(() => cli.kill('SIGKILL'), 20_000);
+  const limit = setTimeout(() => cli.kill('SIGKILL'), 60_000);
   const code = await cli.ended;
   clearTimeout(limit);
   return { code, out: cli.out, err: cli.err };
@@ -116,7 +116,7 @@ export interface ServedGateway {
 /** Runs `serve` on a configuration and waits until it listens. */
 export async function serveCli(file: string, options: CliOptions): Promise<ServedGateway> {
   const cli = await startCli(['serve', '--config', file, '--json'], options);
-  const [line] = await cli.says(/^\{"addresses".*$/m, 60_000).catch((error: unknown) => {
+  const [line] = await cli.says(/^\{"addresses".*$/m).catch((error: unknown) => {
     cli.kill('SIGKILL');
     throw error;
   });

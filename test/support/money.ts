@@ -273,7 +273,7 @@ export const usd = (nano: number) => nano / 1e9;
 export const hi = [{ role: 'user', content: 'Hi' }] as const;
 
 /** Polls until it holds; throws when it does not in time, which is patience and says nothing of how fast it should be. */
-export async function eventually(what: string, holds: () => Promise<boolean> | boolean, within_ms = 20_000) {
+export async function eventually(what: string, holds: () => Promise<boolean> | boolean, within_ms = 40_000) {
   const deadline = Date.now() + within_ms;
   while (!(await holds())) {
     if (Date.now() > deadline) throw new Error(`not within ${within_ms} ms: ${what}`);

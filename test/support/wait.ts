@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Asks again until the answer is yes; what throws counts as no. Rejects after `within_ms`. */
-export async function eventually(condition: () => boolean | Promise<boolean>, within_ms = 20_000): Promise<void> {
+export async function eventually(condition: () => boolean | Promise<boolean>, within_ms = 40_000): Promise<void> {
   const end = performance.now() + within_ms;
   let last: unknown;
   while (performance.now() < end) {

@@ -90,7 +90,7 @@ describe('a stream', () => {
   });
 
   test('whose client is not there any more is cut, one that answers pings is not', async () => {
-    const { recent, origin } = await house({ ping_ms: 100 });
+    const { recent, origin } = await house({ ping_ms: 1_000 });
     const silent = new WebSocket(`${origin.replace('http', 'ws')}/api/v1/evaluate/stream`, { autoPong: false });
     const over = new Promise((resolve) => silent.once('close', resolve));
     const stream = await openAsking(origin);

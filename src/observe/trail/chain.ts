@@ -1,13 +1,13 @@
+import { Lines } from '../../stores/index.ts';
 import type { Fresh } from './fresh.ts';
 import { closeLine, lineOpening, openLine, type Sealed } from './line.ts';
-import { Pen } from './pen.ts';
 import type { Tail } from './recover.ts';
 
 /** Numbers and links the records of one spool. */
 export class Chain {
   readonly #opening: Uint8Array;
   readonly #clock: () => number;
-  readonly #pen = new Pen();
+  readonly #lines = new Lines();
   #tail: Tail;
   #at_ms = 0;
   #count = 0;
@@ -31,19 +31,19 @@ export class Chain {
    * Begins the next record's line: its JSON is to be written behind it, and then linked. Its time never falls: files are
    * by day and a chain must not jump between them.
    */
-  begin(): Pen {
+  begin(): Lines {
     const { seq, hash: prev, at_ms: before } = this.#tail;
     this.#at_ms = Math.max(this.#clock(), before);
-    this.#pen.rewind();
-    openLine(this.#pen, this.#opening, { seq: seq + 1, at_ms: this.#at_ms, prev });
-    return this.#pen;
+    this.#lines.clear();
+    openLine(this.#lines, this.#opening, { seq: seq + 1, at_ms: this.#at_ms, prev });
+    return this.#lines;
   }
 
   /** Ends the line and puts it there. */
   link(sealed: Sealed | undefined, into: Fresh): void {
-    const hash = closeLine(this.#pen, 0, sealed);
+    const hash = closeLine(this.#lines, 0, sealed);
     this.#tail = { seq: this.#tail.seq + 1, hash, at_ms: this.#at_ms };
-    into.put(this.#pen, this.#tail);
+    into.put(this.#lines, this.#tail);
     this.#count += 1;
   }
 }

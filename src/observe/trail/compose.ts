@@ -1,6 +1,6 @@
+import type { Lines } from '../../stores/index.ts';
 import type { AuditRecord, DecisionSummary, Intent } from '../record.ts';
 import type { Sealed } from './line.ts';
-import type { Pen } from './pen.ts';
 import { writeIntent, writeRecord } from './record-json.ts';
 import type { Personal, Subjects } from './subjects.ts';
 
@@ -220,8 +220,8 @@ export class Composer {
   }
 
   /** Writes an intent's JSON; what of it is personal, sealed. Throws where the subject's key cannot be written. */
-  intent(intent: Intent, pen: Pen): Sealed | undefined {
-    writeOpenIntent(intent, pen);
+  intent(intent: Intent, lines: Lines): Sealed | undefined {
+    writeOpenIntent(intent, lines);
     return this.#seal(intent, undefined, undefined);
   }
 
@@ -229,25 +229,25 @@ export class Composer {
    * Writes a record's JSON, trimmed where asked or too large; what of it is personal, sealed. Where the subject's key
    * cannot be written, it goes without its personal part rather than not at all.
    */
-  record(record: AuditRecord, trimmed: boolean, pen: Pen): Sealed | undefined {
-    const start = pen.end;
+  record(record: AuditRecord, trimmed: boolean, lines: Lines): Sealed | undefined {
+    const start = lines.size;
     try {
-      return this.#record(record, trimmed, pen);
+      return this.#record(record, trimmed, lines);
     } catch {
-      pen.rewind(start);
+      lines.rewind(start);
       const { user: _user, email: _email, ip: _ip, ...caller } = record.caller;
-      return this.#record({ ...record, caller, facts: {}, content: undefined, trimmed: true }, true, pen);
+      return this.#record({ ...record, caller, facts: {}, content: undefined, trimmed: true }, true, lines);
     }
   }
 
-  #record(record: AuditRecord, trimmed: boolean, pen: Pen): Sealed | undefined {
+  #record(record: AuditRecord, trimmed: boolean, lines: Lines): Sealed | undefined {
     const whole = trimmed ? trim(record) : record;
     const { open, personal } = splitFacts(whole.facts, this.#hash);
-    const start = pen.end;
-    writeRecord(pen, whole, open, decisionsWithoutNames(whole.decision, namesOf(whole.caller)));
-    if (!trimmed && longer(pen, start, record_bytes_max)) {
-      pen.rewind(start);
-      return this.#record(record, true, pen);
+    const start = lines.size;
+    writeRecord(lines, whole, open, decisionsWithoutNames(whole.decision, namesOf(whole.caller)));
+    if (!trimmed && longer(lines, start, record_bytes_max)) {
+      lines.rewind(start);
+      return this.#record(record, true, lines);
     }
     const content = whole.content === undefined ? undefined : JSON.stringify(whole.content);
     return this.#seal(whole, personal, content);
@@ -255,15 +255,15 @@ export class Composer {
 }
 
 /** Writes an intent's JSON, trimmed where it is too large. */
-export function writeOpenIntent(intent: Intent, pen: Pen): void {
-  const start = pen.end;
-  writeIntent(pen, intent);
-  if (!longer(pen, start, trimmed_bytes_max / 2)) return;
-  pen.rewind(start);
-  writeIntent(pen, trimIntent(intent));
+export function writeOpenIntent(intent: Intent, lines: Lines): void {
+  const start = lines.size;
+  writeIntent(lines, intent);
+  if (!longer(lines, start, trimmed_bytes_max / 2)) return;
+  lines.rewind(start);
+  writeIntent(lines, trimIntent(intent));
 }
 
 /** Whether more than so many characters were written since. */
-function longer({ block, end }: Pen, start: number, characters: number): boolean {
-  return end - start > characters && block.toString('utf8', start, end).length > characters;
+function longer({ bytes, size }: Lines, start: number, characters: number): boolean {
+  return size - start > characters && bytes.toString('utf8', start, size).length > characters;
 }

@@ -1,5 +1,5 @@
+import type { Lines } from '../../stores/index.ts';
 import { type Batch, batch_bytes_max } from './batch.ts';
-import type { Pen } from './pen.ts';
 import type { Tail } from './recover.ts';
 import { linesOf } from './run.ts';
 
@@ -57,9 +57,9 @@ export class Fresh {
   }
 
   /** Takes this record's line. */
-  put({ block, end }: Pen, record: Tail): void {
-    if (this.#block.length - this.#end < end) this.#move(end);
-    this.#end += block.copy(this.#block, this.#end, 0, end);
+  put({ bytes, size }: Lines, record: Tail): void {
+    if (this.#block.length - this.#end < size) this.#move(size);
+    this.#end += bytes.copy(this.#block, this.#end, 0, size);
     const pending = this.#pending.at(-1);
     const before = this.#pending.at(-2)?.end ?? this.#start;
     if (pending !== undefined && pending.end - before < stretch_bytes_max) {

@@ -1,4 +1,5 @@
-import type { Pen } from './pen.ts';
+import type { Lines } from '../../stores/index.ts';
+import { writeDuration, writeJson, writeNumber } from './json-values.ts';
 
 /** Words kept of each field that has few. A caller's own word (a model that does not exist) may be as long as a request. */
 const words_max = 1024;
@@ -30,34 +31,34 @@ export class Words {
 }
 
 /** Writes a field of an object with the comma and the name before it; nothing where it is undefined. */
-type Field<T> = (pen: Pen, value: T | undefined) => void;
+type Field<T> = (lines: Lines, value: T | undefined) => void;
 
-export function field<T>(name: string, write: (pen: Pen, value: T) => void): Field<T> {
+export function field<T>(name: string, write: (lines: Lines, value: T) => void): Field<T> {
   const opening = bytesOf(`,"${name}":`);
-  return (pen, value) => {
+  return (lines, value) => {
     if (value === undefined) return;
-    pen.bytes(opening);
-    write(pen, value);
+    lines.put(opening);
+    write(lines, value);
   };
 }
 
 export function word(name: string): Field<string> {
   const words = new Words((one) => `,"${name}":${JSON.stringify(one)}`);
-  return (pen, value) => {
-    if (value !== undefined) pen.bytes(words.of(value));
+  return (lines, value) => {
+    if (value !== undefined) lines.put(words.of(value));
   };
 }
 
-export const text = (name: string) => field<string>(name, (pen, value) => pen.text(value));
-export const number = (name: string) => field<number>(name, (pen, value) => pen.number(value));
-export const duration = (name: string) => field<number>(name, (pen, value) => pen.duration(value));
-export const any = (name: string) => field<unknown>(name, (pen, value) => pen.json(value));
+export const text = (name: string) => field<string>(name, (lines, value) => lines.quoted(value));
+export const number = (name: string) => field<number>(name, writeNumber);
+export const duration = (name: string) => field<number>(name, writeDuration);
+export const any = (name: string) => field<unknown>(name, writeJson);
 
 export function flag(name: string): Field<boolean> {
   const yes = bytesOf(`,"${name}":true`);
   const no = bytesOf(`,"${name}":false`);
-  return (pen, value) => {
-    if (value !== undefined) pen.bytes(value ? yes : no);
+  return (lines, value) => {
+    if (value !== undefined) lines.put(value ? yes : no);
   };
 }
 
@@ -66,31 +67,31 @@ export const braces = [0x7b, 0x7d] as const;
 const brackets = [0x5b, 0x5d] as const;
 
 /** Ends what began at `start` and has a comma before each of its parts: the first of them is the opening's place. */
-export function close(pen: Pen, start: number, [open, end]: readonly [number, number]): void {
-  if (pen.end === start) pen.byte(open);
-  else pen.replace(start, open);
-  pen.byte(end);
+export function close(lines: Lines, start: number, [open, end]: readonly [number, number]): void {
+  if (lines.size === start) lines.byte(open);
+  else lines.bytes[start] = open;
+  lines.byte(end);
 }
 
-export function list<T>(write: (pen: Pen, value: T) => void): (pen: Pen, values: readonly T[]) => void {
-  return (pen, values) => {
-    const start = pen.end;
+export function list<T>(write: (lines: Lines, value: T) => void): (lines: Lines, values: readonly T[]) => void {
+  return (lines, values) => {
+    const start = lines.size;
     for (const value of values) {
-      pen.byte(comma);
-      write(pen, value);
+      lines.byte(comma);
+      write(lines, value);
     }
-    close(pen, start, brackets);
+    close(lines, start, brackets);
   };
 }
 
 /** What is frozen is the same for many calls (a decision's summary, a caller), and so are its bytes kept. */
-export function once<T extends object>(write: (pen: Pen, value: T) => void): (pen: Pen, value: T) => void {
+export function once<T extends object>(write: (lines: Lines, value: T) => void): (lines: Lines, value: T) => void {
   const kept = new WeakMap<T, Uint8Array>();
-  return (pen, value) => {
+  return (lines, value) => {
     const known = kept.get(value);
-    if (known !== undefined) return pen.bytes(known);
-    const start = pen.end;
-    write(pen, value);
-    if (Object.isFrozen(value)) kept.set(value, new Uint8Array(pen.block.subarray(start, pen.end)));
+    if (known !== undefined) return lines.put(known);
+    const start = lines.size;
+    write(lines, value);
+    if (Object.isFrozen(value)) kept.set(value, new Uint8Array(lines.bytes.subarray(start, lines.size)));
   };
 }

@@ -1,6 +1,6 @@
 import { hash as digest } from 'node:crypto';
+import type { Lines } from '../../stores/index.ts';
 import type { AuditRecord } from '../record.ts';
-import type { Pen } from './pen.ts';
 
 /** `prev` of the first record of a spool. */
 export const genesis = '0'.repeat(64);
@@ -65,27 +65,27 @@ export function lineOpening(spool: string): Uint8Array {
  * `{"v":1,"spool":..,"seq":..,"at":..,"prev":..,"record":{..},"commit":".."` + `,"hash":".."` + `,"personal":{..}` + `}`.
  * `hash` is SHA-256 over the exact bytes before it, which hold the previous line's hash.
  */
-export function openLine(pen: Pen, opening: Uint8Array, { seq, at_ms, prev }: LinePlace): void {
-  pen.bytes(opening);
-  pen.number(seq);
-  pen.ascii(',"at":');
-  pen.number(at_ms);
-  pen.ascii(',"prev":"');
-  pen.ascii(prev);
-  pen.ascii('","record":');
+export function openLine(lines: Lines, opening: Uint8Array, { seq, at_ms, prev }: LinePlace): void {
+  lines.put(opening);
+  lines.number(seq);
+  lines.letters(',"at":');
+  lines.number(at_ms);
+  lines.letters(',"prev":"');
+  lines.letters(prev);
+  lines.letters('","record":');
 }
 
 /** Writes the rest of a line that begins at `start`, and its newline, once the record is written; the line's hash. */
-export function closeLine(pen: Pen, start: number, sealed: Sealed | undefined): string {
-  pen.ascii(',"commit":"');
-  if (sealed !== undefined) pen.ascii(sealed.commit);
-  pen.ascii('"');
-  const hash = sha256(pen.block.subarray(start, pen.end));
-  pen.ascii(',"hash":"');
-  pen.ascii(hash);
-  pen.ascii('"');
-  if (sealed !== undefined) pen.bytes(sealed.closing);
-  else pen.ascii('}\n');
+export function closeLine(lines: Lines, start: number, sealed: Sealed | undefined): string {
+  lines.letters(',"commit":"');
+  if (sealed !== undefined) lines.letters(sealed.commit);
+  lines.letters('"');
+  const hash = sha256(lines.bytes.subarray(start, lines.size));
+  lines.letters(',"hash":"');
+  lines.letters(hash);
+  lines.letters('"');
+  if (sealed !== undefined) lines.put(sealed.closing);
+  else lines.letters('}\n');
   return hash;
 }
 

@@ -1,9 +1,8 @@
-import { LiveMap } from '../../stores/index.ts';
+import { Lines, LiveMap } from '../../stores/index.ts';
 import type { Intent } from '../record.ts';
 import { type Composer, writeOpenIntent } from './compose.ts';
 import { type Refusable, refusable } from './deferred.ts';
 import type { Sealed } from './line.ts';
-import { Pen } from './pen.ts';
 import type { Slice } from './segment.ts';
 
 /** What the line of an intent begins with. */
@@ -26,7 +25,7 @@ export class Live {
   readonly #composer: Composer;
   readonly #begun = new LiveMap<Begun>();
   /** Lines that are not on disk yet. */
-  readonly #unwritten = new Pen();
+  readonly #unwritten = new Lines();
   #beginning: Beginning[] = [];
   #waiting: Refusable | undefined;
 
@@ -40,23 +39,23 @@ export class Live {
 
   /** The lines of all of them, as the next segment begins with. */
   get text(): string {
-    const pen = new Pen();
+    const lines = new Lines();
     for (const { intent, sealed } of this.#begun.values()) {
-      pen.ascii(opening);
-      writeOpenIntent(intent, pen);
-      closeIntent(pen, sealed);
+      lines.letters(opening);
+      writeOpenIntent(intent, lines);
+      closeIntent(lines, sealed);
     }
-    return pen.block.toString('utf8', 0, pen.end);
+    return lines.bytes.toString('utf8', 0, lines.size);
   }
 
   /** Bytes of lines that are not on disk yet. */
   get pending(): number {
-    return this.#unwritten.end;
+    return this.#unwritten.size;
   }
 
   /** Those lines. */
   get unwritten(): Slice {
-    return { block: this.#unwritten.block, start: 0, end: this.#unwritten.end };
+    return { block: this.#unwritten.bytes, start: 0, end: this.#unwritten.size };
   }
 
   /**
@@ -64,18 +63,18 @@ export class Live {
    * live, where it cannot be composed or `ensure` finds no room for one more.
    */
   begin(intent: Intent, ensure: (live: number) => void): Promise<void> {
-    const pen = this.#unwritten;
-    const start = pen.end;
+    const lines = this.#unwritten;
+    const start = lines.size;
     try {
-      pen.ascii(opening);
-      const sealed = this.#composer.intent(intent, pen);
+      lines.letters(opening);
+      const sealed = this.#composer.intent(intent, lines);
       ensure(this.#begun.size + 1);
-      closeIntent(pen, sealed);
+      closeIntent(lines, sealed);
       const begun = { intent, sealed };
       this.#beginning.push({ begun, before: this.#begun.get(intent.exchange) });
       this.#begun.set(intent.exchange, begun);
     } catch (error) {
-      pen.rewind(start);
+      lines.rewind(start);
       throw error;
     }
     this.#waiting ??= refusable();
@@ -105,13 +104,13 @@ export class Live {
   }
 
   #forget(): void {
-    this.#unwritten.rewind();
+    this.#unwritten.clear();
     this.#beginning = [];
     this.#waiting = undefined;
   }
 }
 
-function closeIntent(pen: Pen, sealed: Sealed | undefined): void {
-  if (sealed !== undefined) pen.bytes(sealed.closing);
-  else pen.ascii('}\n');
+function closeIntent(lines: Lines, sealed: Sealed | undefined): void {
+  if (sealed !== undefined) lines.put(sealed.closing);
+  else lines.letters('}\n');
 }

@@ -1,6 +1,6 @@
+import { Lines } from '../../stores/index.ts';
 import type { AuditRecord } from '../record.ts';
 import { withoutTexts } from './compose.ts';
-import { Pen } from './pen.ts';
 import { fits, type QueryFilter } from './query.ts';
 import { writeRecord } from './record-json.ts';
 
@@ -24,7 +24,7 @@ const spare_factor_max = 4;
 export class Recent {
   readonly #kept: number;
   readonly #hash: (text: string) => string;
-  readonly #pen = new Pen();
+  readonly #lines = new Lines();
   readonly #places: Place[] = [];
   #next = 0;
 
@@ -44,15 +44,15 @@ export class Recent {
   }
 
   #put(place: Place, record: AuditRecord): void {
-    const pen = this.#pen;
-    pen.rewind();
-    writeRecord(pen, record);
-    const { end } = pen;
-    if (end > place.bytes.length || end * spare_factor_max < place.bytes.length) {
-      place.bytes = Buffer.allocUnsafeSlow(end + (end >> 2));
+    const lines = this.#lines;
+    lines.clear();
+    writeRecord(lines, record);
+    const { bytes, size } = lines;
+    if (size > place.bytes.length || size * spare_factor_max < place.bytes.length) {
+      place.bytes = Buffer.allocUnsafeSlow(size + (size >> 2));
     }
-    pen.block.copy(place.bytes, 0, 0, end);
-    place.length = end;
+    bytes.copy(place.bytes, 0, 0, size);
+    place.length = size;
     const { user, email, ip } = record.caller;
     place.user = user;
     place.email = email;

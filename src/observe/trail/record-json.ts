@@ -1,7 +1,8 @@
 import type { Usage } from '../../exchange/index.ts';
+import type { Lines } from '../../stores/index.ts';
 import type { AuditRecord, DecisionSummary, Intent, RecordAttempt, RecordRail, RecordTimings } from '../record.ts';
 import { any, braces, close, duration, field, flag, list, number, once, text, Words, word } from './json-fields.ts';
-import type { Pen } from './pen.ts';
+import { writeJson, writeNumber } from './json-values.ts';
 
 /** What of a record lies in the open: without texts, and without what is personal of its caller. */
 export type OpenRecord = Omit<AuditRecord, 'content'>;
@@ -13,18 +14,18 @@ const callerFields = {
   key: word('key'),
   tags: field(
     'tags',
-    list<string>((pen, tag) => pen.text(tag)),
+    list<string>((lines, tag) => lines.quoted(tag)),
   ),
 };
 
-function writeCaller(pen: Pen, one: Intent['caller']): void {
-  const start = pen.end;
-  callerFields.organization(pen, one.organization);
-  callerFields.team(pen, one.team);
-  callerFields.project(pen, one.project);
-  callerFields.key(pen, one.key);
-  callerFields.tags(pen, one.tags);
-  close(pen, start, braces);
+function writeCaller(lines: Lines, one: Intent['caller']): void {
+  const start = lines.size;
+  callerFields.organization(lines, one.organization);
+  callerFields.team(lines, one.team);
+  callerFields.project(lines, one.project);
+  callerFields.key(lines, one.key);
+  callerFields.tags(lines, one.tags);
+  close(lines, start, braces);
 }
 
 const attemptFields = {
@@ -36,15 +37,15 @@ const attemptFields = {
   cost_nusd: number('cost_nusd'),
 };
 
-function writeAttempt(pen: Pen, one: RecordAttempt): void {
-  const start = pen.end;
-  attemptFields.provider(pen, one.provider);
-  attemptFields.model(pen, one.model);
-  attemptFields.status(pen, one.status);
-  attemptFields.failure(pen, one.failure);
-  attemptFields.ms(pen, one.ms);
-  attemptFields.cost_nusd(pen, one.cost_nusd);
-  close(pen, start, braces);
+function writeAttempt(lines: Lines, one: RecordAttempt): void {
+  const start = lines.size;
+  attemptFields.provider(lines, one.provider);
+  attemptFields.model(lines, one.model);
+  attemptFields.status(lines, one.status);
+  attemptFields.failure(lines, one.failure);
+  attemptFields.ms(lines, one.ms);
+  attemptFields.cost_nusd(lines, one.cost_nusd);
+  close(lines, start, braces);
 }
 
 const railFields = {
@@ -56,15 +57,15 @@ const railFields = {
 };
 const noFindings = new Uint8Array(Buffer.from(',"findings":[]'));
 
-function writeRail(pen: Pen, one: RecordRail): void {
-  const start = pen.end;
-  railFields.rail(pen, one.rail);
-  railFields.on(pen, one.on);
-  railFields.outcome(pen, one.outcome);
-  railFields.reason(pen, one.reason);
-  if (one.findings.length === 0) pen.bytes(noFindings);
-  else railFields.findings(pen, one.findings);
-  close(pen, start, braces);
+function writeRail(lines: Lines, one: RecordRail): void {
+  const start = lines.size;
+  railFields.rail(lines, one.rail);
+  railFields.on(lines, one.on);
+  railFields.outcome(lines, one.outcome);
+  railFields.reason(lines, one.reason);
+  if (one.findings.length === 0) lines.put(noFindings);
+  else railFields.findings(lines, one.findings);
+  close(lines, start, braces);
 }
 
 const usageFields = {
@@ -81,20 +82,20 @@ const usageFields = {
   serviceTier: word('serviceTier'),
 } satisfies { readonly [Name in keyof Usage]-?: unknown };
 
-function writeUsage(pen: Pen, one: Usage): void {
-  const start = pen.end;
-  usageFields.input(pen, one.input);
-  usageFields.output(pen, one.output);
-  usageFields.cacheRead(pen, one.cacheRead);
-  usageFields.cacheWrite(pen, one.cacheWrite);
-  usageFields.cacheWrite1h(pen, one.cacheWrite1h);
-  usageFields.reasoning(pen, one.reasoning);
-  usageFields.audioInput(pen, one.audioInput);
-  usageFields.imageInput(pen, one.imageInput);
-  usageFields.audioOutput(pen, one.audioOutput);
-  usageFields.toolCalls(pen, one.toolCalls);
-  usageFields.serviceTier(pen, one.serviceTier);
-  close(pen, start, braces);
+function writeUsage(lines: Lines, one: Usage): void {
+  const start = lines.size;
+  usageFields.input(lines, one.input);
+  usageFields.output(lines, one.output);
+  usageFields.cacheRead(lines, one.cacheRead);
+  usageFields.cacheWrite(lines, one.cacheWrite);
+  usageFields.cacheWrite1h(lines, one.cacheWrite1h);
+  usageFields.reasoning(lines, one.reasoning);
+  usageFields.audioInput(lines, one.audioInput);
+  usageFields.imageInput(lines, one.imageInput);
+  usageFields.audioOutput(lines, one.audioOutput);
+  usageFields.toolCalls(lines, one.toolCalls);
+  usageFields.serviceTier(lines, one.serviceTier);
+  close(lines, start, braces);
 }
 
 const timingFields = {
@@ -104,47 +105,47 @@ const timingFields = {
   overhead: duration('overhead'),
 };
 
-function writeTimings(pen: Pen, one: RecordTimings): void {
-  const start = pen.end;
-  timingFields.total(pen, one.total);
-  timingFields.upstream(pen, one.upstream);
-  timingFields.first_token(pen, one.first_token);
-  timingFields.overhead(pen, one.overhead);
-  close(pen, start, braces);
+function writeTimings(lines: Lines, one: RecordTimings): void {
+  const start = lines.size;
+  timingFields.total(lines, one.total);
+  timingFields.upstream(lines, one.upstream);
+  timingFields.first_token(lines, one.first_token);
+  timingFields.overhead(lines, one.overhead);
+  close(lines, start, braces);
 }
 
 const factNames = new Words((name) => `,${JSON.stringify(name)}:`);
 
-function writeFact(pen: Pen, name: string, value: unknown): void {
+function writeFact(lines: Lines, name: string, value: unknown): void {
   const plain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
   const json = plain ? undefined : JSON.stringify(value);
   if (!plain && json === undefined) return;
-  pen.bytes(factNames.of(name));
-  if (typeof value === 'string') pen.text(value);
-  else if (typeof value === 'number') pen.number(value);
-  else if (typeof value === 'boolean') pen.flag(value);
-  else if (json !== undefined) pen.utf8(json);
+  lines.put(factNames.of(name));
+  if (typeof value === 'string') lines.quoted(value);
+  else if (typeof value === 'number') writeNumber(lines, value);
+  else if (typeof value === 'boolean') lines.letters(value ? 'true' : 'false');
+  else if (json !== undefined) lines.text(json);
 }
 
-function writeFacts(pen: Pen, read: AuditRecord['facts']): void {
-  const start = pen.end;
-  for (const name in read) writeFact(pen, name, read[name]);
-  close(pen, start, braces);
+function writeFacts(lines: Lines, read: AuditRecord['facts']): void {
+  const start = lines.size;
+  for (const name in read) writeFact(lines, name, read[name]);
+  close(lines, start, braces);
 }
 
-const summary = once<DecisionSummary>((pen, value) => pen.json(value));
+const summary = once<DecisionSummary>(writeJson);
 const decisionFields = {
   request: field('request', summary),
   response: field('response', summary),
   settle: field('settle', summary),
 };
 
-function writeDecision(pen: Pen, made: AuditRecord['decision']): void {
-  const start = pen.end;
-  decisionFields.request(pen, made.request);
-  decisionFields.response(pen, made.response);
-  decisionFields.settle(pen, made.settle);
-  close(pen, start, braces);
+function writeDecision(lines: Lines, made: AuditRecord['decision']): void {
+  const start = lines.size;
+  decisionFields.request(lines, made.request);
+  decisionFields.response(lines, made.response);
+  decisionFields.settle(lines, made.settle);
+  close(lines, start, braces);
 }
 
 const fields = {
@@ -208,24 +209,24 @@ function sameAsked(one: Asked, open: Intent): boolean {
 }
 
 /** Who called what: what came before in the same words is written in one piece. */
-function writeAsked(pen: Pen, open: Intent): void {
+function writeAsked(lines: Lines, open: Intent): void {
   const known = asked.get(open.caller) ?? noneAsked;
   for (const one of known) {
     if (!sameAsked(one, open)) continue;
-    pen.bytes(one.bytes);
+    lines.put(one.bytes);
     return;
   }
-  const start = pen.end;
-  fields.route(pen, open.route);
-  fields.format(pen, open.format);
-  fields.caller(pen, open.caller);
-  fields.model_asked(pen, open.model_asked);
-  fields.model_used(pen, open.model_used);
-  fields.provider(pen, open.provider);
-  fields.region(pen, open.region);
-  fields.streamed(pen, open.streamed);
-  if (pen.end - start > asked_bytes_max || !Object.isFrozen(open.caller)) return;
-  const bytes = new Uint8Array(pen.block.subarray(start, pen.end));
+  const start = lines.size;
+  fields.route(lines, open.route);
+  fields.format(lines, open.format);
+  fields.caller(lines, open.caller);
+  fields.model_asked(lines, open.model_asked);
+  fields.model_used(lines, open.model_used);
+  fields.provider(lines, open.provider);
+  fields.region(lines, open.region);
+  fields.streamed(lines, open.streamed);
+  if (lines.size - start > asked_bytes_max || !Object.isFrozen(open.caller)) return;
+  const bytes = new Uint8Array(lines.bytes.subarray(start, lines.size));
   const { route, format, model_used, provider, region, streamed } = open;
   // A copy: the caller's own word may be a part of a whole request. One that is not the same (half a character) is not kept.
   const model_asked = open.model_asked && Buffer.from(open.model_asked).toString();
@@ -235,56 +236,56 @@ function writeAsked(pen: Pen, open: Intent): void {
 }
 
 /** What an intent and a record begin with. Field by field and no loop: the engine then knows where each lies. */
-function writeBeginning(pen: Pen, open: Intent): void {
-  fields.exchange(pen, open.exchange);
-  fields.request_id(pen, open.request_id);
-  fields.time_ms(pen, open.time_ms);
-  writeAsked(pen, open);
+function writeBeginning(lines: Lines, open: Intent): void {
+  fields.exchange(lines, open.exchange);
+  fields.request_id(lines, open.request_id);
+  fields.time_ms(lines, open.time_ms);
+  writeAsked(lines, open);
 }
 
 /**
  * Writes the JSON of an intent, as `JSON.stringify` would spell it. By hand because each call has one, and a record: of
  * most of their fields the bytes are known from the calls before.
  */
-export function writeIntent(pen: Pen, open: Intent): void {
-  const start = pen.end;
-  writeBeginning(pen, open);
-  fields.held_nusd(pen, open.held_nusd);
-  fields.program(pen, open.program);
-  fields.prices(pen, open.prices);
-  fields.uninspected(pen, open.uninspected);
-  fields.passed(pen, open.passed);
-  close(pen, start, braces);
+export function writeIntent(lines: Lines, open: Intent): void {
+  const start = lines.size;
+  writeBeginning(lines, open);
+  fields.held_nusd(lines, open.held_nusd);
+  fields.program(lines, open.program);
+  fields.prices(lines, open.prices);
+  fields.uninspected(lines, open.uninspected);
+  fields.passed(lines, open.passed);
+  close(lines, start, braces);
 }
 
 /**
  * Writes the JSON of a record's open part: what `JSON.stringify` would say, durations to the microsecond. With other
  * facts and decisions than its own where some of them are not for everybody's eyes; its texts are left out in any case.
  */
-export function writeRecord(pen: Pen, open: OpenRecord, told = open.facts, decision = open.decision): void {
-  const start = pen.end;
-  writeBeginning(pen, open);
-  fields.attempts(pen, open.attempts);
-  fields.scanned_in_bytes(pen, open.scanned_in_bytes);
-  fields.scanned_out_bytes(pen, open.scanned_out_bytes);
-  fields.rails(pen, open.rails);
-  fields.facts(pen, told);
-  fields.decision(pen, decision);
-  fields.program(pen, open.program);
-  fields.prices(pen, open.prices);
-  fields.usage(pen, open.usage);
-  fields.cost_nusd(pen, open.cost_nusd);
-  fields.cost_estimated(pen, open.cost_estimated);
-  fields.held_nusd(pen, open.held_nusd);
-  fields.ending(pen, open.ending);
-  fields.limited_by(pen, open.limited_by);
-  fields.failure(pen, open.failure);
-  fields.timings(pen, open.timings);
-  fields.uninspected(pen, open.uninspected);
-  fields.passed(pen, open.passed);
-  fields.trimmed(pen, open.trimmed);
-  fields.kind(pen, open.kind);
-  fields.change(pen, open.change);
-  fields.alert(pen, open.alert);
-  close(pen, start, braces);
+export function writeRecord(lines: Lines, open: OpenRecord, told = open.facts, decision = open.decision): void {
+  const start = lines.size;
+  writeBeginning(lines, open);
+  fields.attempts(lines, open.attempts);
+  fields.scanned_in_bytes(lines, open.scanned_in_bytes);
+  fields.scanned_out_bytes(lines, open.scanned_out_bytes);
+  fields.rails(lines, open.rails);
+  fields.facts(lines, told);
+  fields.decision(lines, decision);
+  fields.program(lines, open.program);
+  fields.prices(lines, open.prices);
+  fields.usage(lines, open.usage);
+  fields.cost_nusd(lines, open.cost_nusd);
+  fields.cost_estimated(lines, open.cost_estimated);
+  fields.held_nusd(lines, open.held_nusd);
+  fields.ending(lines, open.ending);
+  fields.limited_by(lines, open.limited_by);
+  fields.failure(lines, open.failure);
+  fields.timings(lines, open.timings);
+  fields.uninspected(lines, open.uninspected);
+  fields.passed(lines, open.passed);
+  fields.trimmed(lines, open.trimmed);
+  fields.kind(lines, open.kind);
+  fields.change(lines, open.change);
+  fields.alert(lines, open.alert);
+  close(lines, start, braces);
 }

@@ -6,6 +6,7 @@ import { Chain } from './chain.ts';
 import { Composer } from './compose.ts';
 import { type Deferred, deferred } from './deferred.ts';
 import { Fresh } from './fresh.ts';
+import { writeJson } from './json-values.ts';
 import { openKeys, type TrailKeys } from './keys.ts';
 import { sealedText } from './line.ts';
 import { Live } from './live.ts';
@@ -82,7 +83,7 @@ export class Spool {
         : Segment.open(this.dir, number, options.write);
       this.#segments = new Segments(this.dir, segment, options.segment_bytes_max, options.write);
       for (const open of found.open.values()) {
-        this.#chain.begin().json(lostRecord(open.intent, options.clock()));
+        writeJson(this.#chain.begin(), lostRecord(open.intent, options.clock()));
         const personal = open.personalJson;
         this.#chain.link(personal === undefined ? undefined : sealedText(personal), this.fresh);
       }

@@ -44,7 +44,7 @@ describe('a module somebody vouches for', () => {
     const small = trustedRunner(rule.module, rule.pages);
     for (let i = 0; i < 20_000; i++) small('{"llm.estimatedTokens":5000}');
     expect(small('{"llm.estimatedTokens":10}')).toEqual({ match: false });
-  }, 60_000);
+  });
 
   it('is kept between evaluations, and replaced where it trapped', () => {
     const run = trustedRunner(taking.module, taking.pages);
