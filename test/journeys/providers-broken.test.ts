@@ -18,7 +18,7 @@ const reply_bytes_max = 200_000;
 let house: FailingHouse;
 beforeAll(async () => {
   const server = { port: 0, shutdown_grace_ms: 2000, reply_bytes_max };
-  house = await startFailing({ timeout_ms: 3000, first_token_timeout_ms: 1500 }, { server }, { redact });
+  house = await startFailing({ timeout_ms: 1500, first_token_timeout_ms: 900 }, { server }, { redact });
 });
 afterEach(() => {
   for (const fake of [house.a, house.c]) expect(fake.violations).toEqual([]);

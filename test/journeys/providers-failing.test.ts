@@ -4,7 +4,7 @@ import type { FakeReply } from '../support/fake-provider.ts';
 import { wellFormed } from '../support/well-formed.ts';
 
 /** Short enough to be waited for, and longer than a busy machine takes to answer. */
-const [timeout_ms, first_token_timeout_ms] = [2000, 800];
+const [timeout_ms, first_token_timeout_ms] = [1200, 600];
 
 let house: FailingHouse;
 beforeAll(async () => {
@@ -198,7 +198,7 @@ describe('retries', () => {
 
 describe('a circuit', () => {
   // Long enough for all that is asked meanwhile.
-  const open_ms = 5000;
+  const open_ms = 3000;
   let broken: FailingHouse;
   beforeAll(async () => {
     broken = await startFailing({ circuit: { failures: 3, open_ms } });
