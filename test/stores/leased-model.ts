@@ -55,6 +55,17 @@ export type Step =
       readonly limit: number;
       readonly over: boolean;
     }
+  | { readonly do: 'reset'; readonly at: number; readonly place: number }
+  | {
+      readonly do: 'slow';
+      readonly at: number;
+      readonly id: string;
+      readonly place: number;
+      readonly calls: readonly { readonly at: number; readonly amount: Amount }[];
+      readonly amount: Amount;
+      readonly of: readonly number[];
+      readonly rates: boolean;
+    }
   | { readonly do: 'reconcile'; readonly at: number; readonly repair: boolean }
   | { readonly do: 'crowd'; readonly calls: readonly { readonly at: number; readonly amount: Amount }[] };
 
@@ -63,6 +74,8 @@ const at = fc.nat(workers - 1);
 const id = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h');
 const amount = fc.record({ nusd: fc.nat(1_500), tokens: fc.nat(900) });
 const asking = { at, id, amount, of: fc.subarray([0, 1, 2, 3, 4, 5, 6]), rates: fc.boolean() };
+
+const calls = fc.array(fc.record({ at, amount }), { maxLength: 12 });
 
 export const steps = fc.array(
   fc.oneof(
@@ -85,12 +98,17 @@ export const steps = fc.array(
         over: fc.boolean(),
       }),
     },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('reset' as const), at, place: fc.nat(6) }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({ do: fc.constant('slow' as const), place: fc.nat(6), calls, ...asking }),
+    },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('reconcile' as const), at, repair: fc.boolean() }) },
     {
       weight: 2,
       arbitrary: fc.record({
         do: fc.constant('crowd' as const),
-        calls: fc.array(fc.record({ at, amount }), { maxLength: 12 }),
+        calls,
       }),
     },
   ),
@@ -104,6 +122,8 @@ interface Call {
   state: 'open' | 'estimated' | 'settled';
   /** More than it held. */
   debt: Amount;
+  /** Budgets in which its estimate or its cost was set to zero, and what it has cost there since. */
+  readonly forgiven: Map<number, Amount>;
 }
 
 type RedisLedgerAt = Omit<RedisLedgerOptions, 'owner'>;
@@ -185,6 +205,21 @@ export async function follow(url: string, keyPrefix: string, list: readonly Step
     for (const one of all) await one.bury();
     await remote.close();
   };
+  /** Once everything is told, all of it is forgiven. */
+  const reset = async (at: number, place: number): Promise<void> => {
+    for (const one of all) await (await one.start()).flush();
+    await all[at]!.ledger!.reset(organization, keys[place]!);
+    for (const call of all.flatMap((one) => one.all())) {
+      if (call.state !== 'open' && call.of.has(place)) call.forgiven.set(place, { nusd: 0, tokens: 0 });
+    }
+  };
+  const crowd = async (calls: readonly { readonly at: number; readonly amount: Amount }[]): Promise<void> => {
+    const asked = calls.map(async (call) => {
+      const id = `crowd-${crowded++}`;
+      await take(all[call.at]!, { do: 'reserve', id, of: [0, 1, 2, 4, 5, 6], rates: true, ...call });
+    });
+    await Promise.all(asked);
+  };
   try {
     for (const one of all) await one.start();
     for (const step of list) {
@@ -192,20 +227,23 @@ export async function follow(url: string, keyPrefix: string, list: readonly Step
         await sleep(slice_lease_ms + 20);
         await remote.reap();
         lapsed = true;
-      } else if (step.do === 'crowd') {
-        await Promise.all(
-          step.calls.map(async (call) => {
-            const worker = all[call.at]!;
-            const name = `crowd-${crowded++}`;
-            await take(worker, { do: 'reserve', id: name, of: [0, 1, 2, 4, 5, 6], rates: true, ...call });
-          }),
-        );
+      } else if (step.do === 'crowd') await crowd(step.calls);
+      else if (step.do === 'slow') {
+        // Its lease is missed, people forgive the estimate, others use the room, and then it renews.
+        const worker = all[step.at]!;
+        await take(worker, { ...step, do: 'abandon' });
+        await reset(step.at, step.place);
+        await crowd(step.calls);
+        const known = worker.calls.get(step.id);
+        await take(worker, { ...step, do: 'amend', amount: known?.amount ?? step.amount });
       } else if (step.do === 'limit') {
         const { place, limit } = step;
         tops[place] = Math.max(tops[place]!, limit);
         const who = all[step.at]!;
         if (step.over) await (who.ledger ?? remote).override(organization, { budget: seriesOf(place), limit });
         else who.limits.set(place, { ...budgets[place]!, limit });
+      } else if (step.do === 'reset') {
+        await reset(step.at, step.place);
       } else if (step.do === 'reconcile') {
         const who = all[step.at]!;
         expect(await (who.ledger ?? remote).reconcile(organization, { repair: step.repair })).toEqual([]);
@@ -233,7 +271,7 @@ export async function follow(url: string, keyPrefix: string, list: readonly Step
 
 async function take(
   worker: Worker,
-  step: Exclude<Step, { readonly do: 'pass' | 'crowd' | 'limit' | 'reconcile' }>,
+  step: Exclude<Step, { readonly do: 'pass' | 'crowd' | 'slow' | 'limit' | 'reset' | 'reconcile' }>,
 ): Promise<void> {
   if (step.do === 'restart' || step.do === 'crash' || step.do === 'report') {
     if (step.do === 'restart') await worker.start();
@@ -259,6 +297,12 @@ async function take(
         nusd: Math.max(known.debt.nusd, cost.nusd - known.amount.nusd),
         tokens: Math.max(known.debt.tokens, cost.tokens - known.amount.tokens),
       };
+      for (const place of known.forgiven.keys()) {
+        known.forgiven.set(place, {
+          nusd: Math.max(0, cost.nusd - known.amount.nusd),
+          tokens: Math.max(0, cost.tokens - known.amount.tokens),
+        });
+      }
       known.amount = cost;
       known.state = 'settled';
       return;
@@ -290,6 +334,7 @@ async function take(
           seated: step.rates,
           state: 'open',
           debt,
+          forgiven: new Map(),
         });
         worker.requests += step.rates ? 1 : 0;
         return;
@@ -302,6 +347,7 @@ async function take(
         for (const place of step.of) known.of.add(place);
         known.seated ||= step.rates;
         known.state = 'open';
+        known.forgiven.clear();
       } catch (error) {
         if (!(error instanceof HoldGone)) throw error;
         expect(known === undefined || known.state === 'settled').toBe(true);
@@ -312,13 +358,20 @@ async function take(
 
 function sums(all: readonly Worker[], place: number) {
   const calls = all.flatMap((worker) => worker.all()).filter((one) => one.of.has(place));
-  const of = (list: readonly Call[]) => list.reduce((sum, one) => sum + inUnit(place, one.amount), 0);
+  const total = (list: readonly Call[], of: (one: Call) => number) => list.reduce((sum, one) => sum + of(one), 0);
+  const over = calls.filter(({ state }) => state !== 'open');
+  const cost = (one: Call) => one.forgiven.get(place) ?? one.amount;
   return {
-    spent: of(calls.filter(({ state }) => state !== 'open')),
-    held: of(calls.filter(({ state }) => state === 'open')),
-    debt: calls.reduce((sum, { debt }) => sum + (budgets[place]!.unit === 'requests' ? 0 : inUnit(place, debt)), 0),
-    count: calls.filter(({ state }) => state !== 'open').length,
-    tokens: calls.filter(({ state }) => state !== 'open').reduce((sum, one) => sum + one.amount.tokens, 0),
+    spent: total(over, (one) => {
+      return one.forgiven.has(place) && budgets[place]!.unit === 'requests' ? 0 : inUnit(place, cost(one));
+    }),
+    held: total(
+      calls.filter(({ state }) => state === 'open'),
+      (one) => inUnit(place, one.amount),
+    ),
+    debt: total(calls, ({ debt }) => (budgets[place]!.unit === 'requests' ? 0 : inUnit(place, debt))),
+    count: over.filter(({ forgiven }) => !forgiven.has(place)).length,
+    tokens: total(over, (one) => cost(one).tokens),
   };
 }
 

@@ -4,9 +4,16 @@ import { note, type Office } from './office.ts';
 import type { RateGrant, SeatsGrant, SliceAsk, SliceGrant } from './port.ts';
 import type { RateSlice, SeatsSlice, Slice } from './slices.ts';
 
-/** What the shared ledger told of a slice that was asked about at `sent_ms`. */
-export function takeSlice(slice: Slice, ask: SliceAsk, told: SliceGrant, sent_ms: number, now_ms: number): void {
-  slice.free = Math.max(0, slice.free + told.amount - ask.holds - ask.free);
+/** What the shared ledger told of a slice that was asked about at `sent_ms`; `amount` of it is the calls'. */
+export function takeSlice(
+  slice: Slice,
+  ask: SliceAsk,
+  told: SliceGrant,
+  amount: number,
+  sent_ms: number,
+  now_ms: number,
+): void {
+  slice.free = Math.max(0, slice.free + amount - ask.holds - ask.free);
   slice.spent = told.spent + slice.later_spent;
   slice.total = told.held - slice.later_used;
   slice.limit = told.limit;
