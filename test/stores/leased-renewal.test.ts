@@ -243,3 +243,30 @@ test('while Redis is lost an estimate is held again within the share alone: whet
   await expect.poll(counted, { timeout: 5_000 }).toEqual({ spent: 0, held: 750, leased: 750 });
   await sound();
 });
+
+test('slices of a process that was away count where there is room for them, once what they counted as was forgiven', async () => {
+  const settings = { slice_lease_ms: 250, idle_ms: 60_000 };
+  const [here, there] = [await process(settings), await process({ ahead_ms: 0 })];
+  for (const id of ['a', 'b']) expect((await reserve(here, id, 200)).outcome).toBe('held');
+  expect((await counted()).leased).toBeGreaterThan(400);
+  await sleep(300);
+  await remote.reap();
+  expect((await counted()).leased).toBe(0);
+  await there.reset('acme', key);
+  // Room for one of them is left, and for nothing of what no call holds.
+  expect((await reserve(there, 'c', 750)).outcome).toBe('held');
+  await here.flush();
+  expect(await counted()).toEqual({ spent: 0, held: 1_000, leased: 1_000 });
+  expect(refusalOf(await reserve(here, 'd', 51))).toMatchObject({ asked: 51 });
+  const renewals = [await amend(here, 'a', 200), await amend(here, 'b', 200)];
+  expect(renewals.map(({ outcome }) => outcome).sort()).toEqual(['held', 'refused']);
+  await here.flush();
+  expect((await counted()).held).toBeLessThanOrEqual(1_000);
+  await sound();
+  // What has its room costs what it costs; of the other only what goes beyond its estimate counts.
+  for (const id of ['a', 'b']) expect((await settle(here, id, 210)).outcome).toBe('settled');
+  await there.release('c', 'acme');
+  for (const one of [here, there]) await one.flush();
+  expect((await counted()).spent).toBe(220);
+  await sound();
+});

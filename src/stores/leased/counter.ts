@@ -227,7 +227,7 @@ export function takeBack(office: Office, books: Books, { parts, seats }: Omit<Ho
   for (const part of parts) correct(office, books, part, -part.amount);
 }
 
-function giveSeats(hold: Pick<LocalHold, 'seats'>): void {
+export function giveSeats(hold: Pick<LocalHold, 'seats'>): void {
   for (const seats of hold.seats) {
     seats.taken--;
     seats.dirty = true;

@@ -6,6 +6,7 @@ import { asks, floorOf } from './asks.ts';
 import type { Books } from './books.ts';
 import { takeRate, takeSeats, takeSlice, uncount } from './granted.ts';
 import { spentBy } from './items.ts';
+import { endUncovered } from './lacking.ts';
 import { fitting } from './naming.ts';
 import { firstNumber, isIdle, margin, type Office } from './office.ts';
 import { Patience } from './patience.ts';
@@ -204,13 +205,16 @@ export class Desk {
     const books = this.#books;
     this.#whole = false;
     this.#traded_ms = sent_ms;
+    const lacking = new Map<Slice, number>();
     const returned = this.#renewals.returned(renewals, answer.renewals);
     books.lease_until_ms = sent_ms + office.lease_ms - margin(office.lease_ms);
     for (const [at, [slice, ask]] of slices.entries()) {
       // A share that was taken meanwhile is no part of it: the next trade tells both.
       if (slice.shared_ms >= sent_ms) continue;
       const told = grant(answer.slices, at);
-      takeSlice(slice, ask, told, told.amount - (returned.get(slice) ?? 0), sent_ms, answer.now_ms);
+      const amount = told.amount - (returned.get(slice) ?? 0);
+      const lack = takeSlice(slice, ask, told, amount, sent_ms, answer.now_ms);
+      if (lack > 0) lacking.set(slice, lack);
       if (slice.wanted && slice.free > 0) this.#again = true;
     }
     for (const [at, [slice]] of rates.entries()) takeRate(office, books, slice, grant(answer.rates, at), sent_ms);
@@ -219,6 +223,7 @@ export class Desk {
     }
     // Before its item is acknowledged: who finds that and no hold knows that it was refused.
     this.#renewals.answered(renewals, answer.renewals);
+    endUncovered(office, books, lacking);
     if (last > 0) this.#acknowledged(last);
   }
 

@@ -4,7 +4,10 @@ import { note, type Office } from './office.ts';
 import type { RateGrant, SeatsGrant, SliceAsk, SliceGrant } from './port.ts';
 import type { RateSlice, SeatsSlice, Slice } from './slices.ts';
 
-/** What the shared ledger told of a slice that was asked about at `sent_ms`; `amount` of it is the calls'. */
+/**
+ * What the shared ledger told of a slice that was asked about at `sent_ms`; `amount` of it is the calls'. Returns what it
+ * lacks of what they hold.
+ */
 export function takeSlice(
   slice: Slice,
   ask: SliceAsk,
@@ -12,8 +15,9 @@ export function takeSlice(
   amount: number,
   sent_ms: number,
   now_ms: number,
-): void {
-  slice.free = Math.max(0, slice.free + amount - ask.holds - ask.free);
+): number {
+  const lack = Math.max(0, ask.holds - amount);
+  slice.free = Math.max(0, slice.free + amount + lack - ask.holds - ask.free);
   slice.spent = told.spent + slice.later_spent;
   slice.total = told.held - slice.later_used;
   slice.limit = told.limit;
@@ -23,6 +27,7 @@ export function takeSlice(
   slice.told_ms = sent_ms;
   slice.told_at_ms = now_ms;
   slice.until_ms = slice.end_ms === 0 ? Number.POSITIVE_INFINITY : sent_ms + slice.end_ms - now_ms;
+  return lack;
 }
 
 export function takeSeats(slice: SeatsSlice, told: SeatsGrant, sent_ms: number, until_ms: number): void {

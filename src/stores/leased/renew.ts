@@ -96,9 +96,9 @@ export function renew(
         stands: (counts) =>
           end(() => {
             giveUp(office, books, taken);
-            return attempt(
-              new Set(back.filter(([, of], at) => of === 0 || counts[at] !== true).map(([slice]) => slice)),
-            );
+            const gone = back.filter(([, of], at) => of === 0 || counts[at] !== true).map(([slice]) => slice);
+            // Once all that came with that answer is known.
+            return Promise.resolve().then(() => attempt(new Set(gone)));
           }),
         failed: (error) =>
           end(() => {

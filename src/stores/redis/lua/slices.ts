@@ -8,6 +8,7 @@ import { books, written } from './turn.ts';
  *   slices          a sorted set: owners by the end of their lease
  *   slices:<owner>  a hash: `number` of the last trade, `done` the last item, `lost` when the lease was over and the
  *                   slices were counted as spent, `b|<counter>` the amount of a slice, `c|<seats>` seats,
+ *                   `l|<counter>` what a slice that was found again lacks of its amount, `lacks` where there are some,
  *                   `r|<counter>` its resets when it was lost, `p|<id>` when an estimate was counted, `have` how many
  *                   slices and seats there are
  *   wanted          a hash: who could not get what a call needed of a counter, and until when that is told
@@ -46,11 +47,16 @@ local function find_again(owner, rec)
   for short, amount in each(rec.b) do
     local c = shaped(short)
     if c.alive and amount > 0 then
-      lease(c, amount)
       if rec.r[short] == c.resets and counts(c, rec.lost) then
         count(c, -amount, 0, 0, slotOf(c, rec.lost))
         moved(owner, c, -amount, '0:0:0:' .. text(rec.lost))
+      elseif c.hard then
+        -- what it counted as was forgiven: others may have the room by now
+        local left = math.min(amount, max(0, inForce(short, c.limit) - taken(c)))
+        rec.l[short], rec.lacks = (rec.l[short] or 0) + amount - left, 1
+        rec.b[short], amount = left, left
       end
+      lease(c, amount)
     end
   end
   rec.lost, rec.r = nil, {}
@@ -95,8 +101,10 @@ for _, ask in ipairs(t.slices) do
   touched[short] = true
   local c = counter(short, ask.unit, ask.expires, ask.ms, ask.n)
   local has, limit = rec.b[short] or 0, inForce(short, ask.limit)
-  local holds = ask.holds + (kept[short] or 0)
-  local mine = max(holds, math.min(has, holds + ask.free))
+  local whole = ask.holds + (kept[short] or 0)
+  local lack = math.min(rec.l[short] or 0, ask.holds)
+  local holds = whole - lack
+  local mine = max(holds, math.min(has, whole + ask.free))
   local turned = now < ask.start or (ask['end'] ~= 0 and now >= ask['end'])
   local grant = 0
   if not turned then
@@ -111,6 +119,7 @@ for _, ask in ipairs(t.slices) do
     lease(c, mine + grant - has)
     rec.b[short] = mine + grant
   end
+  if rec.lacks then rec.l[short] = math.min(lack, max(0, whole - (rec.b[short] or 0))) end
   say(rec.b[short] or 0, c.spent, c.held, limit, wanted[short] and 1 or 0, turned and 1 or 0, c.ms and empties(c) or 0)
 end
 for _, ask in ipairs(t.rates) do
@@ -143,7 +152,7 @@ if t.whole then
     if not touched[short] then
       local rest = math.min(amount, kept[short] or 0)
       lease(shaped(short), rest - amount)
-      rec.b[short] = rest
+      rec.b[short], rec.l[short] = rest, 0
     end
   end
   for key, amount in each(rec.c) do
@@ -175,6 +184,16 @@ for _, kind in ipairs({'b', 'c'}) do
   end
 end
 local holds = have > 0
+if rec.lacks then
+  local lacking = false
+  for short, amount in each(rec.l) do
+    if amount > 0 then
+      lacking = true
+      field('l|' .. short, amount)
+    else gone[#gone + 1] = 'l|' .. short end
+  end
+  if lacking then field('lacks', 1) else gone[#gone + 1] = 'lacks' end
+end
 field('number', t.number)
 field('done', done)
 field('have', have)
