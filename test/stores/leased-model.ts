@@ -56,6 +56,7 @@ export type Step =
       readonly over: boolean;
     }
   | { readonly do: 'reset'; readonly at: number; readonly place: number }
+  | { readonly do: 'away'; readonly at: number; readonly place: number; readonly amounts: readonly Amount[] }
   | {
       readonly do: 'slow';
       readonly at: number;
@@ -77,43 +78,50 @@ const asking = { at, id, amount, of: fc.subarray([0, 1, 2, 3, 4, 5, 6]), rates: 
 
 const calls = fc.array(fc.record({ at, amount }), { maxLength: 12 });
 
-export const steps = fc.array(
-  fc.oneof(
-    { weight: 8, arbitrary: fc.record({ do: fc.constant('reserve' as const), ...asking }) },
-    { weight: 3, arbitrary: fc.record({ do: fc.constant('amend' as const), ...asking }) },
-    { weight: 6, arbitrary: fc.record({ do: fc.constant('settle' as const), at, id, amount }) },
-    { weight: 2, arbitrary: fc.record({ do: fc.constant('release' as const), at, id }) },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant('abandon' as const), at, id }) },
-    { weight: 2, arbitrary: fc.record({ do: fc.constant('crash' as const), at }) },
-    { weight: 2, arbitrary: fc.record({ do: fc.constant('restart' as const), at }) },
-    { weight: 3, arbitrary: fc.record({ do: fc.constant('report' as const), at }) },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant('pass' as const) }) },
-    {
-      weight: 2,
-      arbitrary: fc.record({
-        do: fc.constant('limit' as const),
-        at,
-        place: fc.nat(6),
-        limit: fc.nat(6_000),
-        over: fc.boolean(),
-      }),
-    },
-    { weight: 3, arbitrary: fc.record({ do: fc.constant('reset' as const), at, place: fc.nat(6) }) },
-    {
-      weight: 3,
-      arbitrary: fc.record({ do: fc.constant('slow' as const), place: fc.nat(6), calls, ...asking }),
-    },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant('reconcile' as const), at, repair: fc.boolean() }) },
-    {
-      weight: 2,
-      arbitrary: fc.record({
-        do: fc.constant('crowd' as const),
-        calls,
-      }),
-    },
-  ),
-  { maxLength: 50 },
-);
+const kinds = [
+  { weight: 8, arbitrary: fc.record({ do: fc.constant('reserve' as const), ...asking }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('amend' as const), ...asking }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('settle' as const), at, id, amount }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('release' as const), at, id }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('abandon' as const), at, id }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('crash' as const), at }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('restart' as const), at }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('report' as const), at }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('pass' as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('limit' as const),
+      at,
+      place: fc.nat(6),
+      limit: fc.nat(6_000),
+      over: fc.boolean(),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('reset' as const), at, place: fc.nat(6) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('slow' as const), place: fc.nat(6), calls, ...asking }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('reconcile' as const), at, repair: fc.boolean() }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('crowd' as const),
+      calls,
+    }),
+  },
+] as const;
+/** Everyone is away for longer than a lease, a counter is set to zero, and one worker is back before the others. */
+const away = fc.record({
+  do: fc.constant('away' as const),
+  at,
+  place: fc.nat(6),
+  amounts: fc.array(amount, { maxLength: 8 }),
+});
+
+export const steps = fc.array(fc.oneof(...kinds), { maxLength: 50 });
+export const stepsAway = fc.array(fc.oneof(...kinds, { weight: 4, arbitrary: away }), { maxLength: 40 });
 
 interface Call {
   amount: Amount;
@@ -190,9 +198,15 @@ const inUnit = (place: number, one: Amount) => {
 
 /**
  * Walks the steps over workers that share a Redis, and looks after each whether anything was overrun or lost. Resolves with
- * what ends all of it, which waits for leases to run out and looks whether everything was told: nobody need wait beside it.
+ * what ends all of it (which of their amounts were forgiven is not known with `away`, where counters are set to zero while
+ * workers are dead or away: then only limits and entries are looked at), which waits for leases to run out and looks whether everything was told: nobody need wait beside it.
  */
-export async function follow(url: string, keyPrefix: string, list: readonly Step[]): Promise<() => Promise<void>> {
+export async function follow(
+  url: string,
+  keyPrefix: string,
+  list: readonly Step[],
+  { away = false } = {},
+): Promise<() => Promise<void>> {
   const options = { url, keyPrefix, deadline_ms: 30_000, reap_interval_ms: 0, entries_max: 20 };
   const remote = await openRedisLedger({ ...options, owner: 'watch' });
   const all = Array.from({ length: workers }, () => new Worker(options));
@@ -207,6 +221,10 @@ export async function follow(url: string, keyPrefix: string, list: readonly Step
   };
   /** Once everything is told, all of it is forgiven. */
   const reset = async (at: number, place: number): Promise<void> => {
+    if (away) {
+      await (all[at]!.ledger ?? remote).reset(organization, keys[place]!);
+      return;
+    }
     for (const one of all) await (await one.start()).flush();
     await all[at]!.ledger!.reset(organization, keys[place]!);
     for (const call of all.flatMap((one) => one.all())) {
@@ -216,7 +234,7 @@ export async function follow(url: string, keyPrefix: string, list: readonly Step
   const crowd = async (calls: readonly { readonly at: number; readonly amount: Amount }[]): Promise<void> => {
     const asked = calls.map(async (call) => {
       const id = `crowd-${crowded++}`;
-      await take(all[call.at]!, { do: 'reserve', id, of: [0, 1, 2, 4, 5, 6], rates: true, ...call });
+      await take(all[call.at]!, { do: 'reserve', id, of: [0, 1, 2, 4, 5, 6], rates: true, ...call }, away);
     });
     await Promise.all(asked);
   };
@@ -227,15 +245,21 @@ export async function follow(url: string, keyPrefix: string, list: readonly Step
         await sleep(slice_lease_ms + 20);
         await remote.reap();
         lapsed = true;
+      } else if (step.do === 'away') {
+        await sleep(slice_lease_ms + 20);
+        await remote.reap();
+        lapsed = true;
+        await remote.reset(organization, keys[step.place]!);
+        await crowd(step.amounts.map((amount) => ({ at: step.at, amount })));
       } else if (step.do === 'crowd') await crowd(step.calls);
       else if (step.do === 'slow') {
         // Its lease is missed, people forgive the estimate, others use the room, and then it renews.
         const worker = all[step.at]!;
-        await take(worker, { ...step, do: 'abandon' });
+        await take(worker, { ...step, do: 'abandon' }, away);
         await reset(step.at, step.place);
         await crowd(step.calls);
         const known = worker.calls.get(step.id);
-        await take(worker, { ...step, do: 'amend', amount: known?.amount ?? step.amount });
+        await take(worker, { ...step, do: 'amend', amount: known?.amount ?? step.amount }, away);
       } else if (step.do === 'limit') {
         const { place, limit } = step;
         tops[place] = Math.max(tops[place]!, limit);
@@ -247,8 +271,8 @@ export async function follow(url: string, keyPrefix: string, list: readonly Step
       } else if (step.do === 'reconcile') {
         const who = all[step.at]!;
         expect(await (who.ledger ?? remote).reconcile(organization, { repair: step.repair })).toEqual([]);
-      } else await take(all[step.at]!, step);
-      await nothingOverrun(remote, all, lapsed, tops);
+      } else await take(all[step.at]!, step, away);
+      await nothingOverrun(remote, all, { lapsed, tops, away });
       expect(await remote.reconcile(organization, { repair: false })).toEqual([]);
     }
   } catch (error) {
@@ -260,9 +284,9 @@ export async function follow(url: string, keyPrefix: string, list: readonly Step
       for (const worker of all) await worker.start();
       await sleep(slice_lease_ms + 20);
       await remote.reap();
-      await nothingOverrun(remote, all, true, tops);
+      await nothingOverrun(remote, all, { lapsed: true, tops, away });
       for (const place of budgets.keys()) await remote.clearOverride(organization, seriesOf(place));
-      await everythingEnds(remote, all);
+      await everythingEnds(remote, all, away);
     } finally {
       await bury();
     }
@@ -271,7 +295,8 @@ export async function follow(url: string, keyPrefix: string, list: readonly Step
 
 async function take(
   worker: Worker,
-  step: Exclude<Step, { readonly do: 'pass' | 'crowd' | 'slow' | 'limit' | 'reset' | 'reconcile' }>,
+  step: Exclude<Step, { readonly do: 'pass' | 'away' | 'crowd' | 'slow' | 'limit' | 'reset' | 'reconcile' }>,
+  away: boolean,
 ): Promise<void> {
   if (step.do === 'restart' || step.do === 'crash' || step.do === 'report') {
     if (step.do === 'restart') await worker.start();
@@ -311,7 +336,7 @@ async function take(
       if (known?.state !== 'open') return;
       const amendment = { id: step.id, organization, amount: known.amount, budgets: [], rates: [], lease_ms: 0 };
       const { outcome } = await ledger.amend(amendment);
-      expect(outcome).toBe('held');
+      if (!away) expect(outcome).toBe('held');
       await ledger.reap();
       known.state = 'estimated';
       return;
@@ -379,8 +404,7 @@ function sums(all: readonly Worker[], place: number) {
 async function nothingOverrun(
   remote: RedisLedger,
   all: readonly Worker[],
-  lapsed: boolean,
-  tops: readonly number[],
+  { lapsed, tops, away }: { readonly lapsed: boolean; readonly tops: readonly number[]; readonly away: boolean },
 ): Promise<void> {
   const counted = new Map((await remote.counters(organization)).map((one) => [one.key, one]));
   for (const [place, { hard }] of budgets.entries()) {
@@ -388,6 +412,15 @@ async function nothingOverrun(
     const { spent, held, debt } = sums(all, place);
     const redis = counted.get(keys[place]!) ?? { spent: 0, held: 0, leased: 0 };
     expect(redis.leased ?? 0).toBeLessThanOrEqual(redis.held);
+    if (away) {
+      // What calls cost is counted though others have their room by now; what they hold is not.
+      const settled = all
+        .flatMap((worker) => worker.all())
+        .filter((one) => one.of.has(place) && one.state === 'settled');
+      const cost = settled.reduce((sum, one) => sum + inUnit(place, one.amount), 0);
+      if (hard) expect(redis.spent + redis.held).toBeLessThanOrEqual(limit + debt + cost);
+      continue;
+    }
     // All that calls hold and spent was taken out there first, also of those who are dead or given up; debts come later.
     expect(redis.spent + redis.held).toBeGreaterThanOrEqual(spent + held - debt);
     if (!hard) continue;
@@ -403,7 +436,7 @@ async function nothingOverrun(
 }
 
 /** Once everyone is back and has told everything, the counters are the sum of the calls, and all the rest can be spent. */
-async function everythingEnds(remote: RedisLedger, all: readonly Worker[]): Promise<void> {
+async function everythingEnds(remote: RedisLedger, all: readonly Worker[], away: boolean): Promise<void> {
   for (const worker of all) {
     for (const [name, call] of worker.calls) {
       if (call.state !== 'open') continue;
@@ -418,6 +451,10 @@ async function everythingEnds(remote: RedisLedger, all: readonly Worker[]): Prom
   for (const place of budgets.keys()) {
     const { spent, count, tokens } = sums(all, place);
     const redis = counted.get(keys[place]!) ?? { spent: 0, held: 0, leased: 0, requests: 0, tokens: 0 };
+    if (away) {
+      expect({ place, held: redis.held }).toEqual({ place, held: 0 });
+      continue;
+    }
     expect({ place, spent: redis.spent, held: redis.held, requests: redis.requests, tokens: redis.tokens }).toEqual({
       place,
       spent,
@@ -429,6 +466,7 @@ async function everythingEnds(remote: RedisLedger, all: readonly Worker[]): Prom
   expect(await remote.reconcile(organization, { repair: false })).toEqual([]);
   expect(await remote.holds(organization)).toEqual([]);
   expect((await remote.read(organization, [], [seats])).rates[0]!.used).toBe(0);
+  if (away) return;
   const rest = budgets[0]!.limit - sums(all, 0).spent;
   if (rest <= 0) return;
   const last = { organization, budgets: [budgets[0]!], rates: [], lease_ms: 60_000, owner: 'here' };

@@ -270,3 +270,36 @@ test('slices of a process that was away count where there is room for them, once
   expect((await counted()).spent).toBe(220);
   await sound();
 });
+
+test('nor does what such a process held for calls that are over by then, however many of them there were', async () => {
+  const mine = budget({ window: 'total', limit: 1_000, scope: { kind: 'user', id: 'u' } });
+  const [here, there] = [await process({ slice_lease_ms: 250 }), await process({ ahead_ms: 0 })];
+  const ids = ['a', 'b', 'c'];
+  for (const id of ids) expect((await reserve(here, id, 200, [total, mine])).outcome).toBe('held');
+  for (const id of ids) expect((await amend(here, id, 200, 200)).outcome).toBe('held');
+  await sleep(300);
+  await remote.reap();
+  await there.reset('acme', key);
+  expect((await reserve(there, 'd', 700)).outcome).toBe('held');
+  expect(await here.reap()).toBe(3);
+  const state = async () => (await remote.read('acme', [total, mine], [])).budgets;
+  // One is covered, and part of a second; in the other budget nobody forgave anything.
+  expect(await state()).toMatchObject([
+    { spent: 200, held: 700 },
+    { spent: 600, held: 0 },
+  ]);
+  await sound();
+  const outcomes = [];
+  for (const id of ids) outcomes.push((await amend(here, id, 200)).outcome);
+  expect(outcomes).toEqual(['held', 'refused', 'refused']);
+  await there.release('d', 'acme');
+  await there.flush();
+  expect((await amend(here, 'b', 200)).outcome).toBe('held');
+  await settle(here, 'c', 250);
+  await here.flush();
+  expect(await state()).toMatchObject([
+    { spent: 50, held: 400 },
+    { spent: 250, held: 400 },
+  ]);
+  await sound();
+});

@@ -48,8 +48,11 @@ for _, item in ipairs(cjson.decode(A[4])) do
           local before = was and size(unit, item[8], item[9]) or 0
           local after = spends and size(unit, nusd, tokens) or 0
           local mark = ''
-          -- where it did not count before it does not count again
+          -- where it did not count before it does not count again, nor what it held where that was forgiven and others have the room
           local left_out = back and used == 0 and after > 0
+          if rec.lacks and kind == 'p' and (rec.l[short] or 0) > 0 and (rec.b[short] or 0) < used then
+            left_out, rec.l[short] = true, max(0, rec.l[short] - used)
+          end
           found[place] = left_out and '-1' or text(c.resets)
           if c.alive and not left_out then
             if not was then
