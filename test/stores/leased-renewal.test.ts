@@ -303,3 +303,26 @@ test('nor does what such a process held for calls that are over by then, however
   ]);
   await sound();
 });
+
+test('nor does an estimate whose renewal was not answered before its process was away', async () => {
+  const [here, there] = [await process({ ahead_ms: 0, slice_lease_ms: 500 }), await process({ ahead_ms: 0 })];
+  await slow(here, 'a', 400);
+  server.freeze();
+  await expect(amend(here, 'a', 400)).rejects.toThrow(LedgerUnavailable);
+  server.thaw();
+  await expect.poll(counted, { timeout: 5_000 }).toEqual({ spent: 0, held: 400, leased: 400 });
+  await expect.poll(() => remote.reap().then(counted), { timeout: 5_000 }).toEqual({ spent: 400, held: 0, leased: 0 });
+  await remote.reset('acme', key);
+  await expect.poll(() => flushed(there), { timeout: 5_000 }).toBe(true);
+  expect((await reserve(there, 'b', 900)).outcome).toBe('held');
+  await expect.poll(() => flushed(here), { timeout: 5_000 }).toBe(true);
+  await here.flush();
+  expect(await counted()).toEqual({ spent: 0, held: 900, leased: 900 });
+  await sound();
+  expect((await amend(here, 'a', 101)).outcome).toBe('refused');
+  expect((await amend(here, 'a', 100)).outcome).toBe('held');
+  await settle(here, 'a', 90);
+  await here.flush();
+  expect(await counted()).toEqual({ spent: 90, held: 900, leased: 900 });
+  await sound();
+});
