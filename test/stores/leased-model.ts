@@ -199,8 +199,9 @@ const inUnit = (place: number, one: Amount) => {
 
 /**
  * Walks the steps over workers that share a Redis, and looks after each whether anything was overrun or lost. Resolves with
- * what ends all of it (which of their amounts were forgiven is not known with `away`, where counters are set to zero while
- * workers are dead or away: then only limits and entries are looked at), which waits for leases to run out and looks whether everything was told: nobody need wait beside it.
+ * what ends all of it, which waits for leases to run out and looks whether everything was told: nobody need wait beside it.
+ * With `away`, counters are set to zero while workers are dead or away: which of their amounts were forgiven is not known,
+ * so that only limits and entries are looked at.
  */
 export async function follow(
   url: string,

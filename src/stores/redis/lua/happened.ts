@@ -7,11 +7,13 @@
  * that is to be an estimate all the same (`p` with a prior) becomes it again, where it was held.
  */
 export const happened = `
+local unknown = {}
 local function estimate(known)
-  local at, rest = match(known or '', '^(%d+) (.*)$')
+  if not known then return 0, unknown end
+  local at, rest = match(known, '^(%d+) (.*)$')
   local resets = {}
-  for word in string.gmatch(rest or '', '%-?%d+') do resets[#resets + 1] = tonumber(word) end
-  return tonumber(at or '0'), resets
+  for word in string.gmatch(rest, '%-?%d+') do resets[#resets + 1] = tonumber(word) end
+  return tonumber(at), resets
 end
 local function stillCounts(c, at, resets) return resets == c.resets and counts(c, at) end
 local done, forgotten = rec.done or 0, {}
@@ -48,7 +50,7 @@ for _, item in ipairs(cjson.decode(A[4])) do
           local before = was and size(unit, item[8], item[9]) or 0
           local after = spends and size(unit, nusd, tokens) or 0
           local mark = ''
-          -- where it did not count before it does not count again, nor what it held where that was forgiven and others have the room
+          -- where it did not count before it does not count again; nor where what it held was forgiven and others have the room
           local left_out = back and used == 0 and after > 0
           if rec.lacks and kind == 'p' and (rec.l[short] or 0) > 0 and (rec.b[short] or 0) < used then
             left_out, rec.l[short] = true, max(0, rec.l[short] - used)
