@@ -8,6 +8,7 @@ import {
   type Budget,
   type EmbeddedLedger,
   openEmbeddedLedger,
+  openLeasedLedger,
   openRedisLedger,
   type RedisLedger,
   type Reserved,
@@ -97,11 +98,14 @@ test('what is asked in one turn is answered as if it were asked one after anothe
 
 test('who was only slow holds its estimate again where that still counts, else only where there is room for it', async () => {
   const embedded = await openEmbeddedLedger({ path: home, reap_interval_ms: 0 });
+  const taken = { url: server.url, keyPrefix: 'slow', owner: 'here', deadline_ms: 5_000, reap_interval_ms: 0 };
+  const path = mkdtempSync(join(tmpdir(), 'slow-'));
+  const leased = await openLeasedLedger({ ...taken, path, ahead_ms: 0 });
   const second = budget({ window: 'rolling', rolling_ms: 1_000, limit: 700 });
   const total = budget({ window: 'total', limit: 700 });
   const nothing = { organization: 'slow', budgets: [], rates: [] };
   try {
-    for (const ledger of [embedded, remote]) {
+    for (const ledger of [embedded, remote, leased]) {
       const held = async (id: string, nusd: number, budgets: readonly Budget[], lease_ms = 60_000) => {
         const asked = { ...nothing, id, amount: { nusd, tokens: 0 }, lease_ms };
         const known = (await ledger.reserve({ ...asked, budgets, owner: 'here' })).outcome === 'held';
@@ -130,6 +134,8 @@ test('who was only slow holds its estimate again where that still counts, else o
       expect(await ledger.reconcile('slow', { repair: false })).toEqual([]);
     }
   } finally {
+    await leased.close();
+    rmSync(path, { recursive: true, force: true });
     await embedded.close();
   }
 });

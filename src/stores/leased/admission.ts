@@ -16,10 +16,13 @@ export interface Wanting {
   readonly budgets: readonly Budget[];
   readonly rates: readonly Rate[];
   readonly hold: LocalHold | undefined;
+  /** Slices in which an estimate of that hold is not known to count. */
+  readonly forgiven?: ReadonlySet<Slice>;
 }
 
 /** What a call needs of each slice, in the windows of a moment. Each counter once, under its strictest limit. */
-export function needsOf(books: Books, { amount, budgets, rates, hold }: Wanting, now_ms: number): Need[] {
+export function needsOf(books: Books, wanting: Wanting, now_ms: number): Need[] {
+  const { amount, budgets, rates, hold } = wanting;
   const needs: Need[] = [];
   for (const budget of budgets) {
     const slice = books.slice(budget, now_ms);
@@ -29,8 +32,7 @@ export function needsOf(books: Books, { amount, budgets, rates, hold }: Wanting,
       continue;
     }
     const held = hold?.slices.includes(slice) === true;
-    const before = hold !== undefined && held ? amountIn(slice.unit, hold) : 0;
-    needs.push({ of: 'budget', slice, budget, asked: amountIn(slice.unit, amount) - before, held });
+    needs.push({ of: 'budget', slice, budget, asked: amountIn(slice.unit, amount) - hasOf(slice, wanting), held });
   }
   for (const rate of rates) {
     const slice = books.rate(rate);
@@ -44,16 +46,17 @@ export function needsOf(books: Books, { amount, budgets, rates, hold }: Wanting,
       needs.push({ of: 'seats', slice, rate, asked: sits ? 0 : 1 });
     } else needs.push({ of: 'rate', slice, rate, asked: sizeIn(rate.unit, amount) - shareOf(hold, slice) });
   }
-  if (hold !== undefined) alsoHeld(needs, hold, amount);
+  if (hold !== undefined) alsoHeld(needs, hold, wanting);
   return needs;
 }
 
 /** What is held already is asked for more of, under the limits last asked for. */
-function alsoHeld(needs: Need[], hold: LocalHold, amount: Amount): void {
+function alsoHeld(needs: Need[], hold: LocalHold, wanting: Wanting): void {
+  const { amount } = wanting;
   const named = new Set<unknown>(needs.map(({ slice }) => slice));
   for (const slice of hold.slices) {
     if (named.has(slice)) continue;
-    const asked = amountIn(slice.unit, amount) - amountIn(slice.unit, hold);
+    const asked = amountIn(slice.unit, amount) - hasOf(slice, wanting);
     needs.push({ of: 'budget', slice, budget: slice.budget, asked, held: true });
   }
   for (const { slice } of hold.parts) {
@@ -65,6 +68,12 @@ function alsoHeld(needs: Need[], hold: LocalHold, amount: Amount): void {
   for (const slice of hold.seats) {
     if (!named.has(slice)) needs.push({ of: 'seats', slice, rate: slice.rate, asked: hold.provisional ? 1 : 0 });
   }
+}
+
+/** What the hold has of a slice, as far as that is known. */
+function hasOf(slice: Slice, { hold, forgiven }: Wanting): number {
+  if (hold === undefined || !hold.slices.includes(slice) || forgiven?.has(slice) === true) return 0;
+  return amountIn(slice.unit, hold);
 }
 
 function shareOf(hold: LocalHold | undefined, slice: RateSlice): number {

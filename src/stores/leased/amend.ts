@@ -7,6 +7,7 @@ import type { Need, Wanting } from './admission.ts';
 import { widen } from './counter.ts';
 import { obtain } from './obtain.ts';
 import type { Office } from './office.ts';
+import { renew } from './renew.ts';
 
 /** What amending needs of the ledger. */
 export interface Amending {
@@ -17,19 +18,22 @@ export interface Amending {
 }
 
 /** Another amount for a hold; rejects with `HoldGone` where there is none. */
-export function amend(
-  office: Office,
-  account: Account,
-  { id, amount, budgets, rates }: Amendment,
-  { shares, onLoss, expiry }: Amending,
-): Promise<Reserved> {
+export function amend(office: Office, account: Account, amendment: Amendment, amending: Amending): Promise<Reserved> {
+  const { id, amount, budgets, rates } = amendment;
+  const { shares, onLoss, expiry } = amending;
   const { books } = account;
   const gone = (): Promise<never> => Promise.reject(new HoldGone(`nothing is held under ${id}`));
   const hold = books.holds.get(id);
   if (hold === undefined) return gone();
+  if (hold.provisional) {
+    const again = () => amend(office, account, amendment, amending);
+    return renew(office, account, amendment, hold, { ...amending, again });
+  }
   const wanting: Wanting = { amount, budgets, rates, hold };
   const more = (needs: readonly Need[]): Promise<Reserved> => {
     if (books.holds.get(id) !== hold) return gone();
+    // Its lease was over while it waited.
+    if (hold.provisional) return amend(office, account, amendment, amending);
     widen(office, books, hold, needs, amount, expiry());
     return office.journal.commit(heldBy(needs));
   };

@@ -21,6 +21,10 @@ export class Books {
   readonly holds = new LiveMap<LocalHold>();
   readonly settled = new RecentIds(settled_max);
   readonly untold = new Untold();
+  /** Estimates that are to be held again, until the shared ledger said whether they are. */
+  readonly renewing = new Map<string, Promise<void>>();
+  /** The same of an earlier process: the numbers of their items, and the counters in which they counted on it. */
+  readonly unheard = new Map<string, { readonly number: number; readonly keys: ReadonlySet<string> }>();
   /** Number of the newest item. */
   items = 0;
   /** Monotonic ms until which what was taken is ours. */

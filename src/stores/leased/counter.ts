@@ -60,7 +60,7 @@ export function keep(office: Office, books: Books, hold: LocalHold, amount: Amou
   office.notes.held(books, hold);
 }
 
-/** Another amount for a hold, over slices that cover the difference. */
+/** Another amount for a hold that is no estimate, over slices that cover the difference. */
 export function widen(
   office: Office,
   books: Books,
@@ -69,25 +69,14 @@ export function widen(
   amount: Amount,
   expires_ms: number,
 ): void {
-  if (hold.provisional) revive(office, books, hold);
   take(office, hold, needs);
-  set(hold, amount, expires_ms);
-  office.notes.amended(books, hold);
+  change(office, books, hold, amount, expires_ms);
 }
 
-/** The estimate is held again: the owner's slice grows by what is spent no more. */
-function revive(office: Office, books: Books, hold: LocalHold): void {
-  item.money(books, 'v', hold, nothing, true, hold.labels);
-  for (const slice of hold.slices) {
-    const before = amountIn(slice.unit, hold);
-    slice.held += before;
-    move(slice, -before, -before);
-    item.counter(slice, -before);
-  }
-  item.end();
-  note(office, books, item.text);
-  hold.provisional = false;
-  hold.seats.length = 0;
+/** A hold is of this amount from now on, whose slices cover it; that is written down. */
+export function change(office: Office, books: Books, hold: LocalHold, amount: Amount, expires_ms: number): void {
+  set(hold, amount, expires_ms);
+  office.notes.amended(books, hold);
 }
 
 const nothing = { nusd: 0, tokens: 0, input: 0 };
@@ -99,7 +88,10 @@ function set(hold: LocalHold, { nusd, tokens, input = 0 }: Amount, expires_ms: n
   hold.expires_ms = expires_ms;
 }
 
-function take(office: Office, hold: LocalHold, needs: readonly Need[]): void {
+/** What a hold has of slices, windows and seats. */
+export type Holding = Pick<LocalHold, 'slices' | 'parts' | 'seats'>;
+
+export function take(office: Office, hold: Holding, needs: readonly Need[]): void {
   const now_ms = office.clock();
   for (const need of needs) {
     if (need.of === 'budget') {
@@ -229,7 +221,13 @@ export function releaseHold(office: Office, books: Books, hold: LocalHold): void
   books.holds.delete(hold.id);
 }
 
-function giveSeats(hold: LocalHold): void {
+/** Windows and seats go back. */
+export function takeBack(office: Office, books: Books, { parts, seats }: Omit<Holding, 'slices'>): void {
+  giveSeats({ seats });
+  for (const part of parts) correct(office, books, part, -part.amount);
+}
+
+export function giveSeats(hold: Pick<LocalHold, 'seats'>): void {
   for (const seats of hold.seats) {
     seats.taken--;
     seats.dirty = true;

@@ -6,10 +6,13 @@ import { asks, floorOf } from './asks.ts';
 import type { Books } from './books.ts';
 import { takeRate, takeSeats, takeSlice, uncount } from './granted.ts';
 import { spentBy } from './items.ts';
+import { endUncovered } from './lacking.ts';
 import { fitting } from './naming.ts';
 import { firstNumber, isIdle, margin, type Office } from './office.ts';
 import { Patience } from './patience.ts';
-import type { Floor, RateAsk, SeatsAsk, SliceAsk, Trade, Traded } from './port.ts';
+import type { Floor, SliceAsk, Trade, Traded } from './port.ts';
+import { alsoNamed, type Renewal, Renewals, renewalAsk } from './renewals.ts';
+import { askedIn, grant, type Sent } from './sent.ts';
 import type { RateSlice, SeatsSlice, Slice } from './slices.ts';
 
 /** A call that waits for more than this process has. */
@@ -23,16 +26,6 @@ export interface Waiter {
   /** Goes on where what others' trades took covers it by now; false where it must wait for one of its own. */
   covered(): boolean;
   failed(error: Error): void;
-}
-
-/** What a trade that was sent asks for. */
-interface Sent {
-  readonly sent_ms: number;
-  /** Number of the newest item it tells; 0 where it tells none. */
-  readonly last: number;
-  readonly slices: readonly [Slice, SliceAsk][];
-  readonly rates: readonly [RateSlice, RateAsk][];
-  readonly seats: readonly [SeatsSlice, SeatsAsk][];
 }
 
 interface Sending {
@@ -53,6 +46,7 @@ export class Desk {
   readonly #office: Office;
   readonly #books: Books;
   #waiters: Waiter[] = [];
+  readonly #renewals = new Renewals();
   #looks = new Set<RateSlice | SeatsSlice>();
   #running: Promise<void> | undefined;
   #again = false;
@@ -72,6 +66,12 @@ export class Desk {
 
   wait(waiter: Waiter): void {
     this.#waiters.push(waiter);
+    this.trade().catch(() => {});
+  }
+
+  /** Its item was noted. */
+  renew(renewal: Renewal): void {
+    this.#renewals.add(renewal);
     this.trade().catch(() => {});
   }
 
@@ -103,13 +103,15 @@ export class Desk {
     const slices = held.map(({ key, budget, start_ms, end_ms, expires_ms, held: holds }): SliceAsk => {
       return { key, budget, start_ms, end_ms, expires_ms, holds, free: 0, least: 0, asked: 0, ahead: 0 };
     });
-    const { items } = this.#books.untold.oldest(Number.POSITIVE_INFINITY);
+    const { items, last } = this.#books.untold.oldest(Number.POSITIVE_INFINITY);
     // Of the same moment as the items: what comes after them is told on top of it all.
     const untold = spentBy(this.#books.untold.texts());
     const floors = [...this.#books.slices.values()]
       .filter(({ key, told_at_ms }) => told_at_ms > 0 || untold.has(key))
       .map((slice) => floorOf(slice, untold.get(slice.key) ?? 0));
-    await this.#send({ items, slices, rates: [], seats: [] }, { permit });
+    // What became of them is heard with the trade after this one.
+    const renewals = this.#renewals.told(last).map(renewalAsk);
+    await this.#send({ items, slices, rates: [], seats: [], renewals }, { permit });
     return floors;
   }
 
@@ -140,9 +142,10 @@ export class Desk {
         await turn();
         this.#again = false;
         await this.#once();
-      } while (this.#again || this.#waiters.length > 0);
+      } while (this.#again || this.#waiters.length > 0 || this.#renewals.size > 0);
     } catch (error) {
       for (const waiter of this.#waiters.splice(0)) waiter.failed(error as Error);
+      this.#renewals.allFailed(error as Error);
       throw error;
     } finally {
       // In the step that looked for waiters last: one who comes later finds that nothing runs.
@@ -161,7 +164,10 @@ export class Desk {
     const sent_ms = office.clock();
     for (const rate of books.rates.values()) if (sent_ms >= rate.until_ms) uncount(office, books, rate);
     const { items, last } = books.untold.oldest(items_max);
+    const renewals = this.#renewals.told(last);
+    alsoNamed(budgets, renewals);
     const sent: Sent = {
+      renewals,
       sent_ms,
       last,
       slices: this.#asking.slices(budgets, sent_ms, this.#whole),
@@ -173,15 +179,13 @@ export class Desk {
     let answer: Done;
     books.trading = true;
     try {
-      answer = await this.#send(
-        { items, slices: asksOf(sent.slices), rates: asksOf(sent.rates), seats: asksOf(sent.seats) },
-        { late: (late) => this.#late(sent, late) },
-      );
+      answer = await this.#send({ items, ...askedIn(sent) }, { late: (late) => this.#late(sent, late) });
     } catch (error) {
       // What was done of it nobody knows: all of it is told again.
       for (const [slice] of sent.slices) slice.dirty = true;
       for (const [one] of sent.seats) one.dirty = true;
       for (const waiter of waiting) waiter.failed(error as Error);
+      this.#renewals.failed(renewals, error as Error);
       // It was not theirs: they have one of their own, or what this one took, should it come in time.
       if (this.#waiters.length > 0 && !office.store.lost) return;
       this.#patience.hold(this.#waiters.splice(0), error as Error);
@@ -196,23 +200,31 @@ export class Desk {
     books.prune(office.now(), office.clock());
   }
 
-  #take({ sent_ms, last, slices, rates, seats }: Sent, answer: Done): void {
+  #take({ sent_ms, last, slices, rates, seats, renewals }: Sent, answer: Done): void {
     const office = this.#office;
     const books = this.#books;
     this.#whole = false;
     this.#traded_ms = sent_ms;
-    if (last > 0) this.#acknowledged(last);
+    const lacking = new Map<Slice, number>();
+    const returned = this.#renewals.returned(renewals, answer.renewals);
     books.lease_until_ms = sent_ms + office.lease_ms - margin(office.lease_ms);
     for (const [at, [slice, ask]] of slices.entries()) {
       // A share that was taken meanwhile is no part of it: the next trade tells both.
       if (slice.shared_ms >= sent_ms) continue;
-      takeSlice(slice, ask, grant(answer.slices, at), sent_ms, answer.now_ms);
+      const told = grant(answer.slices, at);
+      const amount = told.amount - (returned.get(slice) ?? 0);
+      const lack = takeSlice(slice, ask, told, amount, sent_ms, answer.now_ms);
+      if (lack > 0) lacking.set(slice, lack);
       if (slice.wanted && slice.free > 0) this.#again = true;
     }
     for (const [at, [slice]] of rates.entries()) takeRate(office, books, slice, grant(answer.rates, at), sent_ms);
     for (const [at, [slice]] of seats.entries()) {
       takeSeats(slice, grant(answer.seats, at), sent_ms, books.lease_until_ms);
     }
+    // Before its item is acknowledged: who finds that and no hold knows that it was refused.
+    this.#renewals.answered(renewals, answer.renewals);
+    endUncovered(office, books, lacking);
+    if (last > 0) this.#acknowledged(last);
   }
 
   /** The answer to a trade that was given up, before any other was sent: what it took is ours all the same. */
@@ -233,7 +245,10 @@ export class Desk {
     const books = this.#books;
     while (books.untold.size > items_max) {
       const { items, last } = books.untold.oldest(items_max);
-      await this.#send({ items, slices: [], rates: [], seats: [] }, { whole: false });
+      const renewals = this.#renewals.told(last);
+      const asked = { items, slices: [], rates: [], seats: [], renewals: renewals.map(renewalAsk) };
+      const answer = await this.#send(asked, { whole: false });
+      this.#renewals.answered(renewals, answer.renewals);
       this.#acknowledged(last);
     }
   }
@@ -245,7 +260,7 @@ export class Desk {
   }
 
   async #send(
-    asked: Pick<Trade, 'items' | 'slices' | 'rates' | 'seats'>,
+    asked: Pick<Trade, 'items' | 'slices' | 'rates' | 'seats' | 'renewals'>,
     { permit, whole = this.#whole, late }: Sending,
   ): Promise<Done> {
     const { store, owner, lease_ms } = this.#office;
@@ -260,14 +275,4 @@ export class Desk {
     }
     throw new LedgerUnavailable('another process trades under the same name');
   }
-}
-
-function grant<T>(list: readonly T[], at: number): T {
-  const one = list[at];
-  if (one === undefined) throw new Error('the shared ledger answered fewer slices than were asked');
-  return one;
-}
-
-function asksOf<T>(list: readonly (readonly [unknown, T])[]): readonly T[] {
-  return list.map(([, ask]) => ask);
 }

@@ -4,9 +4,20 @@ import { note, type Office } from './office.ts';
 import type { RateGrant, SeatsGrant, SliceAsk, SliceGrant } from './port.ts';
 import type { RateSlice, SeatsSlice, Slice } from './slices.ts';
 
-/** What the shared ledger told of a slice that was asked about at `sent_ms`. */
-export function takeSlice(slice: Slice, ask: SliceAsk, told: SliceGrant, sent_ms: number, now_ms: number): void {
-  slice.free = Math.max(0, slice.free + told.amount - ask.holds - ask.free);
+/**
+ * What the shared ledger told of a slice that was asked about at `sent_ms`; `amount` of it is the calls'. Returns what it
+ * lacks of what they hold.
+ */
+export function takeSlice(
+  slice: Slice,
+  ask: SliceAsk,
+  told: SliceGrant,
+  amount: number,
+  sent_ms: number,
+  now_ms: number,
+): number {
+  const lack = Math.max(0, ask.holds - amount);
+  slice.free = Math.max(0, slice.free + amount + lack - ask.holds - ask.free);
   slice.spent = told.spent + slice.later_spent;
   slice.total = told.held - slice.later_used;
   slice.limit = told.limit;
@@ -16,6 +27,7 @@ export function takeSlice(slice: Slice, ask: SliceAsk, told: SliceGrant, sent_ms
   slice.told_ms = sent_ms;
   slice.told_at_ms = now_ms;
   slice.until_ms = slice.end_ms === 0 ? Number.POSITIVE_INFINITY : sent_ms + slice.end_ms - now_ms;
+  return lack;
 }
 
 export function takeSeats(slice: SeatsSlice, told: SeatsGrant, sent_ms: number, until_ms: number): void {

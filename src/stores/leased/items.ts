@@ -12,7 +12,8 @@ import type { LocalHold, Slice } from './slices.ts';
  *   [n, "r", key, slot, delta, slot_ms, count]
  *
  * `s` settled, `p` settled at the estimate, `v` held again after that, `x` released after that; `prior` is the estimate
- * it replaces, -1 where there is none. `used` is how much of the owner's slice is used up by it; negative gives to it.
+ * it replaces, -1 where there is none. `used` is how much of the owner's slice is used up by it; negative gives to it, and
+ * `v` is only done where all that it gives still counts. `p` with a `prior`: what `v` asked for is not wanted any more.
  * `r` corrects a sliding window.
  */
 class Item {
@@ -117,7 +118,16 @@ type MoneyItem = readonly [
   priorTokens: number,
   priorInput: number,
   labels: string,
-  counters: readonly (readonly [key: string, unit: string, ...rest: unknown[]])[],
+  counters: readonly (readonly [
+    key: string,
+    unit: string,
+    limit: number,
+    hard: number,
+    expires: number,
+    slot_ms: number,
+    slots: number,
+    used: number,
+  ])[],
 ];
 
 /** What these items add to what is spent, by the counters' keys; less than nothing where they take back. */
@@ -128,13 +138,23 @@ export function spentBy(texts: Iterable<string>): Map<string, number> {
     if (item[1] === 'r') continue;
     const [, kind, , nusd, tokens, , , priorNusd, priorTokens, , , counters] = item as MoneyItem;
     const spends = kind === 's' || kind === 'p';
-    for (const [key, unit] of counters) {
+    for (const [key, unit, , , , , , used] of counters) {
+      if (priorNusd >= 0 && (kind === 'v' || kind === 'p')) {
+        sums.set(key, (sums.get(key) ?? 0) + used);
+        continue;
+      }
       const after = spends ? sizeOf(unit, nusd, tokens) : 0;
       const before = priorNusd < 0 ? 0 : sizeOf(unit, priorNusd, priorTokens);
       sums.set(key, (sums.get(key) ?? 0) + after - before);
     }
   }
   return sums;
+}
+
+/** The counters whose slice an item of money gives to. */
+export function givenBy(text: string): ReadonlySet<string> {
+  const { 11: counters } = JSON.parse(text) as MoneyItem;
+  return new Set(counters.flatMap(([key, , , , , , , used]) => (used < 0 ? [key] : [])));
 }
 
 function sizeOf(unit: string, nusd: number, tokens: number): number {

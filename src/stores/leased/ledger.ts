@@ -17,17 +17,19 @@ import { onLossOf } from '../share/on-loss.ts';
 import { sharedLimits } from '../share/shared-limits.ts';
 import { Shares } from '../share/shares.ts';
 import { checkAmendment, checkId, checkLimits, checkReserve, checkSettlement } from '../validate.ts';
-import { type Account, budgetsOf, held, openAccount, openHolds, standing } from './account.ts';
+import { type Account, held, openAccount, openHolds, standing } from './account.ts';
 import { type Need, needsOf } from './admission.ts';
 import { amend } from './amend.ts';
 import { holdAtOnce } from './at-once.ts';
 import type { Books } from './books.ts';
-import { newHold, open, releaseHold, settleHold } from './counter.ts';
+import { newHold, open, releaseHold } from './counter.ts';
 import { Desk } from './desk.ts';
+import { post, release, settle } from './ending.ts';
 import { expire } from './expire.ts';
 import { obtain } from './obtain.ts';
 import { firstNumber, type Office } from './office.ts';
 import { Passing } from './passing.ts';
+import { endRenewals } from './renew.ts';
 import type { LocalHold } from './slices.ts';
 
 export interface Parts {
@@ -62,6 +64,7 @@ export class LeasedLedger extends Passing implements Ledger {
     for (const books of parts.all.values()) {
       books.items = firstNumber(books.items);
       this.#accounts.set(books.id, { books, desk: new Desk(this.#office, books) });
+      endRenewals(this.#office, books);
     }
     const { report_ms } = parts.office;
     if (report_ms > 0) this.#timers.push(setInterval(() => this.#report(), report_ms).unref());
@@ -159,12 +162,9 @@ export class LeasedLedger extends Passing implements Ledger {
   }
 
   settle(settlement: Settlement): Promise<Settled> {
-    const { journal } = this.#office;
     try {
-      const hold = this.#settle(settlement);
-      if (hold !== undefined) return journal.commit({ outcome: 'settled', budgets: budgetsOf(hold) });
-      const { books } = this.#account(settlement.organization);
-      return journal.commit({ outcome: books.settled.has(settlement.id) ? 'repeated' : 'unknown', budgets: [] });
+      checkSettlement(settlement);
+      return settle(this.#office, this.#booksOf(settlement.organization), settlement);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -172,34 +172,20 @@ export class LeasedLedger extends Passing implements Ledger {
 
   post(settlement: Settlement): Promise<void> {
     try {
-      this.#settle(settlement);
-      return this.#office.journal.commit(undefined);
+      checkSettlement(settlement);
+      return post(this.#office, this.#booksOf(settlement.organization), settlement);
     } catch (error) {
       return Promise.reject(error);
     }
-  }
-
-  /** Undefined where nothing is held under that id. */
-  #settle(settlement: Settlement): LocalHold | undefined {
-    checkSettlement(settlement);
-    this.#mustBeOpen();
-    const { books } = this.#account(settlement.organization);
-    const hold = books.holds.get(settlement.id);
-    if (hold !== undefined) settleHold(this.#office, books, hold, settlement);
-    return hold;
   }
 
   release(id: string, organization: string): Promise<void> {
     try {
       checkId(id, organization);
-      this.#mustBeOpen();
+      return release(this.#office, this.#booksOf(organization), id);
     } catch (error) {
       return Promise.reject(error);
     }
-    const { books } = this.#account(organization);
-    const hold = books.holds.get(id);
-    if (hold !== undefined) releaseHold(this.#office, books, hold);
-    return this.#office.journal.commit(undefined);
   }
 
   async read(organization: string, budgets: readonly Budget[], rates: readonly Rate[]) {
@@ -276,6 +262,11 @@ export class LeasedLedger extends Passing implements Ledger {
     const expires_ms = Date.now() + lease_ms;
     if (expires_ms < this.#nextExpiry_ms) this.#nextExpiry_ms = expires_ms;
     return expires_ms;
+  }
+
+  #booksOf(organization: string): Books {
+    this.#mustBeOpen();
+    return this.#account(organization).books;
   }
 
   #account(organization: string): Account {

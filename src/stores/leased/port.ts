@@ -30,6 +30,12 @@ export interface SeatsAsk extends RateAsk {
   readonly free: number;
 }
 
+/** What comes back of an estimate that is to be held again, by counter, in the order it was counted; 0: nothing is counted on. */
+export interface RenewalAsk {
+  readonly id: string;
+  readonly back: readonly { readonly key: string; readonly amount: number }[];
+}
+
 /**
  * All a process has to tell and to ask of one organisation, done in one atomic step. Trades of an owner are numbered:
  * one that arrives after a later one is not done.
@@ -44,6 +50,8 @@ export interface Trade {
   readonly slices: readonly SliceAsk[];
   readonly rates: readonly RateAsk[];
   readonly seats: readonly SeatsAsk[];
+  /** What became of estimates whose item is told by now: of those held again, what came back is left in the slices. */
+  readonly renewals: readonly RenewalAsk[];
   /** Slices of this owner that are not named here go back. */
   readonly whole: boolean;
 }
@@ -80,6 +88,9 @@ export interface SeatsGrant {
   readonly others: number;
 }
 
+/** Held again; or still an estimate, and where it counts, in the order of its counters. */
+export type RenewalGrant = { readonly held: true } | { readonly held: false; readonly counts: readonly boolean[] };
+
 /**
  * The sum a counter was last told to have, and when, on the ledger's clock (0: never); and what was spent here that nobody
  * was told until now.
@@ -98,6 +109,7 @@ export type Traded =
       readonly slices: readonly SliceGrant[];
       readonly rates: readonly RateGrant[];
       readonly seats: readonly SeatsGrant[];
+      readonly renewals: readonly RenewalGrant[];
     };
 
 /** The shared ledger's side of slices. Rejects with `LedgerUnavailable` where it is lost or late. */

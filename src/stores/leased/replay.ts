@@ -1,7 +1,7 @@
 import type { Budget } from '../ledger.ts';
 import { budgetOfKey } from '../window-key.ts';
 import { Books } from './books.ts';
-import { readItem } from './items.ts';
+import { givenBy, readItem } from './items.ts';
 import type { LocalHold, Slice } from './slices.ts';
 
 /** Follows the lines of a segment; the language is `Notes`'s. */
@@ -30,6 +30,7 @@ export class Replay {
         const { books, hold } = this.#hold(w);
         const { slices, ...rest } = this.#holding(w, 3);
         this.#move(hold, -1);
+        books.unheard.delete(hold.id);
         books.holds.set(hold.id, { ...hold, ...rest, slices, provisional: false });
         for (const slice of slices) slice.held += inUnit(slice, rest);
         return;
@@ -54,6 +55,8 @@ export class Replay {
         const done = int(w[2]);
         books.items = Math.max(books.items, done);
         books.untold.heard(done);
+        // Its end was heard as well: it was refused.
+        for (const [id, { number }] of books.unheard) if (number <= done) books.unheard.delete(id);
         return;
       }
       case 'O': {
@@ -87,6 +90,8 @@ export class Replay {
     const { number, kind, id, nusd, tokens } = readItem(text);
     books.items = Math.max(books.items, number);
     books.untold.add(number, text);
+    if (kind === 'v') books.unheard.set(id, { number, keys: givenBy(text) });
+    else if (kind !== 'r') books.unheard.delete(id);
     const hold = books.holds.get(id);
     if (!this.whole || kind === 'r' || hold === undefined) return;
     if (kind === 'v') return;

@@ -1,4 +1,14 @@
-import type { Floor, RateAsk, RateGrant, SeatsGrant, SliceGrant, SliceStore, Trade, Traded } from '../leased/port.ts';
+import type {
+  Floor,
+  RateAsk,
+  RateGrant,
+  RenewalGrant,
+  SeatsGrant,
+  SliceGrant,
+  SliceStore,
+  Trade,
+  Traded,
+} from '../leased/port.ts';
 import type { Epochs } from './epoch.ts';
 import type { Line } from './line.ts';
 import { baseOf, shapeOf, slotsOf } from './plan.ts';
@@ -87,7 +97,7 @@ export class RemoteSlices implements SliceStore {
   }
 }
 
-function textOf({ owner, number, lease_ms, slices, rates, seats, whole }: Trade): string {
+function textOf({ owner, number, lease_ms, slices, rates, seats, renewals, whole }: Trade): string {
   return JSON.stringify({
     owner,
     number,
@@ -104,6 +114,7 @@ function textOf({ owner, number, lease_ms, slices, rates, seats, whole }: Trade)
       return { ...asking(one), ms, n };
     }),
     seats: seats.map((one) => ({ ...asking(one), holds: one.holds, free: one.free })),
+    renewals: renewals.map(({ id, back }) => [id, ...back.map(({ key, amount }) => [key, amount])]),
   });
 }
 
@@ -124,5 +135,9 @@ function read(answer: readonly unknown[], trade: Trade): Traded {
     return { granted, slot, lasts_ms, used: next(), reset_ms: next(), retry_after_ms: next() };
   });
   const seats = trade.seats.map((): SeatsGrant => ({ amount: next(), others: next() }));
-  return { outcome: 'done', now_ms: Number(answer[1]), slices, rates, seats };
+  const renewals = trade.renewals.map((): RenewalGrant => {
+    const [state, ...counts] = String(answer[at++]);
+    return state === 'h' ? { held: true } : { held: false, counts: counts.map((one) => one === '1') };
+  });
+  return { outcome: 'done', now_ms: Number(answer[1]), slices, rates, seats, renewals };
 }

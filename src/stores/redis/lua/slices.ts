@@ -1,3 +1,4 @@
+import { happened } from './happened.ts';
 import { owning } from './owner.ts';
 import { books, written } from './turn.ts';
 
@@ -7,6 +8,7 @@ import { books, written } from './turn.ts';
  *   slices          a sorted set: owners by the end of their lease
  *   slices:<owner>  a hash: `number` of the last trade, `done` the last item, `lost` when the lease was over and the
  *                   slices were counted as spent, `b|<counter>` the amount of a slice, `c|<seats>` seats,
+ *                   `l|<counter>` what a slice that was found again lacks of its amount, `lacks` where there are some,
  *                   `r|<counter>` its resets when it was lost, `p|<id>` when an estimate was counted, `have` how many
  *                   slices and seats there are
  *   wanted          a hash: who could not get what a call needed of a counter, and until when that is told
@@ -45,11 +47,16 @@ local function find_again(owner, rec)
   for short, amount in each(rec.b) do
     local c = shaped(short)
     if c.alive and amount > 0 then
-      lease(c, amount)
       if rec.r[short] == c.resets and counts(c, rec.lost) then
         count(c, -amount, 0, 0, slotOf(c, rec.lost))
         moved(owner, c, -amount, '0:0:0:' .. text(rec.lost))
+      elseif c.hard then
+        -- what it counted as was forgiven: others may have the room by now
+        local left = math.min(amount, max(0, inForce(short, c.limit) - taken(c)))
+        rec.l[short], rec.lacks = (rec.l[short] or 0) + amount - left, 1
+        rec.b[short], amount = left, left
       end
+      lease(c, amount)
     end
   end
   rec.lost, rec.r = nil, {}
@@ -60,7 +67,8 @@ end
  * KEYS: the owner's slices, the epoch. ARGV: base, the trade as JSON, how long an owner that went away is remembered, items.
  * Answer: 1, time, number where a later trade was done before; else 0, time, and of every slice asked about its amount,
  * spent, what everyone holds, limit in force, wanted, turned, when it is empty; of every window granted, slot, how long
- * it lasts, used, reset, retry; of all seats the amount and what others have.
+ * it lasts, used, reset, retry; of all seats the amount and what others have; of every renewal `h`, held again, or `e`,
+ * still an estimate, with 1 for each counter it counts in and 0 for the others.
  */
 export const trade = `${books}${slicing}
 local t = cjson.decode(A[2])
@@ -69,58 +77,7 @@ local owner = t.owner
 if t.number <= (rec.number or 0) then return plain({1, now, rec.number}) end
 if rec.lost then find_again(owner, rec) end
 
-local done, forgotten = rec.done or 0, {}
-for _, item in ipairs(cjson.decode(A[4])) do
-  if item[1] > done then
-    done = item[1]
-    if item[2] == 'r' then
-      local w = window(item[3], item[6], item[7])
-      if lives(w, item[4]) then change(w, item[4], item[5]) elseif item[5] > 0 then change(w, w.slot, item[5]) end
-    else
-      local kind, id, nusd, tokens, input = item[2], item[3], item[4], item[5], item[6]
-      local was, spends, rolls = item[8] >= 0, item[2] == 's' or item[2] == 'p', false
-      local at, then_ = match(was and rec.p[id] or '', '^(%d+) (.*)$')
-      at = tonumber(at or '0')
-      local resets = {}
-      for word in string.gmatch(then_ or '', '%d+') do resets[#resets + 1] = tonumber(word) end
-      local keys, found = {}, {}
-      for place, k in ipairs(item[12]) do
-        local short, unit, used = k[1], k[2], k[8]
-        local c = counter(short, unit, k[5], k[6], k[7])
-        if not c.alive and (k[5] == 0 or k[5] > now) then
-          create(c)
-          govern(c, k[3], k[4] == 1)
-        end
-        rolls = rolls or c.ms and true
-        found[place], keys[place] = text(c.resets), short
-        if c.alive then
-          local before = was and size(unit, item[8], item[9]) or 0
-          local after = spends and size(unit, nusd, tokens) or 0
-          if not was then
-            count(c, after, tokens, 1, c.slot)
-          elseif resets[place] ~= c.resets or not counts(c, at) then
-            keys[place] = short .. '!'
-            if spends then count(c, max(0, after - before), max(0, tokens - item[9]), 0, c.slot) end
-          elseif spends then
-            count(c, after - before, tokens - item[9], 0, slotOf(c, at))
-          else
-            count(c, -before, -item[9], -1, slotOf(c, at))
-          end
-          local has = rec.b[short] or 0
-          used = math.min(used, has)
-          rec.b[short] = has - used
-          lease(c, -used)
-        end
-      end
-      if was then forgotten['p|' .. id], rec.p[id] = true, false end
-      if kind == 'p' then rec.p[id] = text(tick()) .. ' ' .. table.concat(found, ' ') end
-      local name = kind == 's' and 'settled' or kind == 'p' and 'provisional' or kind == 'v' and 'held' or 'released'
-      local prior = was and (text(item[8]) .. ':' .. text(item[9]) .. ':' .. text(item[10]) .. ':' .. text(at)) or ''
-      entry(id, name, nusd, tokens, input, item[7], prior, table.concat(keys, ' '), item[11], rolls)
-    end
-  end
-end
-
+${happened}
 local alive = max(1, call('ZCOUNT', owners, '(' .. text(now), '+inf') + (call('ZSCORE', owners, owner) and 0 or 1))
 local function granted(left, ask)
   if ask.asked + ask.ahead == 0 or left <= 0 or left < ask.least then return 0 end
@@ -144,7 +101,10 @@ for _, ask in ipairs(t.slices) do
   touched[short] = true
   local c = counter(short, ask.unit, ask.expires, ask.ms, ask.n)
   local has, limit = rec.b[short] or 0, inForce(short, ask.limit)
-  local mine = max(ask.holds, math.min(has, ask.holds + ask.free))
+  local whole = ask.holds + (kept[short] or 0)
+  local lack = math.min(rec.l[short] or 0, ask.holds)
+  local holds = whole - lack
+  local mine = max(holds, math.min(has, whole + ask.free))
   local turned = now < ask.start or (ask['end'] ~= 0 and now >= ask['end'])
   local grant = 0
   if not turned then
@@ -159,6 +119,7 @@ for _, ask in ipairs(t.slices) do
     lease(c, mine + grant - has)
     rec.b[short] = mine + grant
   end
+  if rec.lacks then rec.l[short] = math.min(lack, max(0, whole - (rec.b[short] or 0))) end
   say(rec.b[short] or 0, c.spent, c.held, limit, wanted[short] and 1 or 0, turned and 1 or 0, c.ms and empties(c) or 0)
 end
 for _, ask in ipairs(t.rates) do
@@ -185,11 +146,13 @@ for _, ask in ipairs(t.seats) do
   rec.c[ask.key] = mine
   say(mine, others)
 end
+for _, word in ipairs(renewed) do say(word) end
 if t.whole then
   for short, amount in each(rec.b) do
     if not touched[short] then
-      lease(shaped(short), -amount)
-      rec.b[short] = 0
+      local rest = math.min(amount, kept[short] or 0)
+      lease(shaped(short), rest - amount)
+      rec.b[short], rec.l[short] = rest, 0
     end
   end
   for key, amount in each(rec.c) do
@@ -221,6 +184,16 @@ for _, kind in ipairs({'b', 'c'}) do
   end
 end
 local holds = have > 0
+if rec.lacks then
+  local lacking = false
+  for short, amount in each(rec.l) do
+    if amount > 0 then
+      lacking = true
+      field('l|' .. short, amount)
+    else gone[#gone + 1] = 'l|' .. short end
+  end
+  if lacking then field('lacks', 1) else gone[#gone + 1] = 'lacks' end
+end
 field('number', t.number)
 field('done', done)
 field('have', have)
