@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { Asking } from '../../src/stores/leased/asking.ts';
 import { Books } from '../../src/stores/leased/books.ts';
-import { newHold } from '../../src/stores/leased/counter.ts';
-import { fitting, naming } from '../../src/stores/leased/naming.ts';
+import { drawWindow, newHold } from '../../src/stores/leased/counter.ts';
+import { fitting, Namer } from '../../src/stores/leased/naming.ts';
 import type { Office } from '../../src/stores/leased/office.ts';
-import type { RateSlice, SeatsSlice } from '../../src/stores/leased/slices.ts';
+import { type RateSlice, type SeatsSlice, stir } from '../../src/stores/leased/slices.ts';
 import { budget, rate, request } from '../contracts/ledger.ts';
 
 const day_ms = 86_400_000;
@@ -33,23 +33,25 @@ test('a trade names fifty slices, those first of which something is to be told, 
     books.slice(budget({ scope: { kind: 'user', id: `u${at}` }, window: 'total' }), 0),
   );
   for (const slice of slices) slice.free = 1;
-  for (const slice of slices.slice(200, 230)) slice.dirty = true;
+  const namer = new Namer(books);
   const asked = new Map(slices.slice(0, 10).map((slice) => [slice, 1]));
   const seen = new Set<unknown>();
-  let next = 0;
   for (let trade = 0; trade < 12; trade++) {
-    const told = naming(books.slices, asked, { all: false, next, idle: () => false });
+    for (const slice of slices.slice(200, 230)) stir(slice);
+    const told = namer.naming(asked, { all: false, idle: () => false });
     expect(told.named).toHaveLength(60);
     expect(new Set(told.named).size).toBe(60);
     expect(told.named.slice(0, 40)).toEqual([...slices.slice(0, 10), ...slices.slice(200, 230)]);
     expect(told.more).toBe(false);
-    for (const slice of told.named) seen.add(slice);
-    next = told.next;
+    for (const slice of told.named) {
+      slice.dirty = false;
+      seen.add(slice);
+    }
   }
   expect(seen.size).toBe(250);
   // What is idle goes back at once, in as many trades as it takes.
-  expect(naming(books.slices, asked, { all: false, next, idle: () => true })).toMatchObject({ more: true });
-  expect(naming(books.slices, asked, { all: true, next, idle: () => true }).named).toHaveLength(250);
+  expect(namer.naming(asked, { all: false, idle: () => true })).toMatchObject({ more: true });
+  expect(namer.naming(asked, { all: true, idle: () => true }).named).toHaveLength(250);
 });
 
 test('more of a window is asked for while calls take of it, before one has to wait, and nothing once they do not', () => {
@@ -57,7 +59,10 @@ test('more of a window is asked for while calls take of it, before one has to wa
   const speeds = Array.from({ length: 60 }, (_, at) => books.rate(rate({ scope: { kind: 'user', id: `u${at}` } })));
   const asking = new Asking({ ahead_ms: 500, idle_ms: 1_000 } as Office, books);
   const asks = (now_ms: number) => asking.rates(new Map(), now_ms, new Set()).map(([, ask]) => ask);
-  const taken = (slice: RateSlice, drawn: number, free: number) => Object.assign(slice, { drawn, free });
+  const taken = (slice: RateSlice, drawn: number, free: number) => {
+    if (drawn > 0) drawWindow(slice, drawn);
+    Object.assign(slice, { drawn, free });
+  };
   for (const slice of speeds as RateSlice[]) Object.assign(slice, { told_ms: 0, pace: 100 });
   // Half a second at this pace is 50: what is there lasts for half of that and longer, or no call took of it.
   for (const slice of speeds as RateSlice[]) taken(slice, 10, 25);
@@ -99,18 +104,23 @@ test('of 100,000 counters only so many idle ones are remembered, and none of whi
   books.holds.set(hold.id, hold);
   // Told of nothing yet, taken and free, and a share of a lost ledger.
   const kept = [...of(1).budgets, ...of(2).budgets].map((one) => books.slice(one, 0));
-  kept[0]!.dirty = true;
+  stir(kept[0]!);
   kept[1]!.free = 5;
   kept[2]!.shared_ms = 1_000;
   let most = 0;
+  let now_ms = 2_000;
+  const later = () => {
+    now_ms += 1_000;
+    return now_ms;
+  };
   for (let at = 3; at < 25_000; at += 1) {
     const { budgets, rates } = of(at);
     for (const one of budgets) books.slice(one, 0);
     for (const one of rates) books.rate(one);
-    if (at % 500 === 0) books.prune(0, 2_000);
+    if (at % 500 === 0) books.prune(0, later());
     most = Math.max(most, books.slices.size + books.rates.size + books.seats.size);
   }
-  books.prune(0, 2_000);
+  books.prune(0, later());
   expect(most).toBeLessThan(45_000);
   expect(books.slices.size).toBeLessThanOrEqual(12_500);
   for (const slice of [total!, ...kept.slice(0, 3)]) expect(books.slices.get(slice.key)).toBe(slice);
@@ -124,7 +134,6 @@ test('of 100,000 counters only so many idle ones are remembered, and none of whi
   const before = books.slices.size;
   for (let at = 200_000; at < 205_000; at += 1) for (const one of of(at).budgets) books.slice(one, 0);
   books.trading = true;
-  books.prune(0, 2_000);
-  books.prune(0, 2_000);
+  for (let more = 0; more < 3; more += 1) books.prune(0, later());
   expect(books.slices.size).toBe(before + 10_000);
 }, 120_000);

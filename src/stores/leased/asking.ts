@@ -1,8 +1,8 @@
 import type { Budget, Rate } from '../ledger.ts';
 import { type Asked, giveBack, govern, measure, sameLimit } from './asks.ts';
-import type { Books } from './books.ts';
+import { type Books, isSeats } from './books.ts';
 import { uncount } from './granted.ts';
-import { naming } from './naming.ts';
+import { Namer } from './naming.ts';
 import { isIdle, type Office } from './office.ts';
 import type { RateAsk, SeatsAsk, SliceAsk } from './port.ts';
 import type { RateSlice, SeatsSlice, Slice } from './slices.ts';
@@ -23,14 +23,14 @@ type Looks = ReadonlySet<RateSlice | SeatsSlice>;
 export class Asking {
   readonly #office: Office;
   readonly #books: Books;
-  /** Where among the slices that nobody waits for the next trade goes on. */
-  #next = 0;
+  readonly #namer: Namer;
   /** Slices were left out that have something to tell. */
   more = false;
 
   constructor(office: Office, books: Books) {
     this.#office = office;
     this.#books = books;
+    this.#namer = new Namer(books);
   }
 
   /** All slices where `whole`, else those that somebody waits for or that have something to tell. */
@@ -38,12 +38,8 @@ export class Asking {
     const list: [Slice, SliceAsk][] = [];
     // After a lease that was over, all of them: what of them is still ours only the ledger knows.
     const all = whole || now_ms >= this.#books.lease_until_ms;
-    const { named, next, more } = naming(this.#books.slices, asked, {
-      all,
-      next: this.#next,
-      idle: ({ used_ms }) => isIdle(this.#office, used_ms, now_ms),
-    });
-    this.#next = next;
+    const idle = ({ used_ms }: Slice) => isIdle(this.#office, used_ms, now_ms);
+    const { named, more } = this.#namer.naming(asked, { all, idle });
     this.more = more;
     for (const slice of named) {
       const want = asked.get(slice);
@@ -81,14 +77,28 @@ export class Asking {
     return drawn > 0 && free < this.#ahead(pace, undefined) / 2;
   }
 
+  /** Windows that calls drew from and that will not last, as many as there is room for; the rest is looked at again. */
+  #short(asked: ReadonlyMap<RateSlice, unknown>): ReadonlySet<RateSlice> {
+    const short = new Set<RateSlice>();
+    const { drawn } = this.#books;
+    let looked = 0;
+    for (; looked < drawn.length && short.size < windows_max; looked++) {
+      const slice = drawn[looked];
+      if (slice === undefined) continue;
+      slice.stirred = false;
+      if (!slice.dropped && !asked.has(slice) && this.#runsOut(slice)) short.add(slice);
+    }
+    drawn.splice(0, looked);
+    return short;
+  }
+
   rates(asked: ReadonlyMap<RateSlice, Asked<Rate>>, now_ms: number, looks: Looks): [RateSlice, RateAsk][] {
     const list: [RateSlice, RateAsk][] = [];
-    let room = windows_max;
-    for (const slice of this.#books.rates.values()) {
+    const short = this.#short(asked);
+    for (const slice of new Set([...asked.keys(), ...looks, ...short])) {
+      if (isSeats(slice) || slice.dropped) continue;
       const want = asked.get(slice);
-      const runsOut = want === undefined && room > 0 && this.#runsOut(slice);
-      if (want === undefined && !runsOut && !looks.has(slice)) continue;
-      if (runsOut) room--;
+      const runsOut = short.has(slice);
       if (want !== undefined && want.limit.limit !== slice.rate.limit) uncount(this.#office, this.#books, slice);
       if (want !== undefined) slice.rate = want.limit;
       measure(slice, now_ms);

@@ -3,12 +3,17 @@ import { LiveMap } from '../live-map.ts';
 import { rateKey, slotting } from '../rate-key.ts';
 import { RecentIds } from '../recent-ids.ts';
 import { kept_ms, windowKey } from '../window-key.ts';
+import { looked_max, Round } from './round.ts';
 import type { LocalHold, RateSlice, SeatsSlice, Slice } from './slices.ts';
 import { Untold } from './untold.ts';
 
 const settled_max = 32_768;
 /** Counters of each kind that nothing is held of are let go beyond so many: those nobody asked about for longest. */
 const idle_max = 10_000;
+/** From so many on idle ones are let go. */
+const crowd_min = idle_max + (idle_max >> 2);
+/** Where most were in use, it is looked for idle ones again after so long. */
+const crowded_ms = 1_000;
 /** A share that was taken lately is not forgotten with its counter. */
 const shared_kept_ms = 60_000;
 
@@ -32,6 +37,12 @@ export class Books {
   mark = 0;
   /** A trade is under way: what it names may be granted something yet. */
   trading = false;
+  /** Slices that are to be told of, and windows that calls drew from, since the last trade. */
+  readonly news: Slice[] = [];
+  readonly drawn: RateSlice[] = [];
+  readonly #ended = new Round(this.slices);
+  /** Monotonic ms: until then it is not looked for idle ones again, as there were few. */
+  #crowded_until_ms = Number.NEGATIVE_INFINITY;
   readonly #ofBudget = new WeakMap<Budget, Slice>();
   readonly #ofRate = new WeakMap<Rate, RateSlice | SeatsSlice>();
 
@@ -76,6 +87,7 @@ export class Books {
       drawn: 0,
       pace: 0,
       dirty: false,
+      news: this.news,
       wanted: false,
       head: undefined,
       mark: 0,
@@ -129,15 +141,14 @@ export class Books {
       const never = Number.NEGATIVE_INFINITY;
       const figures = { slot: 0, free: 0, used: 0, reset_ms: 0, retry_after_ms: 0, drawn: 0, pace: 0 };
       const told = { key, rate, ...figures, until_ms: never, told_ms: never };
-      slice = { ...told, touched: true, dropped: false, shared_ms: never };
+      slice = { ...told, stirred: false, news: this.drawn, touched: true, dropped: false, shared_ms: never };
       this.rates.set(key, slice);
     }
     return slice;
   }
 
   #evict(clock_ms: number): void {
-    const crowded = Math.max(this.slices.size, this.rates.size, this.seats.size) > idle_max + (idle_max >> 2);
-    if (!crowded || this.trading) return;
+    if (!this.#crowded || this.trading || clock_ms < this.#crowded_until_ms) return;
     const held = new Set<unknown>();
     for (const { slices, parts, seats } of this.holds.values()) {
       for (const slice of slices) held.add(slice);
@@ -150,6 +161,11 @@ export class Books {
     });
     letGo(this.rates, (one) => one.free === 0 && !held.has(one) && !shared(one, one.rate.window_ms));
     letGo(this.seats, (one) => one.granted + one.taken === 0 && !one.dirty && !held.has(one));
+    if (this.#crowded) this.#crowded_until_ms = clock_ms + crowded_ms;
+  }
+
+  get #crowded(): boolean {
+    return Math.max(this.slices.size, this.rates.size, this.seats.size) > crowd_min;
   }
 
   /**
@@ -159,7 +175,7 @@ export class Books {
   prune(now_ms: number, clock_ms: number): void {
     this.#evict(clock_ms);
     let wanted: Set<Slice> | undefined;
-    for (const slice of this.slices.values()) {
+    for (const slice of this.#ended.next(looked_max)) {
       if (slice.end_ms === 0 || now_ms < slice.end_ms || slice.free + slice.held > 0 || slice.dirty) continue;
       // An estimate is remembered for days: it keeps its own slices, and no others.
       wanted ??= new Set([...this.holds.values()].flatMap(({ slices }) => slices));
@@ -175,7 +191,7 @@ function letGo<T extends { key: string; touched: boolean; dropped: boolean }>(
   table: Map<string, T>,
   idle: (one: T) => boolean,
 ): void {
-  const all = table.size > idle_max + (idle_max >> 2) ? [...table.values()] : [];
+  const all = table.size > crowd_min ? [...table.values()] : [];
   for (const one of all) {
     if (table.size <= idle_max) return;
     table.delete(one.key);

@@ -116,6 +116,10 @@ export function sit(seats: SeatsSlice, count: number, now_ms: number): void {
 export function drawWindow(slice: RateSlice, amount: number): RatePart {
   slice.free -= amount;
   slice.drawn += amount;
+  if (!slice.stirred) {
+    slice.stirred = true;
+    slice.news.push(slice);
+  }
   return { slice, slot: slice.slot, amount };
 }
 

@@ -12,8 +12,9 @@ import { firstNumber, isIdle, margin, type Office } from './office.ts';
 import { Patience } from './patience.ts';
 import type { Floor, SliceAsk, Trade, Traded } from './port.ts';
 import { alsoNamed, type Renewal, Renewals, renewalAsk } from './renewals.ts';
+import { looked_max, Round } from './round.ts';
 import { askedIn, grant, type Sent } from './sent.ts';
-import type { RateSlice, SeatsSlice, Slice } from './slices.ts';
+import { type RateSlice, type SeatsSlice, type Slice, stir } from './slices.ts';
 
 /** A call that waits for more than this process has. */
 export interface Waiter {
@@ -47,6 +48,8 @@ export class Desk {
   readonly #books: Books;
   #waiters: Waiter[] = [];
   readonly #renewals = new Renewals();
+  /** Windows whose slots may be over. */
+  readonly #over: Round<RateSlice>;
   #looks = new Set<RateSlice | SeatsSlice>();
   #running: Promise<void> | undefined;
   #again = false;
@@ -61,6 +64,7 @@ export class Desk {
     this.#books = books;
     this.#traded_ms = office.clock();
     this.#asking = new Asking(office, books);
+    this.#over = new Round(books.rates);
     this.#patience = new Patience(office.store.deadline_ms, office.clock);
   }
 
@@ -87,7 +91,7 @@ export class Desk {
 
   /** Asks for these figures anew, and for nothing else. */
   look(slices: Iterable<Slice>, rates: Iterable<RateSlice | SeatsSlice>): Promise<void> {
-    for (const slice of slices) slice.dirty = true;
+    for (const slice of slices) stir(slice);
     for (const rate of rates) this.#looks.add(rate);
     return this.trade();
   }
@@ -97,7 +101,7 @@ export class Desk {
     const held = [...this.#books.slices.values()].filter((slice) => slice.held > 0);
     for (const slice of this.#books.slices.values()) {
       slice.free = 0;
-      slice.dirty = true;
+      stir(slice);
     }
     for (const one of this.#books.seats.values()) one.dirty = true;
     const slices = held.map(({ key, budget, start_ms, end_ms, expires_ms, held: holds }): SliceAsk => {
@@ -162,7 +166,7 @@ export class Desk {
     const waiting = this.#waiters.splice(0, fitting(this.#waiters));
     const { budgets, rates, seats } = asks(waiting);
     const sent_ms = office.clock();
-    for (const rate of books.rates.values()) if (sent_ms >= rate.until_ms) uncount(office, books, rate);
+    for (const rate of this.#over.next(looked_max)) if (sent_ms >= rate.until_ms) uncount(office, books, rate);
     const { items, last } = books.untold.oldest(items_max);
     const renewals = this.#renewals.told(last);
     alsoNamed(budgets, renewals);
@@ -182,7 +186,7 @@ export class Desk {
       answer = await this.#send({ items, ...askedIn(sent) }, { late: (late) => this.#late(sent, late) });
     } catch (error) {
       // What was done of it nobody knows: all of it is told again.
-      for (const [slice] of sent.slices) slice.dirty = true;
+      for (const [slice] of sent.slices) stir(slice);
       for (const [one] of sent.seats) one.dirty = true;
       for (const waiter of waiting) waiter.failed(error as Error);
       this.#renewals.failed(renewals, error as Error);

@@ -3,7 +3,7 @@ import type { Books } from './books.ts';
 import { giveSeats } from './counter.ts';
 import { item } from './items.ts';
 import { note, type Office } from './office.ts';
-import { type LocalHold, type Slice, spend } from './slices.ts';
+import { type LocalHold, type Slice, spend, stir } from './slices.ts';
 
 /**
  * What slices lack of what calls hold: this process was away, what it had counted as spent, that was forgiven, and others
@@ -31,7 +31,7 @@ function becomeEstimate(office: Office, books: Books, hold: LocalHold, lacking: 
     else {
       slice.held -= before;
       slice.free += Math.max(0, before - lack);
-      slice.dirty = true;
+      stir(slice);
       if (before < lack) lacking.set(slice, lack - before);
       else lacking.delete(slice);
       item.counter(slice, 0);

@@ -1,5 +1,7 @@
 import type { Need } from './admission.ts';
-import type { Slice } from './slices.ts';
+import type { Books } from './books.ts';
+import { looked_max, Round } from './round.ts';
+import { type Slice, stir } from './slices.ts';
 
 /** Slices in one trade: together they keep Redis from everyone else for some milliseconds. */
 const slices_max = 50;
@@ -18,37 +20,53 @@ export function fitting(waiters: readonly { needs(): Need[] }[]): number {
 export interface Naming {
   /** Every slice that has anything is to be named. */
   readonly all: boolean;
-  /** Where among those that are not urgent this trade goes on. */
-  readonly next: number;
   readonly idle: (slice: Slice) => boolean;
 }
 
-/**
- * The slices a trade names: those somebody waits for, and of the others as many as there is room for: what is to be told
- * or given back first, then one after the other. `more`: some of what is to be told is left for another trade at once.
- */
-export function naming(
-  slices: ReadonlyMap<string, Slice>,
-  asked: ReadonlyMap<Slice, unknown>,
-  { all, next, idle }: Naming,
-): { readonly named: readonly Slice[]; readonly next: number; readonly more: boolean } {
-  if (all || slices.size <= slices_max) {
-    const named = [...slices.values()].filter((one) => asked.has(one) || one.dirty || one.free + one.held > 0);
-    return { named, next, more: false };
+/** Chooses the slices that a trade names. Of very many it looks at a part with each trade, and at all of those it is told of. */
+export class Namer {
+  readonly #slices: ReadonlyMap<string, Slice>;
+  readonly #news: Slice[];
+  readonly #idle: Round<Slice>;
+  readonly #others: Round<Slice>;
+
+  constructor({ slices, news }: Pick<Books, 'slices' | 'news'>) {
+    this.#slices = slices;
+    this.#news = news;
+    this.#idle = new Round(slices);
+    this.#others = new Round(slices);
   }
-  const urgent: Slice[] = [];
-  const rest: Slice[] = [];
-  for (const one of slices.values()) {
-    if (asked.has(one)) continue;
-    if (one.dirty || (one.free > 0 && idle(one))) urgent.push(one);
-    else if (one.free > 0) rest.push(one);
+
+  /**
+   * Those somebody waits for, and of the others as many as there is room for: what is to be told or given back first, then
+   * one after the other. `more`: some of what is to be told is left for another trade at once.
+   */
+  naming(
+    asked: ReadonlyMap<Slice, unknown>,
+    { all, idle }: Naming,
+  ): { readonly named: readonly Slice[]; readonly more: boolean } {
+    if (all || this.#slices.size <= slices_max) {
+      this.#news.length = 0;
+      const named = [...this.#slices.values()].filter((one) => asked.has(one) || one.dirty || one.free + one.held > 0);
+      return { named, more: false };
+    }
+    for (const one of this.#idle.next(looked_max)) if (one.free > 0 && idle(one)) stir(one);
+    const urgent = this.#news.filter((one) => one.dirty && !asked.has(one));
+    const left = urgent.splice(slices_max);
+    this.#news.splice(0, this.#news.length, ...left);
+    return { named: [...asked.keys(), ...urgent, ...this.#fill(asked, urgent)], more: left.length > 0 };
   }
-  const from = rest.length === 0 ? 0 : next % rest.length;
-  const room = Math.max(0, slices_max - urgent.length);
-  const others = [...rest.slice(from), ...rest.slice(0, from)].slice(0, room);
-  return {
-    named: [...asked.keys(), ...urgent.slice(0, slices_max), ...others],
-    next: from + others.length,
-    more: urgent.length > slices_max,
-  };
+
+  /** Others that have something free, as many as there is room for. */
+  #fill(asked: ReadonlyMap<Slice, unknown>, urgent: readonly Slice[]): Slice[] {
+    const others: Slice[] = [];
+    const room = slices_max - urgent.length;
+    if (room === 0) return others;
+    for (const one of this.#others.next(looked_max)) {
+      if (one.free === 0 || one.dirty || asked.has(one)) continue;
+      others.push(one);
+      if (others.length === room) break;
+    }
+    return others;
+  }
 }

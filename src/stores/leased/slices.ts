@@ -35,8 +35,10 @@ export interface Slice {
   /** Taken by calls since the last trade, and how much a second that is. */
   drawn: number;
   pace: number;
-  /** To be told of in the next trade. */
+  /** To be told of in the next trade. Set by `stir`. */
   dirty: boolean;
+  /** Where its books find those that are. */
+  readonly news: Slice[];
   wanted: boolean;
   /** Start of its part of an item, written once. */
   head: Buffer | undefined;
@@ -63,6 +65,9 @@ export interface RateSlice {
   told_ms: number;
   drawn: number;
   pace: number;
+  /** Drawn from since the last trade; its books find those there. */
+  stirred: boolean;
+  readonly news: RateSlice[];
   /** As of a slice. */
   touched: boolean;
   dropped: boolean;
@@ -133,5 +138,12 @@ export function move(slice: Slice, cost: number, used: number): void {
   slice.later_spent += cost;
   slice.total -= used;
   slice.later_used += used;
+  stir(slice);
+}
+
+/** It is to be told of in the next trade. */
+export function stir(slice: Slice): void {
+  if (slice.dirty) return;
   slice.dirty = true;
+  slice.news.push(slice);
 }

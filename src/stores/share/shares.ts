@@ -3,7 +3,7 @@ import type { Need } from '../leased/admission.ts';
 import { type Books, budgetState, isSeats, slotsOf } from '../leased/books.ts';
 import { item } from '../leased/items.ts';
 import { note, type Office } from '../leased/office.ts';
-import type { RateSlice, SeatsSlice, Slice } from '../leased/slices.ts';
+import { type RateSlice, type SeatsSlice, type Slice, stir } from '../leased/slices.ts';
 import type { BudgetState, Rate, RateState, Refusal } from '../ledger.ts';
 
 const never = Number.NEGATIVE_INFINITY;
@@ -65,7 +65,7 @@ export class Shares {
         this.#left.set(need.slice, { amount, phase: this.#phase });
         need.slice.free += lacking;
         need.slice.total += lacking;
-        need.slice.dirty = true;
+        stir(need.slice);
         need.slice.shared_ms = office.clock();
       } else if (need.of === 'rate') {
         need.slice.shared_ms = office.clock();
