@@ -5,7 +5,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     pool: 'threads',
     isolate: false,
-    maxWorkers: 2,
+    // Tests wait nearly as much as they work: three at once keep two cores busy.
+    maxWorkers: 3,
     // For what hangs: how fast a machine is, nobody asks.
     testTimeout: 90_000,
     hookTimeout: 120_000,
