@@ -47,7 +47,8 @@ const warm_up = quick ? 1000 : 40_000;
 
 async function warm(target) {
   const bytes = callBytes(target);
-  for (let half = 0; half < 2; half += 1) await load(target.address, { bytes, connections: 32, calls: warm_up / 2, expect });
+  for (let half = 0; half < 2; half += 1)
+    await load(target.address, { bytes, connections: 32, calls: warm_up / 2, expect });
 }
 
 /** One target in one round: CPU per call at load, calls a second, and what a lone caller waits. */
