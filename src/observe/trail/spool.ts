@@ -99,8 +99,8 @@ export class Spool {
 
   /**
    * Writes down that an exchange is about to call a provider. Resolves when the line survives kill -9; those of one step,
-   * with the promises that go on after it, share a write. Rejects with `SpoolUnavailable` where the disk does not take it, or cannot keep
-   * room for the record.
+   * with the promises that go on after it, share a write. Rejects with `SpoolUnavailable` where the disk does not take it,
+   * or cannot keep room for the record.
    */
   begin(intent: Intent): Promise<void> {
     if (this.#closed) return Promise.reject(new SpoolUnavailable('The audit spool is closed'));

@@ -85,7 +85,7 @@ export class Asking {
     for (; looked < drawn.length && short.size < windows_max; looked++) {
       const slice = drawn[looked];
       if (slice === undefined) continue;
-      slice.stirred = false;
+      slice.dirty = false;
       if (!slice.dropped && !asked.has(slice) && this.#runsOut(slice)) short.add(slice);
     }
     drawn.splice(0, looked);

@@ -15,6 +15,7 @@ import {
   type SeatsSlice,
   type Slice,
   spend,
+  stir,
 } from './slices.ts';
 
 /** A hold that holds nothing yet. */
@@ -116,10 +117,7 @@ export function sit(seats: SeatsSlice, count: number, now_ms: number): void {
 export function drawWindow(slice: RateSlice, amount: number): RatePart {
   slice.free -= amount;
   slice.drawn += amount;
-  if (!slice.stirred) {
-    slice.stirred = true;
-    slice.news.push(slice);
-  }
+  stir(slice);
   return { slice, slot: slice.slot, amount };
 }
 

@@ -65,8 +65,9 @@ export interface RateSlice {
   told_ms: number;
   drawn: number;
   pace: number;
-  /** Drawn from since the last trade; its books find those there. */
-  stirred: boolean;
+  /** Drawn from since the last trade. Set by `stir`. */
+  dirty: boolean;
+  /** Where its books find those that are. */
   readonly news: RateSlice[];
   /** As of a slice. */
   touched: boolean;
@@ -141,9 +142,9 @@ export function move(slice: Slice, cost: number, used: number): void {
   stir(slice);
 }
 
-/** It is to be told of in the next trade. */
-export function stir(slice: Slice): void {
-  if (slice.dirty) return;
-  slice.dirty = true;
-  slice.news.push(slice);
+/** The next trade is to look at it. */
+export function stir<T extends { dirty: boolean; readonly news: T[] }>(one: T): void {
+  if (one.dirty) return;
+  one.dirty = true;
+  one.news.push(one);
 }
