@@ -1,41 +1,24 @@
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { LeasedLedger, LeasedLedgerOptions, RedisLedger } from '../../src/stores/index.ts';
 import { LedgerUnavailable, openLeasedLedger, openRedisLedger } from '../../src/stores/index.ts';
 import { budget, entriesOf, rate, refusalOf, request } from '../contracts/ledger.ts';
-import { type RedisServer, startRedis } from '../support/redis.ts';
+import { ledgerHouse } from '../support/ledger-house.ts';
 
 const total = budget({ window: 'total', limit: 10_000 });
 const slice_lease_ms = 400;
 
-let server: RedisServer;
+const house = ledgerHouse();
 let remote: RedisLedger;
-let opened: LeasedLedger[];
-let directories: string[];
 beforeEach(async () => {
-  server = await startRedis();
-  opened = [];
-  directories = [];
-  remote = await openRedisLedger({ url: server.url, keyPrefix: 'llm', owner: 'watch', deadline_ms: 30_000 });
-});
-afterEach(async () => {
-  server.thaw();
-  for (const ledger of opened) await ledger.close();
-  await remote.close();
-  await server.stop();
-  for (const directory of directories) rmSync(directory, { recursive: true, force: true });
+  const options = { url: house.server.url, keyPrefix: 'llm', owner: 'watch', deadline_ms: 30_000 };
+  remote = house.keep(await openRedisLedger(options));
 });
 
 async function process(over: Partial<LeasedLedgerOptions> = {}): Promise<LeasedLedger> {
-  const path = over.path ?? mkdtempSync(join(tmpdir(), 'leased-'));
-  directories.push(path);
-  const options = { url: server.url, keyPrefix: 'llm', owner: 'here', deadline_ms: 1_000, path };
-  const ledger = await openLeasedLedger({ ...options, ...over });
-  opened.push(ledger);
-  return ledger;
+  const path = house.directory();
+  const options = { url: house.server.url, keyPrefix: 'llm', owner: 'here', deadline_ms: 1_000, path };
+  return house.keep(await openLeasedLedger({ ...options, ...over }));
 }
 
 const reserve = (ledger: LeasedLedger, id: string, nusd: number, limits = [total]) =>
@@ -119,13 +102,13 @@ describe('a process that is cut off', () => {
     const ledger = await process({ slice_lease_ms: 4_000, idle_ms: 60_000 });
     await reserve(ledger, 'a', 100);
     const { leased } = await counted();
-    server.freeze();
+    house.server.freeze();
     expect((await reserve(ledger, 'b', 100)).outcome).toBe('held');
     await expect(reserve(ledger, 'c', leased)).rejects.toThrow(LedgerUnavailable);
     await sleep(4_000);
     await expect(reserve(ledger, 'd', 1)).rejects.toThrow(LedgerUnavailable);
     expect((await settle(ledger, 'b', 90)).outcome).toBe('settled');
-    server.thaw();
+    house.server.thaw();
     await expect.poll(async () => (await counted()).spent).toBe(90);
     await expect
       .poll(() =>
@@ -144,13 +127,13 @@ describe('a process that is cut off', () => {
     await reserve(ledger, 'a', 1_000, [shared]);
     await settle(ledger, 'a', 1_000);
     await ledger.flush();
-    server.freeze();
+    house.server.freeze();
     await sleep(700);
     expect((await reserve(ledger, 'b', 4_000, [shared])).outcome).toBe('held');
     expect((await reserve(ledger, 'c', 5_000, [shared])).outcome).toBe('held');
     expect(refusalOf(await reserve(ledger, 'd', 1, [shared]))).toMatchObject({ asked: 1, spent: 1_000, held: 9_000 });
     await settle(ledger, 'b', 3_000);
-    server.thaw();
+    house.server.thaw();
     await expect.poll(counted).toEqual({ spent: 4_000, held: 5_000, leased: 5_000 });
     await settle(ledger, 'c', 5_000);
     await expect.poll(counted).toEqual({ spent: 9_000, held: 0, leased: 0 });
@@ -160,15 +143,15 @@ describe('a process that is cut off', () => {
   test('keeps what a trade took whose answer came too late for the call that asked', async () => {
     const ledger = await process({ report_ms: 0, idle_ms: 60_000 });
     await reserve(ledger, 'a', 100);
-    server.freeze();
+    house.server.freeze();
     await expect(reserve(ledger, 'late', 5_000)).rejects.toThrow(LedgerUnavailable);
-    server.thaw();
+    house.server.thaw();
     await expect.poll(async () => (await counted()).leased).toBeGreaterThanOrEqual(5_100);
     // Whoever is answered after the trade was done: its answer is there as well.
     for (let at = 0; at < 3; at++) await counted();
-    server.freeze();
+    house.server.freeze();
     expect((await reserve(ledger, 'next', 5_000)).outcome).toBe('held');
-    server.thaw();
+    house.server.thaw();
     await expect.poll(() => ledger.flush().then(counted, () => 'lost')).toMatchObject({ spent: 0, held: 5_100 });
     expect(await remote.reconcile('acme', { repair: false })).toEqual([]);
   });
@@ -176,7 +159,7 @@ describe('a process that is cut off', () => {
   test('does not fail calls with a trade that began before theirs: what that took late is theirs', async () => {
     const ledger = await process({ report_ms: 0, idle_ms: 60_000, deadline_ms: 4_000 });
     await reserve(ledger, 'a', 100);
-    server.freeze();
+    house.server.freeze();
     const first = reserve(ledger, 'first', 5_000).then(
       () => 'held',
       () => 'lost',
@@ -189,7 +172,7 @@ describe('a process that is cut off', () => {
       );
     });
     expect(await first).toBe('lost');
-    server.thaw();
+    house.server.thaw();
     expect(await second).toBe('held');
     // It has a trade of its own, or the ledger is still being looked for: it is not held in any case.
     expect(await tooMuch).not.toBe('held');
@@ -204,7 +187,7 @@ describe('a process that is cut off', () => {
   test('refuses a call at once while Redis is lost, and one that waits when its time is over', async () => {
     const ledger = await process({ report_ms: 0, idle_ms: 60_000, deadline_ms: 3_000 });
     await reserve(ledger, 'a', 100);
-    server.freeze();
+    house.server.freeze();
     const order: string[] = [];
     const call = (id: string) => reserve(ledger, id, 5_000).catch(() => order.push(id));
     const first = call('first');
@@ -220,11 +203,11 @@ describe('a process that is cut off', () => {
     const ledger = await process({ report_ms: 0, idle_ms: 0 });
     for (const id of ['a', 'b', 'c']) await reserve(ledger, id, 100);
     await settle(ledger, 'a', 70);
-    server.freeze();
+    house.server.freeze();
     // Sent, and done by Redis once it goes on; the answer comes too late to be heard.
     await expect(ledger.flush()).rejects.toThrow(LedgerUnavailable);
     await settle(ledger, 'b', 80);
-    server.thaw();
+    house.server.thaw();
     await expect
       .poll(() =>
         ledger.flush().then(
@@ -246,7 +229,7 @@ test('a Redis that lost everything is told what calls hold before it admits othe
   await reserve(ledger, 'b', 2_000);
   await settle(ledger, 'b', 1_500);
   await ledger.flush();
-  await server.restart();
+  await house.server.restart();
   await expect
     .poll(() =>
       reserve(ledger, 'c', 100).then(
@@ -273,14 +256,13 @@ test('a Redis that lost everything is told what calls hold before it admits othe
 
 describe('a process that died', () => {
   test('has spent its slices until its journal says better, and that counts once', async () => {
-    const path = mkdtempSync(join(tmpdir(), 'leased-'));
+    const path = house.directory();
     const ledger = await process({ path, slice_lease_ms, report_ms: 0, reap_interval_ms: 0 });
     await reserve(ledger, 'a', 100);
     await reserve(ledger, 'b', 100);
     await settle(ledger, 'a', 30);
     const { leased } = await counted();
-    const copy = mkdtempSync(join(tmpdir(), 'leased-'));
-    cpSync(path, copy, { recursive: true, filter: (name) => !name.endsWith('lock') });
+    const copy = house.leftOf(path);
     await sleep(slice_lease_ms + 100);
     await remote.reap();
     await remote.reap();

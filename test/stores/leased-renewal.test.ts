@@ -1,47 +1,25 @@
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import type { Budget, LeasedLedger, LeasedLedgerOptions, RedisLedger } from '../../src/stores/index.ts';
 import { LedgerUnavailable, openLeasedLedger, openRedisLedger } from '../../src/stores/index.ts';
 import { budget, entriesOf, rate, refusalOf, request } from '../contracts/ledger.ts';
-import { type RedisServer, startRedis } from '../support/redis.ts';
+import { ledgerHouse } from '../support/ledger-house.ts';
 
 const total = budget({ window: 'total', limit: 1_000 });
 const key = 'budget:team:research:total';
 
-let server: RedisServer;
+const house = ledgerHouse();
 let remote: RedisLedger;
-let opened: LeasedLedger[];
-let directories: string[];
 beforeEach(async () => {
-  server = await startRedis();
-  opened = [];
-  directories = [];
-  remote = await openRedisLedger({ url: server.url, keyPrefix: 'llm', owner: 'watch', deadline_ms: 2_000 });
+  const options = { url: house.server.url, keyPrefix: 'llm', owner: 'watch', deadline_ms: 2_000 };
+  remote = house.keep(await openRedisLedger(options));
 });
-afterEach(async () => {
-  server.thaw();
-  for (const ledger of opened) await ledger.close();
-  await remote.close();
-  await server.stop();
-  for (const directory of directories) rmSync(directory, { recursive: true, force: true });
-});
-
-function directory(): string {
-  const path = mkdtempSync(join(tmpdir(), 'leased-'));
-  directories.push(path);
-  return path;
-}
 
 async function process(over: Partial<LeasedLedgerOptions> = {}): Promise<LeasedLedger> {
-  const path = directory();
+  const path = house.directory();
   const quiet = { report_ms: 0, reap_interval_ms: 0, deadline_ms: 400 };
-  const options = { url: server.url, keyPrefix: 'llm', owner: 'here', path, ...quiet };
-  const ledger = await openLeasedLedger({ ...options, ...over });
-  opened.push(ledger);
-  return ledger;
+  const options = { url: house.server.url, keyPrefix: 'llm', owner: 'here', path, ...quiet };
+  return house.keep(await openLeasedLedger({ ...options, ...over }));
 }
 
 const reserve = (ledger: LeasedLedger, id: string, nusd: number, budgets: readonly Budget[] = [total]) =>
@@ -160,10 +138,10 @@ test('a renewal that was done and not answered is no hold: its estimate counts a
     const id = `a-${thawed}`;
     const before = await counted();
     await slow(ledger, id, 400);
-    server.freeze();
+    house.server.freeze();
     await expect(amend(ledger, id, 400)).rejects.toThrow(LedgerUnavailable);
     expect(await ledger.holds('acme').catch(() => [])).toEqual([]);
-    server.thaw();
+    house.server.thaw();
     // With its late answer, or before it comes.
     if (thawed) await expect.poll(counted, { timeout: 5_000 }).toEqual({ ...before, held: 400, leased: 400 });
     await expect.poll(() => flushed(ledger), { timeout: 5_000 }).toBe(true);
@@ -181,18 +159,17 @@ test('a renewal that was done and not answered is no hold: its estimate counts a
 });
 
 test('who dies before its renewal is answered leaves an estimate, whether it was done or not', async () => {
-  const [done, undone] = [directory(), directory()];
+  const [done, undone] = [house.directory(), house.directory()];
   for (const path of [done, undone]) {
-    const copy = directory();
     const before = await counted();
     const ledger = await process({ path, ahead_ms: 0 });
     await slow(ledger, 'a', 400);
     if (path === undone) await remote.reset('acme', key);
-    server.freeze();
+    house.server.freeze();
     const renewal = amend(ledger, 'a', 400).catch(() => undefined);
     await sleep(50);
-    cpSync(path, copy, { recursive: true, filter: (name) => !name.endsWith('lock') });
-    server.thaw();
+    const copy = house.leftOf(path);
+    house.server.thaw();
     if (path === done) await expect.poll(counted, { timeout: 5_000 }).toEqual({ ...before, held: 400, leased: 400 });
     await renewal;
     const again = await process({ path: copy, ahead_ms: 0 });
@@ -233,12 +210,14 @@ test('while Redis is lost an estimate is held again within the share alone: whet
   await there.reset('acme', key);
   expect((await reserve(there, 'b', 500, [shared])).outcome).toBe('held');
   await here.read('acme', [shared], []);
-  await expect.poll(async () => (await server.client().zcard('llm:processes')) === 2, { timeout: 5_000 }).toBe(true);
+  await expect
+    .poll(async () => (await house.server.client().zcard('llm:processes')) === 2, { timeout: 5_000 })
+    .toBe(true);
   await sleep(1_200);
-  server.freeze();
+  house.server.freeze();
   expect((await amend(here, 'a', 251)).outcome).toBe('refused');
   expect((await amend(here, 'a', 250)).outcome).toBe('held');
-  server.thaw();
+  house.server.thaw();
   await expect.poll(() => flushed(here), { timeout: 5_000 }).toBe(true);
   await expect.poll(counted, { timeout: 5_000 }).toEqual({ spent: 0, held: 750, leased: 750 });
   await sound();
@@ -307,9 +286,9 @@ test('nor does what such a process held for calls that are over by then, however
 test('nor does an estimate whose renewal was not answered before its process was away', async () => {
   const [here, there] = [await process({ ahead_ms: 0, slice_lease_ms: 500 }), await process({ ahead_ms: 0 })];
   await slow(here, 'a', 400);
-  server.freeze();
+  house.server.freeze();
   await expect(amend(here, 'a', 400)).rejects.toThrow(LedgerUnavailable);
-  server.thaw();
+  house.server.thaw();
   await expect.poll(counted, { timeout: 5_000 }).toEqual({ spent: 0, held: 400, leased: 400 });
   await expect.poll(() => remote.reap().then(counted), { timeout: 5_000 }).toEqual({ spent: 400, held: 0, leased: 0 });
   await remote.reset('acme', key);

@@ -1,36 +1,17 @@
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Budget, Ledger, OnLoss, Rate } from '../../src/stores/index.ts';
 import { LedgerUnavailable, openSharingLedger } from '../../src/stores/index.ts';
 import { budget, rate, refusalOf, request } from '../contracts/ledger.ts';
-import { type RedisServer, startRedis } from '../support/redis.ts';
+import { ledgerHouse } from '../support/ledger-house.ts';
 
 const shared = budget({ window: 'total', onLoss: 'local_share' });
 
-let server: RedisServer;
-let opened: Ledger[];
-let directories: string[];
-beforeEach(async () => {
-  server = await startRedis();
-  opened = [];
-  directories = [];
-});
-afterEach(async () => {
-  server.thaw();
-  for (const ledger of opened) await ledger.close();
-  await server.stop();
-  for (const directory of directories) rmSync(directory, { recursive: true, force: true });
-});
+const house = ledgerHouse();
 
-async function process(path = mkdtempSync(join(tmpdir(), 'shares-')), onLoss: OnLoss = 'closed'): Promise<Ledger> {
-  directories.push(path);
-  const options = { url: server.url, keyPrefix: 'llm', owner: 'here', deadline_ms: 1_000, onLoss: () => onLoss };
-  const ledger = await openSharingLedger({ ...options, path });
-  opened.push(ledger);
-  return ledger;
+async function process(path = house.directory(), onLoss: OnLoss = 'closed'): Promise<Ledger> {
+  const options = { url: house.server.url, keyPrefix: 'llm', owner: 'here', deadline_ms: 1_000, onLoss: () => onLoss };
+  return house.keep(await openSharingLedger({ ...options, path }));
 }
 
 /**
@@ -38,7 +19,7 @@ async function process(path = mkdtempSync(join(tmpdir(), 'shares-')), onLoss: On
  * what it asks next comes after that one.
  */
 async function allHeard(processes: number): Promise<void> {
-  const client = server.client();
+  const client = house.server.client();
   const told = async () => {
     const [key = 'none'] = await client.keys('*processes');
     const flat = await client.zrange(key, '0', '-1', 'WITHSCORES');
@@ -67,7 +48,7 @@ async function admitted(ledger: Ledger, prefix: string, calls: number, budgets?:
 }
 
 async function back(ledger: Ledger): Promise<void> {
-  server.thaw();
+  house.server.thaw();
   await expect
     .poll(() =>
       ledger.counters('acme').then(
@@ -89,7 +70,7 @@ describe('while Redis is lost, limits that say local_share', () => {
     await reserve(ledger, 'before', 200);
     await settle(ledger, 'before', 200);
     await reserve(ledger, 'seen', 0);
-    server.freeze();
+    house.server.freeze();
     const held = await admitted(ledger, 'lost', 8);
     expect(held).toHaveLength(5);
     const refusal = refusalOf(await reserve(ledger, 'over', 1));
@@ -108,7 +89,7 @@ describe('while Redis is lost, limits that say local_share', () => {
   test('let a hold of a running call grow as far as the share goes, and renew it', async () => {
     const ledger = await process();
     await reserve(ledger, 'seen', 0);
-    server.freeze();
+    house.server.freeze();
     const grow = (nusd: number, limits: { budgets?: Budget[]; rates?: Rate[] } = {}, lease_ms = 60_000) =>
       ledger.amend({
         id: 'stream',
@@ -145,7 +126,7 @@ describe('while Redis is lost, limits that say local_share', () => {
     await reserve(other, 'b', 100);
     await settle(one, 'a', 100);
     await reserve(one, 'c', 0);
-    server.freeze();
+    house.server.freeze();
     const mine = await admitted(one, 'mine', 6);
     const theirs = await admitted(other, 'theirs', 6);
     expect(mine).toHaveLength(2);
@@ -168,7 +149,7 @@ describe('while Redis is lost, limits that say local_share', () => {
     ];
     for (const ledger of [one, other])
       await ledger.reserve(request(`seen${ledger === one}`, {}, { budgets: [], rates }));
-    server.freeze();
+    house.server.freeze();
     const call = (id: string, more: Rate[]) => one.reserve(request(id, { tokens: 10 }, { budgets: [], rates: more }));
     expect((await call('a', rates)).outcome).toBe('held');
     expect((await call('b', rates)).outcome).toBe('held');
@@ -187,27 +168,25 @@ describe('while Redis is lost, limits that say local_share', () => {
 
   test('refuse where the counter was never seen', async () => {
     const ledger = await process();
-    server.freeze();
+    house.server.freeze();
     expect(refusalOf(await reserve(ledger, 'a', 1))).toMatchObject({ kind: 'budget', asked: 1 });
     const seats = rate({ unit: 'concurrent', window_ms: 0, onLoss: 'local_share' });
     expect(refusalOf(await reserve(ledger, 'b', 0, [], [seats]))).toMatchObject({ kind: 'rate', remaining: 0 });
   });
 
   test('lose nothing in a crash: what was held and settled meanwhile is in the journal', async () => {
-    const first = mkdtempSync(join(tmpdir(), 'shares-'));
+    const first = house.directory();
     const ledger = await process(first);
     await reserve(ledger, 'seen', 100);
     await settle(ledger, 'seen', 100);
     await reserve(ledger, 'again', 0);
     await ledger.release('again', 'acme');
-    server.freeze();
+    house.server.freeze();
     const held = await admitted(ledger, 'lost', 3);
     await settle(ledger, held[0]!, 80);
-    const copy = mkdtempSync(join(tmpdir(), 'shares-'));
-    cpSync(first, copy, { recursive: true, filter: (name) => !name.endsWith('lock') });
-    await ledger.close();
-    opened = [];
-    server.thaw();
+    const copy = house.leftOf(first);
+    await house.closeAll();
+    house.server.thaw();
     const next = await process(copy);
     await expect.poll(() => spentOf(next)).toEqual({ spent: 180, held: 200 });
     for (const id of held.slice(1)) await settle(next, id, 100);
@@ -225,7 +204,7 @@ describe('limits that say different things', () => {
   test('must all agree: one that is closed refuses, and open ones go on unheld beside shares', async () => {
     const ledger = await process();
     await ledger.reserve(request('seen', {}, { budgets: [shared, open, closed, silent, soft] }));
-    server.freeze();
+    house.server.freeze();
     await expect(reserve(ledger, 'a', 10, [shared, closed])).rejects.toThrow(LedgerUnavailable);
     await expect(reserve(ledger, 'b', 10, [shared, silent])).rejects.toThrow(LedgerUnavailable);
     // Nothing is held under these, which is for the caller to know.
@@ -246,7 +225,7 @@ describe('limits that say different things', () => {
   test('the state says it for those that are silent', async () => {
     const ledger = await process(undefined, 'local_share');
     await ledger.reserve(request('seen', {}, { budgets: [silent] }));
-    server.freeze();
+    house.server.freeze();
     expect(await admitted(ledger, 'a', 9, [silent])).toHaveLength(7);
   });
 });
@@ -263,7 +242,7 @@ describe('a Redis that comes and goes', () => {
     const admittedLost = { budget: 0 };
     let calls = 0;
     for (let phase = 0; phase < 6; phase += 1) {
-      server.freeze();
+      house.server.freeze();
       for (const ledger of [one, other]) {
         // The first is late, and by it the ledger is known to be lost.
         for (let call = 0; call < 40; call += 1) {
@@ -279,7 +258,7 @@ describe('a Redis that comes and goes', () => {
           held.set(id, ledger);
         }
       }
-      server.thaw();
+      house.server.thaw();
       await sleep(300);
     }
     expect(admittedLost.budget).toBeGreaterThan(0);

@@ -1,0 +1,55 @@
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach } from 'vitest';
+import { type RedisServer, startRedis } from './redis.ts';
+
+/** A Redis for each test, and what is opened beside it. */
+export class LedgerHouse {
+  server!: RedisServer;
+  #opened: { close(): Promise<void> }[] = [];
+  #directories: string[] = [];
+
+  /** Closes it after the test, in the order of keeping. */
+  keep<T extends { close(): Promise<void> }>(ledger: T): T {
+    this.#opened.push(ledger);
+    return ledger;
+  }
+
+  /** A directory that is removed after the test. */
+  directory(): string {
+    const path = mkdtempSync(join(tmpdir(), 'ledger-'));
+    this.#directories.push(path);
+    return path;
+  }
+
+  /** What a process that dies now leaves on its disk; nobody owns it. */
+  leftOf(path: string): string {
+    const copy = this.directory();
+    cpSync(path, copy, { recursive: true, filter: (name) => !name.endsWith('lock') });
+    return copy;
+  }
+
+  async closeAll(): Promise<void> {
+    for (const ledger of this.#opened.splice(0)) await ledger.close();
+  }
+
+  async open(): Promise<void> {
+    this.server = await startRedis();
+  }
+
+  async end(): Promise<void> {
+    this.server.thaw();
+    await this.closeAll();
+    await this.server.stop();
+    for (const path of this.#directories.splice(0)) rmSync(path, { recursive: true, force: true });
+  }
+}
+
+/** One that is opened before each test of a file, and ended after it. */
+export function ledgerHouse(): LedgerHouse {
+  const house = new LedgerHouse();
+  beforeEach(() => house.open());
+  afterEach(() => house.end());
+  return house;
+}
