@@ -219,9 +219,8 @@ export class Composer {
     return this.#subjects.seal(subjectName(intent.caller), who, content);
   }
 
-  /** Writes an intent's JSON; what of it is personal, sealed. Throws where the subject's key cannot be written. */
-  intent(intent: Intent, lines: Lines): Sealed | undefined {
-    writeOpenIntent(intent, lines);
+  /** What of an intent is personal, sealed. Throws where the subject's key cannot be written. */
+  seal(intent: Intent): Sealed | undefined {
     return this.#seal(intent, undefined, undefined);
   }
 

@@ -1,12 +1,11 @@
 import { Lines, LiveMap } from '../../stores/index.ts';
 import type { Intent } from '../record.ts';
-import { type Composer, writeOpenIntent } from './compose.ts';
+import { Alike } from './alike.ts';
+import type { Composer } from './compose.ts';
 import { type Refusable, refusable } from './deferred.ts';
+import { writeWholeLine } from './intent-line.ts';
 import type { Sealed } from './line.ts';
 import type { Slice } from './segment.ts';
-
-/** What the line of an intent begins with. */
-const opening = '{"begin":';
 
 /** An exchange that began: its line can be written again from this. */
 interface Begun {
@@ -26,6 +25,8 @@ export class Live {
   readonly #begun = new LiveMap<Begun>();
   /** Lines that are not on disk yet. */
   readonly #unwritten = new Lines();
+  /** Of the segment that is written. */
+  #alike = new Alike();
   #beginning: Beginning[] = [];
   #waiting: Refusable | undefined;
 
@@ -37,14 +38,11 @@ export class Live {
     return this.#begun.size;
   }
 
-  /** The lines of all of them, as the next segment begins with. */
-  get text(): string {
+  /** The lines of all of them, as the next segment begins with: none of it refers to lines of the one before. */
+  carried(): string {
     const lines = new Lines();
-    for (const { intent, sealed } of this.#begun.values()) {
-      lines.letters(opening);
-      writeOpenIntent(intent, lines);
-      closeIntent(lines, sealed);
-    }
+    for (const { intent, sealed } of this.#begun.values()) writeWholeLine(lines, intent, sealed);
+    this.#alike = new Alike();
     return lines.bytes.toString('utf8', 0, lines.size);
   }
 
@@ -66,10 +64,9 @@ export class Live {
     const lines = this.#unwritten;
     const start = lines.size;
     try {
-      lines.letters(opening);
-      const sealed = this.#composer.intent(intent, lines);
+      const sealed = this.#composer.seal(intent);
       ensure(this.#begun.size + 1);
-      closeIntent(lines, sealed);
+      this.#alike.write(lines, intent, sealed);
       const begun = { intent, sealed };
       this.#beginning.push({ begun, before: this.#begun.get(intent.exchange) });
       this.#begun.set(intent.exchange, begun);
@@ -100,6 +97,8 @@ export class Live {
       else this.#begun.set(exchange, before);
     }
     this.#waiting?.reject(error);
+    // Lines that others were to refer to are not there.
+    this.#alike = new Alike();
     this.#forget();
   }
 
@@ -108,9 +107,4 @@ export class Live {
     this.#beginning = [];
     this.#waiting = undefined;
   }
-}
-
-function closeIntent(lines: Lines, sealed: Sealed | undefined): void {
-  if (sealed !== undefined) lines.put(sealed.closing);
-  else lines.letters('}\n');
 }

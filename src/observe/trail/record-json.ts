@@ -1,6 +1,7 @@
 import type { Usage } from '../../exchange/index.ts';
 import type { Lines } from '../../stores/index.ts';
 import type { AuditRecord, DecisionSummary, Intent, RecordAttempt, RecordRail, RecordTimings } from '../record.ts';
+import { askedBefore, keepAsked } from './asked.ts';
 import { any, braces, close, duration, field, flag, list, number, once, text, Words, word } from './json-fields.ts';
 import { writeJson, writeNumber } from './json-values.ts';
 
@@ -184,36 +185,11 @@ const fields = {
   alert: any('alert'),
 };
 
-/** Who called what, as it was written: all that the beginnings of a caller's calls mostly have in common. */
-interface Asked
-  extends Pick<Intent, 'route' | 'format' | 'model_asked' | 'model_used' | 'provider' | 'region' | 'streamed'> {
-  readonly bytes: Uint8Array;
-}
-
-/** Of callers that are frozen; of each the few ways of asking that come again. */
-const asked = new WeakMap<Intent['caller'], readonly Asked[]>();
-const asked_max = 8;
-const asked_bytes_max = 1024;
-const noneAsked: readonly Asked[] = [];
-
-function sameAsked(one: Asked, open: Intent): boolean {
-  return (
-    one.model_asked === open.model_asked &&
-    one.model_used === open.model_used &&
-    one.route === open.route &&
-    one.format === open.format &&
-    one.provider === open.provider &&
-    one.region === open.region &&
-    one.streamed === open.streamed
-  );
-}
-
 /** Who called what: what came before in the same words is written in one piece. */
 function writeAsked(lines: Lines, open: Intent): void {
-  const known = asked.get(open.caller) ?? noneAsked;
-  for (const one of known) {
-    if (!sameAsked(one, open)) continue;
-    lines.put(one.bytes);
+  const before = askedBefore(open);
+  if (before !== undefined) {
+    lines.put(before.bytes);
     return;
   }
   const start = lines.size;
@@ -225,14 +201,7 @@ function writeAsked(lines: Lines, open: Intent): void {
   fields.provider(lines, open.provider);
   fields.region(lines, open.region);
   fields.streamed(lines, open.streamed);
-  if (lines.size - start > asked_bytes_max || !Object.isFrozen(open.caller)) return;
-  const bytes = new Uint8Array(lines.bytes.subarray(start, lines.size));
-  const { route, format, model_used, provider, region, streamed } = open;
-  // A copy: the caller's own word may be a part of a whole request. One that is not the same (half a character) is not kept.
-  const model_asked = open.model_asked && Buffer.from(open.model_asked).toString();
-  if (model_asked !== open.model_asked) return;
-  const one = { route, format, model_asked, model_used, provider, region, streamed, bytes };
-  asked.set(open.caller, known.length < asked_max ? [...known, one] : [one]);
+  keepAsked(open, lines.bytes.subarray(start, lines.size));
 }
 
 /** What an intent and a record begin with. Field by field and no loop: the engine then knows where each lies. */
@@ -256,6 +225,14 @@ export function writeIntent(lines: Lines, open: Intent): void {
   fields.uninspected(lines, open.uninspected);
   fields.passed(lines, open.passed);
   close(lines, start, braces);
+}
+
+/** Writes what an intent has of its own beside others of the same caller who asks the same, with a comma before each field. */
+export function writeOwn(lines: Lines, open: Intent): void {
+  fields.exchange(lines, open.exchange);
+  fields.request_id(lines, open.request_id === open.exchange ? undefined : open.request_id);
+  fields.time_ms(lines, open.time_ms);
+  fields.held_nusd(lines, open.held_nusd);
 }
 
 /**

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, renameSync, truncateSync, writeFileSync } fr
 import { join } from 'node:path';
 import type { Intent } from '../record.ts';
 import { parseHead } from './head.ts';
+import { IntentReader, isIntent, type OpenIntent } from './intent-line.ts';
 import { genesis, lineHolds, parseLine } from './line.ts';
 import { listSegments, segmentFile } from './segment.ts';
 
@@ -11,13 +12,6 @@ export interface Tail {
   readonly seq: number;
   readonly hash: string;
   readonly at_ms: number;
-}
-
-/** An exchange that began and has no record yet, as its line tells. */
-export interface OpenIntent {
-  readonly intent: Intent;
-  readonly personalJson: string | undefined;
-  readonly line: string;
 }
 
 export interface Recovered {
@@ -48,18 +42,6 @@ function readOpening(line: string, spool: string, number: number): Tail | undefi
   }
 }
 
-function readIntent(line: string): OpenIntent | undefined {
-  try {
-    const value = JSON.parse(line) as { begin?: Intent; personal?: unknown };
-    if (typeof value.begin?.exchange !== 'string') return undefined;
-    // Written by JSON.stringify from plain strings, so this spells it as it was.
-    const personalJson = value.personal === undefined ? undefined : JSON.stringify(value.personal);
-    return { intent: value.begin, personalJson, line: `${line}\n` };
-  } catch {
-    return undefined;
-  }
-}
-
 interface Scanned {
   readonly tail: Tail;
   readonly open: Map<string, OpenIntent>;
@@ -70,6 +52,7 @@ interface Scanned {
 /** Reads a segment up to its first line that does not hold. Undefined where not even the opening does. */
 function scan(bytes: Buffer, spool: string, number: number): Scanned | undefined {
   const open = new Map<string, OpenIntent>();
+  const intents = new IntentReader();
   let tail: Tail | undefined;
   let at = 0;
   for (let end = bytes.indexOf(10, at); end >= 0; end = bytes.indexOf(10, at)) {
@@ -77,8 +60,8 @@ function scan(bytes: Buffer, spool: string, number: number): Scanned | undefined
     if (tail === undefined) {
       tail = readOpening(text, spool, number);
       if (tail === undefined) return undefined;
-    } else if (text.startsWith('{"begin":')) {
-      const intent = readIntent(text);
+    } else if (isIntent(text)) {
+      const intent = intents.read(text);
       if (intent === undefined) break;
       open.set(intent.intent.exchange, intent);
     } else {

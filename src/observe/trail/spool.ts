@@ -203,7 +203,8 @@ export class Spool {
   }
 
   /** First lines of a segment, once everything is written. */
-  readonly #opening = (number: number): string => segmentOpening(this.id, number, this.#chain.tail) + this.#live.text;
+  readonly #opening = (number: number): string =>
+    segmentOpening(this.id, number, this.#chain.tail) + this.#live.carried();
 
   #settleWaiters(): void {
     this.#written?.resolve();
