@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { fileSink, openTrail } from '../../src/observe/index.ts';
@@ -85,6 +85,28 @@ describe('llm-policy audit', () => {
     expect(JSON.parse((await run(dir, 'verify', '--json')).out)).toMatchObject({
       ok: false,
       problems: [{ kind: 'edited', seq: 2 }],
+    });
+  });
+
+  test('verify says what is not signed, and whether that is a problem', async () => {
+    const dir = await sample();
+    const spool = join(dir, 'data', 'spool', 'spools', 'gateway');
+    for (const file of [join(dir, 'data', 'audit', 'heads.jsonl'), join(spool, 'head.json')]) rmSync(file);
+    const cursor = join(spool, 'cursor-file.json');
+    const signed = readFileSync(cursor, 'utf8');
+    rmSync(cursor);
+    const young = await run(dir, 'verify');
+    expect([young.code, young.err]).toEqual([0, '']);
+    expect(young.out).toMatch(
+      /\ngateway\.\w+: 2 records after number 0 are not signed yet; the gateway signs every minute\.\n2 records; the chain holds\.\n$/,
+    );
+    // What a data directory has of its own is no help to whoever cut the trail.
+    writeFileSync(cursor, signed);
+    const file = join(dir, 'data', 'audit', `audit-${new Date().toISOString().slice(0, 10)}.jsonl`);
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/\n.*\n$/, '\n'));
+    expect(await run(dir, 'verify')).toMatchObject({ code: 1, err: expect.stringContaining(': truncated: ') });
+    expect(JSON.parse((await run(dir, 'verify', '--json')).out)).toMatchObject({
+      spools: [{ records: 1, vouched_seq: 0, unsigned: 1, signing: 'not_yet' }],
     });
   });
 

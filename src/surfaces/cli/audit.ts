@@ -6,6 +6,7 @@ import {
   type QueriedRecord,
   type QueryFilter,
   queryTrail,
+  type TrailReport,
   verifyTrail,
 } from '../../observe/index.ts';
 import { nearest } from '../../policy/index.ts';
@@ -33,7 +34,8 @@ export const audit: Command = {
   --path            where the trail lies (default: the first file sink of the configuration)
   --data            where its keys and spools lie (default: spool in the configured data directory)
 
-  export prints JSON lines. verify exits 1 where a record was removed, edited, reordered or cut off. aside lists records
+  export prints JSON lines. verify exits 1 where a record was removed, edited, reordered or cut off, or a signature is
+  missing that was due; records of the last minute may still wait for theirs, and it says so. aside lists records
   that a sink would not take though it takes others, and exits 1 where there are any; --retry has the running gateway try
   them once more.`,
   async run(context) {
@@ -175,9 +177,23 @@ async function verify(context: CommandContext, args: readonly string[]): Promise
       ['spool', 'records', 'last', 'signed up to', 'erased'],
       report.spools.map((one) => [one.spool, ...[one.records, one.last_seq, one.vouched_seq, one.erased].map(String)]),
     );
+    for (const spool of report.spools) {
+      const why = unsignedText(spool);
+      if (why !== undefined) context.out.print(why);
+    }
     context.out.print(report.ok ? `${report.records} records; the chain holds.` : 'The trail does not hold.');
   }
   return report.ok ? exit.fine : exit.found;
+}
+
+/** What is not signed, where that is no problem. */
+function unsignedText({ spool, unsigned, vouched_seq, signing }: TrailReport['spools'][number]): string | undefined {
+  if (signing === 'complete' || signing === 'overdue') return undefined;
+  const [records, are] = unsigned === 1 ? ['record', 'is'] : ['records', 'are'];
+  const which = `${spool}: ${unsigned} ${records} after number ${vouched_seq} ${are} not signed`;
+  return signing === 'not_yet'
+    ? `${which} yet; the gateway signs every minute.`
+    : `${which}: the gateway ended before it could, and signs when it has started again.`;
 }
 
 async function erase(context: CommandContext, args: readonly string[]): Promise<number> {
