@@ -9,12 +9,10 @@ import { openLog } from '../observe/index.ts';
 import { fileProblemText } from '../surfaces/cli/config.ts';
 import type { Check, FileProblem } from '../surfaces/cli/ports.ts';
 import { adminClient } from './admin-client.ts';
+import { policyProblems } from './configured.ts';
 
 /** Looks at everything a gateway stands on. Changes nothing. */
-export async function diagnose(
-  location: LoadOptions,
-  policyProblems: (settings: Settings) => readonly FileProblem[],
-): Promise<readonly Check[]> {
+export async function diagnose(location: LoadOptions): Promise<readonly Check[]> {
   const checks: Check[] = [node()];
   const { settings, problems } = await loadConfig(location);
   if (settings === undefined) {

@@ -70,7 +70,7 @@ async function ofFacts(
   given: FactTree,
 ) {
   if (program === undefined) throw new CannotRun('there are no policies to explain by');
-  const modules = ports.openModules(program, places);
+  const modules = await ports.openModules(program, places);
   const { facts } = await tellContext(program, given, modules);
   await modules?.close();
   const explanation = explainFacts(program, 'request', facts);
