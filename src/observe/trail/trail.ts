@@ -150,6 +150,8 @@ class LiveTrail implements Trail {
   #putOutHeads(): void {
     this.#spool.flush();
     const head = this.head();
+    // Before the first record there is nothing to vouch for.
+    if (head.seq === 0) return;
     try {
       writeFileSync(join(this.#spool.dir, 'head.json'), headText(head), { mode: 0o600 });
     } catch (error) {
