@@ -16,6 +16,7 @@ import { mustExist, placesOf } from './audit-places.ts';
 import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
 import { moment } from './moment.ts';
 import { shownTime } from './output.ts';
+import { noSuchVerb } from './verbs.ts';
 
 export const audit: Command = {
   name: 'audit',
@@ -28,7 +29,7 @@ export const audit: Command = {
   llm-policy audit aside [--retry]
 
   --since, --until  RFC 3339, or how long ago: 30m, 12h, 7d
-  --decision        a decision (allow, warn, modify, deny) an ending (complete, denied, failed, aborted, cut, lost),
+  --decision        a decision (allow, warn, modify, deny), an ending (complete, denied, failed, aborted, cut, lost),
                     or what is of no call: admin, alert, decision
   --limit           the newest so many; default 100, export has none
   --path            where the trail lies (default: the first file sink of the configuration)
@@ -54,7 +55,7 @@ export const audit: Command = {
       case 'report':
         throw new CannotRun("'audit report' is not supported yet");
       default:
-        throw new UsageError("say 'audit query', 'audit export', 'audit verify', 'audit erase' or 'audit aside'");
+        throw noSuchVerb('audit', verb, ['query', 'export', 'verify', 'erase', 'aside']);
     }
   },
 };
@@ -173,17 +174,26 @@ async function verify(context: CommandContext, args: readonly string[]): Promise
       const place = line > 0 ? `${file}:${line}` : file;
       context.out.error(`${place}: ${kind}: ${detail}${spool === '' ? '' : ` (spool ${spool}, record ${seq})`}`);
     }
-    context.out.table(
-      ['spool', 'records', 'last', 'signed up to', 'erased'],
-      report.spools.map((one) => [one.spool, ...[one.records, one.last_seq, one.vouched_seq, one.erased].map(String)]),
-    );
+    if (report.spools.length > 0)
+      context.out.table(
+        ['spool', 'records', 'last', 'signed up to', 'erased'],
+        report.spools.map((one) => [
+          one.spool,
+          ...[one.records, one.last_seq, one.vouched_seq, one.erased].map(String),
+        ]),
+      );
     for (const spool of report.spools) {
       const why = unsignedText(spool);
       if (why !== undefined) context.out.print(why);
     }
-    context.out.print(report.ok ? `${report.records} records; the chain holds.` : 'The trail does not hold.');
+    context.out.print(report.ok ? holdsText(report.records) : 'The trail does not hold.');
   }
   return report.ok ? exit.fine : exit.found;
+}
+
+function holdsText(records: number): string {
+  if (records === 0) return 'There are no records, and no signed position tells of any.';
+  return `${records} ${records === 1 ? 'record' : 'records'}; the chain holds.`;
 }
 
 /** What is not signed, where that is no problem. */

@@ -1,6 +1,7 @@
 import { type Arguments, readArguments } from './arguments.ts';
 import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
 import { type FileProblem, type LoadedSettings, schemaNames } from './ports.ts';
+import { noSuchVerb } from './verbs.ts';
 
 export const config: Command = {
   name: 'config',
@@ -22,7 +23,7 @@ export const config: Command = {
       case 'schema':
         return await schema(context, more[0] ?? 'gateway');
       default:
-        throw new UsageError("say 'config check', 'config print' or 'config schema'");
+        throw noSuchVerb('config', verb, ['check', 'print', 'schema']);
     }
   },
 };

@@ -2,6 +2,7 @@ import { list, readArguments } from './arguments.ts';
 import { type Command, type CommandContext, exit, UsageError } from './command.ts';
 import { shownTime, unlessAllSame } from './output.ts';
 import type { KeyRow, KeyWish, NewKeyRow } from './ports.ts';
+import { noSuchVerb } from './verbs.ts';
 
 export const keys: Command = {
   name: 'keys',
@@ -33,7 +34,7 @@ export const keys: Command = {
       case 'rotate':
         return await rotate(context, args);
       default:
-        throw new UsageError("say 'keys create', 'keys list', 'keys revoke' or 'keys rotate'");
+        throw noSuchVerb('keys', verb, ['create', 'list', 'revoke', 'rotate']);
     }
   },
 };
