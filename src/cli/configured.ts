@@ -1,10 +1,10 @@
 import { type LoadOptions, loadConfig, printable, problemText, type Settings } from '../config.ts';
 import { placeProblems } from '../gateway/policy-places.ts';
-import { moduleProblems } from '../gateway/rule-modules.ts';
 import { compile } from '../policy/index.ts';
 import { CannotRun } from '../surfaces/cli/command.ts';
 import { parseTexts, problemsOf } from '../surfaces/cli/policy-files.ts';
 import type { FileProblem, LoadedSettings } from '../surfaces/cli/ports.ts';
+import { moduleProblems } from './module-ports.ts';
 
 /** The configuration, read and validated. Rejects with `CannotRun` and every problem where it has some. */
 export async function settledConfig(location: LoadOptions): Promise<Settings> {
@@ -17,11 +17,11 @@ export async function settledConfig(location: LoadOptions): Promise<Settings> {
 export async function checkedConfig(location: LoadOptions): Promise<LoadedSettings> {
   const { settings, problems } = await loadConfig(location);
   if (settings === undefined) return { problems, printable: {} };
-  return { problems: policyProblems(settings), printable: printable(settings) };
+  return { problems: await policyProblems(settings), printable: printable(settings) };
 }
 
 /** The enabled policies are part of the configuration: those that do not compile are problems of it. */
-export function policyProblems(settings: Settings): readonly FileProblem[] {
+export async function policyProblems(settings: Settings): Promise<readonly FileProblem[]> {
   const { policyFiles, policies } = settings;
   const textsOf = (library: true | undefined) =>
     policyFiles.flatMap((one) => (one.library === library ? [{ file: one.path, path: one.path, text: one.text }] : []));
@@ -30,7 +30,7 @@ export function policyProblems(settings: Settings): readonly FileProblem[] {
   try {
     const library = parseTexts(textsOf(true)).policies;
     const program = compile(parsed.policies, { default: policies.default, library });
-    return [...placeProblems(settings, program), ...moduleProblems(program, settings.policyFiles)];
+    return [...placeProblems(settings, program), ...(await moduleProblems(program, settings.policyFiles))];
   } catch (error) {
     return problemsOf(error);
   }

@@ -22,7 +22,7 @@ export async function diagnose(location: LoadOptions): Promise<readonly Check[]>
   checks.push({ what: 'configuration', state: 'fine', detail: settings.file });
   const running = await gateway(settings);
   checks.push(
-    policies(settings, policyProblems(settings)),
+    policies(settings, await policyProblems(settings)),
     providers(running.settings ?? settings),
     workers(settings),
     disk(settings.state.path),

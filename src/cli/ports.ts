@@ -1,7 +1,7 @@
-import { type Program, wasmCalls } from '../policy/index.ts';
 import { CannotRun } from '../surfaces/cli/command.ts';
 import type { Ports } from '../surfaces/cli/ports.ts';
 import { configLocation } from './config-file.ts';
+import { moduleProblems, openModules } from './module-ports.ts';
 
 /**
  * What the command line is handed: the configuration of this machine, and what it leads to. Each part of the program is
@@ -18,16 +18,8 @@ export function portsOf(cwd: string, env: Readonly<Record<string, string | undef
       const { publishedSchemaText } = await import('../config.ts');
       return publishedSchemaText(name);
     },
-    async openModules(program, files) {
-      if (!hasModules(program)) return undefined;
-      const { openRuleModules } = await import('../gateway/rule-modules.ts');
-      return openRuleModules(program, files);
-    },
-    async moduleProblems(program, files) {
-      if (!hasModules(program)) return [];
-      const { moduleProblems } = await import('../gateway/rule-modules.ts');
-      return moduleProblems(program, files);
-    },
+    openModules,
+    moduleProblems,
     async serve(file) {
       const { serveGateway } = await import('./serve-port.ts');
       return await serveGateway(location(file), version);
@@ -64,8 +56,4 @@ export function portsOf(cwd: string, env: Readonly<Record<string, string | undef
       return keyPort(await settled(file));
     },
   };
-}
-
-function hasModules(program: Program): boolean {
-  return wasmCalls(program, 'request').length > 0;
 }

@@ -42,4 +42,5 @@ test('a command that needs no gateway and no configuration waits for neither to 
     ).toEqual([]);
   }
   expect(await loadedBy('config', 'schema')).toContain('typebox');
+  expect(await loadedBy('config', 'check')).not.toContain('libphonenumber-js');
 });
