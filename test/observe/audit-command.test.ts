@@ -114,6 +114,18 @@ describe('llm-policy audit', () => {
     });
   });
 
+  test('verify --rotated tells where a trail begins', async () => {
+    const dir = await sample();
+    const file = join(dir, 'data', 'audit', `audit-${new Date().toISOString().slice(0, 10)}.jsonl`);
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/^.*\n/, ''));
+    expect(await run(dir, 'verify')).toMatchObject({ code: 1, err: expect.stringContaining(': removed: ') });
+    const rotated = await run(dir, 'verify', '--rotated');
+    expect([rotated.code, rotated.err]).toEqual([0, '']);
+    expect(rotated.out).toMatch(
+      /\ngateway\.\w+: begins with number 2; the one before it is not here\.\n1 record; the chain holds\.\n$/,
+    );
+  });
+
   test('verify says in words that there is nothing, or one record', async () => {
     const dir = temporary();
     mkdirSync(join(dir, 'data', 'audit'), { recursive: true });

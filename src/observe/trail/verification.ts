@@ -18,6 +18,8 @@ const problems_max = 100;
 
 interface Chain {
   records: number;
+  /** The number of the first one that is here; 0 where there is none. */
+  first: number;
   seq: number;
   hash: string | undefined;
   erased: number;
@@ -47,6 +49,7 @@ export class Verification {
   lasting = 0;
   readonly chains = new Map<string, Chain>();
   readonly #now_ms: number;
+  readonly #rotated: boolean;
   readonly #heads = new Map<string, Map<number, SignedHead>>();
   /** The farthest record that the trail must hold, by spool. */
   readonly #reached = new Map<string, number>();
@@ -56,9 +59,11 @@ export class Verification {
   readonly #late = new Map<string, Late>();
   readonly #keys: ReadonlyMap<string, KeyObject>;
 
-  constructor(keys: ReadonlyMap<string, KeyObject>, now_ms: number) {
+  /** `rotated`: the beginning was taken away by whom it belongs to. */
+  constructor(keys: ReadonlyMap<string, KeyObject>, now_ms: number, rotated: boolean) {
     this.#keys = keys;
     this.#now_ms = now_ms;
+    this.#rotated = rotated;
   }
 
   /** `passing`: as a trail may look for a moment while it is written. */
@@ -87,6 +92,7 @@ export class Verification {
     if (chain === undefined) {
       chain = {
         records: 0,
+        first: 0,
         seq: 0,
         hash: genesis,
         erased: 0,
@@ -135,8 +141,8 @@ export class Verification {
 
   #next(line: ParsedLine, where: Where): void {
     const chain = this.chain(line.spool);
+    if (chain.records === 0) this.#begin(chain, line);
     chain.records += 1;
-    chain.first_ms ??= line.at_ms;
     if (line.commit !== '' && line.personalJson === undefined) chain.erased += 1;
     if (!lineHolds(line)) {
       this.report('edited', where, line.spool, line.seq, 'The record does not match its hash');
@@ -166,6 +172,25 @@ export class Verification {
     chain.hash = line.hash;
   }
 
+  #begin(chain: Chain, { seq, at_ms }: ParsedLine): void {
+    chain.first = seq;
+    chain.first_ms = at_ms;
+    if (!this.#rotated || seq === 1) return;
+    chain.seq = seq - 1;
+    chain.hash = undefined;
+    // Late ones of that time may still lie here: they are no problem either.
+    chain.gaps.push({ from: 1, to: seq - 1, problem: -1 });
+  }
+
+  /** A spool of which nothing is here any more: its last signature is older than what the trail begins with. */
+  #isGone(spool: string): boolean {
+    if (!this.#rotated || this.chain(spool).records > 0) return false;
+    const oldest_ms = Math.min(
+      ...[...this.chains.values()].map(({ first_ms }) => first_ms ?? Number.POSITIVE_INFINITY),
+    );
+    return Number.isFinite(oldest_ms) && (this.#signed_ms.get(spool) ?? 0) <= oldest_ms + due_ms;
+  }
+
   #outOfOrder(chain: Chain, spool: string, seq: number, where: Where): void {
     const gap = chain.gaps.find((one) => seq >= one.from && seq <= one.to);
     if (gap === undefined) {
@@ -183,7 +208,7 @@ export class Verification {
     for (const { line, where } of this.#late.values()) this.#next(line, where);
     for (const [spool, last] of this.#reached) {
       const chain = this.chain(spool);
-      if (last > chain.seq) {
+      if (last > chain.seq && !this.#isGone(spool)) {
         const detail = `A signed position vouches for ${last} records; the trail ends at ${chain.seq}`;
         this.report('truncated', { file, line: 0 }, spool, chain.seq + 1, detail);
       }

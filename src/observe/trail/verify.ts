@@ -12,6 +12,7 @@ import { type TrailProblem, Verification, type Where } from './verification.ts';
 export interface SpoolReport {
   readonly spool: string;
   readonly records: number;
+  readonly first_seq: number;
   readonly last_seq: number;
   /** Up to here a signed head vouches that nothing was cut off or written anew. */
   readonly vouched_seq: number;
@@ -34,6 +35,8 @@ export interface TrailReport {
 export interface VerifyOptions {
   /** Heads kept elsewhere (logs, another machine): they show a trail cut together with its `heads.jsonl`. */
   readonly heads?: readonly SignedHead[];
+  /** Whole days at the beginning were rotated away: that their records are not here is no problem. */
+  readonly rotated?: boolean;
   /** Unix ms. */
   readonly now_ms?: number;
 }
@@ -70,7 +73,11 @@ interface Look {
 async function look(path: string, dataDir: string, options: VerifyOptions): Promise<Look> {
   const directory = statSync(path).isDirectory();
   const dir = directory ? path : dirname(path);
-  const verification = new Verification(readPublicKeys(dataDir), options.now_ms ?? Date.now());
+  const verification = new Verification(
+    readPublicKeys(dataDir),
+    options.now_ms ?? Date.now(),
+    options.rotated ?? false,
+  );
 
   const beside = new Set<string>();
   for await (const { head, torn, ...where } of readBeside(dir)) {
@@ -122,6 +129,7 @@ function reportOf(verification: Verification): TrailReport {
   const spools = [...chains].map(([spool, chain]) => ({
     spool,
     records: chain.records,
+    first_seq: chain.first,
     last_seq: chain.seq,
     vouched_seq: chain.vouched,
     unsigned: chain.unsigned?.count ?? 0,

@@ -24,7 +24,7 @@ export const audit: Command = {
   usage: `  llm-policy audit query [--since T] [--until T] [--team ID] [--user ID] [--decision WORD] [--model NAME]
                          [--exchange ID] [--limit N]
   llm-policy audit export [the same]
-  llm-policy audit verify [DIRECTORY]
+  llm-policy audit verify [DIRECTORY] [--rotated]
   llm-policy audit erase --user ID
   llm-policy audit aside [--retry]
 
@@ -33,6 +33,7 @@ export const audit: Command = {
                     or what is of no call: admin, alert, decision
   --limit           the newest so many; default 100, export has none
   --path            where the trail lies (default: the first file sink of the configuration)
+  --rotated         days at the beginning of the trail were rotated away: that they are missing is no problem
   --data            where its keys and spools lie (default: spool in the configured data directory)
 
   export prints JSON lines. verify exits 1 where a record was removed, edited, reordered or cut off, or a signature is
@@ -161,12 +162,12 @@ async function exportLines(context: CommandContext, args: readonly string[]): Pr
 }
 
 async function verify(context: CommandContext, args: readonly string[]): Promise<number> {
-  const { values, positionals } = readArguments(args, places);
+  const { values, positionals } = readArguments(args, { ...places, rotated: { type: 'boolean' } });
   if (positionals.length > 1) throw new UsageError(`'${positionals[1]}' is one word too many`);
   const { path, data } = await placesOf(context, positionals[0] ?? values.path, values.data);
   mustExist(path, 'audit trail');
   mustExist(join(data, 'keys'), 'signing key');
-  const report = await verifyTrail(path, data);
+  const report = await verifyTrail(path, data, { rotated: values.rotated === true });
   if (context.json) {
     context.out.json(report);
   } else {
@@ -183,8 +184,9 @@ async function verify(context: CommandContext, args: readonly string[]): Promise
         ]),
       );
     for (const spool of report.spools) {
-      const why = unsignedText(spool);
-      if (why !== undefined) context.out.print(why);
+      for (const text of [rotatedText(spool, values.rotated === true), unsignedText(spool)]) {
+        if (text !== undefined) context.out.print(text);
+      }
     }
     context.out.print(report.ok ? holdsText(report.records) : 'The trail does not hold.');
   }
@@ -194,6 +196,12 @@ async function verify(context: CommandContext, args: readonly string[]): Promise
 function holdsText(records: number): string {
   if (records === 0) return 'There are no records, and no signed position tells of any.';
   return `${records} ${records === 1 ? 'record' : 'records'}; the chain holds.`;
+}
+
+function rotatedText({ spool, first_seq }: TrailReport['spools'][number], rotated: boolean): string | undefined {
+  if (!rotated || first_seq < 2) return undefined;
+  const before = first_seq === 2 ? 'the one before it is' : `the ${first_seq - 1} before it are`;
+  return `${spool}: begins with number ${first_seq}; ${before} not here.`;
 }
 
 /** What is not signed, where that is no problem. */
