@@ -9,12 +9,10 @@ import { openLog } from '../observe/index.ts';
 import { fileProblemText } from '../surfaces/cli/config.ts';
 import type { Check, FileProblem } from '../surfaces/cli/ports.ts';
 import { adminClient } from './admin-client.ts';
+import { policyProblems } from './configured.ts';
 
 /** Looks at everything a gateway stands on. Changes nothing. */
-export async function diagnose(
-  location: LoadOptions,
-  policyProblems: (settings: Settings) => readonly FileProblem[],
-): Promise<readonly Check[]> {
+export async function diagnose(location: LoadOptions): Promise<readonly Check[]> {
   const checks: Check[] = [node()];
   const { settings, problems } = await loadConfig(location);
   if (settings === undefined) {
@@ -22,13 +20,14 @@ export async function diagnose(
     return [...checks, { what: 'configuration', state: 'wrong', detail, advice: 'Mend the places named above.' }];
   }
   checks.push({ what: 'configuration', state: 'fine', detail: settings.file });
+  const running = await gateway(settings);
   checks.push(
-    policies(settings, policyProblems(settings)),
-    providers(settings),
+    policies(settings, await policyProblems(settings)),
+    providers(running.settings ?? settings),
     workers(settings),
     disk(settings.state.path),
   );
-  checks.push(...(await gateway(settings)));
+  checks.push(...running.checks);
   if (settings.state.driver === 'redis') checks.push(await redis(settings));
   return checks;
 }
@@ -53,7 +52,8 @@ function policies(settings: Settings, problems: readonly FileProblem[]): Check {
   return { what: 'policies', state: 'wrong', detail, advice: 'Mend them; `llm-policy validate` tells more.' };
 }
 
-function providers({ providers: on, providersOff }: Settings): Check {
+/** Of a gateway that runs its own: variables turn providers on, and it has others than the shell that asks. */
+function providers({ providers: on, providersOff }: ProviderSettings): Check {
   const detail = `on: ${on.map(({ id }) => id).join(', ')}; off: ${providersOff.join(', ') || 'none'}`;
   const onlyDemo = on.every(({ format }) => format === 'demo');
   return onlyDemo
@@ -104,30 +104,40 @@ interface Health {
   readonly workers: { readonly ready: number; readonly wanted: number };
 }
 
+type ProviderSettings = {
+  readonly providers: readonly Pick<Settings['providers'][number], 'id' | 'format'>[];
+  readonly providersOff: readonly string[];
+};
+
+interface Running {
+  readonly checks: readonly Check[];
+  /** Those of the gateway that answers. */
+  readonly settings?: ProviderSettings;
+}
+
 /** The running gateway by its admin listener; where none answers, whether one could listen. */
-async function gateway(settings: Settings): Promise<readonly Check[]> {
+async function gateway(settings: Settings): Promise<Running> {
   const client = adminClient(settings);
   try {
     const health = (await client.get('/admin/v1/health')) as Health | undefined;
     if (health === undefined) {
-      return [
-        { what: 'gateway', state: 'note', detail: `none answers at ${client.address}` },
-        ...(await ports(settings)),
-      ];
+      const none: Check = { what: 'gateway', state: 'note', detail: `none answers at ${client.address}` };
+      return { checks: [none, ...(await ports(settings))] };
     }
-    const { ready, wanted } = health.workers;
-    const at = `${client.address}, ${ready} of ${wanted} ${wanted === 1 ? 'worker' : 'workers'}`;
-    if (health.ready && ready < wanted) {
-      const advice = 'One is being replaced; where that lasts, its log tells why it ends.';
-      return [{ what: 'gateway', state: 'note', detail: `ready at ${at}`, advice }];
-    }
-    return health.ready
-      ? [{ what: 'gateway', state: 'fine', detail: `ready at ${at}` }]
-      : [{ what: 'gateway', state: 'wrong', detail: health.reasons.join(', '), advice: 'Its log tells more.' }];
+    const running = (await client.get('/admin/v1/config')) as ProviderSettings | undefined;
+    return { checks: [healthCheck(health, client.address)], ...(running === undefined ? {} : { settings: running }) };
   } catch (error) {
     const advice = 'Look at admin.port and admin.keys, and at what else listens there.';
-    return [{ what: 'gateway', state: 'wrong', detail: (error as Error).message, advice }];
+    return { checks: [{ what: 'gateway', state: 'wrong', detail: (error as Error).message, advice }] };
   }
+}
+
+function healthCheck({ ready: well, reasons, workers: { ready, wanted } }: Health, address: string): Check {
+  if (!well) return { what: 'gateway', state: 'wrong', detail: reasons.join(', '), advice: 'Its log tells more.' };
+  const detail = `ready at ${address}, ${ready} of ${wanted} ${wanted === 1 ? 'worker' : 'workers'}`;
+  if (ready >= wanted) return { what: 'gateway', state: 'fine', detail };
+  const advice = 'One is being replaced; where that lasts, its log tells why it ends.';
+  return { what: 'gateway', state: 'note', detail, advice };
 }
 
 async function ports({ server, admin, metrics }: Settings): Promise<readonly Check[]> {

@@ -21,4 +21,5 @@ export { openSpool, type Spool } from './trail/spool.ts';
 export { type SpoolOptions, SpoolUnavailable } from './trail/spool-options.ts';
 export { type LateRecord, lateRecords } from './trail/tail.ts';
 export { openTrail, type Trail, type TrailOptions, type TrailState } from './trail/trail.ts';
-export { type TrailProblem, type TrailReport, type VerifyOptions, verifyTrail } from './trail/verify.ts';
+export type { TrailProblem } from './trail/verification.ts';
+export { type TrailReport, type VerifyOptions, verifyTrail } from './trail/verify.ts';

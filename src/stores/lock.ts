@@ -3,7 +3,6 @@ import {
   closeSync,
   ftruncateSync,
   linkSync,
-  lstatSync,
   openSync,
   readFileSync,
   readlinkSync,
@@ -14,34 +13,38 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { hostname } from 'node:os';
-
-interface Owner {
-  readonly pid: number;
-  /** When the process started, in the kernel's ticks: a pid alone is given out again. */
-  readonly started: string;
-  readonly host: string;
-}
+import { lives, type Owner, ownerOf, ownWords } from './lock-owner.ts';
 
 export interface Lock {
   release(): void;
 }
 
 const beat_ms = 5_000;
-const silent_ms = 20_000;
 const tries_max = 100;
 const pause_ms = 5;
 
 /**
  * Makes this process the owner of what `file` stands for. Throws where another one is alive; takes over from a dead
  * one, which of several that find it exactly one does. An owner on another host cannot be asked, so it counts as alive
- * while it touches the file.
+ * while it touches the file; so does one whose words only another version of this program knows, and while the process
+ * they name may be the one that wrote them.
  */
 export function lock(file: string): Lock {
   const held = tried(file, tries_max);
   if ('release' in held) return held;
-  const who = held.owner === undefined ? 'another process' : `process ${held.owner.pid} on ${held.owner.host}`;
-  throw new Error(`${file}: ${who} holds this; only one process may open it at a time`);
+  throw new Error(`${file}: ${whose(held)} holds this; only one process may open it at a time`);
+}
+
+function whose({ owner, words }: Taken): string {
+  if (owner !== undefined) return `process ${owner.pid} on ${owner.host}`;
+  if (words === undefined) return 'another process';
+  return `a process of another version (${JSON.stringify(words.slice(0, 60))}; remove the file where there is none)`;
+}
+
+/** Somebody else has it. `words`: what they left, where this version cannot read it. */
+interface Taken {
+  readonly owner: Owner | undefined;
+  readonly words?: string;
 }
 
 /** The same; undefined where another one is alive, or about to take over. */
@@ -50,12 +53,14 @@ export function tryLock(file: string): Lock | undefined {
   return 'release' in held ? held : undefined;
 }
 
-function tried(file: string, tries_max: number): Lock | { readonly owner: Owner | undefined } {
+function tried(file: string, tries_max: number): Lock | Taken {
   const text = ownWords();
   for (let tries = 1; ; tries++) {
     const held = read(file);
-    const owner = held === undefined ? undefined : parse(held);
-    if (owner !== undefined && alive(file, owner)) return { owner };
+    if (held !== undefined && lives(file, held)) {
+      const owner = ownerOf(held);
+      return owner === undefined ? { owner, words: held } : { owner };
+    }
     if (held === undefined ? created(file, text) : claimed(file, held, text, () => takenOver(file, held, text))) break;
     if (tries === tries_max) return { owner: undefined };
     // Whoever was faster needs a moment.
@@ -74,15 +79,6 @@ function tried(file: string, tries_max: number): Lock | { readonly owner: Owner 
       if (read(file) === text) rmSync(file, { force: true });
     },
   };
-}
-
-let words: string | undefined;
-
-/** Who this process is. */
-function ownWords(): string {
-  const mine = (): Owner => ({ pid: process.pid, started: startOf(process.pid) ?? '', host: hostname() });
-  words ??= JSON.stringify(mine());
-  return words;
 }
 
 /** Never woken: a sleep. */
@@ -111,8 +107,7 @@ function claimed(file: string, found: string, mine: string, step: () => boolean)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     const by = readClaim(claim);
-    const maker = by === undefined ? undefined : parse(by);
-    if (by === undefined || (maker !== undefined && alive(claim, maker))) return false;
+    if (by === undefined || lives(claim, by)) return false;
     claimed(claim, by, mine, () => {
       if (readClaim(claim) === by) rmSync(claim, { force: true });
       return true;
@@ -176,37 +171,4 @@ function read(file: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function parse(text: string): Owner | undefined {
-  try {
-    const { pid, started, host } = JSON.parse(text) as Partial<Owner>;
-    return pid === undefined || started === undefined || host === undefined ? undefined : { pid, started, host };
-  } catch {
-    return undefined;
-  }
-}
-
-function alive(file: string, owner: Owner): boolean {
-  if (owner.host !== hostname())
-    return Date.now() - (lstatSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) < silent_ms;
-  try {
-    process.kill(owner.pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-  const started = startOf(owner.pid);
-  return started === undefined ? !existsProc() : owner.started === '' || started === owner.started;
-}
-
-/** Undefined for a process that is gone, is a zombie, or on a system without `/proc`. */
-function startOf(pid: number): string | undefined {
-  const stat = read(`/proc/${pid}/stat`);
-  if (stat === undefined) return undefined;
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
-}
-
-function existsProc(): boolean {
-  return read('/proc/self/stat') !== undefined;
 }

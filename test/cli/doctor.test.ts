@@ -68,6 +68,15 @@ describe('doctor', () => {
         state: 'fine',
         detail: `ready at http://127.0.0.1:${ports.admin}, 1 of 1 worker`,
       });
+      // The variables of the shell that asks are not those of the gateway.
+      place.write(
+        'providers/openai.yaml',
+        `{ id: openai, format: openai, base_url: "https://127.0.0.1/v1", enabled_if: "${ref('OPENAI_API_KEY:-')}", models: { m: {} } }`,
+      );
+      expect((await doctor({ ADMIN: adminKey, OPENAI_API_KEY: 'sk-of-this-shell' })).of('providers')).toMatchObject({
+        state: 'note',
+        detail: 'on: demo; off: none',
+      });
       const other = await doctor({ ADMIN: `${adminKey}x` });
       expect(other.code).toBe(1);
       expect(other.of('gateway')).toMatchObject({

@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { type Output, outputTo } from '../../src/surfaces/cli/output.ts';
+import { Place } from '../config/place.ts';
 import { run } from './world.ts';
 
 const here = (...args: string[]) => run(tmpdir(), args);
@@ -30,6 +31,11 @@ describe('the command line', () => {
       [['eval', '1', '--lines'], 'from the lines'],
       [['xyzzy'], "'llm-policy --help' lists them"],
       [['config'], "say 'config check'"],
+      [['config', 'chek'], "there is no 'config chek'; did you mean 'config check'?"],
+      [['audit', 'verfy'], "did you mean 'audit verify'?"],
+      [['budgets', 'lst'], "did you mean 'budgets list'?"],
+      [['keys', 'show'], "there is no 'keys show'; say 'keys create', 'keys list', 'keys revoke' or 'keys rotate'"],
+      [['--verbose'], "there is no option '--verbose'; a command comes first"],
       [['config', 'check', 'more'], "takes no 'more'"],
       [['keys', 'create'], 'needs --team'],
       [['keys', 'create', '--teem', 'a'], "unknown option '--teem'; did you mean '--team'?"],
@@ -60,7 +66,18 @@ describe('the command line', () => {
       err: 'llm-policy: absent.yaml does not exist\n',
     });
     expect((await here('test', '--coverage=80')).code).toBe(3);
-    expect((await here('keys', 'list', '--config', 'absent.yaml')).err).toContain('absent.yaml: does not exist');
+  });
+
+  it('says what is missing in a directory, and what is wrong in a configuration', async () => {
+    const place = new Place('server: { prot: 1 }\n');
+    place.write('empty/readme.md', 'nothing');
+    const there = async (...args: string[]) => (await run(place.path, args)).err;
+    expect(await there('validate', 'empty')).toBe('llm-policy: empty holds no policies (*.yaml, *.json)\n');
+    expect(await there('test', 'empty')).toBe('llm-policy: empty holds no tests (*.policytest.yaml)\n');
+    expect(await there('audit', 'query', '--config', 'gateway.yaml')).toMatch(
+      /^llm-policy: gateway\.yaml:1:11: unknown key 'prot'.*\n$/,
+    );
+    place.remove();
   });
 
   it('tells programs of trouble in JSON', async () => {

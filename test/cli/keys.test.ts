@@ -99,7 +99,10 @@ describe('keys', () => {
     expect([await opens(first.key), await opens(second.key)]).toEqual([undefined, 'research']);
     const third = await keysJson('rotate', second.id, '--grace-seconds', '3600');
     expect([await opens(second.key), await opens(third.key)]).toEqual(['research', 'research']);
-    expect((await keys('list')).out).toContain('ending');
+    const [, ends = ''] = /ending +(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)/.exec((await keys('list')).out) ?? [];
+    const left_ms = Date.parse(`${ends.replace(' ', 'T')}Z`) - Date.now();
+    expect(left_ms).toBeGreaterThan(3_500_000);
+    expect(left_ms).toBeLessThanOrEqual(3_600_000);
     expect((await keys('rotate', first.id)).code).toBe(3);
   });
 

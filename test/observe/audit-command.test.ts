@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { fileSink, openTrail } from '../../src/observe/index.ts';
@@ -12,17 +12,21 @@ import { record, temporary } from './records.ts';
 /** A closed trail where the default configuration would have it. */
 async function sample(): Promise<string> {
   const dir = temporary();
-  const trail = await openTrail({
+  const trail = await opened(dir);
+  await trail.end(record('one', { time_ms: Date.now() - 7_200_000 }));
+  await trail.end(record('two', { time_ms: Date.now(), caller: { team: 'sales', user: 'bob' }, ending: 'denied' }));
+  await trail.close();
+  return dir;
+}
+
+function opened(dir: string) {
+  return openTrail({
     path: join(dir, 'data', 'spool'),
     spoolId: 'gateway',
     sinks: [fileSink(join(dir, 'data', 'audit'))],
     queue: openEmbeddedQueue({ attempts: 1, backoff_ms: 5 }),
     reserve_bytes: 8192,
   });
-  await trail.end(record('one', { time_ms: Date.now() - 7_200_000 }));
-  await trail.end(record('two', { time_ms: Date.now(), caller: { team: 'sales', user: 'bob' }, ending: 'denied' }));
-  await trail.close();
-  return dir;
 }
 
 async function run(dir: string, ...args: string[]): Promise<{ code: number; out: string; err: string }> {
@@ -86,6 +90,53 @@ describe('llm-policy audit', () => {
       ok: false,
       problems: [{ kind: 'edited', seq: 2 }],
     });
+  });
+
+  test('verify says what is not signed, and whether that is a problem', async () => {
+    const dir = await sample();
+    const spool = join(dir, 'data', 'spool', 'spools', 'gateway');
+    for (const file of [join(dir, 'data', 'audit', 'heads.jsonl'), join(spool, 'head.json')]) rmSync(file);
+    const cursor = join(spool, 'cursor-file.json');
+    const signed = readFileSync(cursor, 'utf8');
+    rmSync(cursor);
+    const young = await run(dir, 'verify');
+    expect([young.code, young.err]).toEqual([0, '']);
+    expect(young.out).toMatch(
+      /\ngateway\.\w+: 2 records after number 0 are not signed yet; the gateway signs every minute\.\n2 records; the chain holds\.\n$/,
+    );
+    // What a data directory has of its own is no help to whoever cut the trail.
+    writeFileSync(cursor, signed);
+    const file = join(dir, 'data', 'audit', `audit-${new Date().toISOString().slice(0, 10)}.jsonl`);
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/\n.*\n$/, '\n'));
+    expect(await run(dir, 'verify')).toMatchObject({ code: 1, err: expect.stringContaining(': truncated: ') });
+    expect(JSON.parse((await run(dir, 'verify', '--json')).out)).toMatchObject({
+      spools: [{ records: 1, vouched_seq: 0, unsigned: 1, signing: 'not_yet' }],
+    });
+  });
+
+  test('verify --rotated tells where a trail begins', async () => {
+    const dir = await sample();
+    const file = join(dir, 'data', 'audit', `audit-${new Date().toISOString().slice(0, 10)}.jsonl`);
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/^.*\n/, ''));
+    expect(await run(dir, 'verify')).toMatchObject({ code: 1, err: expect.stringContaining(': removed: ') });
+    const rotated = await run(dir, 'verify', '--rotated');
+    expect([rotated.code, rotated.err]).toEqual([0, '']);
+    expect(rotated.out).toMatch(
+      /\ngateway\.\w+: begins with number 2; the one before it is not here\.\n1 record; the chain holds\.\n$/,
+    );
+  });
+
+  test('verify says in words that there is nothing, or one record', async () => {
+    const dir = temporary();
+    mkdirSync(join(dir, 'data', 'audit'), { recursive: true });
+    mkdirSync(join(dir, 'data', 'spool', 'keys'), { recursive: true });
+    const nothing = 'There are no records, and no signed position tells of any.\n';
+    expect(await run(dir, 'verify')).toEqual({ code: 0, out: nothing, err: '' });
+    expect(await run(dir, 'query')).toEqual({ code: 0, out: 'No record fits.\n', err: '' });
+    const trail = await opened(dir);
+    await trail.end(record('one', { time_ms: Date.now() }));
+    await trail.close();
+    expect((await run(dir, 'verify')).out).toMatch(/\n1 record; the chain holds\.\n$/);
   });
 
   test('erase makes a user unreadable; the chain holds', async () => {

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import {
   fileSink,
+  openLog,
   openTrail,
   queryTrail,
   type SignedHead,
@@ -123,6 +124,19 @@ describe('delivery', () => {
     moody.broken = false;
     await until(() => trail.state().delivered.moody === 1);
     expect(said).toEqual(['sink moody waiting', 'sink moody delivering']);
+  });
+
+  test('a head is told to the log once there is a record, and not before', async () => {
+    const dir = temporary();
+    const lines: string[] = [];
+    const log = openLog({ level: 'info', destination: { write: (line: string) => void lines.push(line) } });
+    const heads = () => lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === 'audit head');
+    await (await open(dir, { log })).close();
+    expect(heads()).toEqual([]);
+    const trail = await open(dir, { log });
+    await trail.end(record('a'));
+    await trail.close();
+    expect(heads()).toMatchObject([{ seq: 1 }]);
   });
 
   test('a restart goes on where the sink stopped; nothing comes twice into the trail', async () => {

@@ -1,11 +1,22 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { withFileLock } from '../../src/stores/file-lock.ts';
 import { lock } from '../../src/stores/lock.ts';
 import { writePrivateFile } from '../../src/stores/private-file.ts';
 import { mountSmallDisk, noMount, type SmallDisk } from '../support/small-disk.ts';
@@ -42,6 +53,78 @@ test('a lock that says nothing anybody can read is a dead one', () => {
   lock(file).release();
   expect(readdirSync(join(home, 'torn'))).toEqual([]);
 });
+
+describe('words of another version', () => {
+  const theirs = (pid: number) => `${pid} 0011223344556677`;
+  const minutes_ago = (minutes: number) => Date.now() / 1000 - minutes * 60;
+  /** No process has it. */
+  const nobodys = 2 ** 30;
+
+  function left(name: string, words: string, minutes: number): string {
+    const file = abandoned(join(home, name));
+    writeFileSync(file, words);
+    utimesSync(file, minutes_ago(minutes), minutes_ago(minutes));
+    return file;
+  }
+
+  test('are a living owner while they are fresh: nobody takes over what cannot be read', () => {
+    for (const [at, words] of [
+      theirs(nobodys),
+      '',
+      'what is this',
+      '{"version":2,"process":"x"}',
+      '{"pid":0}',
+    ].entries()) {
+      const file = left(`fresh-${at}`, words, 0.1);
+      expect(() => lock(file), words).toThrow(
+        /a process of another version \(".*"; remove the file where there is none\)/,
+      );
+      expect(readFileSync(file, 'utf8')).toBe(words);
+      utimesSync(file, minutes_ago(1), minutes_ago(1));
+      lock(file).release();
+      expect(readdirSync(join(home, `fresh-${at}`))).toEqual([]);
+    }
+  });
+
+  test('are a living owner as long as the process they name is one that was there when they were written', () => {
+    for (const [at, words] of [theirs(1), '{"version":2,"pid": 1}'].entries()) {
+      const file = left(`first-${at}`, words, 0.35);
+      expect(() => lock(file), words).toThrow(/another version/);
+      expect(readFileSync(file, 'utf8')).toBe(words);
+    }
+  });
+
+  test.skipIf(!existsSync('/proc/self/stat'))('are a dead owner where their process began after them', () => {
+    const child = spawn('sleep', ['60']);
+    try {
+      expect(child.pid).toBeGreaterThan(1);
+      lock(left('again', theirs(child.pid!), 1)).release();
+      lock(left('again', JSON.stringify({ version: 2, pid: child.pid }), 1)).release();
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
+
+  test('are waited for: a step under the lock begins when the other version is done', async () => {
+    const file = left('step', theirs(process.pid), 0);
+    const seen: string[] = [];
+    const step = withFileLock(file, () => seen.push('step'));
+    await sleep(150);
+    seen.push('they are done');
+    rmSync(file);
+    await step;
+    expect(seen).toEqual(['they are done', 'step']);
+  });
+});
+
+test.skipIf(!existsSync('/proc/1/stat'))(
+  "a number given out again is no living owner, whoever's process has it",
+  () => {
+    const file = abandoned(join(home, 'given-out'));
+    writeFileSync(file, JSON.stringify({ pid: 1, started: '1'.repeat(40), host: hostname() }));
+    lock(file).release();
+  },
+);
 
 describe('processes that find the same dead owner', () => {
   const children: { readonly child: ChildProcess; readonly lines: Interface }[] = [];

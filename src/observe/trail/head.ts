@@ -1,6 +1,9 @@
 import { type KeyObject, sign, verify } from 'node:crypto';
 import { sha256 } from './line.ts';
 
+/** How often positions are signed, where nobody says otherwise. */
+export const head_ms = 60_000;
+
 /** A place in a spool's chain: after the record `seq`, whose hash is `hash`. Seq 0 is before the first. */
 export interface Head {
   readonly spool: string;

@@ -5,7 +5,7 @@ import type { Log } from '../log.ts';
 import type { AuditRecord, Intent } from '../record.ts';
 import { carry } from './carry.ts';
 import { Delivery } from './delivery.ts';
-import { headText, type SignedHead, signHead } from './head.ts';
+import { head_ms, headText, type SignedHead, signHead } from './head.ts';
 import type { QueryFilter } from './query.ts';
 import { Recent } from './recent.ts';
 import type { Sink } from './sink.ts';
@@ -93,7 +93,7 @@ class LiveTrail implements Trail {
     this.#options = options;
     this.#clock = options.clock ?? Date.now;
     this.#recent = new Recent(options.recent_max ?? 256, spool.keys.textHash);
-    this.#timer = setInterval(() => this.#putOutHeads(), options.head_ms ?? 60_000);
+    this.#timer = setInterval(() => this.#putOutHeads(), options.head_ms ?? head_ms);
     this.#timer.unref();
   }
 
@@ -150,6 +150,8 @@ class LiveTrail implements Trail {
   #putOutHeads(): void {
     this.#spool.flush();
     const head = this.head();
+    // Before the first record there is nothing to vouch for.
+    if (head.seq === 0) return;
     try {
       writeFileSync(join(this.#spool.dir, 'head.json'), headText(head), { mode: 0o600 });
     } catch (error) {

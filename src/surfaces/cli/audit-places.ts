@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { CannotRun, type CommandContext } from './command.ts';
+import { fileProblemText } from './config.ts';
 
 /** Where a trail lies, and the keys to what is sealed in it. */
 export interface Places {
@@ -22,7 +23,7 @@ export async function placesOf(
   const from = (place: string): string => resolve(context.cwd, place);
   if (path !== undefined && data !== undefined) return { path: from(path), data: from(data) };
   const { problems, printable } = await context.ports.loadSettings(context.config);
-  if (problems.length > 0) throw new CannotRun("the configuration has problems; 'llm-policy config check' tells them");
+  if (problems.length > 0) throw new CannotRun(problems.map(fileProblemText).join('\n'));
   const { state, audit: settings } = printable as PrintedSettings;
   const state_path = state?.path ?? './data';
   const sink = settings?.sinks?.find((one) => one.type === 'file');

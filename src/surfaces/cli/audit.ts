@@ -6,6 +6,7 @@ import {
   type QueriedRecord,
   type QueryFilter,
   queryTrail,
+  type TrailReport,
   verifyTrail,
 } from '../../observe/index.ts';
 import { nearest } from '../../policy/index.ts';
@@ -15,6 +16,7 @@ import { mustExist, placesOf } from './audit-places.ts';
 import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
 import { moment } from './moment.ts';
 import { shownTime } from './output.ts';
+import { noSuchVerb } from './verbs.ts';
 
 export const audit: Command = {
   name: 'audit',
@@ -22,18 +24,20 @@ export const audit: Command = {
   usage: `  llm-policy audit query [--since T] [--until T] [--team ID] [--user ID] [--decision WORD] [--model NAME]
                          [--exchange ID] [--limit N]
   llm-policy audit export [the same]
-  llm-policy audit verify [DIRECTORY]
+  llm-policy audit verify [DIRECTORY] [--rotated]
   llm-policy audit erase --user ID
   llm-policy audit aside [--retry]
 
   --since, --until  RFC 3339, or how long ago: 30m, 12h, 7d
-  --decision        a decision (allow, warn, modify, deny) an ending (complete, denied, failed, aborted, cut, lost),
+  --decision        a decision (allow, warn, modify, deny), an ending (complete, denied, failed, aborted, cut, lost),
                     or what is of no call: admin, alert, decision
   --limit           the newest so many; default 100, export has none
   --path            where the trail lies (default: the first file sink of the configuration)
+  --rotated         days at the beginning of the trail were rotated away: that they are missing is no problem
   --data            where its keys and spools lie (default: spool in the configured data directory)
 
-  export prints JSON lines. verify exits 1 where a record was removed, edited, reordered or cut off. aside lists records
+  export prints JSON lines. verify exits 1 where a record was removed, edited, reordered or cut off, or a signature is
+  missing that was due; records of the last minute may still wait for theirs, and it says so. aside lists records
   that a sink would not take though it takes others, and exits 1 where there are any; --retry has the running gateway try
   them once more.`,
   async run(context) {
@@ -52,7 +56,7 @@ export const audit: Command = {
       case 'report':
         throw new CannotRun("'audit report' is not supported yet");
       default:
-        throw new UsageError("say 'audit query', 'audit export', 'audit verify', 'audit erase' or 'audit aside'");
+        throw noSuchVerb('audit', verb, ['query', 'export', 'verify', 'erase', 'aside']);
     }
   },
 };
@@ -158,12 +162,12 @@ async function exportLines(context: CommandContext, args: readonly string[]): Pr
 }
 
 async function verify(context: CommandContext, args: readonly string[]): Promise<number> {
-  const { values, positionals } = readArguments(args, places);
+  const { values, positionals } = readArguments(args, { ...places, rotated: { type: 'boolean' } });
   if (positionals.length > 1) throw new UsageError(`'${positionals[1]}' is one word too many`);
   const { path, data } = await placesOf(context, positionals[0] ?? values.path, values.data);
   mustExist(path, 'audit trail');
   mustExist(join(data, 'keys'), 'signing key');
-  const report = await verifyTrail(path, data);
+  const report = await verifyTrail(path, data, { rotated: values.rotated === true });
   if (context.json) {
     context.out.json(report);
   } else {
@@ -171,13 +175,43 @@ async function verify(context: CommandContext, args: readonly string[]): Promise
       const place = line > 0 ? `${file}:${line}` : file;
       context.out.error(`${place}: ${kind}: ${detail}${spool === '' ? '' : ` (spool ${spool}, record ${seq})`}`);
     }
-    context.out.table(
-      ['spool', 'records', 'last', 'signed up to', 'erased'],
-      report.spools.map((one) => [one.spool, ...[one.records, one.last_seq, one.vouched_seq, one.erased].map(String)]),
-    );
-    context.out.print(report.ok ? `${report.records} records; the chain holds.` : 'The trail does not hold.');
+    if (report.spools.length > 0)
+      context.out.table(
+        ['spool', 'records', 'last', 'signed up to', 'erased'],
+        report.spools.map((one) => [
+          one.spool,
+          ...[one.records, one.last_seq, one.vouched_seq, one.erased].map(String),
+        ]),
+      );
+    for (const spool of report.spools) {
+      for (const text of [rotatedText(spool, values.rotated === true), unsignedText(spool)]) {
+        if (text !== undefined) context.out.print(text);
+      }
+    }
+    context.out.print(report.ok ? holdsText(report.records) : 'The trail does not hold.');
   }
   return report.ok ? exit.fine : exit.found;
+}
+
+function holdsText(records: number): string {
+  if (records === 0) return 'There are no records, and no signed position tells of any.';
+  return `${records} ${records === 1 ? 'record' : 'records'}; the chain holds.`;
+}
+
+function rotatedText({ spool, first_seq }: TrailReport['spools'][number], rotated: boolean): string | undefined {
+  if (!rotated || first_seq < 2) return undefined;
+  const before = first_seq === 2 ? 'the one before it is' : `the ${first_seq - 1} before it are`;
+  return `${spool}: begins with number ${first_seq}; ${before} not here.`;
+}
+
+/** What is not signed, where that is no problem. */
+function unsignedText({ spool, unsigned, vouched_seq, signing }: TrailReport['spools'][number]): string | undefined {
+  if (signing === 'complete' || signing === 'overdue') return undefined;
+  const [records, are] = unsigned === 1 ? ['record', 'is'] : ['records', 'are'];
+  const which = `${spool}: ${unsigned} ${records} after number ${vouched_seq} ${are} not signed`;
+  return signing === 'not_yet'
+    ? `${which} yet; the gateway signs every minute.`
+    : `${which}: the gateway ended before it could, and signs when it has started again.`;
 }
 
 async function erase(context: CommandContext, args: readonly string[]): Promise<number> {

@@ -2,9 +2,10 @@ import { readArguments } from './arguments.ts';
 import { resetBudget, setBudget, unsetBudget } from './budget-changes.ts';
 import { exportSpending, forecastBudgets } from './budget-reports.ts';
 import { budgetCell, byKey, counted, none, resetCell } from './budget-text.ts';
-import { type Command, type CommandContext, exit, UsageError } from './command.ts';
+import { type Command, type CommandContext, exit } from './command.ts';
 import { shownTime, unlessAllSame } from './output.ts';
 import type { BudgetRow } from './ports.ts';
+import { noSuchVerb } from './verbs.ts';
 
 const verbs = {
   list,
@@ -45,11 +46,8 @@ export const budgets: Command = {
   A running gateway is asked through its admin listener; without one the data is opened here, and limits are not changed.
   reconcile exits 1 where a counter differs and was not repaired.`,
   async run(context) {
-    const [verb = '', ...args] = context.args;
-    if (!Object.hasOwn(verbs, verb)) {
-      const names = Object.keys(verbs).map((name) => `'budgets ${name}'`);
-      throw new UsageError(`say ${names.slice(0, -1).join(', ')} or ${names.at(-1)}`);
-    }
+    const [verb, ...args] = context.args;
+    if (verb === undefined || !Object.hasOwn(verbs, verb)) throw noSuchVerb('budgets', verb, Object.keys(verbs));
     return await verbs[verb as keyof typeof verbs](context, args);
   },
 };

@@ -1,6 +1,7 @@
 import { type Arguments, readArguments } from './arguments.ts';
 import { CannotRun, type Command, type CommandContext, exit, UsageError } from './command.ts';
 import { type FileProblem, type LoadedSettings, schemaNames } from './ports.ts';
+import { noSuchVerb } from './verbs.ts';
 
 export const config: Command = {
   name: 'config',
@@ -20,17 +21,17 @@ export const config: Command = {
       case 'print':
         return print(context, await context.ports.loadSettings(context.config));
       case 'schema':
-        return schema(context, more[0] ?? 'gateway');
+        return await schema(context, more[0] ?? 'gateway');
       default:
-        throw new UsageError("say 'config check', 'config print' or 'config schema'");
+        throw noSuchVerb('config', verb, ['check', 'print', 'schema']);
     }
   },
 };
 
-function schema({ out, ports }: CommandContext, name: string): number {
+async function schema({ out, ports }: CommandContext, name: string): Promise<number> {
   const known = schemaNames.find((one) => one === name);
   if (known === undefined) throw new UsageError(`there is no schema '${name}': ${schemaNames.join(', ')}`);
-  out.print(ports.configSchemaText(known));
+  out.print(await ports.configSchemaText(known));
   return exit.fine;
 }
 

@@ -57,7 +57,7 @@ async function decided(
   facts: FactTree,
 ): Promise<number> {
   const clock = { now: Date.now, elapsed: () => performance.now() };
-  const modules = ports.openModules(program, places);
+  const modules = await ports.openModules(program, places);
   const response = await evaluateWith(program, facts, { requestId: `eval-${randomUUID()}`, clock, modules });
   await modules?.close();
   const { decision } = response;

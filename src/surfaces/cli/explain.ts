@@ -70,7 +70,7 @@ async function ofFacts(
   given: FactTree,
 ) {
   if (program === undefined) throw new CannotRun('there are no policies to explain by');
-  const modules = ports.openModules(program, places);
+  const modules = await ports.openModules(program, places);
   const { facts } = await tellContext(program, given, modules);
   await modules?.close();
   const explanation = explainFacts(program, 'request', facts);
@@ -134,7 +134,8 @@ function tellWords(out: CommandContext['out'], { sentences, rules }: DecisionInW
   const others = rules.filter(({ outcome }) => outcome === 'did not match');
   for (const { rule, because } of others.slice(0, othersMax))
     out.item('', `${rule} did not match, because ${because}.`);
-  if (others.length > othersMax) out.print(`${others.length - othersMax} more rules did not match.`);
+  const more = others.length - othersMax;
+  if (more > 0) out.print(`${more} more ${more === 1 ? 'rule' : 'rules'} did not match.`);
 }
 
 /** Rules that did not match and are told in words; below, each of them is listed. */

@@ -2,6 +2,7 @@ import { list, readArguments } from './arguments.ts';
 import { type Command, type CommandContext, exit, UsageError } from './command.ts';
 import { shownTime, unlessAllSame } from './output.ts';
 import type { KeyRow, KeyWish, NewKeyRow } from './ports.ts';
+import { noSuchVerb } from './verbs.ts';
 
 export const keys: Command = {
   name: 'keys',
@@ -33,7 +34,7 @@ export const keys: Command = {
       case 'rotate':
         return await rotate(context, args);
       default:
-        throw new UsageError("say 'keys create', 'keys list', 'keys revoke' or 'keys rotate'");
+        throw noSuchVerb('keys', verb, ['create', 'list', 'revoke', 'rotate']);
     }
   },
 };
@@ -87,7 +88,7 @@ async function show({ config, json, out, ports }: CommandContext, args: readonly
         row.team,
         row.name ?? '',
         state(row),
-        row.expires_at === undefined ? 'never' : shownTime(row.expires_at),
+        endOf(row),
         shownTime(row.created_at),
       ]),
     );
@@ -121,6 +122,12 @@ function announce({ json, out }: CommandContext, row: NewKeyRow, kept: boolean):
   out.print(`hash  ${row.hash}`);
   out.error('The key is shown this once. Keep it where secrets are kept.');
   if (!kept) out.error('It is not stored: put the hash under the keys of its team in the configuration.');
+}
+
+/** When it opens nothing any more: one that was replaced lives for its grace, however long it was made for. */
+function endOf({ expires_at, revoked_at }: KeyRow): string {
+  const [first] = [expires_at ?? [], revoked_at ?? []].flat().sort((a, b) => Date.parse(a) - Date.parse(b));
+  return first === undefined ? 'never' : shownTime(first);
 }
 
 function state(row: KeyRow): string {

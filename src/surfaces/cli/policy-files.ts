@@ -41,7 +41,10 @@ async function pathsOf(path: string, name: string, wanted: (name: string) => boo
   if (!entry.isDirectory()) return [path];
   const below = await readdir(path, { recursive: true });
   const found = below.filter((file) => wanted(file) && !/(^|[\\/])\./.test(file)).sort();
-  if (found.length === 0) throw new CannotRun(`${name} holds nothing of the kind`);
+  if (found.length === 0) {
+    const kind = wanted === isTestFile ? 'tests (*.policytest.yaml)' : 'policies (*.yaml, *.json)';
+    throw new CannotRun(`${name} holds no ${kind}`);
+  }
   return found.map((file) => join(path, file));
 }
 

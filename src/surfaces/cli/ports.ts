@@ -244,17 +244,17 @@ export interface Ports {
   loadSettings(file: string | undefined): Promise<LoadedSettings>;
   /**
    * Opens the modules that a program's rules name, beside the files of their policies; undefined where they name none.
-   * @throws PolicyError where one cannot be read, or breaks the rules for modules.
+   * Rejects with `PolicyError` where one cannot be read, or breaks the rules for modules.
    */
-  openModules(program: Program, files: readonly PolicyPlace[]): RunningModules | undefined;
+  openModules(program: Program, files: readonly PolicyPlace[]): Promise<RunningModules | undefined>;
   /** What is wrong with those modules; nothing is run. */
-  moduleProblems(program: Program, files: readonly PolicyPlace[]): readonly PolicyProblem[];
+  moduleProblems(program: Program, files: readonly PolicyPlace[]): Promise<readonly PolicyProblem[]>;
   /** Opens the gateway. Rejects with `CannotRun` when the configuration has problems. */
   serve(file: string | undefined): Promise<RunningGateway>;
   /** Opens the daemon; `file` undefined for `config/pdp.yaml`. Rejects like `serve`. */
   pdp(file: string | undefined): Promise<RunningDaemon>;
   /** The JSON Schema of a kind of file. */
-  configSchemaText(name: SchemaName): string;
+  configSchemaText(name: SchemaName): Promise<string>;
   /** Budgets, through the running gateway or from the data. Rejects with `CannotRun` like `keys`. */
   budgets(file: string | undefined): Promise<BudgetPort>;
   /** Has the running gateway try audit records that were set aside; how many were taken. Rejects where none runs. */

@@ -32,6 +32,7 @@ export async function runCommandLine(
       world.out.print(overview(commands));
       return globals.help || name === 'help' ? exit.fine : exit.usage;
     }
+    if (asked.startsWith('-')) throw new UsageError(`there is no option '${asked}'; a command comes first`);
     const command = find(asked, commands);
     if (globals.help || name === 'help') {
       world.out.print(usageText(command));

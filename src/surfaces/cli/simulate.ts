@@ -83,16 +83,16 @@ async function toldOf(
   records: readonly RecordedExchange[],
   programs: readonly Program[],
 ) {
-  let opened: RunningModules | undefined;
-  const run: Modules['run'] = (call, input, asker) => {
+  let opened: Promise<RunningModules | undefined> | undefined;
+  const run: Modules['run'] = async (call, input, asker) => {
     opened ??= ports.openModules(program, places);
-    return opened?.run(call, input, asker) ?? { unable: 'its module was not run' };
+    return (await (await opened)?.run(call, input, asker)) ?? { unable: 'its module was not run' };
   };
   const recorded = recordedBy(records, programs);
   try {
     return await tellRecorded(program, records, recorded, { run });
   } finally {
-    await opened?.close();
+    await (await opened)?.close();
   }
 }
 

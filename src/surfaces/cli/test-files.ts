@@ -14,7 +14,7 @@ import {
 } from '../../policy/index.ts';
 import { CannotRun, type CommandContext } from './command.ts';
 import { isTestFile, type PolicyText, problemsOf, readPolicyTexts } from './policy-files.ts';
-import type { PolicyPlace } from './ports.ts';
+import type { PolicyPlace, RunningModules } from './ports.ts';
 
 /** What became of a test file. */
 export interface RanFile {
@@ -57,7 +57,7 @@ export async function runTestFile(
 class TestedModules {
   readonly #ports: CommandContext['ports'];
   readonly #places: () => readonly PolicyPlace[];
-  #opened: { readonly program: Program; readonly modules: Modules; close(): Promise<void> } | undefined;
+  readonly #opened = new Map<Program, Promise<RunningModules>>();
 
   constructor(ports: CommandContext['ports'], places: () => readonly PolicyPlace[]) {
     this.#ports = ports;
@@ -65,21 +65,23 @@ class TestedModules {
   }
 
   readonly tell: TellTest = async (program, phase, facts) => {
-    const run: Modules['run'] = (call, input, asker) => this.#of(program).run(call, input, asker);
+    const run: Modules['run'] = async (call, input, asker) => (await this.#of(program)).run(call, input, asker);
     return (await withVerdicts(program, phase, facts, { modules: { run }, tenant: '', keep: true })).facts;
   };
 
   async close(): Promise<void> {
-    await this.#opened?.close();
+    for (const opened of this.#opened.values()) await (await opened).close();
   }
 
-  #of(program: Program): Modules {
-    if (this.#opened?.program === program) return this.#opened.modules;
+  #of(program: Program): Promise<RunningModules> {
+    const opened = this.#opened.get(program) ?? this.#open(program);
+    this.#opened.set(program, opened);
+    return opened;
+  }
+
+  async #open(program: Program): Promise<RunningModules> {
     try {
-      const modules = this.#ports.openModules(program, this.#places());
-      if (modules === undefined) return unread('there is no module');
-      this.#opened = { program, modules, close: () => modules.close() };
-      return modules;
+      return (await this.#ports.openModules(program, this.#places())) ?? unread('there is no module');
     } catch (error) {
       return unread(
         problemsOf(error)
@@ -90,8 +92,8 @@ class TestedModules {
   }
 }
 
-function unread(unable: string): Modules {
-  return { run: () => ({ unable }) };
+function unread(unable: string): RunningModules {
+  return { run: () => ({ unable }), close: async () => undefined };
 }
 
 function policyText(path: string, reference: string): string {

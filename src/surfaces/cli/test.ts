@@ -1,4 +1,3 @@
-import { watch } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Coverage, type CoverageReport, decide } from '../../policy/index.ts';
 import { readArguments } from './arguments.ts';
@@ -7,6 +6,7 @@ import { isTestFile, readPolicyTexts } from './policy-files.ts';
 import { timed } from './stopwatch.ts';
 import { type RanFile, runTestFile } from './test-files.ts';
 import { good, jsonReport, junitReport, prettyReport, tapReport } from './test-report.ts';
+import { runAndWatch } from './test-watch.ts';
 
 const formats = ['pretty', 'json', 'junit', 'tap'] as const;
 
@@ -44,8 +44,8 @@ export const test: Command = {
     if (format === undefined) throw new UsageError(`--format is ${formats.join(', ')}`);
     const names = positionals.length > 0 ? positionals : ['policies'];
     const wish: Wish = { names, format, coverage: least(values.coverage), bench: values.bench === true };
-    const { code, files } = await ranAll(context, wish);
-    return values.watch === true ? await watching(context, wish, files) : code;
+    if (values.watch === true) return await watching(context, wish);
+    return (await ranAll(context, wish)).code;
   },
 };
 
@@ -136,25 +136,21 @@ function timingsOf(
   });
 }
 
-/** Files that are saved in pieces come as one change. */
-const settle_ms = 100;
-
-async function watching(context: CommandContext, wish: Wish, files: readonly RanFile[]): Promise<never> {
-  const named = wish.names.map((name) => resolve(context.cwd, name));
-  const places = new Set(named);
-  for (const { policies } of files) for (const policy of policies) places.add(dirname(policy));
-  let timer: NodeJS.Timeout | undefined;
-  let running = Promise.resolve();
-  const again = () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      running = running.then(async () => {
-        if (wish.format === 'pretty') context.out.print(`\n${new Date().toISOString().slice(11, 19)} changed`);
-        await ranAll(context, wish).catch((error: unknown) => context.out.error(String(error)));
-      });
-    }, settle_ms);
-  };
-  for (const place of places) watch(place, { recursive: named.includes(place) }, again);
-  if (wish.format === 'pretty') context.out.print('Watching; interrupt to end.');
-  return await new Promise<never>(() => undefined);
+async function watching(context: CommandContext, wish: Wish): Promise<never> {
+  const { out, cwd } = context;
+  const pretty = wish.format === 'pretty';
+  return await runAndWatch({
+    places: wish.names.map((name) => resolve(cwd, name)),
+    async run() {
+      const { files } = await ranAll(context, wish);
+      return files.flatMap(({ policies }) => policies.map((policy) => dirname(policy)));
+    },
+    changed() {
+      if (pretty) out.print(`\n${new Date().toISOString().slice(11, 19)} changed`);
+    },
+    failed: (error) => out.error(`llm-policy: ${error instanceof Error ? error.message : String(error)}`),
+    watching() {
+      if (pretty) out.print('Watching; interrupt to end.');
+    },
+  });
 }

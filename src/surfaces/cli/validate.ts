@@ -19,7 +19,7 @@ ${libraryUsage}`,
     if (problems.length > 0) return tellProblems(context, problems);
     try {
       const program = given.program({});
-      const broken = context.ports.moduleProblems(program, given.places);
+      const broken = await context.ports.moduleProblems(program, given.places);
       if (broken.length > 0) return tellProblems(context, broken);
       const rules = program.policies.reduce((sum, policy) => sum + policy.rules, 0);
       if (context.json) context.out.json({ ok: true, policies: policies.length, rules, program: program.id });
