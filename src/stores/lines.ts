@@ -64,7 +64,8 @@ export class Lines {
     this.size = size + end - start;
   }
 
-  copy({ bytes, size }: Lines): void {
+  /** Other lines, up to a length of theirs. */
+  copy({ bytes, size: whole }: Lines, size = whole): void {
     this.#room(size);
     bytes.copy(this.bytes, this.size, 0, size);
     this.size += size;

@@ -1,6 +1,6 @@
 import type { Journal } from '../embedded/journal.ts';
-import type { Lines } from '../lines.ts';
 import type { Books } from './books.ts';
+import type { ItemText } from './items.ts';
 import type { Notes } from './notes.ts';
 import type { SliceStore } from './port.ts';
 
@@ -37,7 +37,7 @@ export function firstNumber(after: number): number {
 }
 
 /** Writes down an item, written with the number `books.items + 1`, and lets it wait for the next trade. */
-export function note(office: Office, books: Books, item: Lines): void {
+export function note(office: Office, books: Books, item: ItemText): void {
   books.items++;
   books.untold.put(books.items, item);
   office.notes.item(books, item);

@@ -70,7 +70,7 @@ export function leaseFrom(
       notes.restart();
       try {
         const next = start(path, number + 1, false, (next) => {
-          next().letters(`leased 1 ${owner}\n`);
+          next().letters(`leased 2 ${owner}\n`);
           notes.snapshot(all.values(), next);
         });
         number++;

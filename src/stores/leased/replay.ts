@@ -1,7 +1,7 @@
 import type { Budget } from '../ledger.ts';
 import { budgetOfKey } from '../window-key.ts';
 import { Books } from './books.ts';
-import { givenBy, readItem } from './items.ts';
+import { givenBy, readItem, textOfPieces } from './items.ts';
 import type { LocalHold, Slice } from './slices.ts';
 
 /** Follows the lines of a segment; the language is `Notes`'s. */
@@ -12,6 +12,8 @@ export class Replay {
   whole = false;
   readonly #books: Books[] = [];
   readonly #slices: Slice[] = [];
+  readonly #texts: string[] = [];
+  #spelled = false;
 
   /** Throws for a line that makes no sense: the frame around it was whole, so this is no torn end. */
   line(text: string): void {
@@ -19,7 +21,7 @@ export class Replay {
     switch (w[0]) {
       case 'r': {
         const books = this.#of(w[2]);
-        const [id, owner] = [word(w[1]), decodeURIComponent(word(w[3]))];
+        const [id, owner] = [word(w[1]), decodeURIComponent(this.#text(w[3]))];
         const hold: LocalHold = { id, owner, ...this.#holding(w, 4), provisional: false, parts: [], seats: [] };
         books.settled.delete(id);
         books.holds.set(id, hold);
@@ -50,6 +52,12 @@ export class Replay {
       case 'i':
         this.#item(this.#of(w[1]), text.slice(text.indexOf('[')));
         return;
+      case 'j':
+        this.#item(this.#of(w[1]), this.#joined(w));
+        return;
+      case 'W':
+        this.#texts[int(w[1])] = text.slice(text.indexOf(' ', 2) + 1);
+        return;
       case 'k': {
         const books = this.#of(w[1]);
         const done = int(w[2]);
@@ -77,7 +85,9 @@ export class Replay {
         this.whole = true;
         return;
       case 'leased':
-        if (w[1] !== '1') throw new Error(`the journal is of version ${w[1]}, which this program does not know`);
+        this.#spelled = w[1] === '1';
+        if (!this.#spelled && w[1] !== '2')
+          throw new Error(`the journal is of version ${w[1]}, which this program does not know`);
         this.owner = word(w[2]);
         return;
       default:
@@ -126,8 +136,22 @@ export class Replay {
     const marks = word(w[at + 4]);
     const slices = marks === '-' ? [] : marks.split(',').map((mark) => this.#named(this.#slices, mark));
     const [expires_ms, nusd, tokens, input] = [int(w[at]), int(w[at + 1]), int(w[at + 2]), int(w[at + 3])];
-    const labels = word(w[at + 5]);
-    return { expires_ms, nusd, tokens, input, slices, labels: labels === '-' ? '' : labels };
+    const none = this.#spelled ? '-' : '0';
+    const labels = w[at + 5] === none ? '' : this.#text(w[at + 5]);
+    return { expires_ms, nusd, tokens, input, slices, labels };
+  }
+
+  #joined([, , stem, labels, ...counters]: string[]): string {
+    const all: [string, number][] = [];
+    for (let at = 0; at < counters.length; at += 2) {
+      all.push([this.#named(this.#texts, counters[at]), int(counters[at + 1])]);
+    }
+    return textOfPieces(word(stem), this.#named(this.#texts, labels), all);
+  }
+
+  /** An owner or labels, which version 1 spelled. */
+  #text(said: string | undefined): string {
+    return this.#spelled ? word(said) : this.#named(this.#texts, said);
   }
 
   #of(mark: string | undefined): Books {

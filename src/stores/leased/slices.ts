@@ -41,7 +41,7 @@ export interface Slice {
   readonly news: Slice[];
   wanted: boolean;
   /** Start of its part of an item, written once. */
-  head: Buffer | undefined;
+  head: { readonly bytes: Buffer; mark: number } | undefined;
   /** Number in the journal's current segment; 0 where it was not named there yet. */
   mark: number;
   /** Looked up since idle ones were last looked for. */
