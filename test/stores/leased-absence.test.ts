@@ -37,7 +37,7 @@ const sound = async () => expect(await remote.reconcile('acme', { repair: false 
 /** Leases of everyone are over for Redis; what was taken counts as spent, and people forgive it. */
 async function forgiveAll(): Promise<void> {
   const client = house.server.client();
-  const owners = await client.zrange('llm:{acme}:slices', 0, -1);
+  const owners = await client.zrange('llm:{acme}:slices', '0', '-1');
   for (const owner of owners) await client.zadd('llm:{acme}:slices', 1, String(owner));
   await remote.reap();
   expect(await counted()).toMatchObject({ held: 0, leased: 0 });

@@ -8,9 +8,9 @@ import { takeRate, takeSeats, takeSlice, uncount } from './granted.ts';
 import { spentBy } from './items.ts';
 import { endUncovered } from './lacking.ts';
 import { fitting } from './naming.ts';
-import { firstNumber, isIdle, margin, type Office } from './office.ts';
+import { firstNumber, margin, type Office } from './office.ts';
 import { Patience } from './patience.ts';
-import type { Floor, SliceAsk, Trade, Traded } from './port.ts';
+import type { Floor, SeatsAsk, SliceAsk, Trade, Traded } from './port.ts';
 import { alsoNamed, type Renewal, Renewals, renewalAsk } from './renewals.ts';
 import { looked_max, Round } from './round.ts';
 import { askedIn, grant, type Sent } from './sent.ts';
@@ -103,7 +103,14 @@ export class Desk {
       slice.free = 0;
       stir(slice);
     }
-    for (const one of this.#books.seats.values()) one.dirty = true;
+    const sitting = [...this.#books.seats.values()].filter(({ taken }) => taken > 0);
+    for (const one of this.#books.seats.values()) {
+      one.granted = Math.min(one.granted, one.taken);
+      one.dirty = true;
+    }
+    const seats = sitting.map(({ key, rate, taken }): SeatsAsk => {
+      return { key, rate, holds: taken, free: 0, least: 0, asked: 0, ahead: 0 };
+    });
     const slices = held.map(({ key, budget, start_ms, end_ms, expires_ms, held: holds }): SliceAsk => {
       return { key, budget, start_ms, end_ms, expires_ms, holds, free: 0, least: 0, asked: 0, ahead: 0 };
     });
@@ -115,7 +122,7 @@ export class Desk {
       .map((slice) => floorOf(slice, untold.get(slice.key) ?? 0));
     // What became of them is heard with the trade after this one.
     const renewals = this.#renewals.told(last).map(renewalAsk);
-    await this.#send({ items, slices, rates: [], seats: [], renewals }, { permit });
+    await this.#send({ items, slices, rates: [], seats, renewals }, { permit });
     return floors;
   }
 
@@ -129,12 +136,7 @@ export class Desk {
       if (slice.dirty || slice.free > 0 || (renew && slice.held > 0)) return true;
     }
     for (const one of seats.values()) {
-      if (
-        one.dirty ||
-        (one.granted > one.taken && isIdle(this.#office, one.used_ms, now_ms)) ||
-        (renew && one.granted > 0)
-      )
-        return true;
+      if (one.dirty || one.granted > one.taken || (renew && one.granted + one.taken > 0)) return true;
     }
     return false;
   }

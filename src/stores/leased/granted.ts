@@ -30,8 +30,12 @@ export function takeSlice(
   return lack;
 }
 
+/**
+ * What the shared ledger told of seats. Who was away goes on with its calls though others have their seats by now: where more
+ * run than may, one that comes free is nobody's.
+ */
 export function takeSeats(slice: SeatsSlice, told: SeatsGrant, sent_ms: number, until_ms: number): void {
-  slice.granted = told.amount;
+  slice.granted = Math.min(told.amount, Math.max(0, slice.rate.limit - told.others));
   slice.others = told.others;
   slice.until_ms = until_ms;
   slice.told_ms = sent_ms;

@@ -79,6 +79,7 @@ export interface RateSlice {
 export interface SeatsSlice {
   readonly key: string;
   rate: Rate;
+  /** As many may sit; fewer than do where more calls run than may. */
   granted: number;
   taken: number;
   others: number;
