@@ -68,7 +68,8 @@ export type Step =
       readonly rates: boolean;
     }
   | { readonly do: 'reconcile'; readonly at: number; readonly repair: boolean }
-  | { readonly do: 'crowd'; readonly calls: readonly { readonly at: number; readonly amount: Amount }[] };
+  | { readonly do: 'crowd'; readonly calls: readonly { readonly at: number; readonly amount: Amount }[] }
+  | { readonly do: 'sit'; readonly at: number; readonly calls: readonly { readonly amount: Amount }[] };
 
 const workers = 3;
 const at = fc.nat(workers - 1);
@@ -77,6 +78,8 @@ const amount = fc.record({ nusd: fc.nat(1_500), tokens: fc.nat(900) });
 const asking = { at, id, amount, of: fc.subarray([0, 1, 2, 3, 4, 5, 6]), rates: fc.boolean() };
 
 const calls = fc.array(fc.record({ at, amount }), { maxLength: 12 });
+
+const small = fc.array(fc.record({ amount: fc.record({ nusd: fc.nat(200), tokens: fc.nat(100) }) }), { maxLength: 8 });
 
 const kinds = [
   { weight: 8, arbitrary: fc.record({ do: fc.constant('reserve' as const), ...asking }) },
@@ -112,6 +115,7 @@ const kinds = [
       calls,
     }),
   },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('sit' as const), at, calls: small }) },
 ] as const;
 /** Everyone is away for longer than a lease, a counter is set to zero, and one worker is back before the others. */
 const away = fc.record({
@@ -240,26 +244,34 @@ export async function follow(
     });
     await Promise.all(asked);
   };
-  /** Of calls that were away more may sit than the limit says; while they do, nobody else sits down. */
-  const sit = async (step: Extract<Step, { readonly do: 'reserve' | 'amend' | 'die' }>): Promise<void> => {
-    const worker = all[step.at]!;
-    if (worker.calls.has(step.id)) return;
+  const pass = async (): Promise<void> => {
+    await sleep(slice_lease_ms + 20);
+    await remote.reap();
+    lapsed = true;
+  };
+  /** Others sit where a worker's calls sat that was away; until fewer do than may, no seat that comes free is a new call's. */
+  const sit = async ({ at, calls }: Extract<Step, { readonly do: 'sit' }>): Promise<void> => {
+    const worker = all[at]!;
+    await crowd(calls.map((call) => ({ ...call, at })));
+    await pass();
+    await crowd(calls.map((call) => ({ ...call, at: (at + 1) % workers })));
     await worker.ledger?.flush();
-    const over = (await remote.read(organization, [], [seats])).rates[0]!.used > seats.limit;
-    await take(worker, step, away);
-    if (over) expect(worker.calls.has(step.id)).toBe(false);
+    const used = async () => (await remote.read(organization, [], [seats])).rates[0]!.used;
+    const sitting = [...worker.calls].filter(([, { state, seated }]) => state === 'open' && seated);
+    for (const [id, { amount }] of sitting) {
+      const over = (await used()) > seats.limit;
+      await take(worker, { do: 'settle', at, id, amount }, away);
+      const next = `crowd-${crowded}`;
+      await crowd([{ at, amount: { nusd: 0, tokens: 0 } }]);
+      if (over) expect(worker.calls.has(next)).toBe(false);
+    }
   };
   try {
     for (const one of all) await one.start();
     for (const step of list) {
-      if (step.do === 'pass') {
-        await sleep(slice_lease_ms + 20);
-        await remote.reap();
-        lapsed = true;
-      } else if (step.do === 'away') {
-        await sleep(slice_lease_ms + 20);
-        await remote.reap();
-        lapsed = true;
+      if (step.do === 'pass') await pass();
+      else if (step.do === 'away') {
+        await pass();
         await remote.reset(organization, keys[step.place]!);
         await crowd(step.amounts.map((amount) => ({ at: step.at, amount })));
       } else if (step.do === 'crowd') await crowd(step.calls);
@@ -282,7 +294,7 @@ export async function follow(
       } else if (step.do === 'reconcile') {
         const who = all[step.at]!;
         expect(await (who.ledger ?? remote).reconcile(organization, { repair: step.repair })).toEqual([]);
-      } else if (step.do === 'reserve' && step.rates && lapsed) await sit(step);
+      } else if (step.do === 'sit') await sit(step);
       else await take(all[step.at]!, step, away);
       await nothingOverrun(remote, all, { lapsed, tops, away });
       expect(await remote.reconcile(organization, { repair: false })).toEqual([]);
@@ -307,7 +319,7 @@ export async function follow(
 
 async function take(
   worker: Worker,
-  step: Exclude<Step, { readonly do: 'pass' | 'away' | 'crowd' | 'slow' | 'limit' | 'reset' | 'reconcile' }>,
+  step: Exclude<Step, { readonly do: 'pass' | 'away' | 'crowd' | 'sit' | 'slow' | 'limit' | 'reset' | 'reconcile' }>,
   away: boolean,
 ): Promise<void> {
   if (step.do === 'restart' || step.do === 'crash' || step.do === 'report') {
