@@ -21,7 +21,7 @@ export interface EpochParts {
 interface Known {
   /** The epoch that has been told all we know; empty before the first. */
   token: string;
-  /** The key that stands while that epoch does; undefined where the primary must be met (again). */
+  /** The key that stands while that epoch does and nobody comes; undefined where the primary must be met (again). */
   permit: string | undefined;
   owners: readonly string[];
   meeting: Promise<void> | undefined;
@@ -40,6 +40,8 @@ interface Running {
 
 const meeting_ms = 2_000;
 const look_ms = 100;
+/** Some that come one after the other are met one after the other. */
+const tries_max = 4;
 const recovering = 'Redis has lost data, or may have: those who hold something are telling it again';
 
 /**
@@ -80,7 +82,7 @@ export class Epochs {
     args: readonly (string | number | Buffer)[],
     { permit, deadline_ms, late }: Running = {},
   ): Promise<Raw> {
-    for (let tries = 0; tries < 2; tries++) {
+    for (let tries = 0; tries < tries_max; tries++) {
       const key = permit ?? this.#known.get(organization)?.permit ?? (await this.#admit(organization));
       const heard = late && ((answer: unknown) => Number((answer as Raw)[0]) !== -1 && late(answer as Raw));
       const answer = (await this.#parts.line.run(one, [...keys, key], args, deadline_ms, heard)) as Raw;
@@ -156,14 +158,15 @@ export class Epochs {
       if (line.lost) throw new LedgerUnavailable('Redis is lost');
       const nonce = randomBytes(6).toString('base64url');
       const args = [base, me, known.token, nonce, lease_ms, young_ms, ...known.owners];
-      const [state, , word, ...owners] = (await line.run(scripts.meet, [`${base}primary`], args, meeting_ms)) as Raw;
+      const answer = (await line.run(scripts.meet, [`${base}primary`], args, meeting_ms)) as Raw;
+      const [state, , word, came, ...owners] = answer;
       const token = String(word);
       if (Number(state) !== 2) {
         known.owners = owners.map(String);
         const open = Number(state) === 0;
         if (open && (known.token === token || known.token === '')) {
           known.token = token;
-          known.permit = `${base}epoch:${token}`;
+          known.permit = `${base}epoch:${token}:${came}`;
           if (told) notice(`Redis has been told again what ${organization} holds and has spent; it admits calls`);
           return;
         }

@@ -43,9 +43,10 @@ end
 
 /**
  * Meets the primary. KEYS[1]: primary. ARGV: base, owner, the epoch it knew (or nothing), a nonce, lease_ms, young_ms,
- * then the owners it knew. Answer: a state, the server's time, the epoch, and its owners.
+ * then the owners it knew. Answer: a state, the server's time, the epoch, how many owners have come to it, and the owners.
  *   0  open   1  fenced: tell what you hold, then `done`   2  young: nothing is known here, and it may have been lost
- * An epoch ends when the primary is not the one it was made on (another process, another history), or when someone knew
+ * What lets verbs pass goes by that number as well: with an owner that comes, all others must meet again before their next
+ * verb, and know whom to wait for. An epoch ends when the primary is not the one it was made on (another process, another history), or when someone knew
  * an epoch that is not there. A slot that moved to another node of a Cluster took everything along: its epoch goes on.
  */
 export const meet = `${ground}
@@ -54,8 +55,9 @@ local server, replication = call('INFO', 'server'), call('INFO', 'replication')
 local node = ''
 if string.find(server, '_mode:cluster') then node = call('CLUSTER', 'MYID') end
 local here = string.match(server, 'run_id:(%x+)') .. ':' .. string.match(replication, 'master_replid:(%x+)') .. ':' .. node
-local p = call('HMGET', K[1], 'at', 'number', 'token', 'state', 'before')
-local at, number, token, state, before = p[1], tonumber(p[2] or '0'), p[3], p[4], p[5]
+local p = call('HMGET', K[1], 'at', 'number', 'token', 'state', 'before', 'came')
+local at, number, token, state, before, came = p[1], tonumber(p[2] or '0'), p[3], p[4], p[5], tonumber(p[6] or '0')
+local kind = node == '' and '1' or 'c'
 local function moved()
   local from = string.match(at, ':([^:]+)$')
   if node == '' or not from or from == node then return false end
@@ -66,18 +68,20 @@ local function moved()
   return false
 end
 local function begin(fenced)
-  if token then call('DEL', base .. 'epoch:' .. token, base .. 'fence:' .. token) end
+  if token then
+    call('DEL', base .. 'epoch:' .. token, base .. 'epoch:' .. token .. ':' .. came, base .. 'fence:' .. token)
+  end
   before = token or ''
   token = text(number + 1) .. '.' .. nonce
   state = fenced and 'fenced' or 'open'
   call('HSET', K[1], 'at', here, 'number', number + 1, 'token', token, 'state', state, 'before', before,
     'until', now + lease_ms)
   call('DEL', base .. 'asserted', base .. 'floors', base .. 'added')
-  call('SET', base .. (fenced and 'fence:' or 'epoch:') .. token, node == '' and '1' or 'c')
+  call('SET', base .. (fenced and 'fence:' or 'epoch:') .. token, kind)
 end
 if not at then
   local up_ms = tonumber(string.match(server, 'uptime_in_seconds:(%d+)')) * 1000
-  if knew == '' and up_ms < young_ms then return {2, now, ''} end
+  if knew == '' and up_ms < young_ms then return {2, now, '', 0} end
   begin(knew ~= '')
 elseif at ~= here then
   if moved() then call('HSET', K[1], 'at', here) else begin(true) end
@@ -86,10 +90,21 @@ elseif state == 'open' and knew ~= '' and knew ~= token and knew ~= before then
 elseif call('EXISTS', base .. (state == 'open' and 'epoch:' or 'fence:') .. token) == 0 then
   begin(true)
 end
-call('ZADD', base .. 'owners', now, me)
-for place = 7, #A do call('ZADD', base .. 'owners', 'NX', now, A[place]) end
+local permit = base .. 'epoch:' .. token .. ':'
+local stands = call('EXISTS', permit .. came) == 1
+local comes = call('ZADD', base .. 'owners', now, me)
+-- a store that has lost nothing knows them, and that some are gone
+if knew ~= token then
+  for place = 7, #A do comes = comes + call('ZADD', base .. 'owners', 'NX', now, A[place]) end
+end
 if state == 'open' then call('ZREMRANGEBYSCORE', base .. 'owners', '-inf', '(' .. text(now - ${absent_ms})) end
-local reply = {state == 'open' and 0 or 1, now, token}
+if comes > 0 then
+  if stands then call('DEL', permit .. came) end
+  came, stands = came + 1, false
+  call('HSET', K[1], 'came', came)
+end
+if state == 'open' and not stands then call('SET', permit .. came, kind) end
+local reply = {state == 'open' and 0 or 1, now, token, came}
 for _, owner in ipairs(call('ZRANGE', base .. 'owners', 0, 199)) do reply[#reply + 1] = owner end
 return reply
 `;
