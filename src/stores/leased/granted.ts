@@ -22,6 +22,7 @@ export function takeSlice(
   slice.total = told.held - slice.later_used;
   slice.limit = told.limit;
   slice.empty_at_ms = told.empty_at_ms;
+  slice.resets = told.resets;
   // A limit that was cut below what is taken wants it back as well.
   slice.wanted = told.wanted || (slice.budget.hard && told.spent + told.held > told.limit);
   slice.told_ms = sent_ms;

@@ -19,6 +19,8 @@ export interface Slice {
   spent: number;
   /** When a rolling window is empty, as told. */
   empty_at_ms: number;
+  /** How often its counter was set to zero, as told. */
+  resets: number;
   /** Held by everyone. */
   total: number;
   /** What came to `spent`, and went from `total`, since the last trade was sent. */

@@ -11,8 +11,8 @@ const absent_ms = 60_000;
  */
 const floors = `${folding}
 local function raise(key, floor, settled)
-  local at, spent, unit, limit, hard, expires = match(floor, '^(%d+) (%d+) (%a) (%d+) (%d) (%d+)$')
-  at, spent, expires = tonumber(at), tonumber(spent), tonumber(expires)
+  local at, spent, unit, limit, hard, expires, resets = match(floor, '^(%d+) (%d+) (%a) (%d+) (%d) (%d+) (%-?%d+)$')
+  at, spent, expires, resets = tonumber(at), tonumber(spent), tonumber(expires), tonumber(resets)
   for _, one in ipairs(settled) do
     if one[1] >= at then spent = spent + one[2] end
   end
@@ -21,12 +21,17 @@ local function raise(key, floor, settled)
   if match(key, ':rolling:') then ms, n = slotting(key) end
   local c = counter(key, unit, expires, ms, n)
   local missing = spent - c.spent
-  if missing <= 0 then return end
-  create(c)
-  if c.made then govern(c, tonumber(limit), hard == '1') end
-  count(c, missing, 0, 0, c.slot)
-  if ms then addSlots(key, c.slot * ms, missing, 0, 0, c.slot * ms) else addSums(key, missing, 0, 0) end
-  call('HINCRBY', folded, 'generation', 1)
+  if missing > 0 then
+    create(c)
+    if c.made then govern(c, tonumber(limit), hard == '1') end
+    count(c, missing, 0, 0, c.slot)
+    if ms then addSlots(key, c.slot * ms, missing, 0, 0, c.slot * ms) else addSums(key, missing, 0, 0) end
+    call('HINCRBY', folded, 'generation', 1)
+  end
+  if not c.alive then return end
+  -- an estimate of before the newest sum counts where the counter was not set to zero since, as far as that is known
+  if resets < 0 and call('SISMEMBER', base .. 'again', key) == 1 then resets = c.resets + 1 end
+  if resets > c.resets then c.resets, c.cleared, c.touched = resets, true, true end
 end
 local function raiseAll()
   local all, settled = call('HGETALL', base .. 'added'), {}
@@ -37,7 +42,7 @@ local function raiseAll()
   end
   all = call('HGETALL', base .. 'floors')
   for at = 1, #all, 2 do raise(all[at], all[at + 1], settled[all[at]] or {}) end
-  call('DEL', base .. 'floors', base .. 'added')
+  call('DEL', base .. 'floors', base .. 'added', base .. 'again')
 end
 `;
 
@@ -67,7 +72,7 @@ local function moved()
   end
   return false
 end
-local function begin(fenced)
+local function begin(fenced, intact)
   if token then
     call('DEL', base .. 'epoch:' .. token, base .. 'epoch:' .. token .. ':' .. came, base .. 'fence:' .. token)
   end
@@ -75,8 +80,8 @@ local function begin(fenced)
   token = text(number + 1) .. '.' .. nonce
   state = fenced and 'fenced' or 'open'
   call('HSET', K[1], 'at', here, 'number', number + 1, 'token', token, 'state', state, 'before', before,
-    'until', now + lease_ms)
-  call('DEL', base .. 'asserted', base .. 'floors', base .. 'added')
+    'until', now + lease_ms, 'lossy', intact and 0 or 1)
+  call('DEL', base .. 'asserted', base .. 'floors', base .. 'added', base .. 'again')
   call('SET', base .. (fenced and 'fence:' or 'epoch:') .. token, kind)
 end
 if not at then
@@ -86,7 +91,7 @@ if not at then
 elseif at ~= here then
   if moved() then call('HSET', K[1], 'at', here) else begin(true) end
 elseif state == 'open' and knew ~= '' and knew ~= token and knew ~= before then
-  begin(true)
+  begin(true, true)
 elseif call('EXISTS', base .. (state == 'open' and 'epoch:' or 'fence:') .. token) == 0 then
   begin(true)
 end
@@ -111,11 +116,11 @@ return reply
 
 /**
  * Keeps the newest sum an owner was told of a counter, and what each owner settled since it was told. KEYS: floors, permit.
- * ARGV: base, owner, then of each counter its key, when on the server's clock, spent, unit, limit, hard, expiry, when the
- * owner settled last, how much since it was told.
+ * ARGV: base, owner, then of each counter its key, when on the server's clock, spent, unit, limit, hard, expiry, how often it
+ * was set to zero by then (-1: nobody knows), when the owner settled last, how much since it was told.
  */
 export const tell = `${ground}${gate}
-for at = 3, #A, 9 do
+for at = 3, #A, 10 do
   local old = call('HGET', K[1], A[at])
   local newer, spent = tonumber(A[at + 1]), tonumber(A[at + 2])
   if old then
@@ -123,9 +128,9 @@ for at = 3, #A, 9 do
     then_ms, told = tonumber(then_ms), tonumber(told)
     if newer < then_ms or (newer == then_ms and spent <= told) then newer = nil end
   end
-  if newer then call('HSET', K[1], A[at], table.concat(A, ' ', at + 1, at + 6)) end
-  if A[at + 8] ~= '0' then
-    call('HSET', base .. 'added', A[2] .. ' ' .. A[at], A[at] .. ' ' .. A[at + 7] .. ' ' .. A[at + 8])
+  if newer then call('HSET', K[1], A[at], table.concat(A, ' ', at + 1, at + 7)) end
+  if A[at + 9] ~= '0' then
+    call('HSET', base .. 'added', A[2] .. ' ' .. A[at], A[at] .. ' ' .. A[at + 8] .. ' ' .. A[at + 9])
   end
 end
 return {0, now}
