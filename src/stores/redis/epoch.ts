@@ -63,10 +63,18 @@ export class Epochs {
     const known = this.#of(organization);
     if (known.permit !== undefined) return known.permit;
     let timer: NodeJS.Timeout | undefined;
+    let isLate = false;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, this.#parts.deadline_ms);
+    }).then(() => {
+      isLate = true;
     });
-    await Promise.race([this.#begin(organization, known), late]).finally(() => clearTimeout(timer));
+    try {
+      // Whoever finds another connection meanwhile has it met once more.
+      while (known.permit === undefined && !isLate) await Promise.race([this.#begin(organization, known), late]);
+    } finally {
+      clearTimeout(timer);
+    }
     if (known.permit !== undefined) return known.permit;
     throw new LedgerUnavailable(recovering);
   }
@@ -88,7 +96,7 @@ export class Epochs {
       const answer = (await this.#parts.line.run(one, [...keys, key], args, deadline_ms, heard)) as Raw;
       if (Number(answer[0]) !== -1) return answer;
       if (permit !== undefined) break;
-      this.forget(organization);
+      this.refused(organization, key);
     }
     throw new LedgerUnavailable(recovering);
   }
@@ -98,13 +106,14 @@ export class Epochs {
     return this.#known.get(organization)?.permit;
   }
 
-  /** The primary must be met again: one organisation's, or every one's. */
-  forget(organization?: string): void {
-    if (organization !== undefined) {
-      const known = this.#known.get(organization);
-      if (known !== undefined) known.permit = undefined;
-      return;
-    }
+  /** The primary must be met again, whose permit lets nobody pass any more: unless it was met since that was sent. */
+  refused(organization: string, permit: string): void {
+    const known = this.#known.get(organization);
+    if (known?.permit === permit) known.permit = undefined;
+  }
+
+  /** The primary of every organisation must be met again. */
+  forget(): void {
     for (const known of this.#known.values()) known.permit = undefined;
   }
 
