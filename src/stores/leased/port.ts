@@ -48,6 +48,8 @@ export interface EstimateAgain {
   readonly amount: Amount;
   readonly labels: string;
   readonly counters: readonly CounterResets[];
+  /** When it was counted, on the ledger's clock. */
+  readonly at_ms: number;
 }
 
 /** What a store that lost its data is told beside sums: how often counters were set to zero, and what estimates stood. */
@@ -115,11 +117,12 @@ export interface SeatsGrant {
 export type RenewalGrant = { readonly held: true } | { readonly held: false; readonly counts: readonly boolean[] };
 
 /**
- * Where an estimate counts whose item was told: the counters' resets then in the order of its counters, -1 where it does not;
- * none of them where nothing is known under that id.
+ * Where an estimate counts that was told: when it was counted, on the ledger's clock, and its counters' resets then, in
+ * their order, -1 where it does not count; none of them where that is not known.
  */
 export interface EstimateGrant {
   readonly id: string;
+  readonly at_ms: number;
   readonly resets: readonly number[];
 }
 
@@ -143,6 +146,7 @@ export type Traded =
       readonly rates: readonly RateGrant[];
       readonly seats: readonly SeatsGrant[];
       readonly renewals: readonly RenewalGrant[];
+      /** Of those told again, and of those whose items were told. */
       readonly estimates: readonly EstimateGrant[];
     };
 

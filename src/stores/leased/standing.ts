@@ -6,8 +6,8 @@ interface Stood {
   readonly amount: Amount;
   readonly labels: string;
   readonly slices: readonly Slice[];
-  /** Of each slice's counter when it was counted, -1 where it was not; undefined until the shared ledger told. */
-  resets: readonly number[] | undefined;
+  /** Until the shared ledger told, undefined. */
+  told: EstimateGrant | undefined;
   /** Number of the item that takes it back or replaces it; 0 while there is none. */
   ended: number;
 }
@@ -25,14 +25,14 @@ export class Standing {
   /** The hold became an estimate; its item was noted. */
   begin({ id, nusd, tokens, input, labels, slices }: LocalHold): void {
     this.#all.delete(id);
-    this.#all.set(id, { amount: { nusd, tokens, input }, labels, slices: [...slices], resets: undefined, ended: 0 });
+    this.#all.set(id, { amount: { nusd, tokens, input }, labels, slices: [...slices], told: undefined, ended: 0 });
     if (this.#all.size > standing_max) this.#all.delete(this.#all.keys().next().value ?? id);
   }
 
-  /** The shared ledger told where it counts. */
-  told({ id, resets }: EstimateGrant): void {
-    const stood = this.#all.get(id);
-    if (stood !== undefined && resets.length === stood.slices.length) stood.resets = resets;
+  /** The shared ledger told where it counts, or that it knows nothing of it. */
+  told(grant: EstimateGrant): void {
+    const stood = this.#all.get(grant.id);
+    if (stood !== undefined) stood.told = grant.resets.length === stood.slices.length ? grant : undefined;
   }
 
   /** An item of that number replaces it, or takes it back. */
@@ -58,10 +58,11 @@ export class Standing {
   /** Those of which is known where they count, for a store that lost them. */
   again(): readonly EstimateAgain[] {
     const list: EstimateAgain[] = [];
-    for (const [id, { amount, labels, slices, resets }] of this.#all) {
-      if (resets === undefined) continue;
+    for (const [id, { amount, labels, slices, told }] of this.#all) {
+      if (told === undefined) continue;
+      const { at_ms, resets } = told;
       const counters = slices.map((slice, at) => ({ ...counterOf(slice), resets: stillIn(slice, resets[at] ?? -1) }));
-      list.push({ id, amount, labels, counters });
+      list.push({ id, amount, labels, counters, at_ms });
     }
     return list;
   }

@@ -125,8 +125,8 @@ function textOf({ owner, number, lease_ms, slices, rates, seats, renewals, whole
 function againOf({ resets, estimates }: ToldAgain) {
   return {
     resets: resets.map(resetsOf),
-    estimates: estimates.map(({ id, amount: { nusd, tokens, input = 0 }, labels, counters }) => {
-      return [id, nusd, tokens, input, labels, counters.map(resetsOf)];
+    estimates: estimates.map(({ id, amount: { nusd, tokens, input = 0 }, labels, counters, at_ms }) => {
+      return [id, nusd, tokens, input, labels, counters.map(resetsOf), at_ms];
     }),
   };
 }
@@ -160,8 +160,9 @@ function read(answer: readonly unknown[], trade: Trade): Traded {
   });
   const estimates: EstimateGrant[] = [];
   for (; at < answer.length; at += 2) {
-    const resets = String(answer[at + 1]);
-    estimates.push({ id: String(answer[at]), resets: resets === '' ? [] : resets.split(' ').map(Number) });
+    const words = String(answer[at + 1]).split(' ');
+    const [at_ms = 0, ...resets] = words.filter((word) => word !== '').map(Number);
+    estimates.push({ id: String(answer[at]), at_ms, resets });
   }
   return { outcome: 'done', now_ms: Number(answer[1]), slices, rates, seats, renewals, estimates };
 }
