@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { LedgerUnavailable, openRedisLedger, type RedisLedger } from '../../src/stores/index.ts';
 import { budget, refusalOf, request } from '../contracts/ledger.ts';
 import { startRedis } from '../support/redis.ts';
@@ -10,6 +10,7 @@ const money = budget({ limit: 100, window: 'total' });
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
+  vi.useRealTimers();
 });
 
 async function started() {
@@ -68,3 +69,25 @@ test('nobody waits for one that left, or was not heard of for a minute, however 
   await sleep(500);
   expect((await owners()).map((name) => String(name).split('.')[0]).sort()).toEqual(['one', 'other']);
 });
+
+test.each([0, 4])(
+  'what others know of a Redis that lost everything counts, though one was there first that spent %i',
+  async (cost) => {
+    const { server, client } = await started();
+    const known = await open('known', server.url, 0);
+    await reserve(known, 'a', 60);
+    await known.settle({ id: 'a', organization: 'acme', amount: { nusd: 60, tokens: 0 }, estimated: false });
+    await reserve(known, 'b', 1);
+    // As what was settled long ago, it is not told again one by one.
+    vi.useFakeTimers({ toFake: ['Date'] });
+    vi.setSystemTime(Date.now() + 180_000);
+    await known.release('b', 'acme');
+    await client.flushall();
+    const young = await open('young', server.url, 0);
+    for (const id of ['c', 'd']) expect((await reserve(young, id, 5)).outcome).toBe('held');
+    await young.settle({ id: 'c', organization: 'acme', amount: { nusd: cost, tokens: 0 }, estimated: false });
+    const both = () => Promise.all([reserve(known, 'e', 1), reserve(young, 'f', 1)]).catch(() => []);
+    await expect.poll(async () => (await both()).map(({ outcome }) => outcome)).toEqual(['held', 'held']);
+    expect(refusalOf(await reserve(young, 'g', 60))).toMatchObject({ spent: 60 + cost, held: 7 });
+  },
+);

@@ -60,7 +60,7 @@ local server, replication = call('INFO', 'server'), call('INFO', 'replication')
 local node = ''
 if string.find(server, '_mode:cluster') then node = call('CLUSTER', 'MYID') end
 local here = string.match(server, 'run_id:(%x+)') .. ':' .. string.match(replication, 'master_replid:(%x+)') .. ':' .. node
-local p = call('HMGET', K[1], 'at', 'number', 'token', 'state', 'before', 'came')
+local p = call('HMGET', K[1], 'at', 'number', 'token', 'state', 'before', 'came', 'bare', 'begun')
 local at, number, token, state, before, came = p[1], tonumber(p[2] or '0'), p[3], p[4], p[5], tonumber(p[6] or '0')
 local kind = node == '' and '1' or 'c'
 local function moved()
@@ -72,7 +72,18 @@ local function moved()
   end
   return false
 end
+-- a store is bare that one opened who knew nothing: what was spent there is in no sum of before, and its sums are not the newest
+local function fresh()
+  local sums = {}
+  for _, key in ipairs(call('SMEMBERS', base .. 'counters')) do
+    local spent = tonumber(call('HGET', base .. key, 'spent') or '0')
+    if spent > 0 then sums[#sums + 1], sums[#sums + 2] = 'fresh ' .. key, key .. ' 9007199254740991 ' .. text(spent) end
+  end
+  return sums
+end
 local function begin(fenced, intact)
+  local bare = intact and p[7] == '1' and now - p[8] < ${absent_ms}
+  local sums = bare and fresh() or {}
   if token then
     call('DEL', base .. 'epoch:' .. token, base .. 'epoch:' .. token .. ':' .. came, base .. 'fence:' .. token)
   end
@@ -80,8 +91,11 @@ local function begin(fenced, intact)
   token = text(number + 1) .. '.' .. nonce
   state = fenced and 'fenced' or 'open'
   call('HSET', K[1], 'at', here, 'number', number + 1, 'token', token, 'state', state, 'before', before,
-    'until', now + lease_ms, 'lossy', intact and 0 or 1)
+    'until', now + lease_ms)
+  if not intact then call('HSET', K[1], 'lossy', 1, 'bare', fenced and 0 or 1, 'begun', now)
+  elseif not bare then call('HSET', K[1], 'bare', 0) end
   call('DEL', base .. 'asserted', base .. 'floors', base .. 'added', base .. 'again')
+  spread('HSET', base .. 'added', sums)
   call('SET', base .. (fenced and 'fence:' or 'epoch:') .. token, kind)
 end
 if not at then
@@ -115,15 +129,18 @@ return reply
 `;
 
 /**
- * Keeps the newest sum an owner was told of a counter, and what each owner settled since it was told. KEYS: floors, permit.
- * ARGV: base, owner, then of each counter its key, when on the server's clock, spent, unit, limit, hard, expiry, how often it
+ * Keeps the newest sum an owner was told of a counter by a store that has it all, and what each owner settled since it was
+ * told. KEYS: floors, permit. ARGV: base, owner, then of each counter its key, when on the server's clock, spent, unit, limit, hard, expiry, how often it
  * was set to zero by then (-1: nobody knows), when the owner settled last, how much since it was told.
  */
 export const tell = `${ground}${gate}
+local p = call('HMGET', base .. 'primary', 'bare', 'begun')
 for at = 3, #A, 10 do
   local old = call('HGET', K[1], A[at])
   local newer, spent = tonumber(A[at + 1]), tonumber(A[at + 2])
-  if old then
+  -- told by this store, which knows nothing of what was before
+  if p[1] == '1' and newer >= tonumber(p[2]) then newer = nil end
+  if old and newer then
     local then_ms, told = string.match(old, '^(%d+) (%d+)')
     then_ms, told = tonumber(then_ms), tonumber(told)
     if newer < then_ms or (newer == then_ms and spent <= told) then newer = nil end
@@ -155,7 +172,7 @@ if p[2] == 'fenced' then
   raiseAll()
   writeCounters()
   call('DEL', base .. 'asserted', base .. 'fence:' .. p[1])
-  call('HSET', K[1], 'state', 'open')
+  call('HSET', K[1], 'state', 'open', 'lossy', 0, 'bare', 0)
   call('SET', base .. 'epoch:' .. p[1], kind or '1')
 else
   raiseAll()
