@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
+import { Redis } from 'ioredis';
 import { expect } from 'vitest';
 import type { Amount, Budget, LeasedLedger, Rate, RedisLedger, RedisLedgerOptions } from '../../src/stores/index.ts';
 import { HoldGone, openLeasedLedger, openRedisLedger } from '../../src/stores/index.ts';
 import { budget, rate } from '../contracts/ledger.ts';
+import { eventually } from '../support/wait.ts';
 
 export const organization = 'acme';
 export const slice_lease_ms = 250;
@@ -68,7 +70,17 @@ export type Step =
       readonly rates: boolean;
     }
   | { readonly do: 'reconcile'; readonly at: number; readonly repair: boolean }
-  | { readonly do: 'crowd'; readonly calls: readonly { readonly at: number; readonly amount: Amount }[] };
+  | {
+      readonly do: 'lose';
+      readonly at: number;
+      readonly id: string;
+      readonly amount: Amount;
+      readonly of: readonly number[];
+      readonly rates: boolean;
+      readonly renews: boolean;
+    }
+  | { readonly do: 'crowd'; readonly calls: readonly { readonly at: number; readonly amount: Amount }[] }
+  | { readonly do: 'sit'; readonly at: number; readonly calls: readonly { readonly amount: Amount }[] };
 
 const workers = 3;
 const at = fc.nat(workers - 1);
@@ -77,6 +89,8 @@ const amount = fc.record({ nusd: fc.nat(1_500), tokens: fc.nat(900) });
 const asking = { at, id, amount, of: fc.subarray([0, 1, 2, 3, 4, 5, 6]), rates: fc.boolean() };
 
 const calls = fc.array(fc.record({ at, amount }), { maxLength: 12 });
+
+const small = fc.array(fc.record({ amount: fc.record({ nusd: fc.nat(200), tokens: fc.nat(100) }) }), { maxLength: 8 });
 
 const kinds = [
   { weight: 8, arbitrary: fc.record({ do: fc.constant('reserve' as const), ...asking }) },
@@ -112,6 +126,7 @@ const kinds = [
       calls,
     }),
   },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('sit' as const), at, calls: small }) },
 ] as const;
 /** Everyone is away for longer than a lease, a counter is set to zero, and one worker is back before the others. */
 const away = fc.record({
@@ -123,6 +138,14 @@ const away = fc.record({
 
 export const steps = fc.array(fc.oneof(...kinds), { maxLength: 50 });
 export const stepsAway = fc.array(fc.oneof(...kinds, { weight: 4, arbitrary: away }), { maxLength: 40 });
+/** Redis loses all of it, and everyone is there to tell: what is forgotten with the dead, and limits that stand in, are not. */
+const alive = fc
+  .oneof(...kinds)
+  .filter(({ do: what }) => what !== 'crash' && what !== 'restart' && what !== 'die' && what !== 'limit');
+const lose = fc.record({ do: fc.constant('lose' as const), renews: fc.boolean(), ...asking });
+export const stepsLost = fc.array(fc.oneof({ weight: 8, arbitrary: alive }, { weight: 1, arbitrary: lose }), {
+  maxLength: 40,
+});
 
 interface Call {
   amount: Amount;
@@ -201,13 +224,13 @@ const inUnit = (place: number, one: Amount) => {
  * Walks the steps over workers that share a Redis, and looks after each whether anything was overrun or lost. Resolves with
  * what ends all of it, which waits for leases to run out and looks whether everything was told: nobody need wait beside it.
  * With `away`, counters are set to zero while workers are dead or away: which of their amounts were forgiven is not known,
- * so that only limits and entries are looked at.
+ * so that only limits and entries are looked at. With `lost`, Redis loses its data while everyone is there.
  */
 export async function follow(
   url: string,
   keyPrefix: string,
   list: readonly Step[],
-  { away = false } = {},
+  { away = false, lost = false } = {},
 ): Promise<() => Promise<void>> {
   const options = { url, keyPrefix, deadline_ms: 30_000, reap_interval_ms: 0, entries_max: 20 };
   const remote = await openRedisLedger({ ...options, owner: 'watch' });
@@ -240,17 +263,53 @@ export async function follow(
     });
     await Promise.all(asked);
   };
+  /** What all of them were told of and have told, is gone; each may have to wait for the others to tell it again. */
+  const lose = async (step: Extract<Step, { readonly do: 'lose' }>): Promise<void> => {
+    await take(all[step.at]!, { ...step, do: 'reserve', of: [...step.of, 0], amount: { nusd: 90, tokens: 9 } }, away);
+    await take(all[step.at]!, { ...step, do: 'abandon' }, away);
+    // Of sums that were told at one time the larger counts.
+    for (const one of all) {
+      await sleep(2);
+      await one.ledger!.flush();
+    }
+    const client = new Redis(url);
+    const gone = await client.keys(`${keyPrefix}:{${organization}}:*`);
+    if (gone.length > 0) await client.del(...gone);
+    client.disconnect();
+    const told = () => Promise.all([remote.reap(), ...all.map((one) => one.ledger!.reap())]);
+    // Each is to have met what the others began.
+    for (let times = 0; times < 2; times++) await eventually(async () => (await told()).length > 0);
+    if (step.renews) await take(all[step.at]!, { ...step, do: 'amend' }, away);
+  };
+  const pass = async (): Promise<void> => {
+    await sleep(slice_lease_ms + 20);
+    await remote.reap();
+    lapsed = true;
+  };
+  /** Others sit where a worker's calls sat that was away; until fewer do than may, no seat that comes free is a new call's. */
+  const sit = async ({ at, calls }: Extract<Step, { readonly do: 'sit' }>): Promise<void> => {
+    const worker = all[at]!;
+    await crowd(calls.map((call) => ({ ...call, at })));
+    await pass();
+    await crowd(calls.map((call) => ({ ...call, at: (at + 1) % workers })));
+    await worker.ledger?.flush();
+    const used = async () => (await remote.read(organization, [], [seats])).rates[0]!.used;
+    const sitting = [...worker.calls].filter(([, { state, seated }]) => state === 'open' && seated);
+    for (const [id, { amount }] of sitting) {
+      const over = (await used()) > seats.limit;
+      await take(worker, { do: 'settle', at, id, amount }, away);
+      const next = `crowd-${crowded}`;
+      await crowd([{ at, amount: { nusd: 0, tokens: 0 } }]);
+      if (over) expect(worker.calls.has(next)).toBe(false);
+    }
+  };
   try {
     for (const one of all) await one.start();
     for (const step of list) {
-      if (step.do === 'pass') {
-        await sleep(slice_lease_ms + 20);
-        await remote.reap();
-        lapsed = true;
-      } else if (step.do === 'away') {
-        await sleep(slice_lease_ms + 20);
-        await remote.reap();
-        lapsed = true;
+      if (step.do === 'pass') await pass();
+      else if (step.do === 'lose') await lose(step);
+      else if (step.do === 'away') {
+        await pass();
         await remote.reset(organization, keys[step.place]!);
         await crowd(step.amounts.map((amount) => ({ at: step.at, amount })));
       } else if (step.do === 'crowd') await crowd(step.calls);
@@ -273,8 +332,9 @@ export async function follow(
       } else if (step.do === 'reconcile') {
         const who = all[step.at]!;
         expect(await (who.ledger ?? remote).reconcile(organization, { repair: step.repair })).toEqual([]);
-      } else await take(all[step.at]!, step, away);
-      await nothingOverrun(remote, all, { lapsed, tops, away });
+      } else if (step.do === 'sit') await sit(step);
+      else await take(all[step.at]!, step, away);
+      await nothingOverrun(remote, all, { lapsed, tops, away, lost });
       expect(await remote.reconcile(organization, { repair: false })).toEqual([]);
     }
   } catch (error) {
@@ -286,9 +346,9 @@ export async function follow(
       for (const worker of all) await worker.start();
       await sleep(slice_lease_ms + 20);
       await remote.reap();
-      await nothingOverrun(remote, all, { lapsed: true, tops, away });
+      await nothingOverrun(remote, all, { lapsed: true, tops, away, lost });
       for (const place of budgets.keys()) await remote.clearOverride(organization, seriesOf(place));
-      await everythingEnds(remote, all, away);
+      await everythingEnds(remote, all, { away, lost });
     } finally {
       await bury();
     }
@@ -297,7 +357,10 @@ export async function follow(
 
 async function take(
   worker: Worker,
-  step: Exclude<Step, { readonly do: 'pass' | 'away' | 'crowd' | 'slow' | 'limit' | 'reset' | 'reconcile' }>,
+  step: Exclude<
+    Step,
+    { readonly do: 'pass' | 'away' | 'lose' | 'crowd' | 'sit' | 'slow' | 'limit' | 'reset' | 'reconcile' }
+  >,
   away: boolean,
 ): Promise<void> {
   if (step.do === 'restart' || step.do === 'crash' || step.do === 'report') {
@@ -430,11 +493,16 @@ function sums(all: readonly Worker[], place: number) {
   };
 }
 
+interface Told {
+  readonly away: boolean;
+  readonly lost: boolean;
+}
+
 /** Neither what Redis counts nor what the processes admitted is above a limit, but for debts. */
 async function nothingOverrun(
   remote: RedisLedger,
   all: readonly Worker[],
-  { lapsed, tops, away }: { readonly lapsed: boolean; readonly tops: readonly number[]; readonly away: boolean },
+  { lapsed, tops, away, lost }: Told & { readonly lapsed: boolean; readonly tops: readonly number[] },
 ): Promise<void> {
   const counted = new Map((await remote.counters(organization)).map((one) => [one.key, one]));
   for (const [place, { hard }] of budgets.entries()) {
@@ -457,7 +525,8 @@ async function nothingOverrun(
     expect(spent + held).toBeLessThanOrEqual(limit + debt);
     expect(redis.spent + redis.held).toBeLessThanOrEqual(limit + debt);
   }
-  expect(all.reduce((sum, worker) => sum + worker.requests, 0)).toBeLessThanOrEqual(speed.limit);
+  // Sliding windows are lost with Redis.
+  if (!lost) expect(all.reduce((sum, worker) => sum + worker.requests, 0)).toBeLessThanOrEqual(speed.limit);
   expect((await remote.read(organization, [], [speed])).rates[0]!.used).toBeLessThanOrEqual(speed.limit);
   const seated = all
     .flatMap((worker) => [...worker.calls.values()])
@@ -466,7 +535,7 @@ async function nothingOverrun(
 }
 
 /** Once everyone is back and has told everything, the counters are the sum of the calls, and all the rest can be spent. */
-async function everythingEnds(remote: RedisLedger, all: readonly Worker[], away: boolean): Promise<void> {
+async function everythingEnds(remote: RedisLedger, all: readonly Worker[], { away, lost }: Told): Promise<void> {
   for (const worker of all) {
     for (const [name, call] of worker.calls) {
       if (call.state !== 'open') continue;
@@ -481,6 +550,11 @@ async function everythingEnds(remote: RedisLedger, all: readonly Worker[], away:
   for (const place of budgets.keys()) {
     const { spent, count, tokens } = sums(all, place);
     const redis = counted.get(keys[place]!) ?? { spent: 0, held: 0, leased: 0, requests: 0, tokens: 0 };
+    if (lost) {
+      // Counts beside money are lost with Redis.
+      expect({ place, spent: redis.spent, held: redis.held }).toEqual({ place, spent, held: 0 });
+      continue;
+    }
     if (away) {
       expect({ place, held: redis.held }).toEqual({ place, held: 0 });
       continue;

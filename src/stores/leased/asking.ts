@@ -127,7 +127,7 @@ export class Asking {
       if (want !== undefined) slice.rate = want.limit;
       const idle = changed || isIdle(this.#office, slice.used_ms, now_ms);
       const free = idle ? 0 : Math.max(0, slice.granted - taken);
-      slice.granted = taken + free;
+      slice.granted = Math.min(slice.granted, taken + free);
       slice.dirty = false;
       const more = want === undefined ? 0 : Math.max(0, want.sum - free);
       const ahead = want === undefined || this.#office.ahead_ms === 0 ? 0 : taken;

@@ -58,13 +58,14 @@ export function giveBack(slice: Slice): void {
 }
 
 /** What is known to be spent of a slice's counter, of which so much was not told. */
-export function floorOf({ key, budget, expires_ms, spent, told_at_ms }: Slice, untold: number): Floor {
+export function floorOf({ key, budget, expires_ms, spent, told_at_ms, resets }: Slice, untold: number): Floor {
   return {
     key,
     budget,
     expires_ms,
     spent: Math.max(0, spent - untold),
     at_ms: told_at_ms,
+    resets,
     added: Math.max(0, untold),
   };
 }

@@ -5,6 +5,7 @@ import { RecentIds } from '../recent-ids.ts';
 import { kept_ms, windowKey } from '../window-key.ts';
 import { looked_max, Round } from './round.ts';
 import type { LocalHold, RateSlice, SeatsSlice, Slice } from './slices.ts';
+import { Standing } from './standing.ts';
 import { Untold } from './untold.ts';
 
 const settled_max = 32_768;
@@ -26,6 +27,7 @@ export class Books {
   readonly holds = new LiveMap<LocalHold>();
   readonly settled = new RecentIds(settled_max);
   readonly untold = new Untold();
+  readonly standing = new Standing();
   /** Estimates that are to be held again, until the shared ledger said whether they are. */
   readonly renewing = new Map<string, Promise<void>>();
   /** The same of an earlier process: the numbers of their items, and the counters in which they counted on it. */
@@ -78,6 +80,7 @@ export class Books {
       spent: 0,
       total: 0,
       empty_at_ms: 0,
+      resets: 0,
       later_spent: 0,
       later_used: 0,
       until_ms: Number.NEGATIVE_INFINITY,

@@ -125,6 +125,7 @@ export function drawWindow(slice: RateSlice, amount: number): RatePart {
 export function settleHold(office: Office, books: Books, hold: LocalHold, settlement: Settlement): void {
   const { amount, estimated, labels } = settlement;
   replace(office, books, hold, 's', amount, estimated, joinedText(hold.labels, labels));
+  if (hold.provisional) books.standing.end(hold.id, books.items);
   books.holds.delete(hold.id);
   books.settled.add(hold.id);
 }
@@ -134,6 +135,7 @@ export function reapHold(office: Office, books: Books, hold: LocalHold): void {
   const { nusd, tokens, input } = hold;
   replace(office, books, hold, 'p', { nusd, tokens, input }, true, hold.labels);
   hold.provisional = true;
+  books.standing.begin(hold);
 }
 
 function replace(
@@ -210,6 +212,7 @@ export function releaseHold(office: Office, books: Books, hold: LocalHold): void
     }
     item.end();
     note(office, books, item.text);
+    books.standing.end(hold.id, books.items);
   } else {
     for (const slice of hold.slices) {
       const before = amountIn(slice.unit, hold);

@@ -8,13 +8,14 @@ import { takeRate, takeSeats, takeSlice, uncount } from './granted.ts';
 import { spentBy } from './items.ts';
 import { endUncovered } from './lacking.ts';
 import { fitting } from './naming.ts';
-import { firstNumber, isIdle, margin, type Office } from './office.ts';
+import { firstNumber, margin, type Office } from './office.ts';
 import { Patience } from './patience.ts';
-import type { Floor, SliceAsk, Trade, Traded } from './port.ts';
+import type { Floor, SeatsAsk, SliceAsk, Trade, Traded } from './port.ts';
 import { alsoNamed, type Renewal, Renewals, renewalAsk } from './renewals.ts';
 import { looked_max, Round } from './round.ts';
 import { askedIn, grant, type Sent } from './sent.ts';
 import { type RateSlice, type SeatsSlice, type Slice, stir } from './slices.ts';
+import { counterOf } from './standing.ts';
 
 /** A call that waits for more than this process has. */
 export interface Waiter {
@@ -103,7 +104,14 @@ export class Desk {
       slice.free = 0;
       stir(slice);
     }
-    for (const one of this.#books.seats.values()) one.dirty = true;
+    const sitting = [...this.#books.seats.values()].filter(({ taken }) => taken > 0);
+    for (const one of this.#books.seats.values()) {
+      one.granted = Math.min(one.granted, one.taken);
+      one.dirty = true;
+    }
+    const seats = sitting.map(({ key, rate, taken }): SeatsAsk => {
+      return { key, rate, holds: taken, free: 0, least: 0, asked: 0, ahead: 0 };
+    });
     const slices = held.map(({ key, budget, start_ms, end_ms, expires_ms, held: holds }): SliceAsk => {
       return { key, budget, start_ms, end_ms, expires_ms, holds, free: 0, least: 0, asked: 0, ahead: 0 };
     });
@@ -115,7 +123,12 @@ export class Desk {
       .map((slice) => floorOf(slice, untold.get(slice.key) ?? 0));
     // What became of them is heard with the trade after this one.
     const renewals = this.#renewals.told(last).map(renewalAsk);
-    await this.#send({ items, slices, rates: [], seats: [], renewals }, { permit });
+    const resets = [...this.#books.slices.values()].filter(({ resets }) => resets > 0);
+    const again = {
+      resets: resets.map((slice) => ({ ...counterOf(slice), resets: slice.resets })),
+      estimates: this.#books.standing.again(),
+    };
+    await this.#send({ items, slices, rates: [], seats, renewals, again }, { permit });
     return floors;
   }
 
@@ -129,12 +142,7 @@ export class Desk {
       if (slice.dirty || slice.free > 0 || (renew && slice.held > 0)) return true;
     }
     for (const one of seats.values()) {
-      if (
-        one.dirty ||
-        (one.granted > one.taken && isIdle(this.#office, one.used_ms, now_ms)) ||
-        (renew && one.granted > 0)
-      )
-        return true;
+      if (one.dirty || one.granted > one.taken || (renew && one.granted + one.taken > 0)) return true;
     }
     return false;
   }
@@ -233,6 +241,7 @@ export class Desk {
 
   /** The answer to a trade that was given up, before any other was sent: what it took is ours all the same. */
   #late(sent: Sent, answer: Done): void {
+    for (const one of answer.estimates) this.#books.standing.told(one);
     this.#take(sent, answer);
     this.#serve();
     if (this.#waiters.length > 0) this.trade().catch(() => {});
@@ -260,11 +269,12 @@ export class Desk {
   #acknowledged(last: number): void {
     const books = this.#books;
     books.untold.heard(last);
+    books.standing.heard(last);
     this.#office.notes.acknowledged(books, last);
   }
 
   async #send(
-    asked: Pick<Trade, 'items' | 'slices' | 'rates' | 'seats' | 'renewals'>,
+    asked: Pick<Trade, 'items' | 'slices' | 'rates' | 'seats' | 'renewals' | 'again'>,
     { permit, whole = this.#whole, late }: Sending,
   ): Promise<Done> {
     const { store, owner, lease_ms } = this.#office;
@@ -274,7 +284,10 @@ export class Desk {
       const answer = await store.trade({ ...asked, organization, owner, number, lease_ms, whole }, permit, (answer) => {
         if (answer.outcome === 'done' && number === this.#number) late?.(answer);
       });
-      if (answer.outcome === 'done') return answer;
+      if (answer.outcome === 'done') {
+        for (const one of answer.estimates) this.#books.standing.told(one);
+        return answer;
+      }
       this.#number = Math.max(this.#number, answer.number);
     }
     throw new LedgerUnavailable('another process trades under the same name');

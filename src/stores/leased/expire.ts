@@ -12,7 +12,10 @@ export function expire(office: Office, all: Iterable<Books>, now_ms: number) {
   for (const books of all) {
     for (const hold of books.holds.values()) {
       if (hold.provisional) {
-        if (now_ms > hold.expires_ms + provisional_ms && !books.renewing.has(hold.id)) books.holds.delete(hold.id);
+        if (now_ms > hold.expires_ms + provisional_ms && !books.renewing.has(hold.id)) {
+          books.holds.delete(hold.id);
+          books.standing.forget(hold.id);
+        }
       } else if (hold.expires_ms > now_ms) next_ms = Math.min(next_ms, hold.expires_ms);
       else {
         reapHold(office, books, hold);

@@ -22,6 +22,7 @@ export function takeSlice(
   slice.total = told.held - slice.later_used;
   slice.limit = told.limit;
   slice.empty_at_ms = told.empty_at_ms;
+  slice.resets = told.resets;
   // A limit that was cut below what is taken wants it back as well.
   slice.wanted = told.wanted || (slice.budget.hard && told.spent + told.held > told.limit);
   slice.told_ms = sent_ms;
@@ -30,8 +31,12 @@ export function takeSlice(
   return lack;
 }
 
+/**
+ * What the shared ledger told of seats. Who was away goes on with its calls though others have their seats by now: where more
+ * run than may, one that comes free is nobody's.
+ */
 export function takeSeats(slice: SeatsSlice, told: SeatsGrant, sent_ms: number, until_ms: number): void {
-  slice.granted = told.amount;
+  slice.granted = Math.min(told.amount, Math.max(0, slice.rate.limit - told.others));
   slice.others = told.others;
   slice.until_ms = until_ms;
   slice.told_ms = sent_ms;

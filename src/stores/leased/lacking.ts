@@ -39,5 +39,6 @@ function becomeEstimate(office: Office, books: Books, hold: LocalHold, lacking: 
   }
   item.end();
   note(office, books, item.text);
+  books.standing.begin(hold);
   giveSeats(hold);
 }

@@ -45,8 +45,10 @@ export function obtain(
       },
       answered(sent_ms) {
         const all = needs();
-        // What was taken for this call was counted at the moment of the trade, as a call of its own would have been.
-        if (covers(all, sent_ms)) return answer(() => hold(all));
+        const now_ms = office.clock();
+        // What was taken for this call was counted at the moment of the trade, as a call of its own would have been; but for
+        // one whose lease was over before this process went on to read the answer.
+        if (covers(all, now_ms < books.lease_until_ms ? sent_ms : now_ms)) return answer(() => hold(all));
         for (const need of all) {
           const refusal = covered(books, need, sent_ms) ? undefined : refusalOf(need, sent_ms);
           if (refusal !== undefined) return answer(() => Promise.resolve({ outcome: 'refused', refusal }));

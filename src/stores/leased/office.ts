@@ -22,7 +22,7 @@ export interface Office extends Leasing {
   readonly owner: string;
   readonly journal: Journal;
   readonly notes: Notes;
-  /** Monotonic ms. */
+  /** Monotonic ms, which go on while the machine sleeps (`leaseClock`). */
   readonly clock: () => number;
   readonly notice: (message: string) => void;
   /** The ledger's clock, Unix ms, as far as it is known. */

@@ -7,6 +7,7 @@ import type { OnLoss } from '../ledger.ts';
 import { lock } from '../lock.ts';
 import { openRedisLedger, type RedisLedger, type RedisLedgerOptions } from '../redis/index.ts';
 import type { Books } from './books.ts';
+import { leaseClock } from './lease-clock.ts';
 import { LeasedLedger } from './ledger.ts';
 import { Notes } from './notes.ts';
 import type { Leasing, Office } from './office.ts';
@@ -98,7 +99,10 @@ export function leaseFrom(
       journal,
       notes,
       notice,
-      clock: () => performance.now(),
+      clock: leaseClock(
+        () => performance.now(),
+        () => Date.now(),
+      ),
       now: () => Date.now() + ahead_ms,
       told(now_ms) {
         ahead_ms = now_ms - Date.now();

@@ -1,4 +1,4 @@
-import type { Budget, Rate } from '../ledger.ts';
+import type { Amount, Budget, Rate } from '../ledger.ts';
 
 /** What is to become of a slice: what calls hold of it, what is free and kept, and what more is asked for. */
 export interface SliceAsk {
@@ -36,6 +36,28 @@ export interface RenewalAsk {
   readonly back: readonly { readonly key: string; readonly amount: number }[];
 }
 
+/** A counter, and how often it was set to zero when something counted in it; -1 where that did not count. */
+export interface CounterResets extends Pick<SliceAsk, 'key' | 'budget'> {
+  readonly expires_ms: number;
+  readonly resets: number;
+}
+
+/** An estimate that stood in the shared ledger before it lost its data. */
+export interface EstimateAgain {
+  readonly id: string;
+  readonly amount: Amount;
+  readonly labels: string;
+  readonly counters: readonly CounterResets[];
+  /** When it was counted, on the ledger's clock. */
+  readonly at_ms: number;
+}
+
+/** What a store that lost its data is told beside sums: how often counters were set to zero, and what estimates stood. */
+export interface ToldAgain {
+  readonly resets: readonly CounterResets[];
+  readonly estimates: readonly EstimateAgain[];
+}
+
 /**
  * All a process has to tell and to ask of one organisation, done in one atomic step. Trades of an owner are numbered:
  * one that arrives after a later one is not done.
@@ -54,6 +76,7 @@ export interface Trade {
   readonly renewals: readonly RenewalAsk[];
   /** Slices of this owner that are not named here go back. */
   readonly whole: boolean;
+  readonly again?: ToldAgain;
 }
 
 export interface SliceGrant {
@@ -70,6 +93,8 @@ export interface SliceGrant {
   readonly turned: boolean;
   /** When a rolling window is empty, Unix ms; 0 for others. */
   readonly empty_at_ms: number;
+  /** How often the counter was set to zero. */
+  readonly resets: number;
 }
 
 export interface RateGrant {
@@ -92,12 +117,23 @@ export interface SeatsGrant {
 export type RenewalGrant = { readonly held: true } | { readonly held: false; readonly counts: readonly boolean[] };
 
 /**
- * The sum a counter was last told to have, and when, on the ledger's clock (0: never); and what was spent here that nobody
- * was told until now.
+ * Where an estimate counts that was told: when it was counted, on the ledger's clock, and its counters' resets then, in
+ * their order, -1 where it does not count; none of them where that is not known.
+ */
+export interface EstimateGrant {
+  readonly id: string;
+  readonly at_ms: number;
+  readonly resets: readonly number[];
+}
+
+/**
+ * The sum a counter was last told to have, and when, on the ledger's clock (0: never), how often it was set to zero by then,
+ * and what was spent here that nobody was told until now.
  */
 export interface Floor extends Pick<SliceAsk, 'key' | 'budget' | 'expires_ms'> {
   readonly spent: number;
   readonly at_ms: number;
+  readonly resets: number;
   readonly added: number;
 }
 
@@ -110,6 +146,8 @@ export type Traded =
       readonly rates: readonly RateGrant[];
       readonly seats: readonly SeatsGrant[];
       readonly renewals: readonly RenewalGrant[];
+      /** Of those told again, and of those whose items were told. */
+      readonly estimates: readonly EstimateGrant[];
     };
 
 /** The shared ledger's side of slices. Rejects with `LedgerUnavailable` where it is lost or late. */

@@ -96,6 +96,7 @@ export function renew(
         stands: (counts) =>
           end(() => {
             giveUp(office, books, taken);
+            books.standing.stays(id);
             const gone = back.filter(([, of], at) => of === 0 || counts[at] !== true).map(([slice]) => slice);
             // Once all that came with that answer is known.
             return Promise.resolve().then(() => attempt(new Set(gone)));
@@ -135,6 +136,8 @@ function tell(office: Office, books: Books, hold: LocalHold, kind: 'v' | 'p', ba
   }
   item.end();
   note(office, books, item.text);
+  if (kind === 'v') books.standing.end(hold.id, books.items);
+  else books.standing.stays(hold.id);
 }
 
 function nothingOf({ slices }: LocalHold): Back {

@@ -19,6 +19,8 @@ export interface Slice {
   spent: number;
   /** When a rolling window is empty, as told. */
   empty_at_ms: number;
+  /** How often its counter was set to zero, as told. */
+  resets: number;
   /** Held by everyone. */
   total: number;
   /** What came to `spent`, and went from `total`, since the last trade was sent. */
@@ -79,6 +81,7 @@ export interface RateSlice {
 export interface SeatsSlice {
   readonly key: string;
   rate: Rate;
+  /** As many may sit; fewer than do where more calls run than may. */
   granted: number;
   taken: number;
   others: number;

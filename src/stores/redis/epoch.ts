@@ -21,7 +21,7 @@ export interface EpochParts {
 interface Known {
   /** The epoch that has been told all we know; empty before the first. */
   token: string;
-  /** The key that stands while that epoch does; undefined where the primary must be met (again). */
+  /** The key that stands while that epoch does and nobody comes; undefined where the primary must be met (again). */
   permit: string | undefined;
   owners: readonly string[];
   meeting: Promise<void> | undefined;
@@ -40,6 +40,8 @@ interface Running {
 
 const meeting_ms = 2_000;
 const look_ms = 100;
+/** Some that come one after the other are met one after the other. */
+const tries_max = 4;
 const recovering = 'Redis has lost data, or may have: those who hold something are telling it again';
 
 /**
@@ -61,10 +63,18 @@ export class Epochs {
     const known = this.#of(organization);
     if (known.permit !== undefined) return known.permit;
     let timer: NodeJS.Timeout | undefined;
+    let isLate = false;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, this.#parts.deadline_ms);
+    }).then(() => {
+      isLate = true;
     });
-    await Promise.race([this.#begin(organization, known), late]).finally(() => clearTimeout(timer));
+    try {
+      // Whoever finds another connection meanwhile has it met once more.
+      while (known.permit === undefined && !isLate) await Promise.race([this.#begin(organization, known), late]);
+    } finally {
+      clearTimeout(timer);
+    }
     if (known.permit !== undefined) return known.permit;
     throw new LedgerUnavailable(recovering);
   }
@@ -80,13 +90,13 @@ export class Epochs {
     args: readonly (string | number | Buffer)[],
     { permit, deadline_ms, late }: Running = {},
   ): Promise<Raw> {
-    for (let tries = 0; tries < 2; tries++) {
+    for (let tries = 0; tries < tries_max; tries++) {
       const key = permit ?? this.#known.get(organization)?.permit ?? (await this.#admit(organization));
       const heard = late && ((answer: unknown) => Number((answer as Raw)[0]) !== -1 && late(answer as Raw));
       const answer = (await this.#parts.line.run(one, [...keys, key], args, deadline_ms, heard)) as Raw;
       if (Number(answer[0]) !== -1) return answer;
       if (permit !== undefined) break;
-      this.forget(organization);
+      this.refused(organization, key);
     }
     throw new LedgerUnavailable(recovering);
   }
@@ -96,13 +106,14 @@ export class Epochs {
     return this.#known.get(organization)?.permit;
   }
 
-  /** The primary must be met again: one organisation's, or every one's. */
-  forget(organization?: string): void {
-    if (organization !== undefined) {
-      const known = this.#known.get(organization);
-      if (known !== undefined) known.permit = undefined;
-      return;
-    }
+  /** The primary must be met again, whose permit lets nobody pass any more: unless it was met since that was sent. */
+  refused(organization: string, permit: string): void {
+    const known = this.#known.get(organization);
+    if (known?.permit === permit) known.permit = undefined;
+  }
+
+  /** The primary of every organisation must be met again. */
+  forget(): void {
     for (const known of this.#known.values()) known.permit = undefined;
   }
 
@@ -156,14 +167,15 @@ export class Epochs {
       if (line.lost) throw new LedgerUnavailable('Redis is lost');
       const nonce = randomBytes(6).toString('base64url');
       const args = [base, me, known.token, nonce, lease_ms, young_ms, ...known.owners];
-      const [state, , word, ...owners] = (await line.run(scripts.meet, [`${base}primary`], args, meeting_ms)) as Raw;
+      const answer = (await line.run(scripts.meet, [`${base}primary`], args, meeting_ms)) as Raw;
+      const [state, , word, came, ...owners] = answer;
       const token = String(word);
       if (Number(state) !== 2) {
         known.owners = owners.map(String);
         const open = Number(state) === 0;
         if (open && (known.token === token || known.token === '')) {
           known.token = token;
-          known.permit = `${base}epoch:${token}`;
+          known.permit = `${base}epoch:${token}:${came}`;
           if (told) notice(`Redis has been told again what ${organization} holds and has spent; it admits calls`);
           return;
         }

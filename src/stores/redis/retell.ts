@@ -18,6 +18,8 @@ export interface Teller {
 
 const telling_ms = 5_000;
 const batch = 100;
+/** How often a counter was set to zero its answers do not tell. */
+const resets_unknown = -1;
 
 /**
  * Tells a Redis that lost data what this process knows of an organisation, in an order that never counts less than
@@ -41,7 +43,7 @@ export async function retell(teller: Teller, organization: string, permit: strin
   for (let at = 0; at < counters.length; at += batch) {
     const told = counters.slice(at, at + batch).flatMap(({ planned, at_ms, spent, added, added_ms }) => {
       const { key, budget, expires_ms } = planned;
-      const shape = [shapeOf(budget)[0], budget.limit, budget.hard ? 1 : 0, expires_ms];
+      const shape = [shapeOf(budget)[0], budget.limit, budget.hard ? 1 : 0, expires_ms, resets_unknown];
       return [key, at_ms, spent, ...shape, added_ms, added];
     });
     await line.run(scripts.tell, [`${base}floors`, permit], [base, me, ...told], telling_ms);

@@ -1,4 +1,6 @@
 import type {
+  CounterResets,
+  EstimateGrant,
   Floor,
   RateAsk,
   RateGrant,
@@ -6,6 +8,7 @@ import type {
   SeatsGrant,
   SliceGrant,
   SliceStore,
+  ToldAgain,
   Trade,
   Traded,
 } from '../leased/port.ts';
@@ -75,8 +78,8 @@ export class RemoteSlices implements SliceStore {
     if (floors.length === 0) return;
     const { line, prefix, me } = this.#options;
     const base = baseOf(prefix, organization);
-    const told = floors.flatMap(({ key, budget, expires_ms, spent, at_ms, added }) => {
-      const shape = [shapeOf(budget)[0], budget.limit, budget.hard ? 1 : 0, expires_ms];
+    const told = floors.flatMap(({ key, budget, expires_ms, spent, at_ms, added, resets }) => {
+      const shape = [shapeOf(budget)[0], budget.limit, budget.hard ? 1 : 0, expires_ms, resets];
       return [key, at_ms, spent, ...shape, untold_ms, added];
     });
     await line.run(scripts.tell, [`${base}floors`, permit], [base, `${me}.slices`, ...told], telling_ms);
@@ -97,7 +100,7 @@ export class RemoteSlices implements SliceStore {
   }
 }
 
-function textOf({ owner, number, lease_ms, slices, rates, seats, renewals, whole }: Trade): string {
+function textOf({ owner, number, lease_ms, slices, rates, seats, renewals, whole, again }: Trade): string {
   return JSON.stringify({
     owner,
     number,
@@ -115,7 +118,22 @@ function textOf({ owner, number, lease_ms, slices, rates, seats, renewals, whole
     }),
     seats: seats.map((one) => ({ ...asking(one), holds: one.holds, free: one.free })),
     renewals: renewals.map(({ id, back }) => [id, ...back.map(({ key, amount }) => [key, amount])]),
+    ...(again === undefined ? {} : againOf(again)),
   });
+}
+
+function againOf({ resets, estimates }: ToldAgain) {
+  return {
+    resets: resets.map(resetsOf),
+    estimates: estimates.map(({ id, amount: { nusd, tokens, input = 0 }, labels, counters, at_ms }) => {
+      return [id, nusd, tokens, input, labels, counters.map(resetsOf), at_ms];
+    }),
+  };
+}
+
+function resetsOf({ key, budget, expires_ms, resets }: CounterResets) {
+  const [unit, ms, n] = shapeOf(budget);
+  return [key, unit, budget.limit, budget.hard ? 1 : 0, expires_ms, ms, n, resets];
 }
 
 function asking({ key, rate, least, asked, ahead }: RateAsk) {
@@ -128,7 +146,8 @@ function read(answer: readonly unknown[], trade: Trade): Traded {
   if (Number(answer[0]) === 1) return { outcome: 'late', number: next() };
   const slices = trade.slices.map((): SliceGrant => {
     const [amount, spent, held, limit, wanted, turned] = [next(), next(), next(), next(), next(), next()];
-    return { amount, spent, held, limit, wanted: wanted === 1, turned: turned === 1, empty_at_ms: next() };
+    const flags = { wanted: wanted === 1, turned: turned === 1 };
+    return { amount, spent, held, limit, ...flags, empty_at_ms: next(), resets: next() };
   });
   const rates = trade.rates.map((): RateGrant => {
     const [granted, slot, lasts_ms] = [next(), next(), next()];
@@ -139,5 +158,11 @@ function read(answer: readonly unknown[], trade: Trade): Traded {
     const [state, ...counts] = String(answer[at++]);
     return state === 'h' ? { held: true } : { held: false, counts: counts.map((one) => one === '1') };
   });
-  return { outcome: 'done', now_ms: Number(answer[1]), slices, rates, seats, renewals };
+  const estimates: EstimateGrant[] = [];
+  for (; at < answer.length; at += 2) {
+    const words = String(answer[at + 1]).split(' ');
+    const [at_ms = 0, ...resets] = words.filter((word) => word !== '').map(Number);
+    estimates.push({ id: String(answer[at]), at_ms, resets });
+  }
+  return { outcome: 'done', now_ms: Number(answer[1]), slices, rates, seats, renewals, estimates };
 }

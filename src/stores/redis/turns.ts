@@ -187,7 +187,7 @@ export class Turns {
         // As bytes only what was done; else the primary is another one than was met.
         if (Buffer.isBuffer(value)) this.#told(value, all);
         else {
-          epochs.forget(queue.organization);
+          epochs.refused(queue.organization, permit);
           void this.#run(queue, all, words);
         }
       },

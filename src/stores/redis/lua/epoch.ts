@@ -11,8 +11,8 @@ const absent_ms = 60_000;
  */
 const floors = `${folding}
 local function raise(key, floor, settled)
-  local at, spent, unit, limit, hard, expires = match(floor, '^(%d+) (%d+) (%a) (%d+) (%d) (%d+)$')
-  at, spent, expires = tonumber(at), tonumber(spent), tonumber(expires)
+  local at, spent, unit, limit, hard, expires, resets = match(floor, '^(%d+) (%d+) (%a) (%d+) (%d) (%d+) (%-?%d+)$')
+  at, spent, expires, resets = tonumber(at), tonumber(spent), tonumber(expires), tonumber(resets)
   for _, one in ipairs(settled) do
     if one[1] >= at then spent = spent + one[2] end
   end
@@ -21,12 +21,17 @@ local function raise(key, floor, settled)
   if match(key, ':rolling:') then ms, n = slotting(key) end
   local c = counter(key, unit, expires, ms, n)
   local missing = spent - c.spent
-  if missing <= 0 then return end
-  create(c)
-  if c.made then govern(c, tonumber(limit), hard == '1') end
-  count(c, missing, 0, 0, c.slot)
-  if ms then addSlots(key, c.slot * ms, missing, 0, 0, c.slot * ms) else addSums(key, missing, 0, 0) end
-  call('HINCRBY', folded, 'generation', 1)
+  if missing > 0 then
+    create(c)
+    if c.made then govern(c, tonumber(limit), hard == '1') end
+    count(c, missing, 0, 0, c.slot)
+    if ms then addSlots(key, c.slot * ms, missing, 0, 0, c.slot * ms) else addSums(key, missing, 0, 0) end
+    call('HINCRBY', folded, 'generation', 1)
+  end
+  if not c.alive then return end
+  -- an estimate of before the newest sum counts where the counter was not set to zero since, as far as that is known
+  if resets < 0 and call('SISMEMBER', base .. 'again', key) == 1 then resets = c.resets + 1 end
+  if resets > c.resets then c.resets, c.cleared, c.touched = resets, true, true end
 end
 local function raiseAll()
   local all, settled = call('HGETALL', base .. 'added'), {}
@@ -37,15 +42,16 @@ local function raiseAll()
   end
   all = call('HGETALL', base .. 'floors')
   for at = 1, #all, 2 do raise(all[at], all[at + 1], settled[all[at]] or {}) end
-  call('DEL', base .. 'floors', base .. 'added')
+  call('DEL', base .. 'floors', base .. 'added', base .. 'again')
 end
 `;
 
 /**
  * Meets the primary. KEYS[1]: primary. ARGV: base, owner, the epoch it knew (or nothing), a nonce, lease_ms, young_ms,
- * then the owners it knew. Answer: a state, the server's time, the epoch, and its owners.
+ * then the owners it knew. Answer: a state, the server's time, the epoch, how many owners have come to it, and the owners.
  *   0  open   1  fenced: tell what you hold, then `done`   2  young: nothing is known here, and it may have been lost
- * An epoch ends when the primary is not the one it was made on (another process, another history), or when someone knew
+ * What lets verbs pass goes by that number as well: with an owner that comes, all others must meet again before their next
+ * verb, and know whom to wait for. An epoch ends when the primary is not the one it was made on (another process, another history), or when someone knew
  * an epoch that is not there. A slot that moved to another node of a Cluster took everything along: its epoch goes on.
  */
 export const meet = `${ground}
@@ -54,8 +60,9 @@ local server, replication = call('INFO', 'server'), call('INFO', 'replication')
 local node = ''
 if string.find(server, '_mode:cluster') then node = call('CLUSTER', 'MYID') end
 local here = string.match(server, 'run_id:(%x+)') .. ':' .. string.match(replication, 'master_replid:(%x+)') .. ':' .. node
-local p = call('HMGET', K[1], 'at', 'number', 'token', 'state', 'before')
-local at, number, token, state, before = p[1], tonumber(p[2] or '0'), p[3], p[4], p[5]
+local p = call('HMGET', K[1], 'at', 'number', 'token', 'state', 'before', 'came', 'bare', 'begun')
+local at, number, token, state, before, came = p[1], tonumber(p[2] or '0'), p[3], p[4], p[5], tonumber(p[6] or '0')
+local kind = node == '' and '1' or 'c'
 local function moved()
   local from = string.match(at, ':([^:]+)$')
   if node == '' or not from or from == node then return false end
@@ -65,52 +72,82 @@ local function moved()
   end
   return false
 end
-local function begin(fenced)
-  if token then call('DEL', base .. 'epoch:' .. token, base .. 'fence:' .. token) end
+-- a store is bare that one opened who knew nothing: what was spent there is in no sum of before, and its sums are not the newest
+local function fresh()
+  local sums = {}
+  for _, key in ipairs(call('SMEMBERS', base .. 'counters')) do
+    local spent = tonumber(call('HGET', base .. key, 'spent') or '0')
+    if spent > 0 then sums[#sums + 1], sums[#sums + 2] = 'fresh ' .. key, key .. ' 9007199254740991 ' .. text(spent) end
+  end
+  return sums
+end
+local function begin(fenced, intact)
+  local bare = intact and p[7] == '1' and now - p[8] < ${absent_ms}
+  local sums = bare and fresh() or {}
+  if token then
+    call('DEL', base .. 'epoch:' .. token, base .. 'epoch:' .. token .. ':' .. came, base .. 'fence:' .. token)
+  end
   before = token or ''
   token = text(number + 1) .. '.' .. nonce
   state = fenced and 'fenced' or 'open'
   call('HSET', K[1], 'at', here, 'number', number + 1, 'token', token, 'state', state, 'before', before,
     'until', now + lease_ms)
-  call('DEL', base .. 'asserted', base .. 'floors', base .. 'added')
-  call('SET', base .. (fenced and 'fence:' or 'epoch:') .. token, node == '' and '1' or 'c')
+  if not intact then call('HSET', K[1], 'lossy', 1, 'bare', fenced and 0 or 1, 'begun', now)
+  elseif not bare then call('HSET', K[1], 'bare', 0) end
+  call('DEL', base .. 'asserted', base .. 'floors', base .. 'added', base .. 'again')
+  spread('HSET', base .. 'added', sums)
+  call('SET', base .. (fenced and 'fence:' or 'epoch:') .. token, kind)
 end
 if not at then
   local up_ms = tonumber(string.match(server, 'uptime_in_seconds:(%d+)')) * 1000
-  if knew == '' and up_ms < young_ms then return {2, now, ''} end
+  if knew == '' and up_ms < young_ms then return {2, now, '', 0} end
   begin(knew ~= '')
 elseif at ~= here then
   if moved() then call('HSET', K[1], 'at', here) else begin(true) end
 elseif state == 'open' and knew ~= '' and knew ~= token and knew ~= before then
-  begin(true)
+  begin(true, true)
 elseif call('EXISTS', base .. (state == 'open' and 'epoch:' or 'fence:') .. token) == 0 then
   begin(true)
 end
-call('ZADD', base .. 'owners', now, me)
-for place = 7, #A do call('ZADD', base .. 'owners', 'NX', now, A[place]) end
+local permit = base .. 'epoch:' .. token .. ':'
+local stands = call('EXISTS', permit .. came) == 1
+local comes = call('ZADD', base .. 'owners', now, me)
+-- a store that has lost nothing knows them, and that some are gone
+if knew ~= token then
+  for place = 7, #A do comes = comes + call('ZADD', base .. 'owners', 'NX', now, A[place]) end
+end
 if state == 'open' then call('ZREMRANGEBYSCORE', base .. 'owners', '-inf', '(' .. text(now - ${absent_ms})) end
-local reply = {state == 'open' and 0 or 1, now, token}
+if comes > 0 then
+  if stands then call('DEL', permit .. came) end
+  came, stands = came + 1, false
+  call('HSET', K[1], 'came', came)
+end
+if state == 'open' and not stands then call('SET', permit .. came, kind) end
+local reply = {state == 'open' and 0 or 1, now, token, came}
 for _, owner in ipairs(call('ZRANGE', base .. 'owners', 0, 199)) do reply[#reply + 1] = owner end
 return reply
 `;
 
 /**
- * Keeps the newest sum an owner was told of a counter, and what each owner settled since it was told. KEYS: floors, permit.
- * ARGV: base, owner, then of each counter its key, when on the server's clock, spent, unit, limit, hard, expiry, when the
- * owner settled last, how much since it was told.
+ * Keeps the newest sum an owner was told of a counter by a store that has it all, and what each owner settled since it was
+ * told. KEYS: floors, permit. ARGV: base, owner, then of each counter its key, when on the server's clock, spent, unit, limit, hard, expiry, how often it
+ * was set to zero by then (-1: nobody knows), when the owner settled last, how much since it was told.
  */
 export const tell = `${ground}${gate}
-for at = 3, #A, 9 do
+local p = call('HMGET', base .. 'primary', 'bare', 'begun')
+for at = 3, #A, 10 do
   local old = call('HGET', K[1], A[at])
   local newer, spent = tonumber(A[at + 1]), tonumber(A[at + 2])
-  if old then
+  -- told by this store, which knows nothing of what was before
+  if p[1] == '1' and newer >= tonumber(p[2]) then newer = nil end
+  if old and newer then
     local then_ms, told = string.match(old, '^(%d+) (%d+)')
     then_ms, told = tonumber(then_ms), tonumber(told)
     if newer < then_ms or (newer == then_ms and spent <= told) then newer = nil end
   end
-  if newer then call('HSET', K[1], A[at], table.concat(A, ' ', at + 1, at + 6)) end
-  if A[at + 8] ~= '0' then
-    call('HSET', base .. 'added', A[2] .. ' ' .. A[at], A[at] .. ' ' .. A[at + 7] .. ' ' .. A[at + 8])
+  if newer then call('HSET', K[1], A[at], table.concat(A, ' ', at + 1, at + 7)) end
+  if A[at + 9] ~= '0' then
+    call('HSET', base .. 'added', A[2] .. ' ' .. A[at], A[at] .. ' ' .. A[at + 8] .. ' ' .. A[at + 9])
   end
 end
 return {0, now}
@@ -135,7 +172,7 @@ if p[2] == 'fenced' then
   raiseAll()
   writeCounters()
   call('DEL', base .. 'asserted', base .. 'fence:' .. p[1])
-  call('HSET', K[1], 'state', 'open')
+  call('HSET', K[1], 'state', 'open', 'lossy', 0, 'bare', 0)
   call('SET', base .. 'epoch:' .. p[1], kind or '1')
 else
   raiseAll()

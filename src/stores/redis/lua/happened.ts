@@ -1,6 +1,54 @@
 /**
+ * A store that lost what it had is told what stood in the sums it is told later: of counters, how often they were set to
+ * zero, and estimates, one by one, so that each can still be taken back (`t.resets`, `t.estimates`; counters as items have
+ * them, with their resets instead of what is used, -1 where an estimate does not count; and when that was counted). One that
+ * has the sums is told nothing: what is in them nobody could tell.
+ */
+const toldAgain = `
+if t.estimates and call('HGET', base .. 'primary', 'lossy') == '1' then
+  local function known(k)
+    local c = counter(k[1], k[2], k[5], k[6], k[7])
+    if k[8] > c.resets then c.resets, c.cleared, c.touched = k[8], true, true end
+  end
+  for _, k in ipairs(t.resets) do known(k) end
+  for _, e in ipairs(t.estimates) do
+    local id, nusd, tokens, at = e[1], e[2], e[3], e[7]
+    if not rec.p[id] then
+      local keys, found, rolls = {}, {}, false
+      for place, k in ipairs(e[6]) do
+        local c = counter(k[1], k[2], k[5], k[6], k[7])
+        found[place] = '-1'
+        if k[8] >= 0 and counts(c, at) then
+          found[place] = text(k[8])
+          known(k)
+          if not c.alive and (k[5] == 0 or k[5] > now) then
+            create(c)
+            govern(c, k[3], k[4] == 1)
+          end
+          rolls = rolls or c.ms and true
+          if c.alive then
+            count(c, size(k[2], nusd, tokens), tokens, 1, slotOf(c, at))
+            call('SADD', base .. 'again', k[1])
+            keys[#keys + 1] = k[1]
+          end
+        end
+      end
+      rec.p[id] = text(at) .. ' ' .. table.concat(found, ' ')
+      entry(id, 'provisional', nusd, tokens, e[4], 1, '', table.concat(keys, ' '), e[5], rolls)
+      if rolls then entries[#entries][23] = at end
+    end
+  end
+end
+for _, e in ipairs(t.estimates or {}) do
+  estimated[#estimated + 1] = e[1]
+  estimated[#estimated + 1] = rec.p[e[1]] or ''
+end
+`;
+
+/**
  * What an owner tells in a trade (`rec`, the owner's; `t`, the trade), each item done once: `done` is the newest, `kept` what
- * came back to its slices and is no call's yet, `renewed` what became of the renewals it asks about.
+ * came back to its slices and is no call's yet, `renewed` what became of the renewals it asks about, `estimated` where
+ * estimates count that it tells again or whose items it tells: an id, and a text of when and of each counter's resets then, -1 where it does not.
  *
  * An estimate is held again (`v`) only where it still counts in every counter that the owner counts on (those whose slice it
  * gives to): the slice grows by what is spent no more. Else it stays an estimate, and the owner has to look for room. One
@@ -16,7 +64,8 @@ local function estimate(known)
   return tonumber(at), resets
 end
 local function stillCounts(c, at, resets) return resets == c.resets and counts(c, at) end
-local done, forgotten = rec.done or 0, {}
+local done, forgotten, estimated = rec.done or 0, {}, {}
+${toldAgain}
 for _, item in ipairs(cjson.decode(A[4])) do
   if item[1] > done then
     done = item[1]
@@ -81,6 +130,10 @@ for _, item in ipairs(cjson.decode(A[4])) do
         entry(id, name, nusd, tokens, input, item[7], prior, table.concat(keys, ' '), item[11], rolls)
       end
     end
+  end
+  if item[2] == 'p' then
+    estimated[#estimated + 1] = item[3]
+    estimated[#estimated + 1] = rec.p[item[3]] or ''
   end
 end
 -- what came back of estimates that are held again is no call's yet

@@ -66,9 +66,10 @@ end
 /**
  * KEYS: the owner's slices, the epoch. ARGV: base, the trade as JSON, how long an owner that went away is remembered, items.
  * Answer: 1, time, number where a later trade was done before; else 0, time, and of every slice asked about its amount,
- * spent, what everyone holds, limit in force, wanted, turned, when it is empty; of every window granted, slot, how long
- * it lasts, used, reset, retry; of all seats the amount and what others have; of every renewal `h`, held again, or `e`,
- * still an estimate, with 1 for each counter it counts in and 0 for the others.
+ * spent, what everyone holds, limit in force, wanted, turned, when it is empty, how often it was set to zero; of every window
+ * granted, slot, how long it lasts, used, reset, retry; of all seats the amount and what others have; of every renewal `h`,
+ * held again, or `e`, still an estimate, with 1 for each counter it counts in and 0 for the others; then where estimates
+ * count that were told, two words each (see happened).
  */
 export const trade = `${books}${slicing}
 local t = cjson.decode(A[2])
@@ -120,7 +121,8 @@ for _, ask in ipairs(t.slices) do
     rec.b[short] = mine + grant
   end
   if rec.lacks then rec.l[short] = math.min(lack, max(0, whole - (rec.b[short] or 0))) end
-  say(rec.b[short] or 0, c.spent, c.held, limit, wanted[short] and 1 or 0, turned and 1 or 0, c.ms and empties(c) or 0)
+  say(rec.b[short] or 0, c.spent, c.held, limit, wanted[short] and 1 or 0, turned and 1 or 0, c.ms and empties(c) or 0,
+    c.resets)
 end
 for _, ask in ipairs(t.rates) do
   local w = window(ask.key, ask.ms, ask.n)
@@ -147,6 +149,7 @@ for _, ask in ipairs(t.seats) do
   say(mine, others)
 end
 for _, word in ipairs(renewed) do say(word) end
+for _, word in ipairs(estimated) do say(word) end
 if t.whole then
   for short, amount in each(rec.b) do
     if not touched[short] then

@@ -1,0 +1,79 @@
+import type { Amount } from '../ledger.ts';
+import type { EstimateAgain, EstimateGrant } from './port.ts';
+import type { LocalHold, Slice } from './slices.ts';
+
+interface Stood {
+  readonly amount: Amount;
+  readonly labels: string;
+  readonly slices: readonly Slice[];
+  /** Until the shared ledger told, undefined. */
+  told: EstimateGrant | undefined;
+  /** Number of the item that takes it back or replaces it; 0 while there is none. */
+  ended: number;
+}
+
+/** More than a process abandons; the oldest are forgotten. */
+const standing_max = 10_000;
+
+/**
+ * Estimates that stand in the shared ledger, and where: should that lose its data it is told them one by one, or what replaces
+ * them later could not take their place. An earlier process's are not among them, whose calls are over.
+ */
+export class Standing {
+  readonly #all = new Map<string, Stood>();
+
+  /** The hold became an estimate; its item was noted. */
+  begin({ id, nusd, tokens, input, labels, slices }: LocalHold): void {
+    this.#all.delete(id);
+    this.#all.set(id, { amount: { nusd, tokens, input }, labels, slices: [...slices], told: undefined, ended: 0 });
+    if (this.#all.size > standing_max) this.#all.delete(this.#all.keys().next().value ?? id);
+  }
+
+  /** The shared ledger told where it counts, or that it knows nothing of it. */
+  told(grant: EstimateGrant): void {
+    const stood = this.#all.get(grant.id);
+    if (stood !== undefined) stood.told = grant.resets.length === stood.slices.length ? grant : undefined;
+  }
+
+  /** An item of that number replaces it, or takes it back. */
+  end(id: string, number: number): void {
+    const stood = this.#all.get(id);
+    if (stood !== undefined) stood.ended = number;
+  }
+
+  /** What was to take it back was refused, or is not wanted any more. */
+  stays(id: string): void {
+    this.end(id, 0);
+  }
+
+  forget(id: string): void {
+    this.#all.delete(id);
+  }
+
+  /** Items up to this number were acknowledged. */
+  heard(last: number): void {
+    for (const [id, { ended }] of this.#all) if (ended > 0 && ended <= last) this.#all.delete(id);
+  }
+
+  /** Those of which is known where they count, for a store that lost them. */
+  again(): readonly EstimateAgain[] {
+    const list: EstimateAgain[] = [];
+    for (const [id, { amount, labels, slices, told }] of this.#all) {
+      if (told === undefined) continue;
+      const { at_ms, resets } = told;
+      const counters = slices.map((slice, at) => ({ ...counterOf(slice), resets: stillIn(slice, resets[at] ?? -1) }));
+      list.push({ id, amount, labels, counters, at_ms });
+    }
+    return list;
+  }
+}
+
+/** Its counter, as it is told. */
+export function counterOf({ key, budget, expires_ms }: Slice) {
+  return { key, budget, expires_ms };
+}
+
+/** -1 where the counter is known to have been set to zero since. */
+function stillIn(slice: Slice, resets: number): number {
+  return resets < slice.resets ? -1 : resets;
+}

@@ -1,0 +1,40 @@
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+
+/** A way to a Redis that hands on what is said, and can be shut: then connections end, and new ones as well. */
+export async function wayTo(url: string) {
+  const sockets = new Set<Socket>();
+  let shut = false;
+  const server = createServer((here) => {
+    const there = connect(Number(new URL(url).port), '127.0.0.1');
+    here.pipe(there);
+    there.pipe(here);
+    for (const socket of [here, there]) {
+      sockets.add(socket);
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        sockets.delete(socket);
+        here.destroy();
+        there.destroy();
+      });
+    }
+    if (shut) here.destroy();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const cut = () => {
+    for (const socket of sockets) socket.destroy();
+  };
+  return {
+    url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    shut() {
+      shut = true;
+      cut();
+    },
+    open() {
+      shut = false;
+    },
+    close() {
+      cut();
+      server.close();
+    },
+  };
+}
