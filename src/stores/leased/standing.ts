@@ -21,12 +21,14 @@ const standing_max = 10_000;
  */
 export class Standing {
   readonly #all = new Map<string, Stood>();
+  /** Ids of those that something replaces. */
+  readonly #ending = new Set<string>();
 
   /** The hold became an estimate; its item was noted. */
   begin({ id, nusd, tokens, input, labels, slices }: LocalHold): void {
-    this.#all.delete(id);
+    this.forget(id);
     this.#all.set(id, { amount: { nusd, tokens, input }, labels, slices: [...slices], told: undefined, ended: 0 });
-    if (this.#all.size > standing_max) this.#all.delete(this.#all.keys().next().value ?? id);
+    if (this.#all.size > standing_max) this.forget(this.#all.keys().next().value ?? id);
   }
 
   /** The shared ledger told where it counts, or that it knows nothing of it. */
@@ -38,7 +40,10 @@ export class Standing {
   /** An item of that number replaces it, or takes it back. */
   end(id: string, number: number): void {
     const stood = this.#all.get(id);
-    if (stood !== undefined) stood.ended = number;
+    if (stood === undefined) return;
+    stood.ended = number;
+    if (number > 0) this.#ending.add(id);
+    else this.#ending.delete(id);
   }
 
   /** What was to take it back was refused, or is not wanted any more. */
@@ -48,11 +53,12 @@ export class Standing {
 
   forget(id: string): void {
     this.#all.delete(id);
+    this.#ending.delete(id);
   }
 
   /** Items up to this number were acknowledged. */
   heard(last: number): void {
-    for (const [id, { ended }] of this.#all) if (ended > 0 && ended <= last) this.#all.delete(id);
+    for (const id of this.#ending) if ((this.#all.get(id)?.ended ?? 0) <= last) this.forget(id);
   }
 
   /** Those of which is known where they count, for a store that lost them. */
