@@ -1,5 +1,5 @@
 import { labelsOf } from '../labels.ts';
-import type { Amount, Budget, BudgetCounter, LedgerEntry } from '../ledger.ts';
+import type { Amount, Budget, BudgetCounter, Labels, LedgerEntry } from '../ledger.ts';
 import { amountOf } from '../rate-key.ts';
 import { advance, amountIn, count, counts, type Step, type Tally, tally } from '../tally.ts';
 import { budgetOfKey } from '../window-key.ts';
@@ -15,7 +15,8 @@ export interface Source {
 
 /** Reports and upkeep may take this long; verbs have a deadline of their own. */
 export const report_ms = 5_000;
-const page = 1_000;
+/** Entries read at once: the event loop is held for no longer than they take to be taken apart, a few milliseconds. */
+const page = 200;
 const fold_max = 200;
 const tidy_max = 100;
 
@@ -108,9 +109,10 @@ export async function holds({ line, prefix }: Source, organization: string) {
 /** Entries up to `until` (a stream id), oldest first. */
 export async function* steps({ line, prefix }: Source, organization: string, until: string): AsyncGenerator<Step> {
   const key = `${baseOf(prefix, organization)}entries`;
+  const said = new Said();
   for (let from = '-'; ; ) {
     const rows = (await line.call('xrange', [key, from, until, 'COUNT', page], report_ms)) as [string, string[]][];
-    for (const [id, fields] of rows) yield stepOf(id, fields, organization);
+    for (const [id, fields] of rows) yield stepOf(id, fields, organization, said);
     const last = rows.at(-1);
     if (last === undefined || rows.length < page) return;
     from = `(${last[0]}`;
@@ -121,7 +123,52 @@ export async function* entries(source: Source, organization: string): AsyncGener
   for await (const { entry } of steps(source, organization, '+')) yield entry;
 }
 
-function stepOf(id: string, fields: readonly string[], organization: string): Step {
+/** The counters of a step. */
+interface Counters {
+  readonly all: readonly { readonly key: string; readonly unit: Budget['unit'] }[];
+  readonly forgiven: readonly string[];
+}
+
+/** What most entries of a history have in common is taken apart once. */
+class Said {
+  readonly #counters = new Map<string, Counters>();
+  readonly #labels = new Map<string, Labels | undefined>();
+
+  counters(text: string): Counters {
+    return remembered(this.#counters, text, countersOf);
+  }
+
+  labels(text: string): Labels | undefined {
+    return remembered(this.#labels, text, labelsOf);
+  }
+}
+
+const said_max = 1_000;
+
+function remembered<T>(known: Map<string, T>, text: string, read: (text: string) => T): T {
+  const before = known.get(text);
+  if (before !== undefined || known.has(text)) return before as T;
+  if (known.size >= said_max) known.clear();
+  const made = read(text);
+  known.set(text, made);
+  return made;
+}
+
+/** Keys with spaces between; a `!` behind one says that an estimate counted in it no more. */
+function countersOf(text: string): Counters {
+  const all: { key: string; unit: Budget['unit'] }[] = [];
+  const forgiven: string[] = [];
+  for (const word of text.split(' ')) {
+    const key = word.replace('!', '');
+    const unit = budgetOfKey(key)?.budget.unit;
+    if (unit === undefined) continue;
+    if (word.endsWith('!')) forgiven.push(key);
+    all.push({ key, unit });
+  }
+  return { all, forgiven };
+}
+
+function stepOf(id: string, fields: readonly string[], organization: string, said: Said): Step {
   const row: Record<string, string> = {};
   for (let at = 0; at + 1 < fields.length; at += 2) row[fields[at] ?? ''] = fields[at + 1] ?? '';
   const amount = amountOf(Number(row.nusd), Number(row.tokens), Number(row.input));
@@ -129,15 +176,9 @@ function stepOf(id: string, fields: readonly string[], organization: string): St
   const [nusd, tokens = 0, input = 0, at_ms = 0] = (row.prior || '-').split(':').map(Number);
   const prior = nusd === undefined || Number.isNaN(nusd) ? undefined : { ...amountOf(nusd, tokens, input), at_ms };
   const moved = row.moved === undefined ? undefined : Number(row.moved);
-  const forgiven: string[] = [];
-  const budgets = (row.budgets ?? '').split(' ').flatMap((word) => {
-    const key = word.replace('!', '');
-    const unit: Budget['unit'] | undefined = budgetOfKey(key)?.budget.unit;
-    if (unit === undefined) return [];
-    if (word.endsWith('!')) forgiven.push(key);
-    return [{ key, unit, amount: moved ?? (spends ? amountIn(unit, amount) : 0) }];
-  });
-  const labels = labelsOf(row.labels);
+  const { all, forgiven } = said.counters(row.budgets ?? '');
+  const budgets = all.map(({ key, unit }) => ({ key, unit, amount: moved ?? (spends ? amountIn(unit, amount) : 0) }));
+  const labels = said.labels(row.labels ?? '');
   const entry = {
     id: row.id ?? '',
     organization,
