@@ -75,7 +75,7 @@ test('a journal tells what happened as it happened, item for item, whatever its 
       const note = (): void => {
         books.items += 1;
         books.untold.put(books.items, item.text);
-        notes.item(books, item.text);
+        notes.item(books, item);
       };
       for (const [index, one] of steps.entries()) {
         const [oldest] = books.holds.values();
@@ -144,7 +144,7 @@ test('a caller who asks again is not spelled again', () => {
     item.money(books, 's', hold, { nusd: 1, tokens: 0 }, false, hold.labels);
     for (const slice of hold.slices) item.counter(slice, 1);
     item.end();
-    notes.item(books, item.text);
+    notes.item(books, item);
     return journal.size - before;
   };
   const first = bytes();

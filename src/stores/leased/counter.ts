@@ -154,7 +154,7 @@ function replace(
     item.counter(slice, hold.provisional ? respend(slice, before, after) : spend(slice, before, after));
   }
   item.end();
-  note(office, books, item.text);
+  note(office, books, item);
   for (const part of hold.parts) {
     const { unit } = part.slice.rate;
     if (unit === 'requests') continue;
@@ -199,7 +199,7 @@ function correct(office: Office, books: Books, part: RatePart, delta: number): v
   // Until the ledger says so itself.
   slice.used = Math.max(0, slice.used + rest);
   item.rate(books, slice.key, slot, rest, slot_ms, count);
-  note(office, books, item.text);
+  note(office, books, item);
 }
 
 /** As if it had never been: the request and its rates come back as well. */
@@ -211,7 +211,7 @@ export function releaseHold(office: Office, books: Books, hold: LocalHold): void
       item.counter(slice, 0);
     }
     item.end();
-    note(office, books, item.text);
+    note(office, books, item);
     books.standing.end(hold.id, books.items);
   } else {
     for (const slice of hold.slices) {

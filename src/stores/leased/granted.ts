@@ -61,5 +61,5 @@ export function uncount(office: Office, books: Books, slice: RateSlice): void {
   const { slot_ms, count } = slotsOf(rate);
   slice.free = 0;
   item.rate(books, key, slot, -free, slot_ms, count);
-  note(office, books, item.text);
+  note(office, books, item);
 }

@@ -16,9 +16,16 @@ import type { LocalHold, Slice } from './slices.ts';
  * `v` is only done where all that it gives still counts. `p` with a `prior`: what `v` asked for is not wanted any more.
  * `r` corrects a sliding window.
  */
-class Item {
+export class Item {
   /** As it stands. */
-  readonly text = new ItemText();
+  readonly text = new Lines();
+  /** Of one of money, length up to its labels: what follows mostly comes again with the next. 0 where it is not of money. */
+  stem = 0;
+  labels = '';
+  /** Of its counters, by number up to `count`: whose they are, and what they end with. */
+  count = 0;
+  readonly slices: Slice[] = [];
+  readonly used: number[] = [];
 
   /** One of money, up to its counters. */
   money(books: Books, kind: MoneyKind, hold: LocalHold, amount: Amount, estimated: boolean, labels: string): void {
@@ -33,9 +40,9 @@ class Item {
     text.put(estimated ? was.estimated : was.exact);
     if (hold.provisional) put(text, hold.nusd, hold.tokens, hold.input);
     else text.put(no_prior);
-    text.stem = text.size;
-    text.labels = labels;
-    text.count = 0;
+    this.stem = text.size;
+    this.labels = labels;
+    this.count = 0;
     text.byte(comma);
     text.quoted(labels);
     text.put(counters_open);
@@ -44,12 +51,12 @@ class Item {
   /** The next counter of one of money. */
   counter(slice: Slice, used: number): void {
     const { text } = this;
-    if (text.count > 0) text.byte(comma);
+    if (this.count > 0) text.byte(comma);
     slice.head ??= { bytes: headOf(slice), mark: 0 };
     text.put(slice.head.bytes);
-    text.slices[text.count] = slice;
-    text.used[text.count] = used;
-    text.count += 1;
+    this.slices[this.count] = slice;
+    this.used[this.count] = used;
+    this.count += 1;
     text.number(used);
     text.byte(close);
   }
@@ -62,20 +69,9 @@ class Item {
   /** One of a sliding window. */
   rate(books: Books, key: string, slot: number, delta: number, slot_ms: number, count: number): void {
     this.text.clear();
-    this.text.stem = 0;
+    this.stem = 0;
     this.text.letters(`[${books.items + 1},"r",${JSON.stringify(key)},${slot},${delta},${slot_ms},${count}]`);
   }
-}
-
-/** The text of an item; of one of money also where its pieces are, most of which come again with the next. */
-export class ItemText extends Lines {
-  /** Length up to its labels; 0 where it is not of money. */
-  stem = 0;
-  labels = '';
-  /** Of its counters, by number up to `count`: whose they are, and what they end with. */
-  count = 0;
-  readonly slices: Slice[] = [];
-  readonly used: number[] = [];
 }
 
 /** An item of money from its pieces: up to its labels, they, and each counter up to what is used, with that. */

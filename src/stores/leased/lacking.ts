@@ -38,7 +38,7 @@ function becomeEstimate(office: Office, books: Books, hold: LocalHold, lacking: 
     }
   }
   item.end();
-  note(office, books, item.text);
+  note(office, books, item);
   books.standing.begin(hold);
   giveSeats(hold);
 }

@@ -2,7 +2,7 @@ import { putMarks, putNumber, putWord } from '../embedded/words.ts';
 import type { Lines } from '../lines.ts';
 import { encoded } from '../window-key.ts';
 import type { Books } from './books.ts';
-import type { ItemText } from './items.ts';
+import type { Item } from './items.ts';
 import type { LocalHold, Slice } from './slices.ts';
 
 const [newline, space] = [0x0a, 0x20];
@@ -78,13 +78,13 @@ export class Notes {
     this.#line(`x ${hold.id} ${this.organization(books)}\n`);
   }
 
-  item(books: Books, item: ItemText): void {
+  item(books: Books, item: Item): void {
     const of = this.organization(books);
     if (item.stem === 0) {
       const line = this.#next();
       line.put(noted);
       putNumber(line, of);
-      line.copy(item);
+      line.copy(item.text);
       line.byte(newline);
       return;
     }
@@ -94,7 +94,7 @@ export class Notes {
     const line = this.#next();
     line.put(inPieces);
     putNumber(line, of);
-    line.copy(item, item.stem);
+    line.copy(item.text, item.stem);
     line.byte(space);
     line.number(labels);
     for (let at = 0; at < count; at += 1) {

@@ -1,6 +1,6 @@
 import type { Journal } from '../embedded/journal.ts';
 import type { Books } from './books.ts';
-import type { ItemText } from './items.ts';
+import type { Item } from './items.ts';
 import type { Notes } from './notes.ts';
 import type { SliceStore } from './port.ts';
 
@@ -37,9 +37,9 @@ export function firstNumber(after: number): number {
 }
 
 /** Writes down an item, written with the number `books.items + 1`, and lets it wait for the next trade. */
-export function note(office: Office, books: Books, item: ItemText): void {
+export function note(office: Office, books: Books, item: Item): void {
   books.items++;
-  books.untold.put(books.items, item);
+  books.untold.put(books.items, item.text);
   office.notes.item(books, item);
 }
 

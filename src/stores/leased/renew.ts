@@ -135,7 +135,7 @@ function tell(office: Office, books: Books, hold: LocalHold, kind: 'v' | 'p', ba
     item.counter(slice, of === 0 ? 0 : sign * of);
   }
   item.end();
-  note(office, books, item.text);
+  note(office, books, item);
   if (kind === 'v') books.standing.end(hold.id, books.items);
   else books.standing.stays(hold.id);
 }

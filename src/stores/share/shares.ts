@@ -75,7 +75,7 @@ export class Shares {
         const { key, rate } = need.slice;
         const { slot_ms, count } = slotsOf(rate);
         item.rate(books, key, ring.head, need.asked, slot_ms, count);
-        note(office, books, item.text);
+        note(office, books, item);
         need.slice.slot = ring.head;
         need.slice.free += need.asked;
       } else need.slice.dirty = true;
