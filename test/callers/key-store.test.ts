@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -59,7 +60,8 @@ describe('the key store', () => {
   });
 
   it('is not held up by a lock that a dead process left behind', async () => {
-    writeFileSync(`${file}.lock`, '1 gone');
+    const { pid } = spawnSync('true');
+    writeFileSync(`${file}.lock`, `${pid} gone`);
     const long_ago = Date.now() / 1000 - 60;
     utimesSync(`${file}.lock`, long_ago, long_ago);
     await open().add(make().stored);
