@@ -6,7 +6,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { build } from 'vite';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Budget, LeasedLedger, LeasedLedgerOptions, RedisLedger } from '../../src/stores/index.ts';
-import { openLeasedLedger, openRedisLedger } from '../../src/stores/index.ts';
 import { budget, refusalOf, request } from '../contracts/ledger.ts';
 import { ledgerHouse } from '../support/ledger-house.ts';
 
@@ -16,16 +15,10 @@ const key = 'budget:team:research:total';
 const house = ledgerHouse();
 let remote: RedisLedger;
 beforeEach(async () => {
-  const options = { url: house.server.url, keyPrefix: 'llm', owner: 'watch', reap_interval_ms: 0, deadline_ms: 2_000 };
-  remote = house.keep(await openRedisLedger(options));
+  remote = await house.watcher();
 });
 
-async function process(over: Partial<LeasedLedgerOptions> = {}): Promise<LeasedLedger> {
-  const path = house.directory();
-  const quiet = { report_ms: 0, reap_interval_ms: 0, deadline_ms: 2_000, idle_ms: 600_000 };
-  const options = { url: house.server.url, keyPrefix: 'llm', owner: 'here', path, ...quiet };
-  return house.keep(await openLeasedLedger({ ...options, ...over }));
-}
+const process = (over: Partial<LeasedLedgerOptions> = {}) => house.process({ idle_ms: 600_000, ...over });
 
 const reserve = (ledger: LeasedLedger, id: string, nusd: number, budgets: readonly Budget[] = [total]) =>
   ledger.reserve(request(id, { nusd }, { budgets }));
@@ -36,9 +29,7 @@ const counted = async () => {
 const sound = async () => expect(await remote.reconcile('acme', { repair: false })).toEqual([]);
 /** Leases of everyone are over for Redis; what was taken counts as spent, and people forgive it. */
 async function forgiveAll(): Promise<void> {
-  const client = house.server.client();
-  const owners = await client.zrange('llm:{acme}:slices', '0', '-1');
-  for (const owner of owners) await client.zadd('llm:{acme}:slices', 1, String(owner));
+  await house.lapse('acme');
   await remote.reap();
   expect(await counted()).toMatchObject({ held: 0, leased: 0 });
   await remote.reset('acme', key);

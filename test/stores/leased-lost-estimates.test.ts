@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, expect, test } from 'vitest';
 import type { Budget, LeasedLedger, LeasedLedgerOptions, RedisLedger } from '../../src/stores/index.ts';
-import { openLeasedLedger, openRedisLedger } from '../../src/stores/index.ts';
 import { budget, refusalOf, request } from '../contracts/ledger.ts';
 import { ledgerHouse } from '../support/ledger-house.ts';
 
@@ -13,16 +12,11 @@ const key = 'budget:team:research:total';
 const house = ledgerHouse();
 let remote: RedisLedger;
 beforeEach(async () => {
-  const options = { url: house.server.url, keyPrefix: 'llm', owner: 'watch', reap_interval_ms: 0, deadline_ms: 2_000 };
-  remote = house.keep(await openRedisLedger(options));
+  remote = await house.watcher();
 });
 
-async function process(over: Partial<LeasedLedgerOptions> = {}): Promise<LeasedLedger> {
-  const path = house.directory();
-  const quiet = { report_ms: 0, reap_interval_ms: 0, deadline_ms: 400, ahead_ms: 0, lease_ms: 30_000 };
-  const options = { url: house.server.url, keyPrefix: 'llm', owner: 'here', path, ...quiet };
-  return house.keep(await openLeasedLedger({ ...options, ...over }));
-}
+const process = (over: Partial<LeasedLedgerOptions> = {}) =>
+  house.process({ deadline_ms: 400, ahead_ms: 0, lease_ms: 30_000, ...over });
 
 const reserve = (ledger: LeasedLedger, id: string, nusd: number, budgets: readonly Budget[] = [total]) =>
   ledger.reserve(request(id, { nusd, tokens: 7 }, { budgets }));

@@ -1,6 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
 import type { LeasedLedger, LeasedLedgerOptions, RedisLedger } from '../../src/stores/index.ts';
-import { openLeasedLedger, openRedisLedger } from '../../src/stores/index.ts';
 import { rate, refusalOf, request } from '../contracts/ledger.ts';
 import { ledgerHouse } from '../support/ledger-house.ts';
 
@@ -10,16 +9,11 @@ const atOnce = rate({ unit: 'concurrent', limit, window_ms: 0 });
 const house = ledgerHouse();
 let remote: RedisLedger;
 beforeEach(async () => {
-  const options = { url: house.server.url, keyPrefix: 'llm', owner: 'watch', reap_interval_ms: 0, deadline_ms: 2_000 };
-  remote = house.keep(await openRedisLedger(options));
+  remote = await house.watcher();
 });
 
-async function process(over: Partial<LeasedLedgerOptions> = {}): Promise<LeasedLedger> {
-  const path = house.directory();
-  const quiet = { report_ms: 0, reap_interval_ms: 0, deadline_ms: 2_000, idle_ms: 0, slice_lease_ms: 60_000 };
-  const options = { url: house.server.url, keyPrefix: 'llm', owner: 'here', path, ...quiet };
-  return house.keep(await openLeasedLedger({ ...options, ...over }));
-}
+const process = (over: Partial<LeasedLedgerOptions> = {}) =>
+  house.process({ idle_ms: 0, slice_lease_ms: 60_000, ...over });
 
 const call = (ledger: LeasedLedger, id: string, nusd = 0) =>
   ledger.reserve(request(id, { nusd }, { budgets: [], rates: [atOnce] }));
@@ -31,9 +25,7 @@ async function calls(ledger: LeasedLedger, name: string, count: number): Promise
 const used = async () => (await remote.read('acme', [], [atOnce])).rates[0]!.used;
 /** The leases of all slices that there are, are over for Redis. */
 async function lapse(): Promise<void> {
-  const client = house.server.client();
-  const owners = await client.zrange('llm:{acme}:slices', '0', '-1');
-  for (const owner of owners) await client.zadd('llm:{acme}:slices', 1, String(owner));
+  await house.lapse('acme');
   await remote.reap();
   expect(await used()).toBe(0);
 }

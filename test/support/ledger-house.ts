@@ -2,6 +2,8 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
+import type { LeasedLedger, LeasedLedgerOptions, RedisLedger } from '../../src/stores/index.ts';
+import { openLeasedLedger, openRedisLedger } from '../../src/stores/index.ts';
 import { type RedisServer, startRedis } from './redis.ts';
 
 /** A Redis for each test, and what is opened beside it. */
@@ -28,6 +30,27 @@ export class LedgerHouse {
     const copy = this.directory();
     cpSync(path, copy, { recursive: true, filter: (name) => !name.endsWith('lock') });
     return copy;
+  }
+
+  /** Somebody who only looks. */
+  async watcher(): Promise<RedisLedger> {
+    const quiet = { reap_interval_ms: 0, deadline_ms: 2_000 };
+    return this.keep(await openRedisLedger({ url: this.server.url, keyPrefix: 'llm', owner: 'watch', ...quiet }));
+  }
+
+  /** A process with slices of its own, which does by itself as little as it may. */
+  async process(over: Partial<LeasedLedgerOptions> = {}): Promise<LeasedLedger> {
+    const path = over.path ?? this.directory();
+    const quiet = { report_ms: 0, reap_interval_ms: 0, deadline_ms: 2_000 };
+    const options = { url: this.server.url, keyPrefix: 'llm', owner: 'here', path, ...quiet };
+    return this.keep(await openLeasedLedger({ ...options, ...over }));
+  }
+
+  /** The leases of all slices that there are, are over for Redis. */
+  async lapse(organization: string): Promise<void> {
+    const client = this.server.client();
+    const slices = `llm:{${organization}}:slices`;
+    for (const owner of await client.zrange(slices, '0', '-1')) await client.zadd(slices, 1, String(owner));
   }
 
   async closeAll(): Promise<void> {
