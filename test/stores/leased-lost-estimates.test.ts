@@ -104,7 +104,7 @@ test.each([true, false])(
     if (heard) await here.read('acme', [total], []);
     await loseAll(here, there);
     const state = async () => (await remote.read('acme', [total, mine], [])).budgets;
-    expect(await state()).toMatchObject([
+    await expect.poll(state).toMatchObject([
       { spent: 700, held: 0 },
       { spent: 400, held: 0 },
     ]);

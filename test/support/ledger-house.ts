@@ -11,6 +11,7 @@ export class LedgerHouse {
   server!: RedisServer;
   #opened: { close(): Promise<void> }[] = [];
   #directories: string[] = [];
+  #processes = 0;
 
   /** Closes it after the test, in the order of keeping. */
   keep<T extends { close(): Promise<void> }>(ledger: T): T {
@@ -42,7 +43,9 @@ export class LedgerHouse {
   async process(over: Partial<LeasedLedgerOptions> = {}): Promise<LeasedLedger> {
     const path = over.path ?? this.directory();
     const quiet = { report_ms: 0, reap_interval_ms: 0, deadline_ms: 2_000 };
-    const options = { url: this.server.url, keyPrefix: 'llm', owner: 'here', path, ...quiet };
+    // A name of its own, as every gateway has: Redis that lost its data waits for each.
+    const owner = `process-${++this.#processes}`;
+    const options = { url: this.server.url, keyPrefix: 'llm', owner, path, ...quiet };
     return this.keep(await openLeasedLedger({ ...options, ...over }));
   }
 
