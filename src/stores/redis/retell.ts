@@ -1,4 +1,5 @@
 import { labelText } from '../labels.ts';
+import { LedgerUnavailable } from '../ledger.ts';
 import type { Line } from './line.ts';
 import type { Held, Memory } from './memory.ts';
 import { baseOf, planOfKnown, shapeOf } from './plan.ts';
@@ -46,9 +47,20 @@ export async function retell(teller: Teller, organization: string, permit: strin
       const shape = [shapeOf(budget)[0], budget.limit, budget.hard ? 1 : 0, expires_ms, resets_unknown];
       return [key, at_ms, spent, ...shape, added_ms, added];
     });
-    await line.run(scripts.tell, [`${base}floors`, permit], [base, me, ...told], telling_ms);
+    await tellFloors(line, base, permit, [me, ...told]);
   }
   return `${holds.length} holds, ${settled.length} settlements and ${counters.length} counters`;
+}
+
+/**
+ * Tells sums under a permit. Rejects with `LedgerUnavailable` where that lets nobody pass any more: others did not wait, and have
+ * opened the store without these sums, so that they must be told anew.
+ */
+export async function tellFloors(line: Line, base: string, permit: string, told: readonly (string | number)[]) {
+  const answer = await line.run(scripts.tell, [`${base}floors`, permit], [base, ...told], telling_ms);
+  if (Number((answer as readonly unknown[])[0]) === -1) {
+    throw new LedgerUnavailable('Redis was opened before it had been told everything; it is told again');
+  }
 }
 
 function holding({ id, owner, amount, lease_ms, nonce, labels }: Held): (string | number)[] {

@@ -15,12 +15,12 @@ import type {
 import type { Epochs } from './epoch.ts';
 import type { Line } from './line.ts';
 import { baseOf, shapeOf, slotsOf } from './plan.ts';
+import { tellFloors } from './retell.ts';
 import { scripts } from './scripts.ts';
 
 /** An owner that went away may come back and tell what it spent this long. */
 const remembered_ms = 7 * 86_400_000;
 const beat_max_ms = 1_000;
-const telling_ms = 5_000;
 /** What nobody was told is in no sum that anybody was told, whenever that was. */
 const untold_ms = Number.MAX_SAFE_INTEGER;
 
@@ -82,7 +82,7 @@ export class RemoteSlices implements SliceStore {
       const shape = [shapeOf(budget)[0], budget.limit, budget.hard ? 1 : 0, expires_ms, resets];
       return [key, at_ms, spent, ...shape, untold_ms, added];
     });
-    await line.run(scripts.tell, [`${base}floors`, permit], [base, `${me}.slices`, ...told], telling_ms);
+    await tellFloors(line, base, permit, [`${me}.slices`, ...told]);
   }
 
   async beat(owner: string, ttl_ms: number): Promise<number> {
