@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { LeasedLedger, LeasedLedgerOptions, RedisLedger } from '../../src/stores/index.ts';
-import { LedgerUnavailable, openLeasedLedger, openRedisLedger } from '../../src/stores/index.ts';
+import { LedgerUnavailable } from '../../src/stores/index.ts';
 import { budget, entriesOf, rate, refusalOf, request } from '../contracts/ledger.ts';
 import { ledgerHouse } from '../support/ledger-house.ts';
 
@@ -11,15 +11,11 @@ const slice_lease_ms = 400;
 const house = ledgerHouse();
 let remote: RedisLedger;
 beforeEach(async () => {
-  const options = { url: house.server.url, keyPrefix: 'llm', owner: 'watch', deadline_ms: 30_000 };
-  remote = house.keep(await openRedisLedger(options));
+  remote = await house.watcher({ reap_interval_ms: 1_000, deadline_ms: 30_000 });
 });
 
-async function process(over: Partial<LeasedLedgerOptions> = {}): Promise<LeasedLedger> {
-  const path = house.directory();
-  const options = { url: house.server.url, keyPrefix: 'llm', owner: 'here', deadline_ms: 1_000, path };
-  return house.keep(await openLeasedLedger({ ...options, ...over }));
-}
+const process = (over: Partial<LeasedLedgerOptions> = {}) =>
+  house.process({ report_ms: 75, reap_interval_ms: 1_000, deadline_ms: 1_000, ...over });
 
 const reserve = (ledger: LeasedLedger, id: string, nusd: number, limits = [total]) =>
   ledger.reserve(request(id, { nusd }, { budgets: limits }));

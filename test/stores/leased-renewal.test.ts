@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, expect, test } from 'vitest';
 import type { Budget, LeasedLedger, LeasedLedgerOptions, RedisLedger } from '../../src/stores/index.ts';
-import { LedgerUnavailable, openLeasedLedger, openRedisLedger } from '../../src/stores/index.ts';
+import { LedgerUnavailable } from '../../src/stores/index.ts';
 import { budget, entriesOf, rate, refusalOf, request } from '../contracts/ledger.ts';
 import { ledgerHouse } from '../support/ledger-house.ts';
 
@@ -11,16 +11,10 @@ const key = 'budget:team:research:total';
 const house = ledgerHouse();
 let remote: RedisLedger;
 beforeEach(async () => {
-  const options = { url: house.server.url, keyPrefix: 'llm', owner: 'watch', deadline_ms: 2_000 };
-  remote = house.keep(await openRedisLedger(options));
+  remote = await house.watcher({ reap_interval_ms: 1_000 });
 });
 
-async function process(over: Partial<LeasedLedgerOptions> = {}): Promise<LeasedLedger> {
-  const path = house.directory();
-  const quiet = { report_ms: 0, reap_interval_ms: 0, deadline_ms: 400 };
-  const options = { url: house.server.url, keyPrefix: 'llm', owner: 'here', path, ...quiet };
-  return house.keep(await openLeasedLedger({ ...options, ...over }));
-}
+const process = (over: Partial<LeasedLedgerOptions> = {}) => house.process({ deadline_ms: 400, ...over });
 
 const reserve = (ledger: LeasedLedger, id: string, nusd: number, budgets: readonly Budget[] = [total]) =>
   ledger.reserve(request(id, { nusd }, { budgets }));

@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
-import type { LeasedLedger, LeasedLedgerOptions, RedisLedger } from '../../src/stores/index.ts';
+import type { LeasedLedger, LeasedLedgerOptions, RedisLedger, RedisLedgerOptions } from '../../src/stores/index.ts';
 import { openLeasedLedger, openRedisLedger } from '../../src/stores/index.ts';
 import { type RedisServer, startRedis } from './redis.ts';
 
@@ -34,9 +34,10 @@ export class LedgerHouse {
   }
 
   /** Somebody who only looks. */
-  async watcher(): Promise<RedisLedger> {
+  async watcher(over: Partial<RedisLedgerOptions> = {}): Promise<RedisLedger> {
     const quiet = { reap_interval_ms: 0, deadline_ms: 2_000 };
-    return this.keep(await openRedisLedger({ url: this.server.url, keyPrefix: 'llm', owner: 'watch', ...quiet }));
+    const options = { url: this.server.url, keyPrefix: 'llm', owner: 'watch', ...quiet };
+    return this.keep(await openRedisLedger({ ...options, ...over }));
   }
 
   /** A process with slices of its own, which does by itself as little as it may. */
