@@ -1,6 +1,7 @@
 import type { Lines } from '../../stores/index.ts';
 import type { Intent } from '../record.ts';
 import { type Asked, askedBefore } from './asked.ts';
+import { trimmed_exchange_max, trimmed_word_max } from './compose.ts';
 import { writeLikeLine, writeWholeLine } from './intent-line.ts';
 import type { Sealed } from './line.ts';
 
@@ -12,10 +13,6 @@ interface Whole {
   readonly prices: string | undefined;
   readonly uninspected: boolean | undefined;
 }
-
-/** As long as they may be in a line that is trimmed. */
-const exchange_characters_max = 100;
-const request_id_characters_max = 200;
 
 /**
  * Intents of one segment: of a caller who asks for the same again, only what is new is written. Each call has an intent, and most
@@ -48,10 +45,9 @@ function askedFor(intent: Intent): Asked | undefined {
   return named(intent) ? askedBefore(intent) : undefined;
 }
 
+/** Whether others may refer to its line: it says nothing of what passed unread, and would have its ids whole if it were trimmed. */
 function named({ exchange, request_id, passed }: Intent): boolean {
-  return (
-    passed === undefined && exchange.length <= exchange_characters_max && request_id.length <= request_id_characters_max
-  );
+  return passed === undefined && exchange.length <= trimmed_exchange_max && request_id.length <= trimmed_word_max;
 }
 
 function same(whole: Whole, { program, prices, uninspected }: Intent, sealed: Sealed | undefined): boolean {

@@ -124,7 +124,11 @@ function decisionsWithoutNames(made: AuditRecord['decision'], names: Names): Aud
   return same ? made : { request, response, settle };
 }
 
-function cut(text: string | undefined, length = 200): string | undefined {
+/** Characters of an exchange's id, and of most other words, that a trimmed line keeps. */
+export const trimmed_exchange_max = 100;
+export const trimmed_word_max = 200;
+
+function cut(text: string | undefined, length = trimmed_word_max): string | undefined {
   return text !== undefined && text.length > length ? `${text.slice(0, length)}...` : text;
 }
 
@@ -150,7 +154,7 @@ function trimDecision(decision: DecisionSummary | undefined): DecisionSummary | 
 function trimIntent(intent: Intent): Intent {
   return {
     ...intent,
-    exchange: cut(intent.exchange, 100) ?? '',
+    exchange: cut(intent.exchange, trimmed_exchange_max) ?? '',
     request_id: cut(intent.request_id) ?? '',
     route: cut(intent.route) ?? '',
     model_asked: cut(intent.model_asked),
