@@ -38,6 +38,8 @@ interface Running {
   readonly late?: (answer: Raw) => void;
 }
 
+/** States a primary answers that is met (see the script). */
+const [open, young, waiting] = [0, 2, 3];
 const meeting_ms = 2_000;
 const look_ms = 100;
 /** Some that come one after the other are met one after the other. */
@@ -169,19 +171,19 @@ export class Epochs {
       const args = [base, me, known.token, nonce, lease_ms, young_ms, ...known.owners];
       const answer = (await line.run(scripts.meet, [`${base}primary`], args, meeting_ms)) as Raw;
       const [state, , word, came, ...owners] = answer;
-      const token = String(word);
-      if (Number(state) !== 2) {
+      const [code, token] = [Number(state), String(word)];
+      if (code !== young) {
         known.owners = owners.map(String);
-        const open = Number(state) === 0;
-        if (open && (known.token === token || known.token === '')) {
+        if (code === open) {
           known.token = token;
           known.permit = `${base}epoch:${token}:${came}`;
           if (told) notice(`Redis has been told again what ${organization} holds and has spent; it admits calls`);
           return;
         }
         known.permit = undefined;
+        if (code === waiting) known.token = token;
         if (known.token !== token) {
-          const what = await assert(organization, `${base}${open ? 'epoch' : 'fence'}:${token}`);
+          const what = await assert(organization, `${base}fence:${token}`);
           notice(`Redis is not the one that was known, or has lost data: ${organization} told it again ${what}`);
           known.token = token;
           told = true;

@@ -1,48 +1,91 @@
+import { counters } from './counters.ts';
 import { gate, ground } from './ground.ts';
 import { books } from './turn.ts';
 import { folding } from './upkeep.ts';
 
 /** How long an owner that was not heard of counts as one: longer than any pause of a process that lives. */
 const absent_ms = 60_000;
+/** How long what was told of a loss is kept, for those who come late, and until when those are expected. */
+const lost_ms = 7 * 86_400_000;
+const late_ms = 6 * 86_400_000;
+
+/** A counter that there is, by its key alone. */
+const shaping = `${folding}
+local function shaped(key)
+  local unit = match(key, ':tokens$') and 't' or match(key, ':requests$') and 'r' or 'n'
+  if match(key, ':rolling:') then return counter(key, unit, 0, slotting(key)) end
+  return counter(key, unit, 0)
+end
+`;
 
 /**
- * Raises counters to the newest sums owners had been told and what each of them settled after that, and says so in the sums
- * that stand for history.
+ * Raises counters to the newest sums owners had been told before the loss and what each of them settled after that, and says
+ * so in the sums that stand for history. What was told one by one is part of those sums, and what has been spent since Redis
+ * was opened is not: of every counter `lost` keeps how much of before was told one by one, and how much stands in it, so that
+ * sums which come late raise it by what they add to that, whatever was spent meanwhile.
  */
-const floors = `${folding}
-local function raise(key, floor, settled)
-  local at, spent, unit, limit, hard, expires, resets = match(floor, '^(%d+) (%d+) (%a) (%d+) (%d) (%d+) (%-?%d+)$')
-  at, spent, expires, resets = tonumber(at), tonumber(spent), tonumber(expires), tonumber(resets)
-  for _, one in ipairs(settled) do
-    if one[1] >= at then spent = spent + one[2] end
+const floors = `${shaping}
+local function hashed(name)
+  local all, list = call('HGETALL', base .. name), {}
+  for at = 1, #all, 2 do list[all[at]] = all[at + 1] end
+  return list
+end
+local function raise(key, floor, settled, was, began)
+  local before, c, limit, hard, resets = 0
+  if floor then
+    local at, spent, unit, most, isHard, expires, told = match(floor, '^(%d+) (%d+) (%a) (%d+) (%d) (%d+) (%-?%d+)$')
+    at, before, expires, resets = tonumber(at), tonumber(spent), tonumber(expires), tonumber(told)
+    limit, hard = tonumber(most), isHard == '1'
+    for _, one in ipairs(settled) do
+      if one[1] >= at then before = before + one[2] end
+    end
+    if expires ~= 0 and expires <= now then return end
+    if match(key, ':rolling:') then c = counter(key, unit, expires, slotting(key)) else c = counter(key, unit, expires) end
+  else
+    c = shaped(key)
   end
-  if expires ~= 0 and expires <= now then return end
-  local ms, n
-  if match(key, ':rolling:') then ms, n = slotting(key) end
-  local c = counter(key, unit, expires, ms, n)
-  local missing = spent - c.spent
-  if missing > 0 then
+  local stood, reached = match(was or '0 0', '^(%-?%d+) (%-?%d+)$')
+  local one_by_one = c.spent - began
+  stood = stood + one_by_one
+  local missing = max(stood, before) - reached - one_by_one
+  -- where it was in a sum already, that is not counted twice; of a window that rolls nobody knows which part of the sum
+  if missing < 0 then missing = c.ms and 0 or max(missing, -max(0, one_by_one)) end
+  if missing ~= 0 then
     create(c)
-    if c.made then govern(c, tonumber(limit), hard == '1') end
+    if c.made then govern(c, limit, hard) end
     count(c, missing, 0, 0, c.slot)
-    if ms then addSlots(key, c.slot * ms, missing, 0, 0, c.slot * ms) else addSums(key, missing, 0, 0) end
+    if c.ms then addSlots(key, c.slot * c.ms, missing, 0, 0, c.slot * c.ms) else addSums(key, missing, 0, 0) end
     call('HINCRBY', folded, 'generation', 1)
   end
   if not c.alive then return end
   -- an estimate of before the newest sum counts where the counter was not set to zero since, as far as that is known
-  if resets < 0 and call('SISMEMBER', base .. 'again', key) == 1 then resets = c.resets + 1 end
-  if resets > c.resets then c.resets, c.cleared, c.touched = resets, true, true end
+  if resets and resets < 0 and call('SISMEMBER', base .. 'again', key) == 1 then resets = c.resets + 1 end
+  if resets and resets > c.resets then c.resets, c.cleared, c.touched = resets, true, true end
+  return text(stood) .. ' ' .. text(reached + one_by_one + missing)
 end
-local function raiseAll()
-  local all, settled = call('HGETALL', base .. 'added'), {}
-  for at = 1, #all, 2 do
-    local key, ms, sum = match(all[at + 1], '^(.*) (%d+) (%d+)$')
+local function raiseAll(late)
+  local settled, list, words = {}, hashed('floors'), {}
+  for _, one in pairs(hashed('added')) do
+    local key, ms, more = match(one, '^(.*) (%d+) (%d+)$')
     settled[key] = settled[key] or {}
-    table.insert(settled[key], {tonumber(ms), tonumber(sum)})
+    table.insert(settled[key], {tonumber(ms), tonumber(more)})
   end
-  all = call('HGETALL', base .. 'floors')
-  for at = 1, #all, 2 do raise(all[at], all[at + 1], settled[all[at]] or {}) end
-  call('DEL', base .. 'floors', base .. 'added', base .. 'again')
+  local lost, begins = late and hashed('lost') or {}, late and hashed('begins') or {}
+  local function note(key, word)
+    if word then words[#words + 1], words[#words + 2] = key, word end
+  end
+  local function began(key) return tonumber(begins[key] or '0') end
+  for key, floor in pairs(list) do note(key, raise(key, floor, settled[key] or {}, lost[key], began(key))) end
+  for _, key in ipairs(call('SMEMBERS', base .. 'counters')) do
+    if late and not list[key] then note(key, raise(key, nil, nil, lost[key], began(key))) end
+    if not late and not list[key] then
+      local spent = text(counted[key] and counted[key].spent or tonumber(call('HGET', base .. key, 'spent') or '0'))
+      note(key, spent .. ' ' .. spent)
+    end
+  end
+  call('DEL', base .. 'again', base .. 'begins')
+  spread('HSET', base .. 'lost', words)
+  for _, name in ipairs({'floors', 'added', 'lost'}) do call('PEXPIRE', base .. name, ${lost_ms}) end
 end
 `;
 
@@ -50,18 +93,31 @@ end
  * Meets the primary. KEYS[1]: primary. ARGV: base, owner, the epoch it knew (or nothing), a nonce, lease_ms, young_ms,
  * then the owners it knew. Answer: a state, the server's time, the epoch, how many owners have come to it, and the owners.
  *   0  open   1  fenced: tell what you hold, then `done`   2  young: nothing is known here, and it may have been lost
+ *   3  fenced for those who come late after a loss: what you know is here
  * What lets verbs pass goes by that number as well: with an owner that comes, all others must meet again before their next
  * verb, and know whom to wait for. An epoch ends when the primary is not the one it was made on (another process, another history), or when someone knew
  * an epoch that is not there. A slot that moved to another node of a Cluster took everything along: its epoch goes on.
+ *
+ * A token is a number, a nonce and a line: the nonce of the loss that it came after. Who knows an epoch of this line has told
+ * all it knew of before, and this store has all it was told since. Who knows one of the line that was lost (`parent`) comes
+ * late: its sums are of before, and are told while nobody else does anything. Where one opened the store who knew nothing
+ * (`bare`), the first who comes soon with a line knows the one that was lost.
  */
-export const meet = `${ground}
+export const meet = `${ground}${counters}${shaping}
 local me, knew, nonce, lease_ms, young_ms = A[2], A[3], A[4], tonumber(A[5]), tonumber(A[6])
 local server, replication = call('INFO', 'server'), call('INFO', 'replication')
 local node = ''
 if string.find(server, '_mode:cluster') then node = call('CLUSTER', 'MYID') end
 local here = string.match(server, 'run_id:(%x+)') .. ':' .. string.match(replication, 'master_replid:(%x+)') .. ':' .. node
-local p = call('HMGET', K[1], 'at', 'number', 'token', 'state', 'before', 'came', 'bare', 'begun')
-local at, number, token, state, before, came = p[1], tonumber(p[2] or '0'), p[3], p[4], p[5], tonumber(p[6] or '0')
+local p = call('HMGET', K[1], 'at', 'number', 'token', 'state', 'came', 'bare', 'begun', 'line', 'parent', 'late')
+local at, number, token, state, came = p[1], tonumber(p[2] or '0'), p[3], p[4], tonumber(p[5] or '0')
+local line, late = p[8], p[10] == '1'
+local function lineOf(known) return string.match(known, '^[^.]*%.[^.]*%.(.*)$') or known end
+local function isLate()
+  local age = now - (p[7] or '0')
+  if p[9] == lineOf(knew) then return age < ${late_ms} end
+  return p[6] == '1' and age < ${absent_ms}
+end
 local kind = node == '' and '1' or 'c'
 local function moved()
   local from = string.match(at, ':([^:]+)$')
@@ -72,30 +128,29 @@ local function moved()
   end
   return false
 end
--- a store is bare that one opened who knew nothing: what was spent there is in no sum of before, and its sums are not the newest
-local function fresh()
-  local sums = {}
-  for _, key in ipairs(call('SMEMBERS', base .. 'counters')) do
-    local spent = tonumber(call('HGET', base .. key, 'spent') or '0')
-    if spent > 0 then sums[#sums + 1], sums[#sums + 2] = 'fresh ' .. key, key .. ' 9007199254740991 ' .. text(spent) end
-  end
-  return sums
-end
 local function begin(fenced, intact)
-  local bare = intact and p[7] == '1' and now - p[8] < ${absent_ms}
-  local sums = bare and fresh() or {}
+  late = intact and isLate()
   if token then
     call('DEL', base .. 'epoch:' .. token, base .. 'epoch:' .. token .. ':' .. came, base .. 'fence:' .. token)
   end
-  before = token or ''
-  token = text(number + 1) .. '.' .. nonce
+  if not intact then line = nonce end
+  token = text(number + 1) .. '.' .. nonce .. '.' .. (line or nonce)
   state = fenced and 'fenced' or 'open'
-  call('HSET', K[1], 'at', here, 'number', number + 1, 'token', token, 'state', state, 'before', before,
-    'until', now + lease_ms)
-  if not intact then call('HSET', K[1], 'lossy', 1, 'bare', fenced and 0 or 1, 'begun', now)
-  elseif not bare then call('HSET', K[1], 'bare', 0) end
-  call('DEL', base .. 'asserted', base .. 'floors', base .. 'added', base .. 'again')
-  spread('HSET', base .. 'added', sums)
+  call('HSET', K[1], 'at', here, 'number', number + 1, 'token', token, 'state', state, 'until', now + lease_ms,
+    'late', late and 1 or 0, 'line', line or nonce)
+  call('DEL', base .. 'asserted', base .. 'telling', base .. 'again', base .. 'begins')
+  if late then
+    call('HSET', K[1], 'lossy', 1, 'bare', 0, 'parent', lineOf(knew))
+    local begins = {}
+    for _, key in ipairs(call('SMEMBERS', base .. 'counters')) do
+      begins[#begins + 1], begins[#begins + 2] = key, text(shaped(key).spent)
+    end
+    spread('HSET', base .. 'begins', begins)
+  else
+    call('DEL', base .. 'floors', base .. 'added', base .. 'lost')
+    call('HSET', K[1], 'bare', (fenced or intact) and 0 or 1, 'parent', intact and '' or lineOf(knew))
+    if not intact then call('HSET', K[1], 'lossy', 1, 'begun', now) end
+  end
   call('SET', base .. (fenced and 'fence:' or 'epoch:') .. token, kind)
 end
 if not at then
@@ -104,7 +159,7 @@ if not at then
   begin(knew ~= '')
 elseif at ~= here then
   if moved() then call('HSET', K[1], 'at', here) else begin(true) end
-elseif state == 'open' and knew ~= '' and knew ~= token and knew ~= before then
+elseif state == 'open' and knew ~= '' and knew ~= token and lineOf(knew) ~= line then
   begin(true, true)
 elseif call('EXISTS', base .. (state == 'open' and 'epoch:' or 'fence:') .. token) == 0 then
   begin(true)
@@ -123,7 +178,8 @@ if comes > 0 then
   call('HSET', K[1], 'came', came)
 end
 if state == 'open' and not stands then call('SET', permit .. came, kind) end
-local reply = {state == 'open' and 0 or 1, now, token, came}
+local reply = {state == 'open' and 0 or (late and lineOf(knew) == line and 3 or 1), now, token, came}
+if late and reply[1] == 1 then call('SADD', base .. 'telling', me) end
 for _, owner in ipairs(call('ZRANGE', base .. 'owners', 0, 199)) do reply[#reply + 1] = owner end
 return reply
 `;
@@ -134,12 +190,9 @@ return reply
  * was set to zero by then (-1: nobody knows), when the owner settled last, how much since it was told.
  */
 export const tell = `${ground}${gate}
-local p = call('HMGET', base .. 'primary', 'bare', 'begun')
 for at = 3, #A, 10 do
   local old = call('HGET', K[1], A[at])
   local newer, spent = tonumber(A[at + 1]), tonumber(A[at + 2])
-  -- told by this store, which knows nothing of what was before
-  if p[1] == '1' and newer >= tonumber(p[2]) then newer = nil end
   if old and newer then
     local then_ms, told = string.match(old, '^(%d+) (%d+)')
     then_ms, told = tonumber(then_ms), tonumber(told)
@@ -158,25 +211,22 @@ return {0, now}
  * Answer: 0 open, 1 fenced and how many are waited for, 2 another epoch has begun; the server's time.
  */
 export const done = `${books}${floors}
-local p = call('HMGET', K[1], 'token', 'state', 'until')
+local p = call('HMGET', K[1], 'token', 'state', 'until', 'late')
 if p[1] ~= A[3] then return {2, now} end
 if p[2] == 'fenced' then
+  local late, missing = p[4] == '1', {}
   call('SADD', base .. 'asserted', A[2])
-  local missing = {}
-  for _, owner in ipairs(call('ZRANGE', base .. 'owners', 0, -1)) do
+  for _, owner in ipairs(late and call('SMEMBERS', base .. 'telling') or call('ZRANGE', base .. 'owners', 0, -1)) do
     if call('SISMEMBER', base .. 'asserted', owner) == 0 then missing[#missing + 1] = owner end
   end
   if #missing > 0 and now < tonumber(p[3]) then return {1, now, #missing} end
   for _, owner in ipairs(missing) do call('ZREM', base .. 'owners', owner) end
   local kind = call('GET', base .. 'fence:' .. p[1])
-  raiseAll()
+  raiseAll(late)
   writeCounters()
-  call('DEL', base .. 'asserted', base .. 'fence:' .. p[1])
-  call('HSET', K[1], 'state', 'open', 'lossy', 0, 'bare', 0)
+  call('DEL', base .. 'asserted', base .. 'telling', base .. 'fence:' .. p[1])
+  call('HSET', K[1], 'state', 'open', 'lossy', 0, 'bare', 0, 'late', 0)
   call('SET', base .. 'epoch:' .. p[1], kind or '1')
-else
-  raiseAll()
-  writeCounters()
 end
 return {0, now}
 `;
