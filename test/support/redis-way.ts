@@ -1,13 +1,26 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** A way to a Redis that hands on what is said, and can be shut: then connections end, and new ones as well. */
+/**
+ * A way to a Redis that hands on what is said, and can be shut: then connections end, and new ones as well. Or it hands on one
+ * more answer after a certain text was asked, and nothing that is asked after that, until it is shut or opened.
+ */
 export async function wayTo(url: string) {
   const sockets = new Set<Socket>();
   let shut = false;
+  let last: string | undefined;
+  let asked = false;
+  let held = false;
   const server = createServer((here) => {
     const there = connect(Number(new URL(url).port), '127.0.0.1');
-    here.pipe(there);
-    there.pipe(here);
+    here.on('data', (bytes) => {
+      if (held) return;
+      asked ||= last !== undefined && bytes.includes(last);
+      there.write(bytes);
+    });
+    there.on('data', (bytes) => {
+      here.write(bytes);
+      held ||= asked;
+    });
     for (const socket of [here, there]) {
       sockets.add(socket);
       socket.on('error', () => {});
@@ -31,6 +44,15 @@ export async function wayTo(url: string) {
     },
     open() {
       shut = false;
+      last = undefined;
+      asked = false;
+      held = false;
+    },
+    holdAfter(text: string) {
+      last = text;
+    },
+    get held() {
+      return held;
     },
     close() {
       cut();

@@ -57,17 +57,14 @@ export function giveBack(slice: Slice): void {
   slice.free = 0;
 }
 
-/** What is known to be spent of a slice's counter, of which so much was not told. */
-export function floorOf({ key, budget, expires_ms, spent, told_at_ms, resets }: Slice, untold: number): Floor {
-  return {
-    key,
-    budget,
-    expires_ms,
-    spent: Math.max(0, spent - untold),
-    at_ms: told_at_ms,
-    resets,
-    added: Math.max(0, untold),
-  };
+/**
+ * What is known to be spent of a slice's counter, of which so much was not told. What was told in trades that did not name the
+ * slice, the last of them at `told_ms` of the ledger's clock, is in no sum that came back.
+ */
+export function floorOf(slice: Slice, untold: number, told_ms: number): Floor {
+  const { key, budget, expires_ms, spent, heard, told_at_ms, resets } = slice;
+  const told = Math.max(0, spent - heard - untold);
+  return { key, budget, expires_ms, spent: heard, at_ms: told_at_ms, resets, added: Math.max(0, untold), told, told_ms };
 }
 
 /** How fast calls take of a slice of late. */

@@ -81,6 +81,7 @@ export class Books {
       total: 0,
       empty_at_ms: 0,
       resets: 0,
+      heard: 0,
       later_spent: 0,
       later_used: 0,
       until_ms: Number.NEGATIVE_INFINITY,

@@ -57,6 +57,8 @@ export class Desk {
   #whole = true;
   #number = firstNumber(0);
   #traded_ms: number;
+  /** On the ledger's clock: when it last answered what was told. */
+  #acknowledged_ms = 0;
   readonly #asking: Asking;
   readonly #patience: Patience;
 
@@ -119,8 +121,8 @@ export class Desk {
     // Of the same moment as the items: what comes after them is told on top of it all.
     const untold = spentBy(this.#books.untold.texts());
     const floors = [...this.#books.slices.values()]
-      .filter(({ key, told_at_ms }) => told_at_ms > 0 || untold.has(key))
-      .map((slice) => floorOf(slice, untold.get(slice.key) ?? 0));
+      .map((slice) => floorOf(slice, untold.get(slice.key) ?? 0, this.#acknowledged_ms))
+      .filter(({ key, at_ms, told }) => at_ms > 0 || told > 0 || untold.has(key));
     // What became of them is heard with the trade after this one.
     const renewals = this.#renewals.told(last).map(renewalAsk);
     const resets = [...this.#books.slices.values()].filter(({ resets }) => resets > 0);
@@ -236,7 +238,7 @@ export class Desk {
     // Before its item is acknowledged: who finds that and no hold knows that it was refused.
     this.#renewals.answered(renewals, answer.renewals);
     endUncovered(office, books, lacking);
-    if (last > 0) this.#acknowledged(last);
+    if (last > 0) this.#acknowledged(last, answer.now_ms);
   }
 
   /** The answer to a trade that was given up, before any other was sent: what it took is ours all the same. */
@@ -262,12 +264,13 @@ export class Desk {
       const asked = { items, slices: [], rates: [], seats: [], renewals: renewals.map(renewalAsk) };
       const answer = await this.#send(asked, { whole: false });
       this.#renewals.answered(renewals, answer.renewals);
-      this.#acknowledged(last);
+      this.#acknowledged(last, answer.now_ms);
     }
   }
 
-  #acknowledged(last: number): void {
+  #acknowledged(last: number, now_ms: number): void {
     const books = this.#books;
+    this.#acknowledged_ms = Math.max(this.#acknowledged_ms, now_ms);
     books.untold.heard(last);
     books.standing.heard(last);
     this.#office.notes.acknowledged(books, last);

@@ -19,6 +19,7 @@ export function takeSlice(
   const lack = Math.max(0, ask.holds - amount);
   slice.free = Math.max(0, slice.free + amount + lack - ask.holds - ask.free);
   slice.spent = told.spent + slice.later_spent;
+  slice.heard = told.spent;
   slice.total = told.held - slice.later_used;
   slice.limit = told.limit;
   slice.empty_at_ms = told.empty_at_ms;

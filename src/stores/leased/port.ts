@@ -128,13 +128,15 @@ export interface EstimateGrant {
 
 /**
  * The sum a counter was last told to have, and when, on the ledger's clock (0: never), how often it was set to zero by then,
- * and what was spent here that nobody was told until now.
+ * what was spent here that nobody was told until now, and what the ledger was told since that sum, the last of it at `told_ms`.
  */
 export interface Floor extends Pick<SliceAsk, 'key' | 'budget' | 'expires_ms'> {
   readonly spent: number;
   readonly at_ms: number;
   readonly resets: number;
   readonly added: number;
+  readonly told: number;
+  readonly told_ms: number;
 }
 
 export type Traded =

@@ -17,6 +17,8 @@ export interface Slice {
   held: number;
   /** As the ledger told last, moved along by what has happened here since. */
   spent: number;
+  /** The same without what has happened since. */
+  heard: number;
   /** When a rolling window is empty, as told. */
   empty_at_ms: number;
   /** How often its counter was set to zero, as told. */

@@ -78,11 +78,15 @@ export class RemoteSlices implements SliceStore {
     if (floors.length === 0) return;
     const { line, prefix, me } = this.#options;
     const base = baseOf(prefix, organization);
-    const told = floors.flatMap(({ key, budget, expires_ms, spent, at_ms, added, resets }) => {
-      const shape = [shapeOf(budget)[0], budget.limit, budget.hard ? 1 : 0, expires_ms, resets];
-      return [key, at_ms, spent, ...shape, untold_ms, added];
-    });
-    await tellFloors(line, base, permit, [`${me}.slices`, ...told]);
+    const sum = ({ key, budget, expires_ms, spent, at_ms, resets }: Floor) => {
+      return [key, at_ms, spent, shapeOf(budget)[0], budget.limit, budget.hard ? 1 : 0, expires_ms, resets];
+    };
+    const untold = floors.flatMap((floor) => [...sum(floor), untold_ms, floor.added]);
+    await tellFloors(line, base, permit, [`${me}.slices`, ...untold]);
+    const told = floors.filter(({ told }) => told > 0);
+    if (told.length === 0) return;
+    const since = told.flatMap((floor) => [...sum(floor), floor.told_ms, floor.told]);
+    await tellFloors(line, base, permit, [`${me}.told`, ...since]);
   }
 
   async beat(owner: string, ttl_ms: number): Promise<number> {
