@@ -85,7 +85,7 @@ local function raiseAll(late)
   end
   call('DEL', base .. 'again', base .. 'begins')
   spread('HSET', base .. 'lost', words)
-  for _, name in ipairs({'floors', 'added', 'lost'}) do call('PEXPIRE', base .. name, ${lost_ms}) end
+  for _, name in ipairs({'floors', 'added', 'lost', 'parents'}) do call('PEXPIRE', base .. name, ${lost_ms}) end
 end
 `;
 
@@ -99,7 +99,7 @@ end
  * an epoch that is not there. A slot that moved to another node of a Cluster took everything along: its epoch goes on.
  *
  * A token is a number, a nonce and a line: the nonce of the loss that it came after. Who knows an epoch of this line has told
- * all it knew of before, and this store has all it was told since. Who knows one of the line that was lost (`parent`) comes
+ * all it knew of before, and this store has all it was told since. Who knows one of a line that was lost (`parents`) comes
  * late: its sums are of before, and are told while nobody else does anything. Where one opened the store who knew nothing
  * (`bare`), the first who comes soon with a line knows the one that was lost.
  */
@@ -109,13 +109,13 @@ local server, replication = call('INFO', 'server'), call('INFO', 'replication')
 local node = ''
 if string.find(server, '_mode:cluster') then node = call('CLUSTER', 'MYID') end
 local here = string.match(server, 'run_id:(%x+)') .. ':' .. string.match(replication, 'master_replid:(%x+)') .. ':' .. node
-local p = call('HMGET', K[1], 'at', 'number', 'token', 'state', 'came', 'bare', 'begun', 'line', 'parent', 'late')
+local p = call('HMGET', K[1], 'at', 'number', 'token', 'state', 'came', 'bare', 'begun', 'line', 'late', 'lossy')
 local at, number, token, state, came = p[1], tonumber(p[2] or '0'), p[3], p[4], tonumber(p[5] or '0')
-local line, late = p[8], p[10] == '1'
+local line, late, lossy = p[8], p[9] == '1', p[10] == '1'
 local function lineOf(known) return string.match(known, '^[^.]*%.[^.]*%.(.*)$') or known end
 local function isLate()
   local age = now - (p[7] or '0')
-  if p[9] == lineOf(knew) then return age < ${late_ms} end
+  if call('SISMEMBER', base .. 'parents', lineOf(knew)) == 1 then return age < ${late_ms} end
   return p[6] == '1' and age < ${absent_ms}
 end
 local kind = node == '' and '1' or 'c'
@@ -130,6 +130,12 @@ local function moved()
 end
 local function begin(fenced, intact)
   late = intact and isLate()
+  local begins = {}
+  if late then
+    for _, key in ipairs(call('SMEMBERS', base .. 'counters')) do
+      begins[#begins + 1], begins[#begins + 2] = key, text(shaped(key).spent)
+    end
+  end
   if token then
     call('DEL', base .. 'epoch:' .. token, base .. 'epoch:' .. token .. ':' .. came, base .. 'fence:' .. token)
   end
@@ -140,16 +146,16 @@ local function begin(fenced, intact)
     'late', late and 1 or 0, 'line', line or nonce)
   call('DEL', base .. 'asserted', base .. 'telling', base .. 'again', base .. 'begins')
   if late then
-    call('HSET', K[1], 'lossy', 1, 'bare', 0, 'parent', lineOf(knew))
-    local begins = {}
-    for _, key in ipairs(call('SMEMBERS', base .. 'counters')) do
-      begins[#begins + 1], begins[#begins + 2] = key, text(shaped(key).spent)
-    end
+    call('HSET', K[1], 'lossy', 1, 'bare', 0)
+    call('SADD', base .. 'parents', lineOf(knew))
     spread('HSET', base .. 'begins', begins)
   else
-    call('DEL', base .. 'floors', base .. 'added', base .. 'lost')
-    call('HSET', K[1], 'bare', (fenced or intact) and 0 or 1, 'parent', intact and '' or lineOf(knew))
-    if not intact then call('HSET', K[1], 'lossy', 1, 'begun', now) end
+    call('DEL', base .. 'floors', base .. 'added', base .. 'lost', base .. 'parents')
+    call('HSET', K[1], 'bare', (fenced or intact) and 0 or 1)
+    if not intact then
+      lossy = true
+      call('HSET', K[1], 'lossy', 1, 'begun', now)
+    end
   end
   call('SET', base .. (fenced and 'fence:' or 'epoch:') .. token, kind)
 end
@@ -180,6 +186,9 @@ end
 if state == 'open' and not stands then call('SET', permit .. came, kind) end
 local reply = {state == 'open' and 0 or (late and lineOf(knew) == line and 3 or 1), now, token, came}
 if late and reply[1] == 1 then call('SADD', base .. 'telling', me) end
+if lossy and not late and reply[1] == 1 and knew ~= '' and lineOf(knew) ~= line then
+  call('SADD', base .. 'parents', lineOf(knew))
+end
 for _, owner in ipairs(call('ZRANGE', base .. 'owners', 0, 199)) do reply[#reply + 1] = owner end
 return reply
 `;
