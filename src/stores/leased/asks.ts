@@ -64,7 +64,17 @@ export function giveBack(slice: Slice): void {
 export function floorOf(slice: Slice, untold: number, told_ms: number): Floor {
   const { key, budget, expires_ms, spent, heard, told_at_ms, resets } = slice;
   const told = Math.max(0, spent - heard - untold);
-  return { key, budget, expires_ms, spent: heard, at_ms: told_at_ms, resets, added: Math.max(0, untold), told, told_ms };
+  return {
+    key,
+    budget,
+    expires_ms,
+    spent: heard,
+    at_ms: told_at_ms,
+    resets,
+    added: Math.max(0, untold),
+    told,
+    told_ms,
+  };
 }
 
 /** How fast calls take of a slice of late. */
