@@ -9,12 +9,14 @@ type Field = 'input' | 'read' | 'write' | 'write1h' | 'output' | 'thinking';
  * an exclusive one in the end: with the last number of every field the sum comes out right.
  */
 export class UsageSoFar {
-  readonly #last: Partial<Record<Field, number>> = {};
+  #last: Partial<Record<Field, number>> = {};
   #hosted: Record<string, number> | undefined;
   #tier: string | undefined;
 
   /** Takes in one `usage` object; the canonical usage so far. */
   add(told: JsonObject): Usage {
+    const before = this.#last;
+    this.#last = { ...before };
     this.#note('input', told.input_tokens);
     this.#note('output', told.output_tokens);
     this.#note('read', told.cache_read_input_tokens);
@@ -22,10 +24,15 @@ export class UsageSoFar {
     if (isObject(creation)) {
       this.#note('write1h', creation.ephemeral_1h_input_tokens);
       const parts = [creation.ephemeral_5m_input_tokens, creation.ephemeral_1h_input_tokens];
-      const numbers = parts.filter((part) => typeof part === 'number');
+      const numbers = parts.filter(isCount);
       if (numbers.length > 0) this.#last.write = numbers.reduce((sum, part) => sum + part, 0);
     }
     this.#note('write', told.cache_creation_input_tokens);
+    // Input does not vanish: some who imitate the format tell 0 of it at the end, where it stands for nothing new.
+    if (inputOf(this.#last) === 0 && inputOf(before) > 0) {
+      const { input, read, write, write1h } = before;
+      Object.assign(this.#last, { input, read, write, write1h });
+    }
     const details = told.output_tokens_details;
     if (isObject(details)) this.#note('thinking', details.thinking_tokens);
     if (isObject(told.server_tool_use)) this.#hostedTools(told.server_tool_use);
@@ -34,12 +41,12 @@ export class UsageSoFar {
   }
 
   #note(field: Field, value: unknown): void {
-    if (typeof value === 'number' && Number.isFinite(value) && value >= 0) this.#last[field] = value;
+    if (isCount(value)) this.#last[field] = value;
   }
 
   #hostedTools(told: JsonObject): void {
     for (const [key, value] of Object.entries(told)) {
-      if (typeof value !== 'number') continue;
+      if (!isCount(value)) continue;
       this.#hosted = { ...this.#hosted, [key.replace(/_requests$/, '')]: value };
     }
   }
@@ -47,7 +54,7 @@ export class UsageSoFar {
   #canonical(): Usage {
     const { input, output, read, write, write1h, thinking } = this.#last;
     return {
-      ...(input === undefined ? {} : { input: input + (read ?? 0) + (write ?? 0) }),
+      ...(input === undefined ? {} : { input: inputOf(this.#last) }),
       ...(output === undefined ? {} : { output }),
       ...(read === undefined ? {} : { cacheRead: read }),
       ...(write === undefined ? {} : { cacheWrite: write }),
@@ -57,6 +64,15 @@ export class UsageSoFar {
       ...(this.#tier === undefined ? {} : { serviceTier: this.#tier }),
     };
   }
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0;
+}
+
+/** All input, with what the wire counts beside it. */
+function inputOf({ input = 0, read = 0, write = 0 }: Partial<Record<Field, number>>): number {
+  return input + read + write;
 }
 
 /** The tiers this format knows, by the names other formats have for them. */
