@@ -1,4 +1,4 @@
-import type { ChatPart, RequestView, Usage } from '../exchange/index.ts';
+import { type ChatPart, type RequestView, type Usage, unescaped } from '../exchange/index.ts';
 import { type Candidate, type ImageRule, imageTokens, imageTokensMax } from '../providers/index.ts';
 
 /** What providers add for tools besides their text: Anthropic's tool prompt is 313 to 346 tokens, OpenAI's less. */
@@ -67,7 +67,7 @@ export function mediaOf(view: RequestView, rule: ImageRule | undefined): Media {
     for (const { parts } of view.chat.messages) see(parts);
   } catch {
     // Parts nobody can translate may go through as they are: every word "image" counts as the dearest there is.
-    return { tokens: imageTokensMax * wordsOf(view.bytes, 'image'), bytes: 0 };
+    return { tokens: imageTokensMax * wordsOf(unescaped(view.bytes), 'image'), bytes: 0 };
   }
   if (images === 0) media.tokens = imageTokensMax;
   return media;

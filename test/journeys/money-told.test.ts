@@ -1,6 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fakeAnthropic, fakeOpenai, prices } from '../support/gateway.ts';
-import { type AskedBody, costOf, eventually, heldBy, hi, type MoneyHouse, startMoney, usd } from '../support/money.ts';
+import {
+  type AskedBody,
+  costOf,
+  eventually,
+  heldBy,
+  hi,
+  type MoneyHouse,
+  startMoney,
+  teamKeyOf,
+  usd,
+} from '../support/money.ts';
 
 const stream: AskedBody = { model: 'gpt-4o', max_tokens: 4000, messages: hi, stream: true };
 const claude: AskedBody = { ...stream, model: 'claude-sonnet-4-5' };
@@ -159,5 +169,59 @@ describe('a try that nobody tells the cost of', () => {
     expect((await house.ask('research', body, { headers: { 'x-request-id': id } })).status).toBe(200);
     const input = Math.ceil((Buffer.byteLength(JSON.stringify(body)) - bytes) / 4) + rule.most;
     expect(await house.record(id)).toMatchObject({ cost_nusd: costOf({ input, output: 7 }), cost_estimated: true });
+  });
+});
+
+describe('a word that is dear', () => {
+  const beyond = { input_usd_per_mtok: 1, output_usd_per_mtok: 2, context_tokens: 128_000, output_tokens_max: 4096 };
+  let house: MoneyHouse;
+  beforeAll(async () => {
+    house = await startMoney({
+      store: 'embedded',
+      teams: { research: enough },
+      providers: (baseUrl) => ({
+        openai: {
+          ...fakeOpenai(baseUrl),
+          models: { 'gpt-speaks': { ...beyond, audio_input_usd_per_mtok: 40, audio_output_usd_per_mtok: 80 } },
+        },
+        anthropic: {
+          ...fakeAnthropic(baseUrl),
+          models: { 'claude-keeps': { ...beyond, cache_write_usd_per_mtok: 1.25, cache_write_1h_usd_per_mtok: 2 } },
+        },
+      }),
+    });
+  });
+  afterAll(() => house.close());
+
+  const cached = { type: 'text', text: 'Hi', cache_control: { type: 'ephemeral', ttl: '1h' } };
+  test.each<{ word: string; spelled: string; path: string; body: object }>([
+    {
+      word: 'audio',
+      spelled: 'a\\u0075dio',
+      path: '/v1/chat/completions',
+      body: { model: 'gpt-speaks', max_tokens: 50, messages: hi, modalities: ['text', 'audio'] },
+    },
+    {
+      word: 'cache_control',
+      spelled: 'cache\\u005Fcontrol',
+      path: '/v1/messages',
+      body: { model: 'claude-keeps', max_tokens: 50, messages: [{ role: 'user', content: [cached] }] },
+    },
+  ])('is held for however it is spelled: $word', async ({ word, spelled, path, body }) => {
+    const heldFor = async (text: string): Promise<number> => {
+      let held = -1;
+      house.says(async () => {
+        held = (await house.budget('research')).held;
+        return {};
+      });
+      const headers = { authorization: `Bearer ${teamKeyOf('research')}`, 'content-type': 'application/json' };
+      const answer = await fetch(house.gateway.origin + path, { method: 'POST', headers, body: text });
+      expect([answer.status, await answer.text()]).toEqual([200, expect.anything()]);
+      await house.atRest('research');
+      return held;
+    };
+    const plain = JSON.stringify(body);
+    expect(plain).toContain(word);
+    expect(await heldFor(plain.replaceAll(word, spelled))).toBeGreaterThanOrEqual(await heldFor(plain));
   });
 });

@@ -1,4 +1,12 @@
-import type { EncodedRequest, JsonPath, Passage, RequestEdits, RequestView, Role } from '../../exchange/index.ts';
+import {
+  type EncodedRequest,
+  type JsonPath,
+  type Passage,
+  type RequestEdits,
+  type RequestView,
+  type Role,
+  unescaped,
+} from '../../exchange/index.ts';
 import {
   bodyOf,
   checkContent,
@@ -53,7 +61,7 @@ export function read(bytes: Buffer): RequestView {
       hasImages: messages.some(({ content }) => hasImage(content)),
       usageAsked: true,
       // Nothing is cached there unless the client marks it.
-      cacheWrites: bytes.includes(cacheMark),
+      cacheWrites: unescaped(bytes).includes(cacheMark),
       readsElsewhere:
         hosted !== undefined || hasServers(body) || messages.some(({ content }) => readsElsewhere(content)),
       hostedCalls: hosted,
