@@ -186,7 +186,13 @@ describe('a word that is dear', () => {
         },
         anthropic: {
           ...fakeAnthropic(baseUrl),
-          models: { 'claude-keeps': { ...beyond, cache_write_usd_per_mtok: 1.25, cache_write_1h_usd_per_mtok: 2 } },
+          models: {
+            'claude-keeps': { ...beyond, cache_write_usd_per_mtok: 1.25, cache_write_1h_usd_per_mtok: 2 },
+            'claude-runs': {
+              ...beyond,
+              service_tiers: { fast: { input_usd_per_mtok: 2, output_usd_per_mtok: 4 } },
+            },
+          },
         },
       }),
     });
@@ -223,5 +229,24 @@ describe('a word that is dear', () => {
     const plain = JSON.stringify(body);
     expect(plain).toContain(word);
     expect(await heldFor(plain.replaceAll(word, spelled))).toBeGreaterThanOrEqual(await heldFor(plain));
+  });
+
+  test.each([
+    { ran: 'fast', times: 2 },
+    { ran: 'standard', times: 1 },
+  ])('speed is held for, and paid as it ran: $ran', async ({ ran, times }) => {
+    const body = { model: 'claude-runs', max_tokens: 50, messages: hi, speed: 'fast' };
+    let held = -1;
+    const message = { id: 'm', type: 'message', role: 'assistant', model: 'c', stop_reason: 'end_turn' };
+    const usage = { input_tokens: 20, output_tokens: 10, service_tier: 'standard', speed: ran };
+    const reply = JSON.stringify({ ...message, content: [{ type: 'text', text: 'Hi' }], usage });
+    house.says(async () => {
+      held = (await house.budget('research')).held;
+      return { raw: { contentType: 'application/json', chunks: [reply] } };
+    });
+    const before = (await house.atRest('research')).spent;
+    expect((await house.ask('research', body)).status).toBe(200);
+    expect(held).toBe(2 * costOf(heldBy(body)));
+    expect((await house.atRest('research')).spent - before).toBe(times * costOf({ input: 20, output: 10 }));
   });
 });

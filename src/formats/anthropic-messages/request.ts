@@ -25,6 +25,7 @@ import { applyQuirks, leftBehind } from '../quirks.ts';
 import { policyEdits, type Reading, View } from '../view.ts';
 import { fromChat, toChat } from './chat.ts';
 import { fitThinking } from './thinking.ts';
+import { fastTier } from './usage.ts';
 
 const path = '/messages';
 const headers = { 'content-type': 'application/json', 'anthropic-version': '2023-06-01' };
@@ -65,13 +66,19 @@ export function read(bytes: Buffer): RequestView {
       readsElsewhere:
         hosted !== undefined || hasServers(body) || messages.some(({ content }) => readsElsewhere(content)),
       hostedCalls: hosted,
-      serviceTier: typeof body.service_tier === 'string' ? body.service_tier : undefined,
+      serviceTier: tierOf(body),
       user,
       metadata,
     },
     body,
     reading,
   );
+}
+
+/** Speed has a price like a tier, and is asked for beside it. */
+function tierOf({ speed, service_tier: tier }: JsonObject): string | undefined {
+  if (speed === fastTier) return fastTier;
+  return typeof tier === 'string' ? tier : undefined;
 }
 
 const reading: Reading = { read, passages: passagesOf, chat: toChat };

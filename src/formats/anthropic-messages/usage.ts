@@ -1,6 +1,9 @@
 import type { Usage } from '../../exchange/index.ts';
 import { isObject, type JsonObject } from '../json/index.ts';
 
+/** The name of the tier that `speed: fast` is: prices know it by that. */
+export const fastTier = 'fast';
+
 type Field = 'input' | 'read' | 'write' | 'write1h' | 'output' | 'thinking';
 
 /**
@@ -12,6 +15,7 @@ export class UsageSoFar {
   #last: Partial<Record<Field, number>> = {};
   #hosted: Record<string, number> | undefined;
   #tier: string | undefined;
+  #speed: string | undefined;
 
   /** Takes in one `usage` object; the canonical usage so far. */
   add(told: JsonObject): Usage {
@@ -37,6 +41,7 @@ export class UsageSoFar {
     if (isObject(details)) this.#note('thinking', details.thinking_tokens);
     if (isObject(told.server_tool_use)) this.#hostedTools(told.server_tool_use);
     if (typeof told.service_tier === 'string') this.#tier = told.service_tier;
+    if (typeof told.speed === 'string') this.#speed = told.speed;
     return this.#canonical();
   }
 
@@ -53,6 +58,8 @@ export class UsageSoFar {
 
   #canonical(): Usage {
     const { input, output, read, write, write1h, thinking } = this.#last;
+    // What ran fast has prices of its own; what was asked to and did not has those of any other.
+    const tier = this.#speed === fastTier ? fastTier : (this.#tier ?? this.#speed);
     return {
       ...(input === undefined ? {} : { input: inputOf(this.#last) }),
       ...(output === undefined ? {} : { output }),
@@ -61,7 +68,7 @@ export class UsageSoFar {
       ...(write1h === undefined ? {} : { cacheWrite1h: write1h }),
       ...(thinking === undefined ? {} : { reasoning: thinking }),
       ...(this.#hosted === undefined ? {} : { toolCalls: this.#hosted }),
-      ...(this.#tier === undefined ? {} : { serviceTier: this.#tier }),
+      ...(tier === undefined ? {} : { serviceTier: tier }),
     };
   }
 }
