@@ -188,6 +188,7 @@ describe('a word that is dear', () => {
           ...fakeAnthropic(baseUrl),
           models: {
             'claude-keeps': { ...beyond, cache_write_usd_per_mtok: 1.25, cache_write_1h_usd_per_mtok: 2 },
+            'claude-seeks': { ...beyond, tool_call_usd: { web_search: 0.01 } },
             'claude-runs': {
               ...beyond,
               service_tiers: { fast: { input_usd_per_mtok: 2, output_usd_per_mtok: 4 } },
@@ -248,5 +249,29 @@ describe('a word that is dear', () => {
     expect((await house.ask('research', body)).status).toBe(200);
     expect(held).toBe(2 * costOf(heldBy(body)));
     expect((await house.atRest('research')).spent - before).toBe(times * costOf({ input: 20, output: 10 }));
+  });
+
+  test('searches of a reply that broke off are paid for as many as were seen', async () => {
+    const tools = [{ type: 'web_search_20250305', name: 'web_search', max_uses: 5 }];
+    const message = { id: 'm', type: 'message', role: 'assistant', model: 'c', content: [] };
+    const search = (index: number) => [
+      {
+        type: 'content_block_start',
+        index,
+        content_block: { type: 'server_tool_use', id: `s${index}`, name: 'web_search', input: {} },
+      },
+      { type: 'content_block_stop', index },
+    ];
+    const usage = { input_tokens: 20, output_tokens: 1, server_tool_use: { web_search_requests: 0 } };
+    const start = { type: 'message_start', message: { ...message, usage } };
+    house.says({
+      raw: { contentType: 'text/event-stream', chunks: [events(start, ...search(0), ...search(1), ...search(2))] },
+    });
+    const body = { model: 'claude-seeks', max_tokens: 50, messages: hi, tools, stream: true };
+    await house.ask('research', body, { headers: { 'x-request-id': 'searches' } });
+    await house.atRest('research');
+    const record = await house.record('searches');
+    expect(record).toMatchObject({ ending: 'cut', usage: { toolCalls: { web_search: 3 } }, cost_estimated: true });
+    expect(record.cost_nusd).toBeGreaterThan(30_000_000);
   });
 });

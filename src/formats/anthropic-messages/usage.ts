@@ -45,6 +45,12 @@ export class UsageSoFar {
     return this.#canonical();
   }
 
+  /** A hosted tool was called since usage was told last: it is paid for though the reply may break off before that is told. */
+  ran(tool: string): Usage {
+    this.#hosted = { ...this.#hosted, [tool]: (this.#hosted?.[tool] ?? 0) + 1 };
+    return this.#canonical();
+  }
+
   #note(field: Field, value: unknown): void {
     if (isCount(value)) this.#last[field] = value;
   }
