@@ -69,20 +69,21 @@ function withUnanswered(unanswered: readonly Cost[], last: Cost | undefined): Co
 }
 
 /**
- * What a try may be billed for that gave no reply: what it told; else its input, and where a reply came that says
- * nothing, all the output that was held for it.
+ * What a try may be billed for that gave no reply: what it told; else its input, and of the output that was held for it all
+ * where a reply came that says nothing, and as much as came of one that cannot be read (`bytes`).
  */
 export async function unansweredCost(
   walk: Walk,
   admitted: Admitted,
   { verdict, hold }: Pick<Attempts, 'verdict' | 'hold'>,
   candidate: Candidate,
-  { usage, whole }: Pick<Refusal, 'usage' | 'whole'> = {},
+  { usage, whole, bytes = 0 }: Pick<Refusal, 'usage' | 'whole'> & { readonly bytes?: number } = {},
 ): Promise<Cost> {
   const view = sentView(admitted, verdict);
   const told = usage?.input !== undefined && usage.output !== undefined;
   const input = usage?.input ?? (whole ? await likelyInput(walk, view, candidate) : likelyInputFor(view, candidate));
-  const output = usage?.output ?? (whole ? heldOutput(hold.output, view.choices) : 0);
+  const most = heldOutput(hold.output, view.choices);
+  const output = usage?.output ?? (whole ? most : Math.min(most, likelyTokens(bytes)));
   return costed(view, admitted.at_ms, candidate, { ...usage, input, output }, !told);
 }
 

@@ -147,6 +147,23 @@ describe('a try that nobody tells the cost of', () => {
   });
 
   test.each([
+    { how: 'little', words: 400, output: 510 },
+    { how: 'more than may be written', words: 4000, output: 4000 },
+  ])('and whose plain reply broke off is paid for what came of it: $how', async ({ how, words, output }) => {
+    const { stream: _, ...plain } = stream;
+    const half = `{"id":"x","choices":[{"message":{"content":"${'word '.repeat(words)}`.slice(0, 5 * words + 40);
+    house.says({ raw: { contentType: 'application/json', chunks: [half] } });
+    const id = `broken-${words}`;
+    const answer = await house.ask('research', plain, { headers: { 'x-request-id': id } });
+    expect([how, answer.status]).toEqual([how, 502]);
+    const input = Math.ceil(Buffer.byteLength(JSON.stringify(plain)) / 4);
+    const each = costOf({ input, output });
+    const { attempts = [], cost_nusd } = await house.record(id);
+    expect(attempts.map((one) => one.cost_nusd)).toEqual(attempts.map(() => each));
+    expect(cost_nusd).toBe(each * attempts.length);
+  });
+
+  test.each([
     { how: 'in the request', source: { type: 'base64', media_type: 'image/png', data: base64 }, bytes: base64.length },
     { how: 'elsewhere', source: { type: 'url', url: 'https://example.com/a.png' }, bytes: 0 },
   ])('an image that stands $how is paid for as an image', async ({ how, source, bytes }) => {
