@@ -137,6 +137,7 @@ export class Try {
       : undefined;
     if (cost !== undefined) {
       attempts.unanswered = [...attempts.unanswered, cost];
+      attempts.silent = candidate;
       this.#lease.owe(cost);
     }
     attempts.note(candidate, status, thrown.code, walk.monotonic() - this.#started, cost?.nusd);

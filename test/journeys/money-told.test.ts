@@ -120,13 +120,24 @@ describe('a try that nobody tells the cost of', () => {
       store: 'embedded',
       teams: {
         research: enough,
+        apart: enough,
         rated: { limits: { input_tokens_per_minute: 1_000_000, output_tokens_per_minute: 4000 } },
       },
       providers: (baseUrl) => ({
-        openai: fakeOpenai(baseUrl),
+        openai: { ...fakeOpenai(baseUrl), models: { 'gpt-4o': prices, 'falls-silent': prices, refuses: prices } },
         anthropic: { ...fakeAnthropic(baseUrl), models: { 'claude-sees': { ...prices, image_tokens: rule } } },
       }),
-      config: { routing: { retries: 1, first_token_timeout_ms: 600, circuit: { failures: 1000 } } },
+      config: {
+        models: {
+          either: {
+            candidates: [
+              { provider: 'fake-openai', model: 'falls-silent' },
+              { provider: 'fake-openai', model: 'refuses' },
+            ],
+          },
+        },
+        routing: { retries: 1, backoff_ms: 1, first_token_timeout_ms: 400, circuit: { failures: 1000 } },
+      },
     });
   });
   afterAll(() => house.close());
@@ -161,6 +172,19 @@ describe('a try that nobody tells the cost of', () => {
     const { attempts = [], cost_nusd } = await house.record(id);
     expect(attempts.map((one) => one.cost_nusd)).toEqual(attempts.map(() => each));
     expect(cost_nusd).toBe(each * attempts.length);
+  });
+
+  test('stands under the model that may bill it, whoever refused after that', async () => {
+    house.says(({ body }) => (body.model === 'falls-silent' ? { stall: 'first_frame' } : { status: 400 }));
+    const answer = await house.ask('apart', { ...stream, model: 'either' }, { headers: { 'x-request-id': 'apart' } });
+    expect(answer.status).toBe(400);
+    const { spent } = await house.atRest('apart');
+    expect(spent).toBeGreaterThan(0);
+    const { spending } = await house.admin<{ spending: Record<string, unknown>[] }>(
+      '/admin/v1/reports/spending?by=team,model',
+    );
+    const own = spending.filter(({ team }) => team === 'apart');
+    expect(own.map(({ model }) => model)).toEqual(['falls-silent']);
   });
 
   test.each([
