@@ -6,5 +6,6 @@ export * from './passage.ts';
 export * from './rail.ts';
 export * from './request.ts';
 export * from './secret.ts';
+export * from './spelling.ts';
 export * from './turn.ts';
 export * from './usage.ts';

@@ -1,4 +1,4 @@
-import { Failure, type RequestView } from '../exchange/index.ts';
+import { Failure, type RequestView, unescaped } from '../exchange/index.ts';
 import { type Candidate, price, pricesMedia, worstUsage } from '../providers/index.ts';
 import {
   type Amount,
@@ -200,7 +200,7 @@ function dearest(
     output,
     cacheWrites: view.cacheWrites,
     // A body that has audio, or asks for it, has the word somewhere.
-    audio: media && view.bytes.includes('audio'),
+    audio: media && unescaped(view.bytes).includes('audio'),
     images: media && view.hasImages,
     toolCalls: view.hostedCalls === undefined ? undefined : hostedCalls(view, candidate),
   };

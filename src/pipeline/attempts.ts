@@ -25,6 +25,8 @@ export class Attempts {
   sent = false;
   /** What tries may cost that fell silent after they were sent: each may be billed beside the one that answers. */
   unanswered: readonly Cost[] = none;
+  /** Who may bill the last of them. */
+  silent: Candidate | undefined = undefined;
   /** Candidates of models that budgets named instead of others they had no room for. */
   instead: Map<Candidate, Substitution> | undefined = undefined;
   hold: Hold;

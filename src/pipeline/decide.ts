@@ -145,7 +145,8 @@ export function figuresFor(
 ): ModelFigures {
   const { view, at_ms } = inspected;
   const output = outputFor(walk, inspected, candidate, policyCap, view);
-  const cost = candidate.price === undefined ? undefined : price(candidate.price, likelyUsage(view, output), at_ms);
+  const cost =
+    candidate.price === undefined ? undefined : price(candidate.price, likelyUsage(view, candidate, output), at_ms);
   return { candidate, output, cost_usd: cost === undefined ? undefined : cost / 1e9 };
 }
 

@@ -1,4 +1,4 @@
-import type { ChatPart, RequestView, Usage } from '../exchange/index.ts';
+import { type ChatPart, type RequestView, type Usage, unescaped } from '../exchange/index.ts';
 import { type Candidate, type ImageRule, imageTokens, imageTokensMax } from '../providers/index.ts';
 
 /** What providers add for tools besides their text: Anthropic's tool prompt is 313 to 346 tokens, OpenAI's less. */
@@ -67,7 +67,7 @@ export function mediaOf(view: RequestView, rule: ImageRule | undefined): Media {
     for (const { parts } of view.chat.messages) see(parts);
   } catch {
     // Parts nobody can translate may go through as they are: every word "image" counts as the dearest there is.
-    return { tokens: imageTokensMax * wordsOf(view.bytes, 'image'), bytes: 0 };
+    return { tokens: imageTokensMax * wordsOf(unescaped(view.bytes), 'image'), bytes: 0 };
   }
   if (images === 0) media.tokens = imageTokensMax;
   return media;
@@ -84,9 +84,16 @@ export function likelyInputTokens(view: RequestView): number {
   return Math.max(1, Math.ceil(view.bytes.length / bytesPerToken));
 }
 
-/** Tokens of a text whose usage the provider did not tell; at least 1 for a text that is not empty. */
-export function likelyTokens(characters: number): number {
-  return Math.ceil(characters / bytesPerToken);
+/** The same for one model, which counts images by their size and not by their bytes: for money. */
+export function likelyInputFor(view: RequestView, candidate: Candidate | undefined): number {
+  if (!view.hasImages) return likelyInputTokens(view);
+  const media = mediaOf(view, candidate?.imageTokens);
+  return likelyTokens(Math.max(0, view.bytes.length - media.bytes)) + media.tokens;
+}
+
+/** Tokens of a text of this many bytes whose usage the provider did not tell; at least 1 for a text that is not empty. */
+export function likelyTokens(bytes: number): number {
+  return Math.ceil(bytes / bytesPerToken);
 }
 
 /** How much the choices of a request may produce. */
@@ -153,9 +160,9 @@ export function heldOutput({ held, predicted }: Pick<OutputBound, 'held' | 'pred
 }
 
 /** The usage a call is likely to be billed for. */
-export function likelyUsage(view: RequestView, { held, predicted }: OutputBound): Usage {
+export function likelyUsage(view: RequestView, candidate: Candidate, { held, predicted }: OutputBound): Usage {
   return {
-    input: likelyInputTokens(view),
+    input: likelyInputFor(view, candidate),
     output: heldOutput({ held, predicted: likelyTokens(predicted) }, view.choices),
   };
 }

@@ -196,7 +196,8 @@ function learn(walk: Walk, { guarded, lease }: Progress, admitted: Admitted, att
 /** Hold to cost; undefined where nothing is held. */
 function settleHeld(walk: Walk, { admitted, attempts, guarded, cost }: Progress): Promise<void> | undefined {
   if (admitted === undefined || attempts === undefined || cost === undefined) return undefined;
-  const { candidate } = attempts;
+  // Where nobody answered it is whoever fell silent that may bill, and not who refused after that.
+  const candidate = guarded === undefined ? (attempts.silent ?? attempts.candidate) : attempts.candidate;
   const labels = labelsOf(admitted.identity.caller, candidate?.provider.id, candidate?.model);
   return settle(walk, admitted, cost, attempts.sent || guarded !== undefined, labels);
 }

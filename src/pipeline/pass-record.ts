@@ -10,7 +10,7 @@ import type { PassVerdict } from './pass-judge.ts';
 import type { PassTarget } from './pass-route.ts';
 import type { UsageTap } from './pass-usage.ts';
 import { callerOf, factsRead, summary, tagged, withApproval } from './record.ts';
-import { type Cost, wholeTokens } from './settle.ts';
+import { type Cost, noCost, wholeTokens } from './settle.ts';
 import { mayBeBilled } from './try.ts';
 import type { Walk } from './walk.ts';
 
@@ -81,7 +81,7 @@ export function passIntent(admitted: PassAdmitted): Intent {
  */
 export function passCost({ admitted, call }: PassProgress): { cost: Cost; candidate: Candidate | undefined } {
   if (admitted === undefined || !mayCost(call)) {
-    return { cost: { nusd: 0, usage: {}, tokens: 0, estimated: false }, candidate: undefined };
+    return { cost: noCost, candidate: undefined };
   }
   const { usage, model, complete } = call.tap?.told ?? { usage: undefined, model: undefined, complete: false };
   const candidate = model === undefined ? undefined : admitted.pinned.catalog.candidateFor(admitted.provider.id, model);
@@ -93,7 +93,7 @@ export function passCost({ admitted, call }: PassProgress): { cost: Cost; candid
     cost: {
       nusd: measured ? priced : Math.max(admitted.hold.amount.nusd, priced ?? 0),
       usage: usage ?? {},
-      tokens: wholeTokens(usage ?? {}),
+      ...wholeTokens(usage ?? {}),
       estimated: !measured,
     },
   };

@@ -11,7 +11,7 @@ export interface ToldUsage {
   readonly usage: Usage | undefined;
   /** The model the provider says it used. */
   readonly model: string | undefined;
-  /** The reply was read to its end. */
+  /** The reply was read to its end, and what it tells is of all it said. */
   readonly complete: boolean;
 }
 
@@ -85,8 +85,8 @@ class StreamTap implements UsageTap {
   }
 
   get told(): ToldUsage {
-    const { usage, model, complete, failure } = this.#meter;
-    return { usage, model, complete: complete && failure === undefined };
+    const { usage, model, complete, failure, outdated } = this.#meter;
+    return { usage, model, complete: complete && !outdated && failure === undefined };
   }
 
   #read(frames: (decoder: ReplyDecoder) => readonly Frame[]): void {

@@ -92,7 +92,10 @@ export class StreamRun {
       const frame = frames[index];
       if (frame === undefined) continue;
       this.#frame(frame);
-      if (this.#over) return;
+      if (this.#over) {
+        this.#context.meter.rest(frames.slice(index + 1));
+        return;
+      }
       if (this.#waiting !== undefined) {
         (this.#waiting as Frame[]).push(...frames.slice(index + 1));
         break;
@@ -128,11 +131,11 @@ export class StreamRun {
   #extended(): void {
     const waiting = this.#waiting;
     if (waiting === undefined || this.#over) return;
-    this.#waiting = undefined;
     if (this.#ceiling.covers(this.#context.meter.tokensMax, this.#grown) === 'no') {
       this.#end('ended_by_ceiling', 'length');
       return;
     }
+    this.#waiting = undefined;
     this.#frames(waiting);
     if (this.#waiting !== undefined || this.#over) return;
     if (this.#sourceOver) this.#finish();
@@ -259,6 +262,7 @@ export class StreamRun {
     clearInterval(this.#quiet);
     this.#context.admitted.abort.detach(this.#gone);
     const { judge, meter, walk } = this.#context;
+    if (this.#waiting !== undefined) meter.rest(this.#waiting);
     walk.metrics.heldCharacters(this.#heldMost);
     const bytesOut = this.#bytesOut + this.#tail.length;
     this.#resolve({

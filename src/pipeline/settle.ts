@@ -6,7 +6,7 @@ import type { Answered } from './attempt.ts';
 import type { Attempts, Refusal } from './attempts.ts';
 import type { CallLimits } from './call-limits.ts';
 import { countedInput } from './count-input.ts';
-import { heldOutput, likelyInputTokens, likelyTokens } from './estimate.ts';
+import { heldOutput, likelyInputFor, likelyTokens } from './estimate.ts';
 import type { Identified } from './identify.ts';
 import type { ReplyMeter } from './reply-meter.ts';
 import { sentView } from './sent.ts';
@@ -17,6 +17,8 @@ export interface Cost {
   readonly nusd: number;
   readonly usage: Usage;
   readonly tokens: number;
+  /** Part of the tokens that is input. */
+  readonly input: number;
   readonly estimated: boolean;
 }
 
@@ -27,7 +29,7 @@ export function costOf(at_ms: number, answered: Answered, meter: ReplyMeter): nu
   return nusd === undefined ? undefined : nusd / 1e9;
 }
 
-const nothing: Cost = { nusd: 0, usage: {}, tokens: 0, estimated: false };
+export const noCost: Cost = Object.freeze({ nusd: 0, usage: {}, tokens: 0, input: 0, estimated: false });
 
 /**
  * Usage to cost. What the provider told counts; what it did not tell is counted from what was observed, with the model's
@@ -47,18 +49,19 @@ export function finalCost(
   const view = sentView(admitted, attempts.verdict);
   const { at_ms } = admitted;
   const told = meter?.usage;
-  if (meter?.whole === true && told?.input !== undefined && told.output !== undefined) {
+  if (meter?.whole === true && !meter.outdated && told?.input !== undefined && told.output !== undefined) {
     return withUnanswered(unanswered, costed(view, at_ms, candidate, told, false));
   }
   return countedCost({ walk, view, at_ms, hold, candidate, meter }, unanswered);
 }
 
 function withUnanswered(unanswered: readonly Cost[], last: Cost | undefined): Cost {
-  if (unanswered.length === 0) return last ?? nothing;
+  if (unanswered.length === 0) return last ?? noCost;
   const costs = last === undefined ? unanswered : [last, ...unanswered];
   return {
     nusd: costs.reduce((sum, { nusd }) => added(sum, nusd), 0),
     tokens: costs.reduce((sum, { tokens }) => added(sum, tokens), 0),
+    input: costs.reduce((sum, { input }) => added(sum, input), 0),
     // What the caller's reply took; what was paid for without one stands with its attempt.
     usage: last?.usage ?? unanswered.at(-1)?.usage ?? {},
     estimated: costs.some(({ estimated }) => estimated),
@@ -66,20 +69,21 @@ function withUnanswered(unanswered: readonly Cost[], last: Cost | undefined): Co
 }
 
 /**
- * What a try may be billed for that gave no reply: what it told; else its input, and where a reply came that says
- * nothing, all the output that was held for it.
+ * What a try may be billed for that gave no reply: what it told; else its input, and of the output that was held for it all
+ * where a reply came that says nothing, and as much as came of one that cannot be read (`bytes`).
  */
 export async function unansweredCost(
   walk: Walk,
   admitted: Admitted,
   { verdict, hold }: Pick<Attempts, 'verdict' | 'hold'>,
   candidate: Candidate,
-  { usage, whole }: Pick<Refusal, 'usage' | 'whole'> = {},
+  { usage, whole, bytes = 0 }: Pick<Refusal, 'usage' | 'whole'> & { readonly bytes?: number } = {},
 ): Promise<Cost> {
   const view = sentView(admitted, verdict);
   const told = usage?.input !== undefined && usage.output !== undefined;
-  const input = usage?.input ?? (whole ? await likelyInput(walk, view, candidate) : likelyInputTokens(view));
-  const output = usage?.output ?? (whole ? heldOutput(hold.output, view.choices) : 0);
+  const input = usage?.input ?? (whole ? await likelyInput(walk, view, candidate) : likelyInputFor(view, candidate));
+  const most = heldOutput(hold.output, view.choices);
+  const output = usage?.output ?? (whole ? most : Math.min(most, likelyTokens(bytes)));
   return costed(view, admitted.at_ms, candidate, { ...usage, input, output }, !told);
 }
 
@@ -108,15 +112,15 @@ async function countedCost(last: LastTry, unanswered: readonly Cost[]): Promise<
 
 async function likelyInput(walk: Walk, view: RequestView, candidate: Candidate | undefined): Promise<number> {
   const counted = candidate === undefined ? undefined : await countedInput(walk.tokens, view, candidate);
-  return counted ?? likelyInputTokens(view);
+  return counted ?? likelyInputFor(view, candidate);
 }
 
 async function likelyOutput({ walk, view, hold, candidate, meter }: LastTry): Promise<number> {
   if (meter === undefined) return 0;
   // A whole reply that neither says anything nor what it cost: all that was held for it may have been produced.
-  if (meter.whole && meter.characters === 0 && meter.usage?.output === undefined)
+  if (meter.whole && meter.bytes === 0 && meter.usage?.output === undefined)
     return heldOutput(hold.output, view.choices);
-  // A reply that broke off may have told its output so far (Anthropic's first event says 1): the larger counts.
+  // It may have told its output so far (Anthropic's first event says 1) and nothing since: the larger counts.
   return Math.max(meter.usage?.output ?? 0, await observedOutput(walk, candidate, meter));
 }
 
@@ -124,7 +128,7 @@ async function observedOutput(walk: Walk, candidate: Candidate | undefined, mete
   const texts = meter.said;
   const encoding = candidate?.tokenizer;
   const counted = texts === undefined || encoding === undefined ? undefined : await walk.tokens.count(encoding, texts);
-  return counted ?? likelyTokens(meter.characters);
+  return counted ?? likelyTokens(meter.bytes);
 }
 
 function costed(
@@ -140,7 +144,7 @@ function costed(
   if (book !== undefined && usage.serviceTier === undefined && serviceTier !== undefined) {
     nusd = Math.max(nusd, price(book, usage, at_ms, { serviceTier }) ?? 0);
   }
-  return { nusd, usage, tokens: wholeTokens(usage), estimated };
+  return { nusd, usage, ...wholeTokens(usage), estimated };
 }
 
 /** Sums stay where they are exact: a bill beyond that must not make a settlement fail. */
@@ -148,10 +152,10 @@ export function added(one: number, other: number): number {
   return Math.min(one + other, Number.MAX_SAFE_INTEGER);
 }
 
-/** Tokens as the ledger counts them. A provider that tells fractions must not make a settlement fail. */
-export function wholeTokens({ input = 0, output = 0 }: Usage): number {
-  const sum = Math.ceil(Math.max(0, input)) + Math.ceil(Math.max(0, output));
-  return Math.min(sum, Number.MAX_SAFE_INTEGER);
+/** Tokens as the ledger counts them, and those of them that are input. A provider that tells fractions must not make a settlement fail. */
+export function wholeTokens({ input = 0, output = 0 }: Usage): Pick<Cost, 'tokens' | 'input'> {
+  const read = Math.min(Math.ceil(Math.max(0, input)), Number.MAX_SAFE_INTEGER);
+  return { tokens: added(read, Math.ceil(Math.max(0, output))), input: read };
 }
 
 /** An exchange for which something is held. */
@@ -167,13 +171,13 @@ export interface Held extends Identified {
 export function settle(
   { ledger }: Walk,
   { id, identity, hold }: Held,
-  { nusd, tokens, usage, estimated }: Cost,
+  { nusd, tokens, input, estimated }: Cost,
   reached: boolean,
   labels: Labels,
 ): Promise<void> | undefined {
   if (!hold.kept) return undefined;
   const organization = identity.caller.organization.id;
-  const amount = { nusd, tokens, input: inputTokens(usage, tokens) };
+  const amount = { nusd, tokens, input };
   const settled = reached
     ? ledger.post({ id, organization, amount, estimated, labels })
     : ledger.release(id, organization);
@@ -190,9 +194,4 @@ export function freed({ waiting }: Walk, { identity, hold }: Held, throttles: Ca
   if (!hold.kept) return;
   const { budgets, rates, caller } = identity;
   waiting.freed(caller.organization.id, { budgets, rates: throttles.length === 0 ? rates : [...rates, ...throttles] });
-}
-
-/** The part of the tokens that is input; what is told of it may be more than what is counted of all. */
-function inputTokens({ input = 0 }: Usage, tokens: number): number {
-  return Math.min(Math.ceil(Math.max(0, input)), tokens);
 }

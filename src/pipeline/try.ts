@@ -24,6 +24,7 @@ export class Try {
   readonly #sentBefore: boolean;
   #encoded: EncodedRequest | undefined;
   #reply: UpstreamReply | undefined;
+  #source: ReplySource | undefined;
 
   constructor(walk: Walk, admitted: Admitted, attempts: Attempts, candidate: Candidate, lease: Lease) {
     this.#walk = walk;
@@ -68,6 +69,7 @@ export class Try {
     const streamed = view.stream && (reply.headers['content-type'] ?? '').includes('text/event-stream');
     const usageInjected = streamed && !view.usageAsked && quirks.streamUsage === 'ask';
     const source = new ReplySource(reply, format, streamed, usageInjected, pinned.limits.reply_bytes_max);
+    this.#source = source;
     const first = source.first();
     return first === undefined ? this.#begun(reply, source) : this.#awaited(reply, source, first);
   }
@@ -130,13 +132,23 @@ export class Try {
     const told = attempts.refusal?.failure === thrown ? attempts.refusal : undefined;
     const billed = this.#billed(thrown, status, told);
     attempts.sent = this.#sentBefore || billed;
-    const cost = billed ? await unansweredCost(walk, admitted, attempts, candidate, told) : undefined;
+    const cost = billed
+      ? await unansweredCost(walk, admitted, attempts, candidate, { ...told, bytes: this.#seen(thrown) })
+      : undefined;
     if (cost !== undefined) {
       attempts.unanswered = [...attempts.unanswered, cost];
+      attempts.silent = candidate;
       this.#lease.owe(cost);
     }
     attempts.note(candidate, status, thrown.code, walk.monotonic() - this.#started, cost?.nusd);
     return thrown;
+  }
+
+  /** Bytes of a plain reply of which nothing can be given out: it broke off, or nobody can read it. A provider's own words on what is wrong are none. */
+  #seen({ detail }: Failure): number {
+    const source = this.#source;
+    if (source === undefined || source.streamed) return 0;
+    return detail.upstreamBody === undefined && detail.upstreamCode === undefined ? source.bytes : 0;
   }
 
   /** What it told of its cost is paid, whatever else it said. */

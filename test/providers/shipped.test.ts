@@ -66,6 +66,24 @@ describe('the providers in the box', () => {
     expect(price(ollama!.models[0]!.price!, { input: 1_000_000, output: 9 }, now_ms)).toBe(0);
   });
 
+  test('let no client name other models beside the one that is judged', () => {
+    const body = {
+      model: 'z-ai/glm-5',
+      models: ['anthropic/claude-sonnet-4.6'],
+      route: 'fallback',
+      preset: 'dear',
+      plugins: [{ id: 'web' }],
+      messages: [{ role: 'user', content: 'Hi' }],
+    };
+    const [provider] = build(everything()).filter(({ id }) => id === 'openrouter');
+    const { format, quirks } = provider!;
+    const view = format.read(Buffer.from(JSON.stringify(body)));
+    const edits = { model: 'z-ai/glm-5', texts: [], set: {}, remove: [], askUsage: false };
+    const sent = format.encodeRequest(view, { ...edits, ...quirks });
+    expect(JSON.parse(sent.body.toString())).toEqual({ model: body.model, messages: body.messages });
+    expect(sent.warnings).toHaveLength(4);
+  });
+
   test('cost what the price lists say', () => {
     const providers = build(everything());
     const cost = (id: string, name: string, usage: Parameters<typeof price>[1]) => {
@@ -76,6 +94,7 @@ describe('the providers in the box', () => {
     expect(cost('openai', 'gpt-4o-mini', { input: 1_000_000, output: 0, cacheRead: 1_000_000 })).toBe(0.075);
     expect(cost('anthropic', 'claude-sonnet-4-5', { input: 100_000, output: 1_000 })).toBe(0.315);
     expect(cost('anthropic', 'claude-sonnet-4-5', { input: 300_000, output: 1_000 })).toBe(1.8225);
+    expect(cost('anthropic', 'claude-opus-5', { input: 1_000_000, output: 0, serviceTier: 'fast' })).toBe(10);
     expect(cost('openai', 'gpt-5.4', { input: 300_000, output: 1_000 })).toBe(1.5225);
     expect(cost('openai', 'gpt-4o', { input: 1_000_000, output: 0, serviceTier: 'priority' })).toBe(4.25);
   });

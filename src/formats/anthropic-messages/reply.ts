@@ -182,7 +182,10 @@ export class MessageReading {
   }
 
   #open(block: JsonObject, path: JsonPath, index: number, data: Buffer, said: Said, plain: boolean): void {
-    const { type } = block;
+    const { type, name } = block;
+    // A plain reply has told its usage already.
+    if (type === 'server_tool_use' && typeof name === 'string' && !plain)
+      said.events.push({ type: 'usage', usage: this.#usage.ran(name) });
     const lane = this.#laneOf(block, index, said);
     this.#blocks.set(index, { lane, spoke: false });
     if (lane === undefined) {

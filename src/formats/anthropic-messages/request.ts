@@ -1,4 +1,12 @@
-import type { EncodedRequest, JsonPath, Passage, RequestEdits, RequestView, Role } from '../../exchange/index.ts';
+import {
+  type EncodedRequest,
+  type JsonPath,
+  type Passage,
+  type RequestEdits,
+  type RequestView,
+  type Role,
+  unescaped,
+} from '../../exchange/index.ts';
 import {
   bodyOf,
   checkContent,
@@ -17,6 +25,7 @@ import { applyQuirks, leftBehind } from '../quirks.ts';
 import { policyEdits, type Reading, View } from '../view.ts';
 import { fromChat, toChat } from './chat.ts';
 import { fitThinking } from './thinking.ts';
+import { fastTier } from './usage.ts';
 
 const path = '/messages';
 const headers = { 'content-type': 'application/json', 'anthropic-version': '2023-06-01' };
@@ -53,17 +62,23 @@ export function read(bytes: Buffer): RequestView {
       hasImages: messages.some(({ content }) => hasImage(content)),
       usageAsked: true,
       // Nothing is cached there unless the client marks it.
-      cacheWrites: bytes.includes(cacheMark),
+      cacheWrites: unescaped(bytes).includes(cacheMark),
       readsElsewhere:
         hosted !== undefined || hasServers(body) || messages.some(({ content }) => readsElsewhere(content)),
       hostedCalls: hosted,
-      serviceTier: typeof body.service_tier === 'string' ? body.service_tier : undefined,
+      serviceTier: tierOf(body),
       user,
       metadata,
     },
     body,
     reading,
   );
+}
+
+/** Speed has a price like a tier, and is asked for beside it. */
+function tierOf({ speed, service_tier: tier }: JsonObject): string | undefined {
+  if (speed === fastTier) return fastTier;
+  return typeof tier === 'string' ? tier : undefined;
 }
 
 const reading: Reading = { read, passages: passagesOf, chat: toChat };

@@ -1,6 +1,9 @@
 import type { Usage } from '../../exchange/index.ts';
 import { isObject, type JsonObject } from '../json/index.ts';
 
+/** The name of the tier that `speed: fast` is: prices know it by that. */
+export const fastTier = 'fast';
+
 type Field = 'input' | 'read' | 'write' | 'write1h' | 'output' | 'thinking';
 
 /**
@@ -9,12 +12,15 @@ type Field = 'input' | 'read' | 'write' | 'write1h' | 'output' | 'thinking';
  * an exclusive one in the end: with the last number of every field the sum comes out right.
  */
 export class UsageSoFar {
-  readonly #last: Partial<Record<Field, number>> = {};
+  #last: Partial<Record<Field, number>> = {};
   #hosted: Record<string, number> | undefined;
   #tier: string | undefined;
+  #speed: string | undefined;
 
   /** Takes in one `usage` object; the canonical usage so far. */
   add(told: JsonObject): Usage {
+    const before = this.#last;
+    this.#last = { ...before };
     this.#note('input', told.input_tokens);
     this.#note('output', told.output_tokens);
     this.#note('read', told.cache_read_input_tokens);
@@ -22,41 +28,64 @@ export class UsageSoFar {
     if (isObject(creation)) {
       this.#note('write1h', creation.ephemeral_1h_input_tokens);
       const parts = [creation.ephemeral_5m_input_tokens, creation.ephemeral_1h_input_tokens];
-      const numbers = parts.filter((part) => typeof part === 'number');
+      const numbers = parts.filter(isCount);
       if (numbers.length > 0) this.#last.write = numbers.reduce((sum, part) => sum + part, 0);
     }
     this.#note('write', told.cache_creation_input_tokens);
+    // Input does not vanish: some who imitate the format tell 0 of it at the end, where it stands for nothing new.
+    if (inputOf(this.#last) === 0 && inputOf(before) > 0) {
+      const { input, read, write, write1h } = before;
+      Object.assign(this.#last, { input, read, write, write1h });
+    }
     const details = told.output_tokens_details;
     if (isObject(details)) this.#note('thinking', details.thinking_tokens);
     if (isObject(told.server_tool_use)) this.#hostedTools(told.server_tool_use);
     if (typeof told.service_tier === 'string') this.#tier = told.service_tier;
+    if (typeof told.speed === 'string') this.#speed = told.speed;
+    return this.#canonical();
+  }
+
+  /** A hosted tool was called since usage was told last: it is paid for though the reply may break off before that is told. */
+  ran(tool: string): Usage {
+    this.#hosted = { ...this.#hosted, [tool]: (this.#hosted?.[tool] ?? 0) + 1 };
     return this.#canonical();
   }
 
   #note(field: Field, value: unknown): void {
-    if (typeof value === 'number' && Number.isFinite(value) && value >= 0) this.#last[field] = value;
+    if (isCount(value)) this.#last[field] = value;
   }
 
   #hostedTools(told: JsonObject): void {
     for (const [key, value] of Object.entries(told)) {
-      if (typeof value !== 'number') continue;
+      if (!isCount(value)) continue;
       this.#hosted = { ...this.#hosted, [key.replace(/_requests$/, '')]: value };
     }
   }
 
   #canonical(): Usage {
     const { input, output, read, write, write1h, thinking } = this.#last;
+    // What ran fast has prices of its own; what was asked to and did not has those of any other.
+    const tier = this.#speed === fastTier ? fastTier : (this.#tier ?? this.#speed);
     return {
-      ...(input === undefined ? {} : { input: input + (read ?? 0) + (write ?? 0) }),
+      ...(input === undefined ? {} : { input: inputOf(this.#last) }),
       ...(output === undefined ? {} : { output }),
       ...(read === undefined ? {} : { cacheRead: read }),
       ...(write === undefined ? {} : { cacheWrite: write }),
       ...(write1h === undefined ? {} : { cacheWrite1h: write1h }),
       ...(thinking === undefined ? {} : { reasoning: thinking }),
       ...(this.#hosted === undefined ? {} : { toolCalls: this.#hosted }),
-      ...(this.#tier === undefined ? {} : { serviceTier: this.#tier }),
+      ...(tier === undefined ? {} : { serviceTier: tier }),
     };
   }
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0;
+}
+
+/** All input, with what the wire counts beside it. */
+function inputOf({ input = 0, read = 0, write = 0 }: Partial<Record<Field, number>>): number {
+  return input + read + write;
 }
 
 /** The tiers this format knows, by the names other formats have for them. */

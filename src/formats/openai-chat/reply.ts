@@ -330,20 +330,15 @@ export function usageOf(told: JsonObject, tier: string | undefined): Usage {
   const prompt = count(told.prompt_tokens) ?? rest(total, count(told.completion_tokens));
   const completion = count(told.completion_tokens) ?? rest(total, prompt);
   const reasoning = count(output.reasoning_tokens);
-  // Some providers count reasoning beside the completion; their total gives it away.
-  const beside =
-    prompt !== undefined && completion !== undefined && reasoning !== undefined && reasoning > 0
-      ? total === prompt + completion + reasoning
-      : false;
   const usage: { -readonly [K in keyof Usage]: Usage[K] } = {};
   const cacheRead = count(input.cached_tokens) ?? count(told.prompt_cache_hit_tokens);
   const cacheWrite = count(input.cache_write_tokens);
   const audioInput = count(input.audio_tokens);
   const imageInput = count(input.image_tokens);
   const audioOutput = count(output.audio_tokens);
-  if (prompt !== undefined) usage.input = prompt;
-  if (beside) usage.output = (completion ?? 0) + (reasoning ?? 0);
-  else if (completion !== undefined) usage.output = completion;
+  const beside = besides(prompt, completion, total, reasoning ?? 0, (cacheRead ?? 0) + (cacheWrite ?? 0));
+  if (prompt !== undefined) usage.input = prompt + beside.input;
+  if (completion !== undefined) usage.output = completion + beside.output;
   if (cacheRead !== undefined) usage.cacheRead = cacheRead;
   if (cacheWrite !== undefined) usage.cacheWrite = cacheWrite;
   if (reasoning !== undefined) usage.reasoning = reasoning;
@@ -352,6 +347,28 @@ export function usageOf(told: JsonObject, tier: string | undefined): Usage {
   if (audioOutput !== undefined) usage.audioOutput = audioOutput;
   if (tier !== undefined) usage.serviceTier = tier;
   return usage;
+}
+
+const nothingBeside = Object.freeze({ input: 0, output: 0 });
+
+/**
+ * What some providers count beside the prompt and the completion instead of in them: reasoning, a cache. Their total gives
+ * it away, or a part that is more than its whole; tokens of a total that stand nowhere else are output that is not shown
+ * (thoughts of Gemini's models).
+ */
+function besides(
+  prompt: number | undefined,
+  completion: number | undefined,
+  total: number | undefined,
+  reasoning: number,
+  cached: number,
+): { readonly input: number; readonly output: number } {
+  if (prompt === undefined || completion === undefined) return nothingBeside;
+  const more = total === undefined ? 0 : Math.max(0, total - prompt - completion);
+  const byTotal = cached > 0 && more !== reasoning && (more === cached || more === cached + reasoning);
+  const input = cached > prompt || byTotal ? cached : 0;
+  const hidden = Math.max(0, more - input);
+  return { input, output: reasoning > completion + hidden ? reasoning : hidden };
 }
 
 function count(value: unknown): number | undefined {

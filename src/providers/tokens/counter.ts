@@ -86,8 +86,8 @@ class ThreadCounter implements TokenCounter {
 
   #elsewhere(encoding: EncodingName, texts: readonly string[]): Promise<number | undefined> {
     if (this.#failures >= failuresMax || this.#waiting.size >= this.#waitingMax) return Promise.resolve(undefined);
-    this.#thread ??= this.#start();
-    const thread = this.#thread;
+    const thread = this.#running();
+    if (thread === undefined) return Promise.resolve(undefined);
     this.#lastId += 1;
     const id = this.#lastId;
     return new Promise((resolve) => {
@@ -99,6 +99,16 @@ class ThreadCounter implements TokenCounter {
       const job: CountJob = { id, encoding, texts, until_ms: Date.now() + this.#deadline_ms };
       thread.postMessage(job);
     });
+  }
+
+  /** Undefined where the machine gives no thread. */
+  #running(): Worker | undefined {
+    try {
+      this.#thread ??= this.#start();
+    } catch {
+      this.#failures += 1;
+    }
+    return this.#thread;
   }
 
   #start(): Worker {

@@ -62,6 +62,14 @@ describe('a counter of tokens', () => {
     expect(answers).toEqual([25_000, 25_000, undefined, undefined]);
   });
 
+  test('never rejects where no thread can be had at all', async () => {
+    const tokens = open({ thread: new URL('https://127.0.0.1/no-thread.js') });
+    for (let asked = 0; asked < 5; asked += 1) {
+      expect(await tokens.count('o200k_base', ['hello world'])).toBe(2);
+      expect(await tokens.count('o200k_base', ['x'.repeat(20_000)])).toBeUndefined();
+    }
+  });
+
   test('without its thread counts short texts here, and says of long ones that it does not know', async () => {
     const tokens = open({ thread: new URL('./no-such-thread.js', import.meta.url) });
     expect(await tokens.count('o200k_base', ['Hello, world!'])).toBe(oracle.encode('Hello, world!').length);

@@ -1,0 +1,124 @@
+import { describe, expect, test } from 'vitest';
+import { mergeUsage, type Usage } from '../../src/exchange/index.ts';
+import { anthropicMessages, openaiChat } from '../../src/formats/index.ts';
+
+/** What a plain chat reply with this `usage` says of its cost. */
+function chatUsage(usage: object): Usage | undefined {
+  const reply = {
+    id: 'x',
+    choices: [{ index: 0, message: { role: 'assistant', content: 'Hi' }, finish_reason: 'stop' }],
+    usage,
+  };
+  return last(openaiChat.plainFrame(Buffer.from(JSON.stringify(reply))).events);
+}
+
+/** What a stream of messages says, whose first event tells `start` and whose last `end`. */
+function messagesUsage(start: object | string, end: object | string): Usage | undefined {
+  const json = (usage: object | string) => (typeof usage === 'string' ? usage : JSON.stringify(usage));
+  const decoder = anthropicMessages.streamDecoder({ usageInjected: false });
+  const frames = [
+    `{"type":"message_start","message":{"id":"m","content":[],"usage":${json(start)}}}`,
+    `{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":${json(end)}}`,
+  ].flatMap((data) => decoder.push(Buffer.from(`data: ${data}\n\n`)));
+  return last(frames.flatMap(({ events }) => events));
+}
+
+function last(events: readonly { readonly type: string; readonly usage?: Usage }[]): Usage | undefined {
+  let told: Usage | undefined;
+  for (const { type, usage } of events) if (type === 'usage' && usage !== undefined) told = mergeUsage(told, usage);
+  return told;
+}
+
+describe('usage as OpenAI and those who speak like it tell it', () => {
+  test.each([
+    {
+      name: 'a total with tokens that stand nowhere else: hidden output',
+      usage: { prompt_tokens: 20, completion_tokens: 198, total_tokens: 623 },
+      told: { input: 20, output: 603 },
+    },
+    {
+      name: 'reasoning beside the completion, by the total',
+      usage: {
+        prompt_tokens: 21,
+        completion_tokens: 4,
+        total_tokens: 85,
+        completion_tokens_details: { reasoning_tokens: 60 },
+      },
+      told: { input: 21, output: 64, reasoning: 60 },
+    },
+    {
+      name: 'reasoning that is more than the completion it should be part of, and no total',
+      usage: { prompt_tokens: 21, completion_tokens: 4, completion_tokens_details: { reasoning_tokens: 60 } },
+      told: { input: 21, output: 64, reasoning: 60 },
+    },
+    {
+      name: 'reasoning within the completion',
+      usage: {
+        prompt_tokens: 21,
+        completion_tokens: 64,
+        total_tokens: 85,
+        completion_tokens_details: { reasoning_tokens: 60 },
+      },
+      told: { input: 21, output: 64, reasoning: 60 },
+    },
+    {
+      name: 'a cache that is more than the prompt it should be part of',
+      usage: {
+        prompt_tokens: 10,
+        completion_tokens: 5,
+        total_tokens: 15,
+        prompt_tokens_details: { cached_tokens: 900 },
+      },
+      told: { input: 910, output: 5, cacheRead: 900 },
+    },
+    {
+      name: 'a cache beside the prompt, by the total',
+      usage: {
+        prompt_tokens: 1000,
+        completion_tokens: 5,
+        total_tokens: 1905,
+        prompt_tokens_details: { cached_tokens: 900 },
+      },
+      told: { input: 1900, output: 5, cacheRead: 900 },
+    },
+    {
+      name: 'a total that is less than its parts',
+      usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 1 },
+      told: { input: 10, output: 5 },
+    },
+  ])('$name', ({ usage, told }) => {
+    expect(chatUsage(usage)).toEqual(told);
+  });
+});
+
+describe('usage as Anthropic and those who speak like it tell it', () => {
+  test('an input of zero at the end does not undo what the start told', () => {
+    expect(messagesUsage({ input_tokens: 1500, output_tokens: 1 }, { input_tokens: 0, output_tokens: 40 })).toEqual({
+      input: 1500,
+      output: 40,
+    });
+    expect(
+      messagesUsage(
+        { input_tokens: 15, cache_read_input_tokens: 900, output_tokens: 1 },
+        { input_tokens: 0, cache_read_input_tokens: 0, cache_creation_input_tokens: 0, output_tokens: 40 },
+      ),
+    ).toMatchObject({ input: 915, output: 40, cacheRead: 900 });
+  });
+
+  test('an inclusive input that becomes an exclusive one is counted once', () => {
+    expect(
+      messagesUsage(
+        { input_tokens: 100, output_tokens: 0 },
+        { input_tokens: 0, cache_read_input_tokens: 100, output_tokens: 40 },
+      ),
+    ).toEqual({ input: 100, output: 40, cacheRead: 100 });
+  });
+
+  test('numbers that are none are not taken', () => {
+    const told = messagesUsage(
+      '{"input_tokens":50,"output_tokens":1,"cache_creation":{"ephemeral_5m_input_tokens":-40,"ephemeral_1h_input_tokens":1e999},"server_tool_use":{"web_search_requests":-3,"web_fetch_requests":1e999}}',
+      '{"output_tokens":9}',
+    );
+    expect(told).toEqual({ input: 50, output: 9 });
+  });
+});
