@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { everything } from '../support/client-texts.ts';
+import { clientTexts, everything } from '../support/client-texts.ts';
 import { redactReplies } from '../support/forbidden.ts';
 import { guarded, programOf, type Sides } from '../support/guarded.ts';
 import { sseMessages } from '../support/well-formed.ts';
@@ -144,6 +144,50 @@ describe('a value cut in a field nobody knows', () => {
       end,
     ];
     expect(found((await guarded(program, openai, stream)).bytes)).toContain('[card]');
+  });
+});
+
+describe('a text said under two names is judged under each', () => {
+  const key = 'AKIAQ3ZB7TXN5KWM2RJD';
+  const pieces = ['The key: ', key.slice(0, 8), key.slice(8), '. Keep it.'];
+  const kept = 'The key: [aws_access_key]. Keep it.';
+  const said = async (frames: readonly string[], client: Sides['client'] = 'openai-chat') => {
+    const { bytes, status } = await guarded(program, { ...openai, client }, [...frames, end]);
+    expect(status).toBe(200);
+    return clientTexts(client, true, bytes);
+  };
+
+  test('each piece in the delta and as the text of old completions', async () => {
+    const frames = pieces.map((one) => delta({ content: one }, { text: one }));
+    const texts = await said(frames);
+    expect([texts.get('0 content'), texts.get('0 text')]).toEqual([kept, kept]);
+    expect((await said(frames, 'anthropic-messages')).get('0 content')).toBe(kept);
+    const unedited = ['One ', 'two.'].map((one) => delta({ content: one }, { text: one }));
+    expect((await guarded(program, openai, [...unedited, end])).bytes.toString()).toBe([...unedited, end].join(''));
+  });
+
+  test('reasoning under one name, and the other between its pieces', async () => {
+    for (const [name, other] of [
+      ['reasoning', 'reasoning_content'],
+      ['reasoning_content', 'reasoning'],
+    ] as const) {
+      const frames = pieces.flatMap((one) => [delta({ [name]: one }), delta({ [other]: 'hm' })]);
+      const both = pieces.map((one, at) => delta(at === 1 ? { [name]: one } : { [name]: one, [other]: 'hm' }));
+      for (const stream of [frames, both]) expect((await said(stream)).get(`0 ${name}`)).toBe(kept);
+    }
+  });
+
+  test('arguments of a tool call, and the function call of the time before between them', async () => {
+    const json = pieces.map((one) => JSON.stringify(one).slice(1, -1));
+    const [first = '', ...rest] = json;
+    const args = [`{"q":"${first}`, ...rest.slice(0, -1), `${rest.at(-1)}"}`];
+    const frames = args.flatMap((one) => [
+      delta(call({ function: { name: 'f', arguments: one } })),
+      delta({ function_call: { arguments: '1' } }),
+    ]);
+    const texts = await said(frames);
+    expect(JSON.parse(texts.get('0 tool 0') ?? '')).toEqual({ q: kept });
+    expect(JSON.parse((await said(frames, 'anthropic-messages')).get('0 tool 0') ?? '')).toEqual({ q: kept });
   });
 });
 
