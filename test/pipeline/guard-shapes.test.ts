@@ -206,6 +206,13 @@ describe('log probabilities', () => {
     expect((await guarded(program, openai, stream)).bytes.toString()).not.toMatch(/4111|"1111/);
   });
 
+  test('go with the numbers of the tokens, and nothing else does', async () => {
+    const numbers = (ids: unknown) => ({ token_ids: ids, logprobs: null, stop_reason: null });
+    const told = (content: string, id: unknown, ids: unknown) => delta({ token_id: id, content }, numbers(ids));
+    const { bytes } = await guarded(program, openai, [told('Hi ', 1, [1]), told(card, 77, [77, 78]), end]);
+    expect(bytes.toString()).toBe([told('Hi ', 1, [1]), told('[card]', null, null), end].join(''));
+  });
+
   test('stay where they repeat a text that stays', async () => {
     const stream = [delta({ content: 'One two' }, tokens('One', ' two')), end].join('');
     expect((await guarded(program, openai, [stream])).bytes.toString()).toBe(stream);

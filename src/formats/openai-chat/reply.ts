@@ -295,7 +295,8 @@ export class ReplyReading {
     if (calls.alone === undefined) {
       const name = typeof call.name === 'string' ? call.name : '';
       // Beside others it repeats one of them: judged by itself, and no second call.
-      if (calls.started === 0) said.events.push({ type: 'tool_start', choice, index: 0, id: '', name, kind: 'function' });
+      if (calls.started === 0)
+        said.events.push({ type: 'tool_start', choice, index: 0, id: '', name, kind: 'function' });
       calls.alone = calls.started;
       calls.started += 1;
     }
@@ -430,9 +431,13 @@ function tokensText(tokens: unknown): string {
     .join('');
 }
 
-/** `logprobs` of a choice repeat its text token by token. */
+const repeating = ['logprobs', 'token_ids'];
+
+/** `logprobs` of a choice repeat its text token by token, and so do the numbers of its tokens that some servers tell. */
 export function repeats(path: JsonPath): readonly JsonPath[] {
-  return path[0] === 'choices' ? [[...path.slice(0, 2), 'logprobs']] : [];
+  if (path[0] !== 'choices') return [];
+  const choice = path.slice(0, 2);
+  return [...repeating.map((name) => [...choice, name]), [...choice, 'delta', 'token_id']];
 }
 
 /** Random letters beside each delta, which hide how long its text is. */
