@@ -60,7 +60,8 @@ export function guard(
     needs.facts.has('response.text') || program.needs('settle').facts.has('response.text'),
     answered.candidate.tokenizer !== undefined,
   );
-  const judge = new ReplyJudge(plan, program, facts, matchers, !admitted.view.stream);
+  const translated = answered.candidate.provider.format.name !== admitted.arrival.format.name;
+  const judge = new ReplyJudge(plan, program, facts, matchers, !admitted.view.stream, translated);
   const reply: ReplyContext = {
     id: admitted.id,
     model: admitted.view.model,

@@ -1,4 +1,4 @@
-import type { Frame, Lane, ReplyEvent, Span, StreamMatcher } from '../exchange/index.ts';
+import type { Channel, Frame, Lane, ReplyEvent, Span, StreamMatcher } from '../exchange/index.ts';
 import type { Verdict } from '../policy/index.ts';
 import { FollowedText, Piece } from './followed-text.ts';
 import { JoinedText } from './joined-text.ts';
@@ -44,10 +44,12 @@ export class HoldBack {
   readonly #matcher: StreamMatcher;
   readonly #plan: PlanPart;
   readonly #whole: boolean;
+  readonly #oneText: boolean;
   /** By lane; `#open` are those that are not over. */
   #texts: (FollowedText | typeof over | undefined)[] | undefined;
   #open: FollowedText[] | undefined;
-  #joined: JoinedText | undefined;
+  /** By channel. */
+  #joined: Map<Channel, JoinedText> | undefined;
   #queue: Held[] = [];
   readonly #found: LaneFinding[] = [];
   readonly #foundJoined: LaneFinding[] = [];
@@ -55,11 +57,15 @@ export class HoldBack {
   scanned = 0;
   stop: Stop | undefined;
 
-  /** `matcher` looks for the patterns of the plan. `whole`: nothing leaves before the reply is over. */
-  constructor(matcher: StreamMatcher, plan: PlanPart, whole = false) {
+  /**
+   * `matcher` looks for the patterns of the plan. `whole`: nothing leaves before the reply is over. `oneText`: the client
+   * gets all blocks of a reply as one text, whatever came between them.
+   */
+  constructor(matcher: StreamMatcher, plan: PlanPart, whole: boolean, oneText: boolean) {
     this.#matcher = matcher;
     this.#plan = plan;
     this.#whole = whole;
+    this.#oneText = oneText;
   }
 
   /** UTF-16 units fed and not yet decided, over all lanes. */
@@ -129,7 +135,7 @@ export class HoldBack {
         this.#endLane(event.lane);
         return undefined;
       case 'tool_start':
-        this.#endJoined();
+        if (!this.#oneText) this.#endJoined();
         return undefined;
       case 'finish':
         this.#finishAll(event.choice);
@@ -151,12 +157,21 @@ export class HoldBack {
     const piece = new Piece(text, followed);
     this.scanned += text.length;
     this.#judge(followed);
-    if (lane.joins) {
-      this.#joined ??= new JoinedText(this.#matcher, lane, this.#whole);
-      this.#joined.add(lane, piece);
-      this.#judge(this.#joined.text);
-    } else if (lane.channel !== 'other') this.#endJoined();
+    if (lane.joins || (this.#oneText && lane.signed && lane.channel === 'reasoning')) {
+      const joined = this.#joinedFor(lane);
+      joined.add(lane, piece);
+      this.#judge(joined.text);
+    } else if (!this.#oneText && lane.channel !== 'other') this.#endJoined();
     return piece;
+  }
+
+  #joinedFor(lane: Lane): JoinedText {
+    this.#joined ??= new Map();
+    const known = this.#joined.get(lane.channel);
+    if (known !== undefined) return known;
+    const joined = new JoinedText(this.#matcher, lane, this.#whole);
+    this.#joined.set(lane.channel, joined);
+    return joined;
   }
 
   #followed(lane: Lane): FollowedText | typeof over {
@@ -191,9 +206,8 @@ export class HoldBack {
 
   /** Something else a client reads comes between: what follows is read apart. */
   #endJoined(): void {
-    const joined = this.#joined;
-    if (joined === undefined) return;
-    this.#finish(joined.text);
+    if (this.#joined === undefined) return;
+    for (const { text } of this.#joined.values()) this.#finish(text);
     this.#joined = undefined;
   }
 
@@ -229,7 +243,8 @@ export class HoldBack {
 
   /** Where several patterns met, each is found there. */
   #note(text: FollowedText, whole: Span, known: number, redacted: boolean): void {
-    const joined = this.#joined?.text === text ? this.#joined : undefined;
+    const own = this.#joined?.get(text.lane.channel);
+    const joined = own?.text === text ? own : undefined;
     const { lane, span } = joined?.inRun(whole) ?? { lane: text.lane, span: whole };
     const found = joined === undefined ? this.#found : this.#foundJoined;
     for (const number of span.merged.slice(known)) {

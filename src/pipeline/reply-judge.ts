@@ -35,20 +35,29 @@ export class ReplyJudge {
   /** Follows what rules only want to know of. */
   readonly #watch: HoldBack | undefined;
   readonly #matchers: Matchers;
+  readonly #translated: boolean;
   #buffered: Frame[] | undefined;
   #bufferedBytes = 0;
   #overflow: Stop | undefined;
   decision: Decision | undefined;
 
-  /** `whole`: nothing of the reply leaves before it is over. */
-  constructor(plan: ResponsePlan, program: Program, facts: FactTree, matchers: Matchers, whole: boolean) {
+  /** `whole`: nothing of the reply leaves before it is over. `translated`: the client gets it in another format. */
+  constructor(
+    plan: ResponsePlan,
+    program: Program,
+    facts: FactTree,
+    matchers: Matchers,
+    whole: boolean,
+    translated: boolean,
+  ) {
     this.plan = plan;
     this.#program = program;
     this.#facts = facts;
     this.#matchers = matchers;
     const { acts, notes } = partsOf(plan);
-    this.#follow = follower(acts, matchers, whole);
-    this.#watch = follower(notes, matchers, whole);
+    this.#translated = translated;
+    this.#follow = follower(acts, matchers, whole, translated);
+    this.#watch = follower(notes, matchers, whole, translated);
   }
 
   /** Why the reply must end; set at most once. */
@@ -140,7 +149,7 @@ export class ReplyJudge {
       for (const frame of buffered) out.push({ frame, texts: undefined });
       return;
     }
-    const second = new HoldBack(this.#matchers.of(patterns), { patterns, verdicts }, true);
+    const second = new HoldBack(this.#matchers.of(patterns), { patterns, verdicts }, true, this.#translated);
     for (const frame of buffered) second.push(frame, out);
     second.finish(out);
     this.#overflow = second.stop;
@@ -205,6 +214,7 @@ function speaks(event: ReplyEvent): boolean {
   return event.type === 'text' && event.lane.channel !== 'other';
 }
 
-function follower(part: PlanPart, matchers: Matchers, whole: boolean): HoldBack | undefined {
-  return part.patterns.length === 0 ? undefined : new HoldBack(matchers.of(part.patterns), part, whole);
+/** Of formats, only those that know blocks tell them apart: in any other a reply's text is one. */
+function follower(part: PlanPart, matchers: Matchers, whole: boolean, translated: boolean): HoldBack | undefined {
+  return part.patterns.length === 0 ? undefined : new HoldBack(matchers.of(part.patterns), part, whole, translated);
 }

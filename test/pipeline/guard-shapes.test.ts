@@ -243,6 +243,38 @@ describe('text blocks that a client reads as one', () => {
     },
   );
 
+  const between: Readonly<Record<string, [object, object[]]>> = {
+    'a tool call': [{ type: 'tool_use', id: 't', name: 'f', input: { a: 1 } }, []],
+    'a search': [{ type: 'server_tool_use', id: 't', name: 'web_search', input: { query: 'cards' } }, []],
+    thinking: [{ type: 'thinking', thinking: '' }, [{ type: 'thinking_delta', thinking: 'Hm.' }]],
+  };
+
+  test.each(Object.entries(between))(
+    'whatever came between, where the other format has one text: %s',
+    async (_name, [start, deltas]) => {
+      for (let cut = 1; cut < card.length; cut += 3) {
+        const [first, second] = [`It is ${card.slice(0, cut)}`, `${card.slice(cut)}, yes.`];
+        const apart = [begin, text(0, first), block(1, start, ...deltas), text(2, second), finish];
+        const streamed = await guarded(program, { ...anthropic, client: 'openai-chat' }, apart);
+        expect(clientTexts('openai-chat', true, streamed.bytes).get('0 content')).toBe('It is [card], yes.');
+        const body = JSON.parse(plain(first, second));
+        body.content.splice(1, 0, 'thinking' in start ? { ...start, thinking: 'Hm.' } : start);
+        const sides: Sides = { ...anthropic, client: 'openai-chat', stream: false };
+        const whole = await guarded(program, sides, [JSON.stringify(body)]);
+        expect(clientTexts('openai-chat', false, whole.bytes).get('0 content')).toBe('It is [card], yes.');
+      }
+    },
+  );
+
+  test('thoughts that the other format has as one end the reply where they make a value together', async () => {
+    const thought = (index: number, thinking: string) =>
+      block(index, { type: 'thinking', thinking: '' }, { type: 'thinking_delta', thinking });
+    const stream = [begin, thought(0, 'It is 4111 1111 '), thought(1, '1111 1111, no?'), text(2, 'Yes.'), finish];
+    const { bytes, guarded: result } = await guarded(program, { ...anthropic, client: 'openai-chat' }, stream);
+    expect(result.ending).toBe('ended_by_rail');
+    expect(bytes.toString()).not.toContain('4111');
+  });
+
   test('each is judged by itself as well', async () => {
     const { bytes } = await guarded(program, anthropic, [
       begin + text(0, 'number 12') + text(1, `${card}0`.slice(0, -1)) + finish,
