@@ -1,15 +1,10 @@
 import type { Channel, Frame, Lane, ReplyEvent, Span, StreamMatcher } from '../exchange/index.ts';
 import type { Verdict } from '../policy/index.ts';
 import { FollowedText, Piece } from './followed-text.ts';
+import { HeldFrames, type Released } from './held-frames.ts';
 import { JoinedText } from './joined-text.ts';
 import { placeholder } from './placeholder.ts';
 import { type PlanPart, strictestOf } from './plan-parts.ts';
-
-/** A frame on its way out; `texts` are its new texts, one for each text event, where any changed. */
-export interface Released {
-  readonly frame: Frame;
-  readonly texts: readonly (string | undefined)[] | undefined;
-}
 
 /** Why a reply must end here. */
 export type Stop =
@@ -26,12 +21,16 @@ export interface LaneFinding {
   readonly redacted: boolean;
 }
 
-interface Held {
-  readonly frame: Frame;
-  readonly pieces: readonly Piece[];
+/** How frames are held. */
+export interface Holding {
+  /** Nothing leaves before the reply is over. */
+  readonly whole: boolean;
+  /** The client gets all blocks of a reply as one text, whatever came between them. */
+  readonly oneText: boolean;
+  /** Most bytes of frames that wait at once: other choices may go on without end while one waits for its next piece. */
+  readonly bytesMax: number;
 }
 
-const nothing: readonly Piece[] = [];
 const none: readonly FollowedText[] = [];
 /** Stands for a text that is over and has left: nothing of it needs to be remembered. */
 const over = 'over';
@@ -45,27 +44,26 @@ export class HoldBack {
   readonly #plan: PlanPart;
   readonly #whole: boolean;
   readonly #oneText: boolean;
+  readonly #bytesMax: number;
   /** By lane; `#open` are those that are not over. */
   #texts: (FollowedText | typeof over | undefined)[] | undefined;
   #open: FollowedText[] | undefined;
   /** By channel. */
   #joined: Map<Channel, JoinedText> | undefined;
-  #queue: Held[] = [];
+  readonly #held = new HeldFrames();
   readonly #found: LaneFinding[] = [];
   readonly #foundJoined: LaneFinding[] = [];
   /** UTF-16 units of text judged. */
   scanned = 0;
   stop: Stop | undefined;
 
-  /**
-   * `matcher` looks for the patterns of the plan. `whole`: nothing leaves before the reply is over. `oneText`: the client
-   * gets all blocks of a reply as one text, whatever came between them.
-   */
-  constructor(matcher: StreamMatcher, plan: PlanPart, whole: boolean, oneText: boolean) {
+  /** `matcher` looks for the patterns of the plan. */
+  constructor(matcher: StreamMatcher, plan: PlanPart, { whole, oneText, bytesMax }: Holding) {
     this.#matcher = matcher;
     this.#plan = plan;
     this.#whole = whole;
     this.#oneText = oneText;
+    this.#bytesMax = bytesMax;
   }
 
   /** UTF-16 units fed and not yet decided, over all lanes. */
@@ -83,7 +81,7 @@ export class HoldBack {
   }
 
   get holding(): boolean {
-    return this.#queue.length > 0;
+    return this.#held.bytes > 0;
   }
 
   /** Whether findings of this rail are searched for. */
@@ -91,11 +89,14 @@ export class HoldBack {
     return this.#plan.patterns.some((pattern) => pattern.kind === 'rail' && pattern.rail === rail);
   }
 
-  /** Takes a frame and puts what may leave into `out`. After `stop` is set nothing leaves any more. */
-  push(frame: Frame, out: Released[]): void {
+  /**
+   * Takes a frame and puts what may leave into `out`; without one the frame is only looked at. After `stop` is set nothing
+   * leaves any more.
+   */
+  push(frame: Frame, out?: Released[]): void {
     if (this.stop !== undefined) return;
     if (frame.passes) {
-      out.push({ frame, texts: undefined });
+      out?.push({ frame, texts: undefined });
       return;
     }
     let pieces: Piece[] | undefined;
@@ -107,18 +108,17 @@ export class HoldBack {
       }
       if (this.stop !== undefined) return;
     }
-    // A frame that nothing waits before and that waits for nothing is not put in line.
-    if (this.#queue.length === 0 && (pieces === undefined || pieces.every(isDecided)))
-      out.push({ frame, texts: pieces === undefined ? undefined : editedTexts(pieces) });
-    else this.#queue.push({ frame, pieces: pieces ?? nothing });
-    this.#drain(out);
+    if (out === undefined) return;
+    this.#held.push(frame, pieces, out);
+    if (this.#held.bytes > this.#bytesMax)
+      this.stop = { kind: 'unable', reason: `more than ${this.#bytesMax} bytes wait for a text to go on` };
   }
 
   /** The reply is over: everything is decided, everything leaves. */
-  finish(out: Released[]): void {
+  finish(out?: Released[]): void {
     if (this.stop !== undefined) return;
     this.#finishAll();
-    if (this.stop === undefined) this.#drain(out);
+    if (this.stop === undefined && out !== undefined) this.#held.drain(out);
   }
 
   #finishAll(choice?: number): void {
@@ -256,35 +256,8 @@ export class HoldBack {
       }
     }
   }
-
-  #drain(out: Released[]): void {
-    if (this.#queue.length === 0) return;
-    let done = 0;
-    for (const { frame, pieces } of this.#queue) {
-      if (!pieces.every(isDecided)) break;
-      out.push({ frame, texts: editedTexts(pieces) });
-      done += 1;
-    }
-    if (done === this.#queue.length) this.#queue.length = 0;
-    else if (done > 0) this.#queue.splice(0, done);
-  }
-}
-
-function isDecided(piece: Piece): boolean {
-  return piece.decided;
 }
 
 function placeOf({ lane, span }: LaneFinding): string {
   return `${lane.slot} ${span.start} ${span.rail} ${span.type}`;
-}
-
-function editedTexts(pieces: readonly Piece[]): (string | undefined)[] | undefined {
-  let texts: (string | undefined)[] | undefined;
-  for (let index = 0; index < pieces.length; index += 1) {
-    const text = pieces[index]?.edited();
-    if (text === undefined) continue;
-    texts ??= new Array(pieces.length).fill(undefined);
-    texts[index] = text;
-  }
-  return texts;
 }

@@ -208,3 +208,33 @@ describe('a rule that observes', () => {
     expect(result.found.map(({ span }) => span.type)).toEqual(['github_token']);
   });
 });
+
+describe('frames that wait for one text while others go on', () => {
+  const chunk = (index: number, content: string, finish_reason: string | null = null) =>
+    `data: ${JSON.stringify({ id: 'a', choices: [{ index, delta: { content }, finish_reason }] })}\n\n`;
+  const sides: Sides = { provider: 'openai-chat', client: 'openai-chat', stream: true };
+  const others = Array.from({ length: 50 }, () => chunk(1, 'So it goes, on and on. '));
+  const frames = [chunk(0, 'It is 4111 1111 '), ...others, chunk(0, '1111 1111', 'stop'), chunk(1, '', 'stop')];
+  const stream = [...frames, 'data: [DONE]\n\n'];
+  const bytes = Buffer.byteLength(frames.join(''));
+
+  test('wait as long as there is room for them', async () => {
+    const outcome = await guarded(program, sides, stream, { replyBytesMax: bytes });
+    expect(clientTexts('openai-chat', true, outcome.bytes).get('0 content')).toBe('It is [card]');
+    expect(outcome.guarded.ending).toBe('complete');
+  });
+
+  test('end the reply where there is no more: what nobody bounds grows without end', async () => {
+    const outcome = await guarded(program, sides, stream, { replyBytesMax: bytes / 2 });
+    expect(outcome.guarded.ending).toBe('ended_by_rail');
+    expect(outcome.failure?.code).toBe('content_blocked');
+    expect(outcome.bytes.toString()).not.toContain('4111');
+  });
+
+  test('do not wait where a rule only wants to know', async () => {
+    const looking = programOf([audit.replace('rails.secrets', 'rails.pii')]);
+    const outcome = await guarded(looking, sides, stream, { replyBytesMax: bytes / 2 });
+    expect([outcome.guarded.ending, outcome.bytes.toString()]).toEqual(['complete', stream.join('')]);
+    expect(outcome.guarded.found).toHaveLength(1);
+  });
+});
