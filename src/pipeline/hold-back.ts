@@ -32,6 +32,8 @@ export interface Holding {
 }
 
 const none: readonly FollowedText[] = [];
+/** Each text that may go on has a memory of some kilobytes; no reply of a model has so many at once. */
+const textsMax = 16_384;
 /** Stands for a text that is over and has left: nothing of it needs to be remembered. */
 const over = 'over';
 
@@ -152,6 +154,10 @@ export class HoldBack {
     const followed = this.#followed(lane);
     if (followed === over || followed.finished) {
       if (text.length > 0) this.stop = { kind: 'grammar', reason: 'text after the end of its choice' };
+      return undefined;
+    }
+    if (this.#open !== undefined && this.#open.length > textsMax) {
+      this.stop = { kind: 'unable', reason: `more than ${textsMax} texts go on at once` };
       return undefined;
     }
     const piece = new Piece(text, followed);

@@ -238,3 +238,15 @@ describe('frames that wait for one text while others go on', () => {
     expect(outcome.guarded.found).toHaveLength(1);
   });
 });
+
+test('a reply of more texts at once than anybody can follow ends: each takes memory until it is over', async () => {
+  const sides: Sides = { provider: 'openai-chat', client: 'openai-chat', stream: true };
+  const delta = (aside: unknown, finish_reason: string | null = null) =>
+    `data: ${JSON.stringify({ id: 'a', choices: [{ index: 0, delta: { aside }, finish_reason }] })}\n\n`;
+  const some = [delta(Array(2000).fill('a')), delta(undefined, 'stop'), 'data: [DONE]\n\n'];
+  expect((await guarded(program, sides, some)).bytes.toString()).toBe(some.join(''));
+  const many = [...Array(9).keys()].map((turn) => delta({ [`turn${'abcdefghi'[turn]}`]: Array(2000).fill('a') }));
+  const outcome = await guarded(program, sides, [...many, ...some.slice(1)]);
+  expect([outcome.guarded.ending, outcome.guarded.failure?.code]).toEqual(['ended_by_rail', 'content_blocked']);
+  expect(outcome.bytes.toString()).not.toContain('turni');
+});
