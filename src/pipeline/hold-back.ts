@@ -183,16 +183,26 @@ export class HoldBack {
   #followed(lane: Lane): FollowedText | typeof over {
     const known = this.#texts?.[lane.slot];
     if (known !== undefined) return known;
-    const text = new FollowedText(lane, this.#matcher.lane(lane, this.#whole));
+    const same = this.#oneText ? this.#goneOnBy(lane) : undefined;
+    const text = same ?? new FollowedText(lane, this.#matcher.lane(lane, this.#whole));
     // A list made with its one text reserves no room for more.
     if (this.#texts === undefined && lane.slot === 0) this.#texts = [text];
     else {
       this.#texts ??= [];
       this.#texts[lane.slot] = text;
     }
+    if (same !== undefined) return same;
     if (this.#open === undefined) this.#open = [text];
     else this.#open.push(text);
     return text;
+  }
+
+  /** The text that a client of a format without refusals reads this one as the rest of. */
+  #goneOnBy({ choice, channel, joins }: Lane): FollowedText | undefined {
+    if (joins || (channel !== 'refusal' && channel !== 'content')) return undefined;
+    return this.#open?.find(({ lane }) => {
+      return lane.choice === choice && (lane.channel === 'refusal' || lane.channel === 'content');
+    });
   }
 
   #finish(text: FollowedText): void {

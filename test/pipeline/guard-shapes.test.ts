@@ -191,6 +191,23 @@ describe('a text said under two names is judged under each', () => {
   });
 });
 
+test.each([
+  ['content', 'refusal'],
+  ['refusal', 'content'],
+])('%s and %s of a reply are one text where the other format knows no refusals', async (first, second) => {
+  for (let cut = 1; cut < card.length; cut += 2) {
+    const [head, tail] = [`It is ${card.slice(0, cut)}`, `${card.slice(cut)}, no.`];
+    const said = [delta({ [first]: head }), delta({ [second]: tail }), end];
+    const body = { [first]: head, [second]: tail };
+    const plain = JSON.stringify({ id: 'a', choices: [{ index: 0, message: body, finish_reason: 'stop' }] });
+    for (const stream of [true, false]) {
+      const sides: Sides = { ...openai, client: 'anthropic-messages', stream };
+      const { bytes } = await guarded(program, sides, stream ? said : [plain]);
+      expect(clientTexts(sides.client, stream, bytes).get('0 content')).toBe('It is [card], no.');
+    }
+  }
+});
+
 describe('log probabilities', () => {
   const tokens = (...list: string[]) => ({ logprobs: { content: list.map((token) => ({ token, logprob: -0.5 })) } });
 
