@@ -20,6 +20,8 @@ export interface ReplyDecoder {
   push(chunk: Buffer): readonly Frame[];
   /** The provider's body is over. A reply that is not complete yields an `error` event, never an `end`. */
   end(): readonly Frame[];
+  /** The reply has ended, well or with an error: whatever else may come is none of it. */
+  readonly over: boolean;
 }
 
 /** Turns events into bytes of the client's format. One for each exchange; keeps state between events. */

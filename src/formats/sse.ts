@@ -43,10 +43,10 @@ const messageBytesDefault = 32 * 1024 * 1024;
  */
 export class SseFramer {
   readonly #messageBytesMax: number;
-  /** Bytes of the unfinished message; spare room behind `#length` is filled in place, so appending is amortised. */
+  /** Bytes of the unfinished message, and nothing behind them: what is searched for would be looked for there as well. */
   #pending: Buffer = nothing;
-  #length = 0;
-  #owned = false;
+  /** The same with spare room, which is filled in place, so appending is amortised; empty where they are a chunk's own. */
+  #room: Buffer = nothing;
   /** Where the scan goes on, and the start of the line it is in. */
   #at = 0;
   #lineStart = 0;
@@ -80,61 +80,59 @@ export class SseFramer {
       start = end;
     }
     this.#drop(start);
-    if (this.#length > this.#messageBytesMax) {
+    if (this.#pending.length > this.#messageBytesMax) {
       this.#overflowed = true;
-      this.#drop(this.#length);
+      this.#drop(this.#pending.length);
     }
     return messages ?? none;
   }
 
   /** What is left when the stream is over: nothing, or a message without its end. */
   end(): readonly SseMessage[] {
-    if (this.#length === 0) return [];
-    const bytes = this.#pending.subarray(0, this.#length);
+    const bytes = this.#pending;
+    if (bytes.length === 0) return [];
     // A blank line whose CR was waiting for an LF that never came.
     const complete = this.#at === this.#lineStart && bytes[this.#at] === cr;
-    const message = this.#cut(0, this.#length, complete, false);
-    this.#drop(this.#length);
+    const message = this.#cut(0, bytes.length, complete, false);
+    this.#drop(bytes.length);
     return [message];
   }
 
   #append(chunk: Buffer): void {
-    if (this.#length === 0) {
+    const { length } = this.#pending;
+    if (length === 0) {
       this.#pending = chunk;
-      this.#owned = false;
-      this.#length = chunk.length;
+      this.#room = nothing;
       return;
     }
-    const needed = this.#length + chunk.length;
-    if (!this.#owned || needed > this.#pending.length) {
+    const needed = length + chunk.length;
+    if (needed > this.#room.length) {
       const grown = Buffer.allocUnsafe(Math.max(1024, needed * 2));
-      this.#pending.copy(grown, 0, 0, this.#length);
-      this.#pending = grown;
-      this.#owned = true;
+      this.#pending.copy(grown);
+      this.#room = grown;
     }
-    chunk.copy(this.#pending, this.#length);
-    this.#length = needed;
+    chunk.copy(this.#room, length);
+    this.#pending = this.#room.subarray(0, needed);
   }
 
   /** Forgets the first `count` bytes. Bytes handed out in messages are never written to again. */
   #drop(count: number): void {
     if (count === 0) return;
-    this.#length -= count;
-    this.#at -= count;
-    this.#lineStart -= count;
-    if (this.#length > 0) {
+    if (count < this.#pending.length) {
+      this.#at -= count;
+      this.#lineStart -= count;
       this.#pending = this.#pending.subarray(count);
+      this.#room = this.#room.subarray(count);
       return;
     }
     this.#pending = nothing;
-    this.#owned = false;
+    this.#room = nothing;
     this.#at = 0;
     this.#lineStart = 0;
   }
 
   #hasCr(): boolean {
-    const at = this.#pending.indexOf(cr, this.#at);
-    return at !== -1 && at < this.#length;
+    return this.#pending.indexOf(cr, this.#at) !== -1;
   }
 
   /** The end of the next message, or -1 where it is not there yet; `plain` where no CR is among the bytes. */
@@ -146,8 +144,8 @@ export class SseFramer {
     const bytes = this.#pending;
     for (;;) {
       const at = bytes.indexOf(lf, this.#at);
-      if (at === -1 || at >= this.#length) {
-        this.#at = this.#length;
+      if (at === -1) {
+        this.#at = bytes.length;
         return -1;
       }
       const blank = at === this.#lineStart;
@@ -161,14 +159,14 @@ export class SseFramer {
   #nextMixed(): number {
     const bytes = this.#pending;
     let i = this.#at;
-    for (; i < this.#length; i += 1) {
+    for (; i < bytes.length; i += 1) {
       const byte = bytes[i];
       if (byte !== lf && byte !== cr) continue;
       const blank = i === this.#lineStart;
       let end = i + 1;
       let bare = false;
       if (byte === cr && !(blank && this.#bareCr)) {
-        if (end === this.#length) break;
+        if (end === bytes.length) break;
         if (bytes[end] === lf) end += 1;
         else bare = true;
       }
@@ -186,7 +184,7 @@ export class SseFramer {
 
   /** `plain` where it is known that no CR is among the bytes. */
   #cut(start: number, end: number, complete: boolean, plain: boolean): SseMessage {
-    const alone = !this.#owned && start === 0 && end === this.#pending.length;
+    const alone = start === 0 && end === this.#pending.length;
     const raw = alone ? this.#pending : this.#pending.subarray(start, end);
     const skip = this.#first && raw[0] === 0xef && raw[1] === 0xbb && raw[2] === 0xbf ? 3 : 0;
     this.#first = false;

@@ -38,6 +38,10 @@ export class SseReplyDecoder implements ReplyDecoder {
     this.#likeness = new Likeness(dialect.padding);
   }
 
+  get over(): boolean {
+    return this.#over;
+  }
+
   push(chunk: Buffer): readonly Frame[] {
     const messages = this.#framer.push(chunk);
     const first = messages[0];

@@ -60,7 +60,12 @@ export function guard(
     needs.facts.has('response.text') || program.needs('settle').facts.has('response.text'),
     answered.candidate.tokenizer !== undefined,
   );
-  const judge = new ReplyJudge(plan, program, facts, matchers, !admitted.view.stream);
+  const judge = new ReplyJudge(plan, program, facts, matchers, {
+    whole: !admitted.view.stream,
+    // Of two formats one at least knows no blocks.
+    oneText: answered.candidate.provider.format.name !== admitted.arrival.format.name,
+    bytesMax: admitted.pinned.limits.reply_bytes_max,
+  });
   const reply: ReplyContext = {
     id: admitted.id,
     model: admitted.view.model,

@@ -1,15 +1,10 @@
-import type { Frame, Lane, ReplyEvent, Span, StreamMatcher } from '../exchange/index.ts';
+import type { Channel, Frame, Lane, ReplyEvent, Span, StreamMatcher } from '../exchange/index.ts';
 import type { Verdict } from '../policy/index.ts';
 import { FollowedText, Piece } from './followed-text.ts';
+import { HeldFrames, type Released } from './held-frames.ts';
 import { JoinedText } from './joined-text.ts';
 import { placeholder } from './placeholder.ts';
 import { type PlanPart, strictestOf } from './plan-parts.ts';
-
-/** A frame on its way out; `texts` are its new texts, one for each text event, where any changed. */
-export interface Released {
-  readonly frame: Frame;
-  readonly texts: readonly (string | undefined)[] | undefined;
-}
 
 /** Why a reply must end here. */
 export type Stop =
@@ -26,13 +21,19 @@ export interface LaneFinding {
   readonly redacted: boolean;
 }
 
-interface Held {
-  readonly frame: Frame;
-  readonly pieces: readonly Piece[];
+/** How frames are held. */
+export interface Holding {
+  /** Nothing leaves before the reply is over. */
+  readonly whole: boolean;
+  /** The client gets all blocks of a reply as one text, whatever came between them. */
+  readonly oneText: boolean;
+  /** Most bytes of frames that wait at once: other choices may go on without end while one waits for its next piece. */
+  readonly bytesMax: number;
 }
 
-const nothing: readonly Piece[] = [];
 const none: readonly FollowedText[] = [];
+/** Each text that may go on has a memory of some kilobytes; no reply of a model has so many at once. */
+const textsMax = 16_384;
 /** Stands for a text that is over and has left: nothing of it needs to be remembered. */
 const over = 'over';
 
@@ -44,22 +45,27 @@ export class HoldBack {
   readonly #matcher: StreamMatcher;
   readonly #plan: PlanPart;
   readonly #whole: boolean;
+  readonly #oneText: boolean;
+  readonly #bytesMax: number;
   /** By lane; `#open` are those that are not over. */
   #texts: (FollowedText | typeof over | undefined)[] | undefined;
   #open: FollowedText[] | undefined;
-  #joined: JoinedText | undefined;
-  #queue: Held[] = [];
+  /** By channel. */
+  #joined: Map<Channel, JoinedText> | undefined;
+  readonly #held = new HeldFrames();
   readonly #found: LaneFinding[] = [];
   readonly #foundJoined: LaneFinding[] = [];
   /** UTF-16 units of text judged. */
   scanned = 0;
   stop: Stop | undefined;
 
-  /** `matcher` looks for the patterns of the plan. `whole`: nothing leaves before the reply is over. */
-  constructor(matcher: StreamMatcher, plan: PlanPart, whole = false) {
+  /** `matcher` looks for the patterns of the plan. */
+  constructor(matcher: StreamMatcher, plan: PlanPart, { whole, oneText, bytesMax }: Holding) {
     this.#matcher = matcher;
     this.#plan = plan;
     this.#whole = whole;
+    this.#oneText = oneText;
+    this.#bytesMax = bytesMax;
   }
 
   /** UTF-16 units fed and not yet decided, over all lanes. */
@@ -77,7 +83,7 @@ export class HoldBack {
   }
 
   get holding(): boolean {
-    return this.#queue.length > 0;
+    return this.#held.bytes > 0;
   }
 
   /** Whether findings of this rail are searched for. */
@@ -85,11 +91,14 @@ export class HoldBack {
     return this.#plan.patterns.some((pattern) => pattern.kind === 'rail' && pattern.rail === rail);
   }
 
-  /** Takes a frame and puts what may leave into `out`. After `stop` is set nothing leaves any more. */
-  push(frame: Frame, out: Released[]): void {
+  /**
+   * Takes a frame and puts what may leave into `out`; without one the frame is only looked at. After `stop` is set nothing
+   * leaves any more.
+   */
+  push(frame: Frame, out?: Released[]): void {
     if (this.stop !== undefined) return;
     if (frame.passes) {
-      out.push({ frame, texts: undefined });
+      out?.push({ frame, texts: undefined });
       return;
     }
     let pieces: Piece[] | undefined;
@@ -101,18 +110,17 @@ export class HoldBack {
       }
       if (this.stop !== undefined) return;
     }
-    // A frame that nothing waits before and that waits for nothing is not put in line.
-    if (this.#queue.length === 0 && (pieces === undefined || pieces.every(isDecided)))
-      out.push({ frame, texts: pieces === undefined ? undefined : editedTexts(pieces) });
-    else this.#queue.push({ frame, pieces: pieces ?? nothing });
-    this.#drain(out);
+    if (out === undefined) return;
+    this.#held.push(frame, pieces, out);
+    if (this.#held.bytes > this.#bytesMax)
+      this.stop = { kind: 'unable', reason: `more than ${this.#bytesMax} bytes wait for a text to go on` };
   }
 
   /** The reply is over: everything is decided, everything leaves. */
-  finish(out: Released[]): void {
+  finish(out?: Released[]): void {
     if (this.stop !== undefined) return;
     this.#finishAll();
-    if (this.stop === undefined) this.#drain(out);
+    if (this.stop === undefined && out !== undefined) this.#held.drain(out);
   }
 
   #finishAll(choice?: number): void {
@@ -129,7 +137,7 @@ export class HoldBack {
         this.#endLane(event.lane);
         return undefined;
       case 'tool_start':
-        this.#endJoined();
+        if (!this.#oneText) this.#endJoined();
         return undefined;
       case 'finish':
         this.#finishAll(event.choice);
@@ -148,30 +156,53 @@ export class HoldBack {
       if (text.length > 0) this.stop = { kind: 'grammar', reason: 'text after the end of its choice' };
       return undefined;
     }
+    if (this.#open !== undefined && this.#open.length > textsMax) {
+      this.stop = { kind: 'unable', reason: `more than ${textsMax} texts go on at once` };
+      return undefined;
+    }
     const piece = new Piece(text, followed);
     this.scanned += text.length;
     this.#judge(followed);
-    if (lane.joins) {
-      this.#joined ??= new JoinedText(this.#matcher, lane, this.#whole);
-      this.#joined.add(lane, piece);
-      this.#judge(this.#joined.text);
-    } else if (lane.channel !== 'other') this.#endJoined();
+    if (lane.joins || (this.#oneText && lane.signed && lane.channel === 'reasoning')) {
+      const joined = this.#joinedFor(lane);
+      joined.add(lane, piece);
+      this.#judge(joined.text);
+    } else if (!this.#oneText && lane.channel !== 'other') this.#endJoined();
     return piece;
+  }
+
+  #joinedFor(lane: Lane): JoinedText {
+    this.#joined ??= new Map();
+    const known = this.#joined.get(lane.channel);
+    if (known !== undefined) return known;
+    const joined = new JoinedText(this.#matcher, lane, this.#whole);
+    this.#joined.set(lane.channel, joined);
+    return joined;
   }
 
   #followed(lane: Lane): FollowedText | typeof over {
     const known = this.#texts?.[lane.slot];
     if (known !== undefined) return known;
-    const text = new FollowedText(lane, this.#matcher.lane(lane, this.#whole));
+    const same = this.#oneText ? this.#goneOnBy(lane) : undefined;
+    const text = same ?? new FollowedText(lane, this.#matcher.lane(lane, this.#whole));
     // A list made with its one text reserves no room for more.
     if (this.#texts === undefined && lane.slot === 0) this.#texts = [text];
     else {
       this.#texts ??= [];
       this.#texts[lane.slot] = text;
     }
+    if (same !== undefined) return same;
     if (this.#open === undefined) this.#open = [text];
     else this.#open.push(text);
     return text;
+  }
+
+  /** The text that a client of a format without refusals reads this one as the rest of. */
+  #goneOnBy({ choice, channel, joins }: Lane): FollowedText | undefined {
+    if (joins || (channel !== 'refusal' && channel !== 'content')) return undefined;
+    return this.#open?.find(({ lane }) => {
+      return lane.choice === choice && (lane.channel === 'refusal' || lane.channel === 'content');
+    });
   }
 
   #finish(text: FollowedText): void {
@@ -191,9 +222,8 @@ export class HoldBack {
 
   /** Something else a client reads comes between: what follows is read apart. */
   #endJoined(): void {
-    const joined = this.#joined;
-    if (joined === undefined) return;
-    this.#finish(joined.text);
+    if (this.#joined === undefined) return;
+    for (const { text } of this.#joined.values()) this.#finish(text);
     this.#joined = undefined;
   }
 
@@ -229,7 +259,8 @@ export class HoldBack {
 
   /** Where several patterns met, each is found there. */
   #note(text: FollowedText, whole: Span, known: number, redacted: boolean): void {
-    const joined = this.#joined?.text === text ? this.#joined : undefined;
+    const own = this.#joined?.get(text.lane.channel);
+    const joined = own?.text === text ? own : undefined;
     const { lane, span } = joined?.inRun(whole) ?? { lane: text.lane, span: whole };
     const found = joined === undefined ? this.#found : this.#foundJoined;
     for (const number of span.merged.slice(known)) {
@@ -241,35 +272,8 @@ export class HoldBack {
       }
     }
   }
-
-  #drain(out: Released[]): void {
-    if (this.#queue.length === 0) return;
-    let done = 0;
-    for (const { frame, pieces } of this.#queue) {
-      if (!pieces.every(isDecided)) break;
-      out.push({ frame, texts: editedTexts(pieces) });
-      done += 1;
-    }
-    if (done === this.#queue.length) this.#queue.length = 0;
-    else if (done > 0) this.#queue.splice(0, done);
-  }
-}
-
-function isDecided(piece: Piece): boolean {
-  return piece.decided;
 }
 
 function placeOf({ lane, span }: LaneFinding): string {
   return `${lane.slot} ${span.start} ${span.rail} ${span.type}`;
-}
-
-function editedTexts(pieces: readonly Piece[]): (string | undefined)[] | undefined {
-  let texts: (string | undefined)[] | undefined;
-  for (let index = 0; index < pieces.length; index += 1) {
-    const text = pieces[index]?.edited();
-    if (text === undefined) continue;
-    texts ??= new Array(pieces.length).fill(undefined);
-    texts[index] = text;
-  }
-  return texts;
 }

@@ -10,7 +10,8 @@ import {
   type Verdict,
 } from '../policy/index.ts';
 import { cleanFailure } from './clean-failure.ts';
-import { HoldBack, type LaneFinding, type Released, type Stop } from './hold-back.ts';
+import type { Released } from './held-frames.ts';
+import { HoldBack, type Holding, type LaneFinding, type Stop } from './hold-back.ts';
 import type { Matchers } from './matchers.ts';
 import { clearRails, railFact } from './measure-rails.ts';
 import { type PlanPart, partsOf } from './plan-parts.ts';
@@ -35,20 +36,21 @@ export class ReplyJudge {
   /** Follows what rules only want to know of. */
   readonly #watch: HoldBack | undefined;
   readonly #matchers: Matchers;
+  readonly #holding: Holding;
   #buffered: Frame[] | undefined;
   #bufferedBytes = 0;
   #overflow: Stop | undefined;
   decision: Decision | undefined;
 
-  /** `whole`: nothing of the reply leaves before it is over. */
-  constructor(plan: ResponsePlan, program: Program, facts: FactTree, matchers: Matchers, whole: boolean) {
+  constructor(plan: ResponsePlan, program: Program, facts: FactTree, matchers: Matchers, holding: Holding) {
     this.plan = plan;
     this.#program = program;
     this.#facts = facts;
     this.#matchers = matchers;
     const { acts, notes } = partsOf(plan);
-    this.#follow = follower(acts, matchers, whole);
-    this.#watch = follower(notes, matchers, whole);
+    this.#holding = holding;
+    this.#follow = follower(acts, matchers, holding);
+    this.#watch = follower(notes, matchers, holding);
   }
 
   /** Why the reply must end; set at most once. */
@@ -79,13 +81,13 @@ export class ReplyJudge {
 
   /** Takes a frame; what may leave now is put into `out`. */
   push(frame: Frame, out: Released[]): void {
-    this.#watch?.push(frame, []);
+    this.#watch?.push(frame);
     switch (this.plan.mode) {
       case 'none':
         out.push({ frame, texts: undefined });
         return;
       case 'observe':
-        this.#follow?.push(frame, []);
+        this.#follow?.push(frame);
         // What breaks a rule leaves, and the record says so; a frame that would only end the reply well does not.
         if (this.stop === undefined || frame.events.some(speaks)) out.push({ frame, texts: undefined });
         return;
@@ -111,14 +113,14 @@ export class ReplyJudge {
     }
     this.#buffered ??= [];
     this.#buffered.push(frame);
-    this.#follow?.push(frame, []);
+    this.#follow?.push(frame);
   }
 
   /** The reply is over: the response rules are decided as a whole, and what is left leaves. */
   conclude(meter: ReplyMeter, figures: ReplyFigures, out: Released[]): void {
     const rest: Released[] = [];
     this.#follow?.finish(rest);
-    this.#watch?.finish([]);
+    this.#watch?.finish();
     this.decision = this.#decide(meter, figures, true);
     if (!this.decision.allowed || this.stop !== undefined) return;
     if (this.plan.mode === 'buffer') this.#release(this.decision, out);
@@ -140,7 +142,7 @@ export class ReplyJudge {
       for (const frame of buffered) out.push({ frame, texts: undefined });
       return;
     }
-    const second = new HoldBack(this.#matchers.of(patterns), { patterns, verdicts }, true);
+    const second = new HoldBack(this.#matchers.of(patterns), { patterns, verdicts }, { ...this.#holding, whole: true });
     for (const frame of buffered) second.push(frame, out);
     second.finish(out);
     this.#overflow = second.stop;
@@ -205,6 +207,6 @@ function speaks(event: ReplyEvent): boolean {
   return event.type === 'text' && event.lane.channel !== 'other';
 }
 
-function follower(part: PlanPart, matchers: Matchers, whole: boolean): HoldBack | undefined {
-  return part.patterns.length === 0 ? undefined : new HoldBack(matchers.of(part.patterns), part, whole);
+function follower(part: PlanPart, matchers: Matchers, holding: Holding): HoldBack | undefined {
+  return part.patterns.length === 0 ? undefined : new HoldBack(matchers.of(part.patterns), part, holding);
 }

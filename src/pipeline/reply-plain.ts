@@ -3,7 +3,7 @@ import type { Ending } from '../observe/index.ts';
 import { clientGone } from './accept.ts';
 import { endingOf } from './ending.ts';
 import { blocked, type GuardContext, type Guarded } from './guard.ts';
-import type { Released } from './hold-back.ts';
+import type { Released } from './held-frames.ts';
 import { withTexts } from './reply-writer.ts';
 import { costOf } from './settle.ts';
 

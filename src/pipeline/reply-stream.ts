@@ -3,7 +3,7 @@ import type { Ending } from '../observe/index.ts';
 import { clientGone } from './accept.ts';
 import { Ceiling } from './ceiling.ts';
 import { blocked, type GuardContext, type Guarded } from './guard.ts';
-import type { Released } from './hold-back.ts';
+import type { Released } from './held-frames.ts';
 import { type StreamWriter, sameFormatWriter, translatingWriter } from './reply-writer.ts';
 import { costOf } from './settle.ts';
 

@@ -1,5 +1,5 @@
 import type { Failure, FinishReason, Format, ReplyContext, ReplyEvent } from '../exchange/index.ts';
-import type { Released } from './hold-back.ts';
+import type { Released } from './held-frames.ts';
 
 /** Writes a stream in the client's format, and knows how to end it from outside. */
 export interface StreamWriter {

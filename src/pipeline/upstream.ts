@@ -4,6 +4,10 @@ import type { UpstreamReply, UpstreamSink } from '../providers/index.ts';
 
 const none: readonly Frame[] = Object.freeze([]);
 
+/** How long a body may go on behind the end of its reply. */
+const linger_ms = 1000;
+const lingered = new Failure('upstream_error', "The provider's body went on behind the end of its reply.");
+
 export interface FrameListener {
   frames(frames: readonly Frame[]): void;
   /** The provider's body is over, well or not: what is wrong with it came as an `error` event. */
@@ -26,6 +30,7 @@ export class ReplySource implements UpstreamSink {
   #over = false;
   #listener: FrameListener | undefined;
   #begun = false;
+  #lingering: NodeJS.Timeout | undefined;
   #seen: (() => void) | undefined;
   /** Bytes the provider sent. */
   bytes = 0;
@@ -134,7 +139,21 @@ export class ReplySource implements UpstreamSink {
       this.#give(this.#decoder.push(chunk));
     } catch (thrown) {
       this.#break(unreadable(thrown));
+      return;
     }
+    // Nearly always the body ends in the same breath.
+    if (this.#decoder.over && !this.#over) queueMicrotask(() => this.#leave());
+  }
+
+  /**
+   * The reply has ended, and so it is over: a provider that keeps its connection open after that keeps nobody waiting. A
+   * body that ends soon leaves the connection to other calls; no other may hold it.
+   */
+  #leave(): void {
+    if (this.#over) return;
+    this.#finish();
+    this.#reply.resume();
+    this.#lingering = setTimeout(() => this.#reply.abort(lingered), linger_ms).unref();
   }
 
   #break(failure: Failure): void {
@@ -144,6 +163,7 @@ export class ReplySource implements UpstreamSink {
 
   /** From the provider: the body is whole. */
   end(): void {
+    clearTimeout(this.#lingering);
     if (this.#over) return;
     try {
       if (this.#decoder === undefined) {
@@ -163,8 +183,10 @@ export class ReplySource implements UpstreamSink {
 
   /** From the provider, or of its bytes: the body broke off. */
   error(failure: Failure): void {
+    clearTimeout(this.#lingering);
     if (this.#over) return;
-    this.#give([faultFrame(failure)]);
+    // What breaks after the last word breaks nothing of the reply.
+    if (this.#decoder?.over !== true) this.#give([faultFrame(failure)]);
     this.#finish();
   }
 

@@ -75,10 +75,12 @@ const letter = 1;
 const upper = 2;
 const other = 3;
 const quote = 4;
+const digit = 5;
 const keyChars = new Uint8Array(128);
 for (const char of 'abcdefghijklmnopqrstuvwxyz') keyChars[char.charCodeAt(0)] = letter;
 for (const char of 'ABCDEFGHIJKLMNOPQRSTUVWXYZ') keyChars[char.charCodeAt(0)] = upper;
-for (const char of '0123456789_-+/=.~:@') keyChars[char.charCodeAt(0)] = other;
+for (const char of '0123456789') keyChars[char.charCodeAt(0)] = digit;
+for (const char of '_-+/=.~:@') keyChars[char.charCodeAt(0)] = other;
 keyChars[0x22] = quote;
 
 function kindAt(text: string, index: number): number {
@@ -110,13 +112,13 @@ function nextSecretAnchor(text: string, from: number): Stretch | undefined {
 
 function isTelling(text: string, first: number, last: number): boolean {
   if (last - first >= anythingLeast) return true;
-  // The first and the last character (a capital, a full stop) do not make a word a key.
-  let signs = 0;
-  for (let i = first + 1; i < last - 1; i += 1) {
+  // The first and the last character (a capital, a full stop) do not make a word a key; a digit does.
+  let telling = kindAt(text, first) === digit || kindAt(text, last - 1) === digit;
+  for (let i = first + 1; i < last - 1 && !telling; i += 1) {
     const kind = kindAt(text, i);
-    if (kind === upper || kind === other) signs += 1;
+    telling = kind === upper || kind === other || kind === digit;
   }
-  if (signs === 0) return false;
+  if (!telling) return false;
   return last - first >= keyLeast || text.slice(first, last).includes(address);
 }
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { rawOffset, SseFramer, type SseMessage, sseData } from '../../src/formats/sse.ts';
 import { sseMessages } from '../support/well-formed.ts';
 
@@ -112,5 +112,22 @@ describe('the framer of event streams', () => {
     expect(framer.overflowed).toBe(true);
     expect(framer.push(Buffer.from('\n\n'))).toHaveLength(0);
     expect(framer.end()).toHaveLength(0);
+  });
+
+  test('looks at each byte of a long message a few times, however small its pieces', () => {
+    const framer = new SseFramer();
+    const pieces = 2000;
+    const piece = Buffer.alloc(100, 'x');
+    let looked = 0;
+    const search = vi.spyOn(Buffer.prototype, 'indexOf').mockImplementation(function (this: Buffer, ...[value, from]) {
+      looked += this.length - Number(from);
+      return Uint8Array.prototype.indexOf.call(this, Number(value), Number(from));
+    });
+    framer.push(Buffer.from('data: '));
+    for (let count = 0; count < pieces; count += 1) framer.push(Buffer.from(piece));
+    search.mockRestore();
+    expect(looked).toBeGreaterThan(0);
+    expect(looked).toBeLessThan(4 * pieces * piece.length);
+    expect(framer.push(Buffer.from('\n\n'))[0]?.raw).toHaveLength(6 + pieces * piece.length + 2);
   });
 });

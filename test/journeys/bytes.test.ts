@@ -214,6 +214,21 @@ describe.each(['openai', 'anthropic'] as const)('a stream between two sides of t
   });
 });
 
+describe.each(['openai', 'anthropic'] as const)('a stream of the %s format is over with its last word', (format) => {
+  const bytes = Buffer.from(frames[format].join(''));
+
+  test.each(['stays open', 'breaks'])('though its connection %s', async (how) => {
+    provider.answer = async (response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      await new Promise<void>((resolve) => response.write(bytes, () => resolve()));
+      if (how === 'breaks') setTimeout(() => response.destroy(), 5);
+    };
+    const reply = await post(format, asks[format]);
+    expect(reply.body.toString()).toBe(bytes.toString());
+    expect(Number(reply.trailers['x-llm-cost-usd'])).toBeGreaterThan(0);
+  });
+});
+
 describe('usage that only the gateway asks for', () => {
   const ask = (options: string) =>
     `{ "messages":[{"role":"user","content":"Hi"}], "stream":true${options} ,"model":"gpt-4o"\n}`;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { everything } from '../support/client-texts.ts';
+import { clientTexts, everything } from '../support/client-texts.ts';
 import { redactReplies } from '../support/forbidden.ts';
 import { guarded, programOf, type Sides } from '../support/guarded.ts';
 import { sseMessages } from '../support/well-formed.ts';
@@ -147,6 +147,67 @@ describe('a value cut in a field nobody knows', () => {
   });
 });
 
+describe('a text said under two names is judged under each', () => {
+  const key = 'AKIAQ3ZB7TXN5KWM2RJD';
+  const pieces = ['The key: ', key.slice(0, 8), key.slice(8), '. Keep it.'];
+  const kept = 'The key: [aws_access_key]. Keep it.';
+  const said = async (frames: readonly string[], client: Sides['client'] = 'openai-chat') => {
+    const { bytes, status } = await guarded(program, { ...openai, client }, [...frames, end]);
+    expect(status).toBe(200);
+    return clientTexts(client, true, bytes);
+  };
+
+  test('each piece in the delta and as the text of old completions', async () => {
+    const frames = pieces.map((one) => delta({ content: one }, { text: one }));
+    const texts = await said(frames);
+    expect([texts.get('0 content'), texts.get('0 text')]).toEqual([kept, kept]);
+    expect((await said(frames, 'anthropic-messages')).get('0 content')).toBe(kept);
+    const unedited = ['One ', 'two.'].map((one) => delta({ content: one }, { text: one }));
+    expect((await guarded(program, openai, [...unedited, end])).bytes.toString()).toBe([...unedited, end].join(''));
+  });
+
+  test('reasoning under one name, and the other between its pieces', async () => {
+    for (const [name, other] of [
+      ['reasoning', 'reasoning_content'],
+      ['reasoning_content', 'reasoning'],
+    ] as const) {
+      const frames = pieces.flatMap((one) => [delta({ [name]: one }), delta({ [other]: 'hm' })]);
+      const both = pieces.map((one, at) => delta(at === 1 ? { [name]: one } : { [name]: one, [other]: 'hm' }));
+      for (const stream of [frames, both]) expect((await said(stream)).get(`0 ${name}`)).toBe(kept);
+    }
+  });
+
+  test('arguments of a tool call, and the function call of the time before between them', async () => {
+    const json = pieces.map((one) => JSON.stringify(one).slice(1, -1));
+    const [first = '', ...rest] = json;
+    const args = [`{"q":"${first}`, ...rest.slice(0, -1), `${rest.at(-1)}"}`];
+    const frames = args.flatMap((one) => [
+      delta(call({ function: { name: 'f', arguments: one } })),
+      delta({ function_call: { arguments: '1' } }),
+    ]);
+    const texts = await said(frames);
+    expect(JSON.parse(texts.get('0 tool 0') ?? '')).toEqual({ q: kept });
+    expect(JSON.parse((await said(frames, 'anthropic-messages')).get('0 tool 0') ?? '')).toEqual({ q: kept });
+  });
+});
+
+test.each([
+  ['content', 'refusal'],
+  ['refusal', 'content'],
+])('%s and %s of a reply are one text where the other format knows no refusals', async (first, second) => {
+  for (let cut = 1; cut < card.length; cut += 2) {
+    const [head, tail] = [`It is ${card.slice(0, cut)}`, `${card.slice(cut)}, no.`];
+    const said = [delta({ [first]: head }), delta({ [second]: tail }), end];
+    const body = { [first]: head, [second]: tail };
+    const plain = JSON.stringify({ id: 'a', choices: [{ index: 0, message: body, finish_reason: 'stop' }] });
+    for (const stream of [true, false]) {
+      const sides: Sides = { ...openai, client: 'anthropic-messages', stream };
+      const { bytes } = await guarded(program, sides, stream ? said : [plain]);
+      expect(clientTexts(sides.client, stream, bytes).get('0 content')).toBe('It is [card], no.');
+    }
+  }
+});
+
 describe('log probabilities', () => {
   const tokens = (...list: string[]) => ({ logprobs: { content: list.map((token) => ({ token, logprob: -0.5 })) } });
 
@@ -160,6 +221,13 @@ describe('log probabilities', () => {
   test('go where their tokens make a value over several frames', async () => {
     const stream = [delta({}, tokens('4111 1111 ')), delta({}, tokens('1111 1111')), end];
     expect((await guarded(program, openai, stream)).bytes.toString()).not.toMatch(/4111|"1111/);
+  });
+
+  test('go with the numbers of the tokens, and nothing else does', async () => {
+    const numbers = (ids: unknown) => ({ token_ids: ids, logprobs: null, stop_reason: null });
+    const told = (content: string, id: unknown, ids: unknown) => delta({ token_id: id, content }, numbers(ids));
+    const { bytes } = await guarded(program, openai, [told('Hi ', 1, [1]), told(card, 77, [77, 78]), end]);
+    expect(bytes.toString()).toBe([told('Hi ', 1, [1]), told('[card]', null, null), end].join(''));
   });
 
   test('stay where they repeat a text that stays', async () => {
@@ -191,6 +259,38 @@ describe('text blocks that a client reads as one', () => {
       }
     },
   );
+
+  const between: Readonly<Record<string, [object, object[]]>> = {
+    'a tool call': [{ type: 'tool_use', id: 't', name: 'f', input: { a: 1 } }, []],
+    'a search': [{ type: 'server_tool_use', id: 't', name: 'web_search', input: { query: 'cards' } }, []],
+    thinking: [{ type: 'thinking', thinking: '' }, [{ type: 'thinking_delta', thinking: 'Hm.' }]],
+  };
+
+  test.each(Object.entries(between))(
+    'whatever came between, where the other format has one text: %s',
+    async (_name, [start, deltas]) => {
+      for (let cut = 1; cut < card.length; cut += 3) {
+        const [first, second] = [`It is ${card.slice(0, cut)}`, `${card.slice(cut)}, yes.`];
+        const apart = [begin, text(0, first), block(1, start, ...deltas), text(2, second), finish];
+        const streamed = await guarded(program, { ...anthropic, client: 'openai-chat' }, apart);
+        expect(clientTexts('openai-chat', true, streamed.bytes).get('0 content')).toBe('It is [card], yes.');
+        const body = JSON.parse(plain(first, second));
+        body.content.splice(1, 0, 'thinking' in start ? { ...start, thinking: 'Hm.' } : start);
+        const sides: Sides = { ...anthropic, client: 'openai-chat', stream: false };
+        const whole = await guarded(program, sides, [JSON.stringify(body)]);
+        expect(clientTexts('openai-chat', false, whole.bytes).get('0 content')).toBe('It is [card], yes.');
+      }
+    },
+  );
+
+  test('thoughts that the other format has as one end the reply where they make a value together', async () => {
+    const thought = (index: number, thinking: string) =>
+      block(index, { type: 'thinking', thinking: '' }, { type: 'thinking_delta', thinking });
+    const stream = [begin, thought(0, 'It is 4111 1111 '), thought(1, '1111 1111, no?'), text(2, 'Yes.'), finish];
+    const { bytes, guarded: result } = await guarded(program, { ...anthropic, client: 'openai-chat' }, stream);
+    expect(result.ending).toBe('ended_by_rail');
+    expect(bytes.toString()).not.toContain('4111');
+  });
 
   test('each is judged by itself as well', async () => {
     const { bytes } = await guarded(program, anthropic, [

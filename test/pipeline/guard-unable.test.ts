@@ -208,3 +208,45 @@ describe('a rule that observes', () => {
     expect(result.found.map(({ span }) => span.type)).toEqual(['github_token']);
   });
 });
+
+describe('frames that wait for one text while others go on', () => {
+  const chunk = (index: number, content: string, finish_reason: string | null = null) =>
+    `data: ${JSON.stringify({ id: 'a', choices: [{ index, delta: { content }, finish_reason }] })}\n\n`;
+  const sides: Sides = { provider: 'openai-chat', client: 'openai-chat', stream: true };
+  const others = Array.from({ length: 50 }, () => chunk(1, 'So it goes, on and on. '));
+  const frames = [chunk(0, 'It is 4111 1111 '), ...others, chunk(0, '1111 1111', 'stop'), chunk(1, '', 'stop')];
+  const stream = [...frames, 'data: [DONE]\n\n'];
+  const bytes = Buffer.byteLength(frames.join(''));
+
+  test('wait as long as there is room for them', async () => {
+    const outcome = await guarded(program, sides, stream, { replyBytesMax: bytes });
+    expect(clientTexts('openai-chat', true, outcome.bytes).get('0 content')).toBe('It is [card]');
+    expect(outcome.guarded.ending).toBe('complete');
+  });
+
+  test('end the reply where there is no more: what nobody bounds grows without end', async () => {
+    const outcome = await guarded(program, sides, stream, { replyBytesMax: bytes / 2 });
+    expect(outcome.guarded.ending).toBe('ended_by_rail');
+    expect(outcome.failure?.code).toBe('content_blocked');
+    expect(outcome.bytes.toString()).not.toContain('4111');
+  });
+
+  test('do not wait where a rule only wants to know', async () => {
+    const looking = programOf([audit.replace('rails.secrets', 'rails.pii')]);
+    const outcome = await guarded(looking, sides, stream, { replyBytesMax: bytes / 2 });
+    expect([outcome.guarded.ending, outcome.bytes.toString()]).toEqual(['complete', stream.join('')]);
+    expect(outcome.guarded.found).toHaveLength(1);
+  });
+});
+
+test('a reply of more texts at once than anybody can follow ends: each takes memory until it is over', async () => {
+  const sides: Sides = { provider: 'openai-chat', client: 'openai-chat', stream: true };
+  const delta = (aside: unknown, finish_reason: string | null = null) =>
+    `data: ${JSON.stringify({ id: 'a', choices: [{ index: 0, delta: { aside }, finish_reason }] })}\n\n`;
+  const some = [delta(Array(2000).fill('a')), delta(undefined, 'stop'), 'data: [DONE]\n\n'];
+  expect((await guarded(program, sides, some)).bytes.toString()).toBe(some.join(''));
+  const many = [...Array(9).keys()].map((turn) => delta({ [`turn${'abcdefghi'[turn]}`]: Array(2000).fill('a') }));
+  const outcome = await guarded(program, sides, [...many, ...some.slice(1)]);
+  expect([outcome.guarded.ending, outcome.guarded.failure?.code]).toEqual(['ended_by_rail', 'content_blocked']);
+  expect(outcome.bytes.toString()).not.toContain('turni');
+});

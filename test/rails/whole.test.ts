@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { LaneMatcher, PatternRef } from '../../src/exchange/index.ts';
-import { compileMatcher } from '../../src/rails/index.ts';
+import type { LaneMatcher, Passage, PatternRef } from '../../src/exchange/index.ts';
+import { compileMatcher, railByName } from '../../src/rails/index.ts';
 import { heldMax } from '../../src/rails/matcher/cursor.ts';
 import { cutAt } from './support/feeding.ts';
 import { samplesOf } from './support/samples.ts';
@@ -39,6 +39,10 @@ const part = fc.oneof(
 );
 const text = fc.array(part, { maxLength: 10 }).map((parts) => parts.join(''));
 
+function passageOf(said: string): Passage {
+  return { text: said, channel: 'content', role: 'user', path: ['messages', 0, 'content'], message: 0 };
+}
+
 /** The spans after each piece, and at the end. */
 function spansOf(lane: LaneMatcher, pieces: readonly string[]): unknown[] {
   const seen: unknown[] = [];
@@ -62,6 +66,20 @@ describe('a lane whose text nobody waits for', () => {
       }),
       { numRuns: 400 },
     );
+  });
+
+  it.each([
+    "lob = '1abcdefghijklm2'",
+    'Authorization: Bearer 1abcdefghijklmnop',
+    'Authorization: Bearer abcdefghijklmnop1',
+    'linear => `abcdefghijklmn12`',
+    'at dead:beef:cafe:babe:dead:beef:cafe:babe now',
+    'at dead:beef:cafe:babe:dead:beef:cafe:bab1 now',
+  ])('has those whose only sign stands at an edge: %s', (said) => {
+    const whole = matcher.lane({ channel: 'content' }, true);
+    expect(spansOf(whole, [said])).toEqual(spansOf(matcher.lane({ channel: 'content' }), [said]));
+    const rails = ['pii', 'secrets'].map((name) => railByName(name)!.measure(passageOf(said)).outcome);
+    expect(rails.includes('findings')).toBe(whole.spans.length > 0);
   });
 
   it('is decided at its end where nothing in it can match', () => {

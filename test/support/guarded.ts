@@ -21,6 +21,8 @@ export interface Sides {
 export interface GuardOptions {
   /** Most bytes of a reply to hold where a rule needs the whole of it. */
   readonly bufferBytesMax?: number;
+  /** Most bytes of a plain reply, and of frames that wait. */
+  readonly replyBytesMax?: number;
   /** The matchers to use instead of real ones. */
   readonly matchers?: Matchers;
 }
@@ -60,7 +62,7 @@ export class GuardedReply {
 
   constructor(program: Program, sides: Sides, options: GuardOptions = {}) {
     this.#sides = sides;
-    const limits = { reply_bytes_max: 1 << 26 };
+    const limits = { reply_bytes_max: options.replyBytesMax ?? 1 << 26 };
     const { client, provider, stream } = sides;
     const source = new ReplySource(this.#upstream(), formats[provider], stream, false, limits.reply_bytes_max);
     void source.first();

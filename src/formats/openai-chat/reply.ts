@@ -45,6 +45,8 @@ const noText = new Set([
   'expires_at',
 ]);
 
+const reasoningNames = ['reasoning_content', 'reasoning'] as const;
+
 const textPartKeys = new Set(['text', ...noText]);
 const callKeys = new Set(['index', 'id', 'type', 'function', 'custom']);
 const functionKeys = new Set(['name', 'arguments']);
@@ -84,6 +86,8 @@ interface Calls {
   readonly open: Map<number, { readonly index: number; readonly id: string }>;
   started: number;
   last: number;
+  /** Which of them is the one call of the time before `tool_calls`. */
+  alone?: number;
 }
 
 /** Reads replies of the format, plain or chunk by chunk. Holds what later chunks refer back to. */
@@ -92,6 +96,7 @@ export class ReplyReading {
   #calls: Map<number, Calls> | undefined;
   readonly #choicesSeen = new ChoicesSeen();
   #started = false;
+  #reasoningName: (typeof reasoningNames)[number] | undefined;
   #usage: Usage | undefined;
   #tier: string | undefined;
 
@@ -150,12 +155,14 @@ export class ReplyReading {
     said.speaksOf(number);
     const { delta, message, finish_reason: reason } = choice;
     const first = said.events.length;
-    // Some providers repeat the whole text so far beside each delta: then it is judged where it stands.
+    // Some providers repeat the whole text so far beside each delta: then it is judged where it stands. Others repeat
+    // each piece as the `text` of old completions: read as one with the delta, every piece would be there twice.
     const speaks = isObject(delta) ? 'delta' : isObject(message) ? 'message' : 'neither';
     for (const key in choice) {
       const value = choice[key];
       if (key === speaks && isObject(value)) this.#message(value, under(path, key), number, said);
-      else if (key === 'text') this.#say(said, number, 'content', 0, value, under(path, key));
+      else if (key === 'text' && speaks === 'neither') this.#say(said, number, 'content', 0, value, under(path, key));
+      else if (key === 'text') said.fragments(this.#lanes, number, key, value, under(path, key), noText);
       else if (!choiceKeys.has(key)) said.member(this.#lanes, number, key, value, path, noText);
     }
     if (isObject(choice.logprobs)) this.#logprobs(choice.logprobs, under(path, 'logprobs'), number, said, first);
@@ -215,14 +222,18 @@ export class ReplyReading {
     }
   }
 
-  /** Under either of its two names; where both are given, they say the same. */
+  /**
+   * Under either of its two names. The first met tells it; what stands under the other says the same, or is for readers of
+   * that name alone: the two are judged apart.
+   */
   #reasoning(message: JsonObject, path: JsonPath, choice: number, said: Said): void {
-    const { reasoning_content: content, reasoning } = message;
-    const named = typeof content === 'string' && content !== '';
-    this.#say(said, choice, 'reasoning', 0, content, under(path, 'reasoning_content'));
-    const at = under(path, 'reasoning');
-    if (named) said.fragments(this.#lanes, choice, 'reasoning', reasoning, at, noText);
-    else this.#say(said, choice, 'reasoning', 0, reasoning, at);
+    const { reasoning_content: content } = message;
+    this.#reasoningName ??= typeof content === 'string' && content !== '' ? 'reasoning_content' : 'reasoning';
+    for (const name of reasoningNames) {
+      const at = under(path, name);
+      if (name === this.#reasoningName) this.#say(said, choice, 'reasoning', 0, message[name], at);
+      else said.fragments(this.#lanes, choice, name, message[name], at, noText);
+    }
   }
 
   #toolCalls(calls: readonly unknown[], path: JsonPath, choice: number, said: Said): void {
@@ -273,7 +284,7 @@ export class ReplyReading {
     this.#calls ??= new Map();
     const known = this.#calls.get(choice);
     if (known !== undefined) return known;
-    const fresh = { open: new Map(), started: 0, last: -1 };
+    const fresh: Calls = { open: new Map(), started: 0, last: -1 };
     this.#calls.set(choice, fresh);
     return fresh;
   }
@@ -281,12 +292,15 @@ export class ReplyReading {
   /** The one call of the time before `tool_calls`. */
   #functionCall(call: JsonObject, path: JsonPath, choice: number, said: Said): void {
     const calls = this.#callsOf(choice);
-    if (calls.started === 0) {
-      calls.started = 1;
+    if (calls.alone === undefined) {
       const name = typeof call.name === 'string' ? call.name : '';
-      said.events.push({ type: 'tool_start', choice, index: 0, id: '', name, kind: 'function' });
+      // Beside others it repeats one of them: judged by itself, and no second call.
+      if (calls.started === 0)
+        said.events.push({ type: 'tool_start', choice, index: 0, id: '', name, kind: 'function' });
+      calls.alone = calls.started;
+      calls.started += 1;
     }
-    this.#arguments(call, path, choice, 0, 'function_call', said);
+    this.#arguments(call, path, choice, calls.alone, 'function_call', said);
   }
 
   /** Arguments are JSON in a string; some providers send the JSON itself. */
@@ -417,9 +431,13 @@ function tokensText(tokens: unknown): string {
     .join('');
 }
 
-/** `logprobs` of a choice repeat its text token by token. */
+const repeating = ['logprobs', 'token_ids'];
+
+/** `logprobs` of a choice repeat its text token by token, and so do the numbers of its tokens that some servers tell. */
 export function repeats(path: JsonPath): readonly JsonPath[] {
-  return path[0] === 'choices' ? [[...path.slice(0, 2), 'logprobs']] : [];
+  if (path[0] !== 'choices') return [];
+  const choice = path.slice(0, 2);
+  return [...repeating.map((name) => [...choice, name]), [...choice, 'delta', 'token_id']];
 }
 
 /** Random letters beside each delta, which hide how long its text is. */

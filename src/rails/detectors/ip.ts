@@ -5,8 +5,8 @@ const v4 = `(?:${octet}\\.){3}${octet}`;
 const group = '[0-9A-Fa-f]{1,4}';
 
 /**
- * Eight groups, or fewer around one `::`. `a::b` and `::1` are left to programmers: a short form must begin like an
- * address in use (three or four digits, one of them decimal somewhere).
+ * Eight groups, or fewer around one `::`, a decimal digit somewhere: words of `a` to `f` alone are none. `a::b` and `::1`
+ * are left to programmers: a short form must begin like an address in use (three or four digits).
  */
 export function isIp(text: string): boolean {
   if (!text.includes(':')) return true;
@@ -14,9 +14,9 @@ export function isIp(text: string): boolean {
   const groups = text.split(':').filter((part) => part !== '');
   const tail = groups.at(-1)?.includes('.') ? 1 : 0;
   const count = groups.length + tail;
-  if (halves.length > 2 || text.includes(':::')) return false;
+  if (halves.length > 2 || text.includes(':::') || !/[0-9]/.test(text)) return false;
   if (halves.length === 1) return count === 8;
-  return count <= 7 && (groups[0]?.length ?? 0) >= 3 && !text.startsWith('::') && /[0-9]/.test(text);
+  return count <= 7 && (groups[0]?.length ?? 0) >= 3 && !text.startsWith('::');
 }
 
 /** IPv4 in dotted decimals, not inside longer runs of numbers and dots; IPv6 as RFC 4291 writes it. */
