@@ -2,6 +2,7 @@ import {
   appendFileSync,
   existsSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -164,7 +165,8 @@ describe('a journal', () => {
     if (!existsSync('/dev/full')) return;
     let undone = 0;
     const options = { fsync: 'group', segment_bytes_max: 1e9, notice: (text: string) => notices.push(text) } as const;
-    const journal = new Journal('/dev/full', 0, { ...options, rotate: () => ({ file: '', size: 0 }) });
+    const full = { file: '/dev/full', fd: openSync('/dev/full', 'r+'), size: 0 };
+    const journal = new Journal(full, { ...options, rotate: () => full });
     journal.next().letters('r a\n');
     await expect(journal.commit(1, () => undone++)).rejects.toThrow(LedgerUnavailable);
     expect(undone).toBe(1);

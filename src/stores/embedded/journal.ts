@@ -1,7 +1,8 @@
-import { closeSync, fdatasync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fdatasync, ftruncateSync, writeSync } from 'node:fs';
 import { LedgerUnavailable } from '../ledger.ts';
 import type { Lines } from '../lines.ts';
 import { Frame } from './frames.ts';
+import type { Started } from './segments.ts';
 
 interface Waiter {
   readonly resolve: (value: unknown) => void;
@@ -22,8 +23,8 @@ interface Segment {
 export interface JournalOptions {
   readonly fsync: 'group' | 'always';
   readonly segment_bytes_max: number;
-  /** Writes the next segment with a snapshot at its head, and says where it is. */
-  readonly rotate: () => { readonly file: string; readonly size: number };
+  /** Starts the next segment with a snapshot at its head. Throws where there is none then. */
+  readonly rotate: () => Started;
   readonly notice: (message: string) => void;
 }
 
@@ -51,9 +52,9 @@ export class Journal {
   /** Why nothing can be written at the moment. */
   failure: LedgerUnavailable | undefined;
 
-  constructor(file: string, size: number, options: JournalOptions) {
+  constructor(first: Started, options: JournalOptions) {
     this.#options = options;
-    this.#segment = open(file, size);
+    this.#segment = segmentOf(first);
     this.#rotate_bytes = options.segment_bytes_max;
   }
 
@@ -169,9 +170,9 @@ export class Journal {
   #rotate(): void {
     const old = this.#segment;
     try {
-      const { file, size } = this.#options.rotate();
-      this.#segment = open(file, size);
-      this.#rotate_bytes = size + this.#options.segment_bytes_max;
+      const next = this.#options.rotate();
+      this.#segment = segmentOf(next);
+      this.#rotate_bytes = next.size + this.#options.segment_bytes_max;
     } catch (error) {
       this.#rotate_bytes = old.size + this.#options.segment_bytes_max / 8;
       this.#options.notice(`the ledger journal cannot start a new segment: ${(error as Error).message}`);
@@ -208,8 +209,8 @@ export class Journal {
   }
 }
 
-function open(file: string, size: number): Segment {
-  return { file, fd: openSync(file, 'r+'), size, flushing: 0, retired: false };
+function segmentOf({ file, fd, size }: Started): Segment {
+  return { file, fd, size, flushing: 0, retired: false };
 }
 
 /** Half a frame must not stay where the next one will follow. It is written over in any case. */
