@@ -78,3 +78,14 @@ test('a segment that cannot be started leaves no draft on the disk, and nothing 
   const second = await afterKill(path, obstacle);
   expect(await second.counters('acme')).toMatchObject([{ spent: spent + after, held: 0 }]);
 });
+
+test('whoever reads entries slowly gets all there were, though the oldest segments are removed meanwhile', async () => {
+  const ledger = await open(place());
+  const spent = await spend(ledger, 'a', (so_far) => so_far === 40);
+  const reading = ledger.entries('acme')[Symbol.asyncIterator]();
+  const list = [(await reading.next()).value?.id];
+  await spend(ledger, 'b', (so_far) => so_far === 60);
+  for (let next = await reading.next(); next.done !== true; next = await reading.next()) list.push(next.value.id);
+  const oldest = Number(list[0]?.slice(1));
+  expect(list).toEqual(Array.from({ length: spent - oldest }, (_, at) => `a${oldest + at}`));
+});
