@@ -79,6 +79,40 @@ test('money of a rolling window comes back in its own time after the clock was a
   expect(await call({ budgets: [hour] }, 60)).toBeUndefined();
 });
 
+test.each([
+  ['a month ahead', 31 * day_ms],
+  ['a second ahead', 1_000],
+  ['right', 0],
+])(
+  'what a process holds that ends while its clock is %s is held until its lease is over, and no longer',
+  async (_, ahead_ms) => {
+    const seats = rate({ unit: 'concurrent', limit: 1, window_ms: 0 });
+    now += ahead_ms;
+    await ledger.reserve(request('left', { nusd: 1 }, { rates: [seats], lease_ms: 60_000 }));
+    await ledger.close();
+    now -= ahead_ms;
+    ledger = await open();
+    now += 59_999;
+    expect(await ledger.reap()).toBe(0);
+    expect(await call({ rates: [seats] })).toMatchObject({ used: 1 });
+    now += 1;
+    expect(await ledger.reap()).toBe(1);
+    expect(await call({ rates: [seats] })).toBeUndefined();
+  },
+);
+
+test('a hold that was taken after the clock was set back lives as long as its lease in the next process as well', async () => {
+  now += 31 * day_ms;
+  await call({ rates: [perMinute] });
+  now -= 31 * day_ms;
+  await ledger.reserve(request('left', { nusd: 1 }, { lease_ms: 60_000 }));
+  await ledger.close();
+  ledger = await open();
+  now += 59_999;
+  expect(await ledger.reap()).toBe(0);
+  expect(await ledger.reap(now + 1)).toBe(1);
+});
+
 test('a machine that begins in 1970 and is told the time later forgets nothing of a rolling window', async () => {
   const rolling = budget({ window: 'rolling', rolling_ms: day_ms, limit: 100 });
   await call({ budgets: [rolling] }, 60);

@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { lock } from '../lock.ts';
+import { inherit } from './expire.ts';
 import type { EmbeddedLedger, EmbeddedLedgerOptions } from './index.ts';
 import { Journal } from './journal.ts';
 import { Embedded } from './ledger.ts';
@@ -24,6 +25,7 @@ export async function openEmbeddedLedger(options: EmbeddedLedgerOptions): Promis
     for (const name of readdirSync(path)) if (name.endsWith('.draft')) rmSync(join(path, name));
     const loaded = load(path, notice, () => new Replay(new Map()));
     const organizations = loaded?.replay.organizations ?? new Map();
+    inherit(organizations.values(), clock());
     const scribe = new Scribe(() => journal.next());
     const prune = () => {
       for (const org of organizations.values()) org.prune(clock());
