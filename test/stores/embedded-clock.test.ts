@@ -113,6 +113,25 @@ test('a hold that was taken after the clock was set back lives as long as its le
   expect(await ledger.reap(now + 1)).toBe(1);
 });
 
+test('a process whose clock is years ahead when it begins forgets nothing of what this month cost; what is old is forgotten', async () => {
+  const month = budget({ window: 'month', limit: 100 });
+  await call({ budgets: [month] }, 60);
+  for (const ahead_ms of [1_200 * day_ms, -1_200 * day_ms]) {
+    await ledger.close();
+    now += ahead_ms;
+    ledger = await open();
+  }
+  expect(await call({ budgets: [month] }, 60)).toMatchObject({ kind: 'budget', spent: 60 });
+  await ledger.close();
+  now += 1_200 * day_ms;
+  ledger = await openEmbeddedLedger({ path, clock: () => now, reap_interval_ms: 0, segment_bytes_max: 100 });
+  for (let minutes = 0; minutes <= 90; minutes += 30) {
+    await call({ budgets: [month] }, 1);
+    now += 30 * 60_000;
+  }
+  expect((await ledger.counters('acme')).map(({ spent }) => spent)).toEqual([4]);
+});
+
 test('a machine that begins in 1970 and is told the time later forgets nothing of a rolling window', async () => {
   const rolling = budget({ window: 'rolling', rolling_ms: day_ms, limit: 100 });
   await call({ budgets: [rolling] }, 60);

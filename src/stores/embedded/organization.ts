@@ -12,6 +12,9 @@ const waited_ms = 10_000;
 /** A clock that is behind and jumps by more is being put right: no time has passed. */
 const passed_ms_max = 3_600_000;
 
+/** For how long the clock must say that a window is over for long, before it is forgotten. */
+const sure_ms = 3_600_000;
+
 /** Settled ids remembered, so that a second delivery is told apart from an unknown one. */
 const settled_max = 32_768;
 
@@ -94,6 +97,7 @@ export class Organization {
       tokens: 0,
       rolling: rollingOf(key),
       budget: undefined,
+      old_since_ms: Number.POSITIVE_INFINITY,
       mark: 0,
       dropped: false,
     };
@@ -147,6 +151,13 @@ export class Organization {
     return this.#settled.lists(most);
   }
 
+  /** A clock that is years ahead for a moment must not make anybody forget what this month cost: it is looked at again. */
+  #isOld(counter: Counter, now_ms: number): boolean {
+    if (now_ms <= counter.keep_until_ms) counter.old_since_ms = Number.POSITIVE_INFINITY;
+    else counter.old_since_ms = Math.min(counter.old_since_ms, now_ms);
+    return now_ms - counter.old_since_ms > sure_ms;
+  }
+
   /** Lets go of windows long over, of rates at rest, and of provisional holds whose owner never came back. */
   prune(now_ms: number): void {
     const time_ms = this.tick(now_ms);
@@ -171,9 +182,8 @@ export class Organization {
     };
     drop(this.counters, (counter) => {
       advance(counter, time_ms);
-      return counter.rolling === undefined
-        ? now_ms > counter.keep_until_ms
-        : counter.spent + counter.held + counter.requests === 0;
+      if (counter.rolling !== undefined) return counter.spent + counter.held + counter.requests === 0;
+      return this.#isOld(counter, now_ms);
     });
     for (const [series, { expires_at_ms }] of this.overrides) {
       if (expires_at_ms !== undefined && now_ms >= expires_at_ms) this.overrides.delete(series);
