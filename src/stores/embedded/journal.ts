@@ -49,6 +49,7 @@ export class Journal {
   #syncing = false;
   #timer: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
+  #closed = false;
   /** Why nothing can be written at the moment. */
   failure: LedgerUnavailable | undefined;
 
@@ -92,6 +93,10 @@ export class Journal {
     if (this.#frame.empty) return;
     const waiters = this.#waiters ?? none;
     this.#waiters = undefined;
+    if (this.#closed) {
+      for (const waiter of waiters) giveUp(waiter, new LedgerUnavailable('the ledger journal is closed'));
+      return;
+    }
     try {
       this.#write();
     } catch (error) {
@@ -134,6 +139,7 @@ export class Journal {
     this.failure = unavailable('written', error);
     this.#scheduled = true;
     for (const waiter of waiters) giveUp(waiter, this.failure);
+    clearTimeout(this.#retry);
     this.#retry = setTimeout(this.#flush, retry_ms).unref();
   }
 
@@ -197,6 +203,8 @@ export class Journal {
     clearTimeout(this.#timer);
     clearTimeout(this.#retry);
     this.#flush();
+    // What was to be tried again would be written to whatever has the segment's number then.
+    this.#closed = true;
     clearTimeout(this.#timer);
     clearTimeout(this.#retry);
     const segment = this.#segment;
