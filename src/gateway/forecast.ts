@@ -16,7 +16,8 @@ export interface Forecast {
 
 /**
  * Forecasts of the budgets whose windows are running. The rate is what was spent over the time the window has run: since
- * it began, and for windows without a beginning (total, rolling) since the first entry that counts in them.
+ * it began, and for windows without a beginning (total, rolling) since the first entry that counts in them. What was spent
+ * before people set such a counter to zero counts no more.
  */
 export async function forecasts(
   counters: readonly StandingCounter[],
@@ -27,8 +28,9 @@ export async function forecasts(
   const endless = new Map(limited.filter(({ end_ms }) => end_ms === 0).map(({ key }) => [key, rollingOf(key)]));
   const began = new Map<string, number>();
   if (endless.size > 0) {
-    for await (const { at_ms, budgets } of entries) {
+    for await (const { at_ms, budgets, reset } of entries) {
       for (const { key, amount } of budgets) {
+        if (reset === true) began.delete(key);
         const rolling_ms = endless.get(key);
         const counts = rolling_ms !== undefined && amount > 0 && at_ms > now_ms - rolling_ms;
         if (counts && !began.has(key)) began.set(key, at_ms);

@@ -41,7 +41,7 @@ export interface SpendingWish {
 
 /**
  * Entries summed by who and what they were for, the dearest group first. A call with several tags counts under each, so
- * sums by tag can exceed the whole. What replaces the reaper's estimate takes its place.
+ * sums by tag can exceed the whole. What replaces the reaper's estimate takes its place, whichever of the two is asked for.
  */
 export async function spendingBy(
   entries: AsyncIterable<LedgerEntry>,
@@ -50,6 +50,7 @@ export async function spendingBy(
   const rows = new Map<string, SpendingRow>();
   const estimates = new Map<string, LedgerEntry>();
   const add = (entry: LedgerEntry, sign: 1 | -1): void => {
+    if (entry.at_ms < since || entry.at_ms >= until) return;
     for (const group of groupsOf(entry, by)) {
       const key = JSON.stringify(group);
       const row = rows.get(key) ?? {
@@ -71,8 +72,7 @@ export async function spendingBy(
     }
   };
   for await (const entry of entries) {
-    if (entry.at_ms < since || entry.at_ms >= until || entry.reset === true || entry.id.startsWith(alertPrefix))
-      continue;
+    if (entry.reset === true || entry.id.startsWith(alertPrefix)) continue;
     const estimate = estimates.get(entry.id);
     if (estimate !== undefined) {
       add(estimate, -1);

@@ -42,6 +42,9 @@ export function budgetWarnings(states: readonly BudgetState[]): readonly string[
 const marksKept = 10_000;
 const mark_lease_ms = 10_000;
 
+/** What raising an alert takes of the walk. */
+type Raising = Pick<Walk, 'ledger' | 'owner' | 'clock' | 'metrics' | 'log' | 'trail'>;
+
 /**
  * Raises an alert when a budget passes a percent it warns at: a record, a metric and a line of the log, once for each
  * percent, limit and window, whatever the number of gateways. Who raises it is decided in the ledger: the mark of an
@@ -51,13 +54,13 @@ export class BudgetAlerts {
   readonly #marked = new LRUCache<string, number>({ max: marksKept });
 
   /** Looks at budgets as a call left them. Never throws: an alert that cannot be marked is tried with the next call. */
-  see(walk: Walk, organization: string, states: readonly BudgetState[]): void {
+  see(walk: Raising, organization: string, states: readonly BudgetState[]): void {
     for (const state of states) {
       for (const percent of passed(state)) this.#raise(walk, organization, state, percent);
     }
   }
 
-  #raise(walk: Walk, organization: string, state: BudgetState, percent: number): void {
+  #raise(walk: Raising, organization: string, state: BudgetState, percent: number): void {
     const mark = `${organization} ${budgetName(state.budget)} ${state.limit} ${percent}`;
     const now_ms = walk.clock();
     const until = this.#marked.get(mark);
@@ -99,7 +102,7 @@ export function isAlertMark(key: string): boolean {
 /** Ledger entries of marks have ids that begin so. */
 export const alertPrefix = 'alert_';
 
-async function first({ ledger, owner }: Walk, organization: string, mark: Budget): Promise<boolean> {
+async function first({ ledger, owner }: Raising, organization: string, mark: Budget): Promise<boolean> {
   const id = alertPrefix + randomUUID().replaceAll('-', '');
   const amount = { nusd: 0, tokens: 0 };
   const reserved = await ledger.reserve({
@@ -112,11 +115,15 @@ async function first({ ledger, owner }: Walk, organization: string, mark: Budget
     owner,
   });
   if (reserved.outcome === 'refused') return false;
-  await ledger.settle({ id, organization, amount, estimated: false });
+  try {
+    await ledger.post({ id, organization, amount, estimated: false });
+  } catch {
+    // The mark is made, and nobody else will raise the alert: once the lease is over it is spent at its estimate.
+  }
   return true;
 }
 
-function tell(walk: Walk, organization: string, state: BudgetState, percent: number): void {
+function tell(walk: Raising, organization: string, state: BudgetState, percent: number): void {
   const { budget, limit, spent, held, resets_at_ms } = state;
   const { scope, unit } = budget;
   const window = windowName(budget);

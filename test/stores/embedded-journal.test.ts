@@ -2,6 +2,7 @@ import {
   appendFileSync,
   existsSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -10,7 +11,7 @@ import {
 } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Journal } from '../../src/stores/embedded/journal.ts';
 import { type EmbeddedLedger, LedgerUnavailable, openEmbeddedLedger } from '../../src/stores/index.ts';
 import { budget, entriesOf, rate, request } from '../contracts/ledger.ts';
@@ -164,7 +165,8 @@ describe('a journal', () => {
     if (!existsSync('/dev/full')) return;
     let undone = 0;
     const options = { fsync: 'group', segment_bytes_max: 1e9, notice: (text: string) => notices.push(text) } as const;
-    const journal = new Journal('/dev/full', 0, { ...options, rotate: () => ({ file: '', size: 0 }) });
+    const full = { file: '/dev/full', fd: openSync('/dev/full', 'r+'), size: 0 };
+    const journal = new Journal(full, { ...options, rotate: () => full });
     journal.next().letters('r a\n');
     await expect(journal.commit(1, () => undone++)).rejects.toThrow(LedgerUnavailable);
     expect(undone).toBe(1);
@@ -172,6 +174,28 @@ describe('a journal', () => {
     expect(notices).toHaveLength(1);
     await expect(journal.close()).rejects.toThrow();
   });
+});
+
+test('a journal that cannot be written is tried again by one timer, however often it is asked how far it reaches, and not once it is closed', async () => {
+  if (!existsSync('/dev/full')) return;
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    const full = { file: '/dev/full', fd: openSync('/dev/full', 'r+'), size: 0 };
+    const journal = new Journal(full, { fsync: 'group', segment_bytes_max: 1e9, rotate: () => full, notice: () => {} });
+    // Whoever wrote this has it written at the end of the step: by then the journal is closed.
+    journal.next().letters('s a\n');
+    for (let asked = 0; asked < 20; asked++) expect(() => journal.position()).toThrow(LedgerUnavailable);
+    expect(vi.getTimerCount()).toBe(1);
+    vi.advanceTimersByTime(1_000);
+    expect(vi.getTimerCount()).toBe(1);
+    await expect(journal.close()).rejects.toThrow();
+    expect(vi.getTimerCount()).toBe(0);
+    journal.next().letters('s b\n');
+    await expect(journal.commit(1)).rejects.toThrow(LedgerUnavailable);
+    expect(vi.getTimerCount()).toBe(0);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 describe('reconcile', () => {

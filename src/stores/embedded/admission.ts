@@ -156,9 +156,9 @@ export function states(org: Organization, hold: Hold, now_ms: number): readonly 
   });
 }
 
-function budgetState(budget: Budget, counter: Counter, limit: number, { time_ms }: Organization): BudgetState {
+function budgetState(budget: Budget, counter: Counter, limit: number, org: Organization): BudgetState {
   const { spent, held, rolling } = counter;
-  const resets_at_ms = rolling === undefined ? counter.end_ms : emptyAt(rolling, time_ms);
+  const resets_at_ms = rolling === undefined ? counter.end_ms : emptyAt(rolling, org.time_ms) - org.ahead_ms;
   return { budget, limit, spent, held, resets_at_ms };
 }
 

@@ -26,6 +26,20 @@ export function expire(organizations: Iterable<Organization>, scribe: Scribe, no
   return { reaped, next_ms };
 }
 
+/**
+ * Holds of a process that is over live on as long as they had left when it was last heard of: where its clock was ahead of
+ * this one's, the moment they were to end at may be a month away.
+ */
+export function inherit(organizations: Iterable<Organization>, now_ms: number): void {
+  for (const { time_ms, holds } of organizations) {
+    if (time_ms <= now_ms) continue;
+    for (const hold of holds.values()) {
+      // One that ends before was taken by a clock that had been set back already.
+      if (hold.expires_ms > time_ms) hold.expires_ms -= time_ms - now_ms;
+    }
+  }
+}
+
 /** Limits in force from now on: `amend`, people and a restart go by them. */
 export function govern(org: Organization, scribe: Scribe, admission: Admission, rates: readonly Rate[]): void {
   for (let at = 0; at < admission.counters.length; at++) {

@@ -1,5 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { closeSync, openSync, readFile } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { labelsOf } from '../labels.ts';
 import type { Amount, Budget, LedgerEntry } from '../ledger.ts';
 import { advance, amountIn, type Estimate, follow, type Step, type Tally, tally } from '../tally.ts';
@@ -21,6 +22,7 @@ interface Head {
 }
 
 const slice_bytes = 262_144;
+const readAll = promisify<number, Buffer>(readFile);
 
 /** Entries of an organisation in the kept segments, oldest first. */
 export async function* entriesOf(
@@ -58,33 +60,42 @@ export async function rebuild(
 
 type Lines = (organization: string) => Generator<Step | Head>;
 
-/** The kept segments in slices, so that reading a long history does not hold up the event loop. */
+/**
+ * The segments kept at the moment of the first step, in slices, so that reading a long history does not hold up the event
+ * loop. They are open from then on: one that is removed meanwhile would be missing in the middle.
+ */
 async function* read(directory: string, until: Position): AsyncGenerator<{ lines: Lines; first: boolean }> {
-  let first = true;
-  for (const { file } of segments(directory)) {
-    let bytes: Buffer;
-    try {
-      bytes = await readFile(file);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
-      throw error;
+  const open = segments(directory).map(({ file }) => ({ file, fd: openSync(file, 'r') }));
+  try {
+    let first = true;
+    for (let next = open[0]; next !== undefined; next = open[0]) {
+      const { file, fd } = next;
+      const bytes = await readAll(fd);
+      open.shift();
+      closeSync(fd);
+      const size = file === until.file ? until.size : bytes.length;
+      for await (const lines of slices(file, bytes, size)) yield { first, lines };
+      first = false;
+      if (file === until.file) return;
     }
-    const size = file === until.file ? until.size : bytes.length;
-    const reader = new Reader();
-    let text = '';
-    for (let at = 0; at < size; ) {
-      const next = frameAt(bytes, at);
-      if (next === undefined) throw new Error(`${file}: damaged at byte ${at}`);
-      text += next.text;
-      at = next.end;
-      if (text.length < slice_bytes && at < size) continue;
-      const slice = text;
-      yield { first, lines: (organization) => reader.follow(slice, organization) };
-      text = '';
-      await turn();
-    }
-    first = false;
-    if (file === until.file) return;
+  } finally {
+    for (const { fd } of open) closeSync(fd);
+  }
+}
+
+async function* slices(file: string, bytes: Buffer, size: number): AsyncGenerator<Lines> {
+  const reader = new Reader();
+  let text = '';
+  for (let at = 0; at < size; ) {
+    const next = frameAt(bytes, at);
+    if (next === undefined) throw new Error(`${file}: damaged at byte ${at}`);
+    text += next.text;
+    at = next.end;
+    if (text.length < slice_bytes && at < size) continue;
+    const slice = text;
+    yield (organization) => reader.follow(slice, organization);
+    text = '';
+    await turn();
   }
 }
 

@@ -1,7 +1,8 @@
-import { closeSync, fdatasync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fdatasync, ftruncateSync, writeSync } from 'node:fs';
 import { LedgerUnavailable } from '../ledger.ts';
 import type { Lines } from '../lines.ts';
 import { Frame } from './frames.ts';
+import type { Started } from './segments.ts';
 
 interface Waiter {
   readonly resolve: (value: unknown) => void;
@@ -22,8 +23,8 @@ interface Segment {
 export interface JournalOptions {
   readonly fsync: 'group' | 'always';
   readonly segment_bytes_max: number;
-  /** Writes the next segment with a snapshot at its head, and says where it is. */
-  readonly rotate: () => { readonly file: string; readonly size: number };
+  /** Starts the next segment with a snapshot at its head. Throws where there is none then. */
+  readonly rotate: () => Started;
   readonly notice: (message: string) => void;
 }
 
@@ -48,12 +49,13 @@ export class Journal {
   #syncing = false;
   #timer: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
+  #closed = false;
   /** Why nothing can be written at the moment. */
   failure: LedgerUnavailable | undefined;
 
-  constructor(file: string, size: number, options: JournalOptions) {
+  constructor(first: Started, options: JournalOptions) {
     this.#options = options;
-    this.#segment = open(file, size);
+    this.#segment = segmentOf(first);
     this.#rotate_bytes = options.segment_bytes_max;
   }
 
@@ -91,6 +93,10 @@ export class Journal {
     if (this.#frame.empty) return;
     const waiters = this.#waiters ?? none;
     this.#waiters = undefined;
+    if (this.#closed) {
+      for (const waiter of waiters) giveUp(waiter, new LedgerUnavailable('the ledger journal is closed'));
+      return;
+    }
     try {
       this.#write();
     } catch (error) {
@@ -133,6 +139,7 @@ export class Journal {
     this.failure = unavailable('written', error);
     this.#scheduled = true;
     for (const waiter of waiters) giveUp(waiter, this.failure);
+    clearTimeout(this.#retry);
     this.#retry = setTimeout(this.#flush, retry_ms).unref();
   }
 
@@ -169,9 +176,9 @@ export class Journal {
   #rotate(): void {
     const old = this.#segment;
     try {
-      const { file, size } = this.#options.rotate();
-      this.#segment = open(file, size);
-      this.#rotate_bytes = size + this.#options.segment_bytes_max;
+      const next = this.#options.rotate();
+      this.#segment = segmentOf(next);
+      this.#rotate_bytes = next.size + this.#options.segment_bytes_max;
     } catch (error) {
       this.#rotate_bytes = old.size + this.#options.segment_bytes_max / 8;
       this.#options.notice(`the ledger journal cannot start a new segment: ${(error as Error).message}`);
@@ -196,6 +203,8 @@ export class Journal {
     clearTimeout(this.#timer);
     clearTimeout(this.#retry);
     this.#flush();
+    // What was to be tried again would be written to whatever has the segment's number then.
+    this.#closed = true;
     clearTimeout(this.#timer);
     clearTimeout(this.#retry);
     const segment = this.#segment;
@@ -208,8 +217,8 @@ export class Journal {
   }
 }
 
-function open(file: string, size: number): Segment {
-  return { file, fd: openSync(file, 'r+'), size, flushing: 0, retired: false };
+function segmentOf({ file, fd, size }: Started): Segment {
+  return { file, fd, size, flushing: 0, retired: false };
 }
 
 /** Half a frame must not stay where the next one will follow. It is written over in any case. */

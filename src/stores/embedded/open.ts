@@ -1,12 +1,13 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { lock } from '../lock.ts';
+import { inherit } from './expire.ts';
 import type { EmbeddedLedger, EmbeddedLedgerOptions } from './index.ts';
 import { Journal } from './journal.ts';
 import { Embedded } from './ledger.ts';
 import { Scribe } from './records.ts';
 import { Replay } from './replay.ts';
-import { discard, load, start } from './segments.ts';
+import { load, succession } from './segments.ts';
 
 const prune_every = 60;
 
@@ -24,32 +25,29 @@ export async function openEmbeddedLedger(options: EmbeddedLedgerOptions): Promis
     for (const name of readdirSync(path)) if (name.endsWith('.draft')) rmSync(join(path, name));
     const loaded = load(path, notice, () => new Replay(new Map()));
     const organizations = loaded?.replay.organizations ?? new Map();
-    let number = loaded?.number ?? 0;
+    inherit(organizations.values(), clock());
     const scribe = new Scribe(() => journal.next());
     const prune = () => {
       for (const org of organizations.values()) org.prune(clock());
     };
-    const rotate = () => {
-      prune();
-      scribe.restart();
-      try {
-        const head = `ledger 2 ${number + 1} ${clock()}\n`;
-        const next = start(path, number + 1, fsync === 'always', (next) => {
-          next().letters(head);
-          scribe.snapshot(organizations.values(), next);
-        });
-        number++;
-        discard(path, entries_bytes_max);
-        return next;
-      } catch (error) {
-        // The names went into a draft nobody will read: the old segment has to name everything again.
+    const rotate = succession({
+      directory: path,
+      number: loaded?.number ?? 0,
+      sync: fsync === 'always',
+      bytes_max: entries_bytes_max,
+      restart() {
         scribe.restart();
-        throw error;
-      }
-    };
+      },
+      head(next, number) {
+        prune();
+        next().letters(`ledger 2 ${number} ${clock()}\n`);
+        scribe.snapshot(organizations.values(), next);
+      },
+      notice,
+    });
     // Always a fresh segment: numbers of names start anew with this process.
     const first = rotate();
-    const journal = new Journal(first.file, first.size, { fsync, segment_bytes_max, rotate, notice });
+    const journal = new Journal(first, { fsync, segment_bytes_max, rotate, notice });
     const reap_interval_ms = options.reap_interval_ms ?? 1_000;
     let ticks = 0;
     const tick = () => {

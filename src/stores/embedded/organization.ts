@@ -7,6 +7,14 @@ import { kept_ms, seriesOfKey, windowKey } from '../window-key.ts';
 import { Ring } from './ring.ts';
 import type { Counter, Hold, Seats } from './state.ts';
 
+/** How far a clock is set back that is waited for. */
+const waited_ms = 10_000;
+/** A clock that is behind and jumps by more is being put right: no time has passed. */
+const passed_ms_max = 3_600_000;
+
+/** For how long the clock must say that a window is over for long, before it is forgotten. */
+const sure_ms = 3_600_000;
+
 /** Settled ids remembered, so that a second delivery is told apart from an unknown one. */
 const settled_max = 32_768;
 
@@ -21,8 +29,10 @@ export class Organization {
   /** Limits that stand in for configured ones, by `seriesKey`. */
   readonly overrides = new Map<string, Override>();
   mark = 0;
-  /** The latest moment anything was counted at: spending never goes back in time, whatever the clock does. */
+  /** The moment things are counted at: it never goes back, whatever the clock does. */
   time_ms = 0;
+  /** What the clock said last. */
+  #clock_ms = 0;
   readonly #settled = new RecentIds(settled_max);
   readonly #ofBudget = new WeakMap<Budget, { counter: Counter; start_ms: number }>();
   readonly #ofRate = new WeakMap<Rate, Ring | Seats>();
@@ -31,9 +41,23 @@ export class Organization {
     this.id = id;
   }
 
+  /**
+   * The clock says it is so late. One that was set back a little is waited for. Where that would take long (it had been a
+   * month ahead), time goes on from where it was: else rates and rolling windows would stay full all the while.
+   */
   tick(now_ms: number): number {
-    if (now_ms > this.time_ms) this.time_ms = now_ms;
+    if (now_ms >= this.time_ms) this.time_ms = now_ms;
+    else if (this.time_ms - now_ms > waited_ms) {
+      const passed_ms = now_ms - this.#clock_ms;
+      if (passed_ms > 0 && passed_ms <= passed_ms_max) this.time_ms += passed_ms;
+    }
+    this.#clock_ms = now_ms;
     return this.time_ms;
+  }
+
+  /** How far that is ahead of the clock. */
+  get ahead_ms(): number {
+    return Math.max(0, this.time_ms - this.#clock_ms);
   }
 
   /** The limit in force. */
@@ -73,6 +97,7 @@ export class Organization {
       tokens: 0,
       rolling: rollingOf(key),
       budget: undefined,
+      old_since_ms: Number.POSITIVE_INFINITY,
       mark: 0,
       dropped: false,
     };
@@ -126,8 +151,16 @@ export class Organization {
     return this.#settled.lists(most);
   }
 
+  /** A clock that is years ahead for a moment must not make anybody forget what this month cost: it is looked at again. */
+  #isOld(counter: Counter, now_ms: number): boolean {
+    if (now_ms <= counter.keep_until_ms) counter.old_since_ms = Number.POSITIVE_INFINITY;
+    else counter.old_since_ms = Math.min(counter.old_since_ms, now_ms);
+    return now_ms - counter.old_since_ms > sure_ms;
+  }
+
   /** Lets go of windows long over, of rates at rest, and of provisional holds whose owner never came back. */
   prune(now_ms: number): void {
+    const time_ms = this.tick(now_ms);
     for (const hold of this.holds.values()) {
       if (hold.provisional && now_ms > hold.expires_ms + provisional_ms) {
         this.holds.delete(hold.id);
@@ -148,16 +181,15 @@ export class Organization {
       }
     };
     drop(this.counters, (counter) => {
-      advance(counter, this.tick(now_ms));
-      return counter.rolling === undefined
-        ? now_ms > counter.keep_until_ms
-        : counter.spent + counter.held + counter.requests === 0;
+      advance(counter, time_ms);
+      if (counter.rolling !== undefined) return counter.spent + counter.held + counter.requests === 0;
+      return this.#isOld(counter, now_ms);
     });
     for (const [series, { expires_at_ms }] of this.overrides) {
       if (expires_at_ms !== undefined && now_ms >= expires_at_ms) this.overrides.delete(series);
     }
     drop(this.rings, (ring) => {
-      ring.advance(now_ms);
+      ring.advance(time_ms);
       return ring.used === 0;
     });
     drop(this.seats, (seats) => seats.taken === 0);

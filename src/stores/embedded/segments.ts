@@ -90,13 +90,24 @@ function follow(replay: Follower, text: string, file: string, at: number): void 
   }
 }
 
-/** Starts segment `number` with the lines that `head` writes where `next` says, under its name only once it is whole. */
+/** A segment that is open for writing. */
+export interface Started {
+  readonly file: string;
+  readonly fd: number;
+  readonly size: number;
+}
+
+/**
+ * Starts segment `number` with the lines that `head` writes where `next` says, under its name only once it is whole. Throws
+ * only while it has no name: with one it is what the next process reads, so nothing may be written to the segment before it.
+ */
 export function start(
   directory: string,
   number: number,
   sync: boolean,
   head: (next: () => Lines) => void,
-): { readonly file: string; readonly size: number } {
+  notice: (message: string) => void = () => {},
+): Started {
   const file = join(directory, `ledger-${String(number).padStart(8, '0')}.journal`);
   const draft = `${file}.draft`;
   const fd = openSync(draft, 'w', 0o600);
@@ -108,29 +119,38 @@ export function start(
     size += frame.size;
     frame.clear();
   };
+  let place: number | undefined;
   try {
     head(() => {
       if (frame.size > frame_bytes) put();
       return frame;
     });
     if (!frame.empty) put();
-    if (sync) fsyncSync(fd);
-  } finally {
+    if (sync) {
+      fsyncSync(fd);
+      place = openSync(directory, 'r');
+    }
+    renameSync(draft, file);
+  } catch (error) {
+    if (place !== undefined) closeSync(place);
     closeSync(fd);
+    // On a full disk its bytes are what the journal needs to go on.
+    rmSync(draft, { force: true });
+    throw error;
   }
-  renameSync(draft, file);
-  if (sync) syncDirectory(directory);
-  return { file, size };
-}
-
-function syncDirectory(directory: string): void {
-  const fd = openSync(directory, 'r');
-  fsyncSync(fd);
-  closeSync(fd);
+  if (place !== undefined) {
+    try {
+      fsyncSync(place);
+    } catch (error) {
+      notice(`${file}: its name may not be on the disk yet: ${(error as Error).message}`);
+    }
+    closeSync(place);
+  }
+  return { file, fd, size };
 }
 
 /** Deletes the oldest closed segments beyond `bytes_max`, never the two newest. */
-export function discard(directory: string, bytes_max: number): void {
+function discard(directory: string, bytes_max: number): void {
   const all = segments(directory).map(({ file }) => ({ file, bytes: statSync(file).size }));
   let bytes = all.reduce((total, one) => total + one.bytes, 0);
   for (const one of all.slice(0, -2)) {
@@ -138,4 +158,42 @@ export function discard(directory: string, bytes_max: number): void {
     rmSync(one.file);
     bytes -= one.bytes;
   }
+}
+
+export interface Succession {
+  readonly directory: string;
+  /** Of the segment there is. */
+  readonly number: number;
+  /** Whether a segment is on the disk before it is used. */
+  readonly sync: boolean;
+  /** Closed segments kept beside the two newest. */
+  readonly bytes_max: number;
+  /** Names everything anew from now on. */
+  readonly restart: () => void;
+  /** Writes all there is where `next` says, as the head of the segment of that number. */
+  readonly head: (next: () => Lines, number: number) => void;
+  readonly notice: (message: string) => void;
+}
+
+/** Starts the next segment each time it is called, and lets go of the oldest. Throws only where none was started. */
+export function succession({ directory, sync, bytes_max, restart, head, notice, ...from }: Succession): () => Started {
+  let { number } = from;
+  return () => {
+    restart();
+    let next: Started;
+    try {
+      next = start(directory, number + 1, sync, (lines) => head(lines, number + 1), notice);
+    } catch (error) {
+      // The names went into a draft nobody will read: the old segment has to name everything again.
+      restart();
+      throw error;
+    }
+    number++;
+    try {
+      discard(directory, bytes_max);
+    } catch (error) {
+      notice(`old segments of the journal cannot be removed: ${(error as Error).message}`);
+    }
+    return next;
+  };
 }

@@ -9,6 +9,8 @@ export interface Counter extends Tally {
   readonly end_ms: number;
   /** When it may be forgotten; infinity for `total`. */
   readonly keep_until_ms: number;
+  /** Since when this process's clock says that it may be forgotten; infinity while it does not. */
+  old_since_ms: number;
   /** The limit last asked for, and whether it refused; `amend` and people go by it. */
   limit: number;
   hard: boolean;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Journal } from '../embedded/journal.ts';
-import { discard, load, start } from '../embedded/segments.ts';
+import { load, succession } from '../embedded/segments.ts';
 import type { OnLoss } from '../ledger.ts';
 import { lock } from '../lock.ts';
 import { openRedisLedger, type RedisLedger, type RedisLedgerOptions } from '../redis/index.ts';
@@ -66,25 +66,22 @@ export function leaseFrom(
     const all = loaded?.replay.all ?? new Map<string, Books>();
     const owner = loaded?.replay.owner ?? randomBytes(9).toString('base64url');
     const notes = new Notes(() => journal.next());
-    let number = loaded?.number ?? 0;
-    const rotate = () => {
-      notes.restart();
-      try {
-        const next = start(path, number + 1, false, (next) => {
-          next().letters(`leased 2 ${owner}\n`);
-          notes.snapshot(all.values(), next);
-        });
-        number++;
-        discard(path, 0);
-        return next;
-      } catch (error) {
-        // The names went into a draft nobody will read: the old segment has to name everything again.
+    const rotate = succession({
+      directory: path,
+      number: loaded?.number ?? 0,
+      sync: false,
+      bytes_max: 0,
+      restart() {
         notes.restart();
-        throw error;
-      }
-    };
+      },
+      head(next) {
+        next().letters(`leased 2 ${owner}\n`);
+        notes.snapshot(all.values(), next);
+      },
+      notice,
+    });
     const first = rotate();
-    const journal = new Journal(first.file, first.size, { fsync: 'group', segment_bytes_max, rotate, notice });
+    const journal = new Journal(first, { fsync: 'group', segment_bytes_max, rotate, notice });
     let ahead_ms = 0;
     const leasing: Leasing = {
       lease_ms: options.slice_lease_ms ?? 10_000,

@@ -13,6 +13,12 @@ local function window(key, ms, n)
   local head = tonumber(v[2] or '0')
   w = {key = key, ms = ms, n = n, used = tonumber(v[1] or '0'), last = tonumber(v[3] or '0'), slots = {}, changed = {}, gone = {}}
   windows[key] = w
+  if head - slot >= n then
+    -- the clock had been ahead by more than the window: what counts there counts as of now, or it would for all that time
+    w.slot, w.last, w.over, w.fresh, w.touched = slot, slot, true, true, true
+    w.slots[slot % n], w.changed[slot % n] = w.used, true
+    return w
+  end
   w.fresh = slot > head
   w.slot = max(slot, head)
   if slot == head then

@@ -1,0 +1,64 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { forecastReport, spendingReport } from '../../src/gateway/budget-reports.ts';
+import { type EmbeddedLedger, openEmbeddedLedger } from '../../src/stores/index.ts';
+import { budget, request } from '../contracts/ledger.ts';
+
+let path: string;
+let now: number;
+let ledger: EmbeddedLedger;
+
+beforeEach(async () => {
+  path = mkdtempSync(join(tmpdir(), 'reports-'));
+  now = Date.parse('2026-01-31T23:00:00Z');
+  ledger = await openEmbeddedLedger({ path, clock: () => now, reap_interval_ms: 0 });
+});
+afterEach(async () => {
+  await ledger.close();
+  rmSync(path, { recursive: true });
+});
+
+const total = budget({ window: 'total', limit: 1_000e9 });
+const hold = (id: string, usd: number, over = {}) =>
+  ledger.reserve(request(id, { nusd: usd * 1e9 }, { budgets: [total], ...over }));
+const settle = (id: string, usd: number) =>
+  ledger.settle({ id, organization: 'acme', amount: { nusd: usd * 1e9, tokens: 0 }, estimated: false });
+const call = async (id: string, usd: number) => {
+  await hold(id, usd);
+  await settle(id, usd);
+};
+
+test('what months cost one by one is what they cost together, whenever an estimate was replaced', async () => {
+  await call('a', 5);
+  await hold('b', 100);
+  await hold('c', 20);
+  now += 600_000;
+  await ledger.reap();
+  now = Date.parse('2026-02-01T01:00:00Z');
+  await call('d', 1);
+  await settle('b', 90);
+  const report = async (since?: string, until?: string) => {
+    const ms = (text?: string) => (text === undefined ? undefined : Date.parse(text));
+    return spendingReport(ledger, ['acme'], { by: ['month'], since: ms(since), until: ms(until) });
+  };
+  const together = await report();
+  expect(together).toMatchObject([
+    { month: '2026-02', cost_usd: 91, estimated_usd: 0, requests: 2 },
+    { month: '2026-01', cost_usd: 25, estimated_usd: 20, requests: 2 },
+  ]);
+  const apart = [await report('2026-02-01T00:00:00Z'), await report(undefined, '2026-02-01T00:00:00Z')];
+  expect(apart.flat()).toEqual(together);
+  expect(await ledger.counters('acme')).toMatchObject([{ spent: (91 + 25) * 1e9, requests: 4 }]);
+});
+
+test('a forecast goes by what was spent since people set the counter to zero', async () => {
+  await call('a', 1);
+  now += 30 * 86_400_000;
+  await ledger.reset('acme', 'budget:team:research:total');
+  await call('b', 10);
+  now += 3_600_000;
+  const [forecast] = await forecastReport(ledger, ['acme'], now);
+  expect(forecast).toMatchObject({ spent_usd: 10, per_hour_usd: 10 });
+});

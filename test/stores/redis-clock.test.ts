@@ -1,0 +1,46 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openRedisLedger, type RedisLedger } from '../../src/stores/index.ts';
+import { slotting } from '../../src/stores/rate-key.ts';
+import { rate, refusalOf, request } from '../contracts/ledger.ts';
+import { type RedisServer, startRedis } from '../support/redis.ts';
+
+let server: RedisServer;
+let ledger: RedisLedger;
+beforeAll(async () => {
+  server = await startRedis();
+  const options = { url: server.url, keyPrefix: 'llm', owner: 'here', deadline_ms: 30_000, reap_interval_ms: 0 };
+  ledger = await openRedisLedger(options);
+});
+afterAll(async () => {
+  await ledger.close();
+  await server.stop();
+});
+
+const window_ms = 3_000;
+const two = [rate({ limit: 2, window_ms })];
+const call = (id: string) => ledger.reserve(request(id, { nusd: 1 }, { budgets: [], rates: two }));
+
+test('a rate comes back in its own time after the clock of Redis was a month ahead, and what counted then counts', async () => {
+  for (const id of ['a', 'b']) expect((await call(id)).outcome).toBe('held');
+  // What those calls had left, had the clock been about a month ahead: every slot in its place, that much later.
+  const redis = server.client();
+  const key = `llm:{acme}:rate:team:research:requests:${window_ms}`;
+  const { slot_ms, count } = slotting(window_ms);
+  const rounds = Math.ceil((31 * 86_400_000) / (slot_ms * count));
+  await redis.hincrby(key, 'head', rounds * count);
+  await redis.hincrby(key, 'last', rounds * count);
+  await redis.pexpire(key, 31 * 86_400_000);
+
+  const refusal = refusalOf(await call('c'));
+  if (refusal.kind !== 'rate') throw new Error('a rate was to refuse');
+  expect(refusal).toMatchObject({ used: 2, remaining: 0 });
+  expect(refusal.retry_after_ms).toBeLessThanOrEqual(window_ms + 2 * slot_ms);
+  expect(await redis.pttl(key)).toBeLessThanOrEqual(2 * count * slot_ms);
+  // Ended meanwhile, as calls do: no seat of the window comes back before it has passed.
+  await ledger.settle({ id: 'a', organization: 'acme', amount: { nusd: 1, tokens: 0 }, estimated: false });
+  expect((await call('d')).outcome).toBe('refused');
+  await sleep(refusal.retry_after_ms + 1);
+  for (const id of ['e', 'f']) expect((await call(id)).outcome).toBe('held');
+  expect((await call('g')).outcome).toBe('refused');
+});
