@@ -272,6 +272,54 @@ describe('personal data', () => {
     expect(records[0]?.decision.request?.reasons).toEqual(['[person] may not do this']);
   });
 
+  const said = (reason: string): AuditRecord['decision'] => ({
+    request: {
+      ...{ decision: 'deny', rules: [], reasons: [reason], obligations: [], shadowed: [], unable: [] },
+      warnings: [`so it is: ${reason}`],
+    },
+  });
+
+  test('is quoted by no reason, whatever a caller filled in freely', async () => {
+    const spool = open(temporary());
+    const facts = {
+      'metadata.customer': 'Jane\u200b Roe',
+      'metadata.number': 4711,
+      'request.userAgent': `Janes Browser ${'x'.repeat(300)}`,
+      'metadata.of': ['Ann Smith', 'Roe & Sons'],
+    };
+    const reason = `Jane  Roe, 4711, Ann Smith, Roe & Sons: not with Janes Browser ${'x'.repeat(186)}...`;
+    await spool.end(record('a', { caller: { key: 'k', ...person }, facts, decision: said(reason) }));
+    const text = readFileSync(segmentFile(spool.dir, 1), 'utf8');
+    for (const word of ['Jane', '4711', 'Smith', 'Roe', 'Browser']) expect(text).not.toContain(word);
+    expect(read(spool.dir).records[0]?.decision.request?.reasons).toEqual([
+      '[person], [person], [person]: not with [person]...',
+    ]);
+  });
+
+  test('is quoted by no reason that is cut, not even in part', async () => {
+    const spool = open(temporary());
+    const reason = `${'r'.repeat(92)} ann@example.com`;
+    const route = 'r'.repeat(40_000);
+    await spool.end(record('a', { route, caller: { key: 'k', ...person }, decision: said(reason) }));
+    const { records } = read(spool.dir);
+    expect(records[0]?.trimmed).toBe(true);
+    expect(records[0]?.decision.request?.reasons).toEqual([`${'r'.repeat(92)} [person...`]);
+  });
+
+  test('is in no record whose sealed part could not be made', async () => {
+    const path = temporary();
+    const spool = open(path);
+    // No key can be made where its file should be.
+    mkdirSync(join(path, 'keys', 'subjects-one.jsonl'));
+    const facts = { 'metadata.customer': 'Jane Roe' };
+    await spool.end(
+      record('a', { caller: { key: 'k', ...person }, facts, decision: said('ann@example.com may not for Jane Roe') }),
+    );
+    const text = readFileSync(segmentFile(spool.dir, 1), 'utf8');
+    for (const word of ['ann@', 'Jane']) expect(text).not.toContain(word);
+    expect(read(spool.dir).records[0]).toMatchObject({ exchange: 'a', trimmed: true });
+  });
+
   test('a record never grows without bound: its lists are cut and it says so', async () => {
     const spool = open(temporary());
     const findings = Array.from({ length: 5000 }, (_, at) => ({

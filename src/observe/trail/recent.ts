@@ -1,6 +1,6 @@
 import { Lines } from '../../stores/index.ts';
 import type { AuditRecord } from '../record.ts';
-import { withoutTexts } from './compose.ts';
+import { withoutPerson, withoutTexts } from './compose.ts';
 import { fits, type QueryFilter } from './query.ts';
 import { writeRecord } from './record-json.ts';
 
@@ -76,9 +76,7 @@ export class Recent {
   erase(user: string): void {
     for (const place of this.#places) {
       if (place.user !== user) continue;
-      const record = recordIn(place);
-      const caller = { ...record.caller, user: undefined, email: undefined, ip: undefined };
-      this.#put(place, { ...record, caller, facts: {} });
+      this.#put(place, withoutPerson(recordIn(place)));
       // It is shorter now: nothing of what stood there before is left behind it.
       place.bytes.fill(0, place.length);
     }
