@@ -70,7 +70,7 @@ test('who is erased is in none of them any more, nor what was known of them', ()
   const facts = { 'user.id': 'zoe', 'team.tier': 'pro', 'metadata.customer': 'Jane Roe' };
   kept.add(record('x0', { ...of('zoe'), facts, decision: { request } }));
   kept.add(record('x1', of('bob')));
-  kept.erase('zoe');
+  kept.erase((user) => user === 'zoe');
   expect(ids(kept, { user: 'zoe' })).toEqual([]);
   expect(JSON.stringify(kept.find({ exchange: 'x0' }))).not.toMatch(/zoe|Jane|10\.0/);
   expect(kept.find({ exchange: 'x0' })).toMatchObject([{ facts: {}, caller: { team: 't' } }]);

@@ -72,10 +72,10 @@ export class Recent {
     return found;
   }
 
-  /** Forgets who it was, and what was known of them. */
-  erase(user: string): void {
+  /** Forgets who these users were, and what was known of them. */
+  erase(meant: (user: string) => boolean): void {
     for (const place of this.#places) {
-      if (place.user !== user) continue;
+      if (place.user === undefined || !meant(place.user)) continue;
       this.#put(place, withoutPerson(recordIn(place)));
       // It is shorter now: nothing of what stood there before is left behind it.
       place.bytes.fill(0, place.length);

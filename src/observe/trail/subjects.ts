@@ -87,6 +87,7 @@ export class Subjects {
   /** By who asked: the same frozen object for calls of the same caller from the same place. */
   #ofCaller = new WeakMap<object, { readonly sealed: Sealed; readonly until: number }>();
   #seen = '';
+  #erased = new Set<string>();
 
   constructor(dir: string, spool: string, hash: (text: string) => string) {
     this.#file = join(dir, `subjects-${spool}.jsonl`);
@@ -105,10 +106,21 @@ export class Subjects {
     }
     if (now === this.#seen) return;
     this.#seen = now;
+    const before = [...this.#byName];
     this.#byName.clear();
     for (const entry of readEntries(this.#file)) {
       this.#byName.set(entry.of, { id: entry.id, key: Buffer.from(entry.key, 'base64') });
     }
+    for (const [of, { id }] of before) if (this.#byName.get(of)?.id !== id) this.#erased.add(of);
+  }
+
+  /** Of the names whose keys another process erased since this was asked last: whether a name is one of them. */
+  erased(): ((name: string) => boolean) | undefined {
+    this.#refresh();
+    const erased = this.#erased;
+    if (erased.size === 0) return undefined;
+    this.#erased = new Set();
+    return (name) => erased.has(subjectHash(name, this.#hash));
   }
 
   /** The subject's key, made and written to disk before its first use. Throws where the disk does not take it. */
