@@ -1,7 +1,8 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   appendFileSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -9,6 +10,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -20,7 +22,7 @@ import { intent, record, temporary, until } from './records.ts';
 
 function open(
   path: string,
-  more: { write?: WriteSync; segment_bytes_max?: number; reserve_bytes?: number } = {},
+  more: { write?: WriteSync; segment_bytes_max?: number; reserve_bytes?: number; clock?: () => number } = {},
 ): Spool {
   const spool = openSpool({
     path,
@@ -34,6 +36,17 @@ function open(
   onTestFinished(() => spool.close());
   return spool;
 }
+
+/** Whether a file can be made that takes lines and lets none be taken back. */
+const appendOnly = (() => {
+  const dir = mkdtempSync(join(tmpdir(), 'append-'));
+  const file = join(dir, 'file');
+  writeFileSync(file, '');
+  const can = spawnSync('chattr', ['+a', file], { stdio: 'ignore' }).status === 0;
+  if (can) spawnSync('chattr', ['-a', file]);
+  rmSync(dir, { recursive: true });
+  return can;
+})();
 
 /** The records that lie in a spool, with their chain checked. */
 function read(dir: string): { lines: ParsedLine[]; records: AuditRecord[] } {
@@ -441,6 +454,50 @@ describe('a full disk', () => {
     broken = false;
     await until(() => read(spool.dir).records.length === 1);
     expect(read(spool.dir).records).toMatchObject([{ exchange: 'a', ending: 'complete' }]);
+  });
+
+  test('takes exchanges again as soon as it can, though the clock was put back meanwhile', async () => {
+    let now = Date.now();
+    let broken = false;
+    const write: WriteSync = (fd, bytes, offset, length) => {
+      if (broken) throw Object.assign(new Error('full'), { code: 'ENOSPC' });
+      return writeSync(fd, bytes, offset, length);
+    };
+    const spool = open(temporary(), { write, clock: () => now });
+    broken = true;
+    for (const id of ['a', 'b']) {
+      await expect(spool.begin(intent(id))).rejects.toThrow(SpoolUnavailable);
+      now += 2000;
+    }
+    broken = false;
+    now -= 3_600_000;
+    await spool.begin(intent('c'));
+    expect(spool.state).toMatchObject({ accepting: true, live: 1 });
+  });
+
+  test.skipIf(!appendOnly)('writes nothing behind half a line that it could not take back', async () => {
+    let half = false;
+    let calls = 0;
+    const write: WriteSync = (fd, bytes, offset, length) => {
+      if (!half) return writeSync(fd, bytes, offset, length);
+      calls += 1;
+      if (calls % 2 === 0) throw Object.assign(new Error('broken'), { code: 'EIO' });
+      return writeSync(fd, bytes, offset, 40);
+    };
+    const spool = open(temporary(), { write });
+    await spool.end(record('a'));
+    const file = segmentFile(spool.dir, 1);
+    execFileSync('chattr', ['+a', file]);
+    onTestFinished(() => void execFileSync('chattr', ['-a', file]));
+    half = true;
+    await spool.end(record('b'));
+    half = false;
+    spool.flush();
+    execFileSync('chattr', ['-a', file]);
+    spool.flush();
+    spool.close();
+    expect(read(spool.dir).records.map(({ exchange }) => exchange)).toEqual(['a', 'b']);
+    expect(open(spool.dir.replace('/spools/one', '')).found).toMatchObject({ lost: 0, cut_bytes: 0 });
   });
 
   test('lets none of the calls begin whose intents it took half of', async () => {

@@ -263,7 +263,8 @@ export class Spool {
   /** Looks, once a second, whether the disk takes exchanges again: the reserve, and some room beside it. */
   #recovered(): boolean {
     const now = this.#options.clock();
-    if (now - this.#triedAt < retry_ms) return false;
+    // A clock may be put back as well.
+    if (Math.abs(now - this.#triedAt) < retry_ms) return false;
     this.#triedAt = now;
     try {
       this.#stayInPlace();
