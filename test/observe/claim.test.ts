@@ -270,7 +270,7 @@ test('a job of an older version, which holds its lines, is done', async () => {
   expect(await inSink(audit)).toEqual(names(3));
 });
 
-test('a forged claim of true records, out of their turn, makes the sink pass others by: verify says which', async () => {
+test('a forged claim of true records, out of their turn, makes the sink pass none by', async () => {
   const dir = temporary();
   const [data, audit] = [join(dir, 'data'), join(dir, 'audit')];
   const own = await submitting(newName());
@@ -298,12 +298,8 @@ test('a forged claim of true records, out of their turn, makes the sink pass oth
   await own.begin();
   await until(() => owner.state().waiting === 0);
   await owner.close();
-  const { ok, problems } = await verifyTrail(audit, data);
-  expect(await inSink(audit)).toEqual(names(30).slice(4));
-  expect(ok).toBe(false);
-  expect(problems).toMatchObject([
-    { kind: 'removed', spool: id, seq: 1, detail: '4 record(s) missing before this one' },
-  ]);
+  expect(await inSink(audit)).toEqual(names(30));
+  expect(await verifyTrail(audit, data)).toMatchObject({ ok: true, records: 30, problems: [] });
 });
 
 test('nothing of a record lies in Redis, neither while a job waits nor when it is done', async () => {

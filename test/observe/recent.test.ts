@@ -63,11 +63,16 @@ test('of those that fit the newest are told, up to the limit', () => {
 test('who is erased is in none of them any more, nor what was known of them', () => {
   const kept = recent(4);
   const of = (user: string) => ({ caller: { team: 't', user, email: `${user}@example.com`, ip: '10.0.0.7' } });
-  kept.add(record('x0', { ...of('zoe'), facts: { 'user.id': 'zoe', 'team.tier': 'pro' } }));
+  const request = {
+    ...{ decision: 'deny', rules: [], reasons: ['zoe@example.com may not for Jane Roe'] },
+    ...{ obligations: [], shadowed: [], unable: [], warnings: ['zoe: 10.0.0.7'] },
+  };
+  const facts = { 'user.id': 'zoe', 'team.tier': 'pro', 'metadata.customer': 'Jane Roe' };
+  kept.add(record('x0', { ...of('zoe'), facts, decision: { request } }));
   kept.add(record('x1', of('bob')));
-  kept.erase('zoe');
+  kept.erase((user) => user === 'zoe');
   expect(ids(kept, { user: 'zoe' })).toEqual([]);
-  expect(JSON.stringify(kept.find({ exchange: 'x0' }))).not.toContain('zoe');
+  expect(JSON.stringify(kept.find({ exchange: 'x0' }))).not.toMatch(/zoe|Jane|10\.0/);
   expect(kept.find({ exchange: 'x0' })).toMatchObject([{ facts: {}, caller: { team: 't' } }]);
   expect(kept.find({ user: 'bob' })).toMatchObject([{ exchange: 'x1', caller: { email: 'bob@example.com' } }]);
 });

@@ -1,7 +1,8 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   appendFileSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -9,6 +10,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -20,7 +22,7 @@ import { intent, record, temporary, until } from './records.ts';
 
 function open(
   path: string,
-  more: { write?: WriteSync; segment_bytes_max?: number; reserve_bytes?: number } = {},
+  more: { write?: WriteSync; segment_bytes_max?: number; reserve_bytes?: number; clock?: () => number } = {},
 ): Spool {
   const spool = openSpool({
     path,
@@ -34,6 +36,17 @@ function open(
   onTestFinished(() => spool.close());
   return spool;
 }
+
+/** Whether a file can be made that takes lines and lets none be taken back. */
+const appendOnly = (() => {
+  const dir = mkdtempSync(join(tmpdir(), 'append-'));
+  const file = join(dir, 'file');
+  writeFileSync(file, '');
+  const can = spawnSync('chattr', ['+a', file], { stdio: 'ignore' }).status === 0;
+  if (can) spawnSync('chattr', ['-a', file]);
+  rmSync(dir, { recursive: true });
+  return can;
+})();
 
 /** The records that lie in a spool, with their chain checked. */
 function read(dir: string): { lines: ParsedLine[]; records: AuditRecord[] } {
@@ -272,6 +285,54 @@ describe('personal data', () => {
     expect(records[0]?.decision.request?.reasons).toEqual(['[person] may not do this']);
   });
 
+  const said = (reason: string): AuditRecord['decision'] => ({
+    request: {
+      ...{ decision: 'deny', rules: [], reasons: [reason], obligations: [], shadowed: [], unable: [] },
+      warnings: [`so it is: ${reason}`],
+    },
+  });
+
+  test('is quoted by no reason, whatever a caller filled in freely', async () => {
+    const spool = open(temporary());
+    const facts = {
+      'metadata.customer': 'Jane\u200b Roe',
+      'metadata.number': 4711,
+      'request.userAgent': `Janes Browser ${'x'.repeat(300)}`,
+      'metadata.of': ['Ann Smith', 'Roe & Sons'],
+    };
+    const reason = `Jane  Roe, 4711, Ann Smith, Roe & Sons: not with Janes Browser ${'x'.repeat(186)}...`;
+    await spool.end(record('a', { caller: { key: 'k', ...person }, facts, decision: said(reason) }));
+    const text = readFileSync(segmentFile(spool.dir, 1), 'utf8');
+    for (const word of ['Jane', '4711', 'Smith', 'Roe', 'Browser']) expect(text).not.toContain(word);
+    expect(read(spool.dir).records[0]?.decision.request?.reasons).toEqual([
+      '[person], [person], [person]: not with [person]...',
+    ]);
+  });
+
+  test('is quoted by no reason that is cut, not even in part', async () => {
+    const spool = open(temporary());
+    const reason = `${'r'.repeat(92)} ann@example.com`;
+    const route = 'r'.repeat(40_000);
+    await spool.end(record('a', { route, caller: { key: 'k', ...person }, decision: said(reason) }));
+    const { records } = read(spool.dir);
+    expect(records[0]?.trimmed).toBe(true);
+    expect(records[0]?.decision.request?.reasons).toEqual([`${'r'.repeat(92)} [person...`]);
+  });
+
+  test('is in no record whose sealed part could not be made', async () => {
+    const path = temporary();
+    const spool = open(path);
+    // No key can be made where its file should be.
+    mkdirSync(join(path, 'keys', 'subjects-one.jsonl'));
+    const facts = { 'metadata.customer': 'Jane Roe' };
+    await spool.end(
+      record('a', { caller: { key: 'k', ...person }, facts, decision: said('ann@example.com may not for Jane Roe') }),
+    );
+    const text = readFileSync(segmentFile(spool.dir, 1), 'utf8');
+    for (const word of ['ann@', 'Jane']) expect(text).not.toContain(word);
+    expect(read(spool.dir).records[0]).toMatchObject({ exchange: 'a', trimmed: true });
+  });
+
   test('a record never grows without bound: its lists are cut and it says so', async () => {
     const spool = open(temporary());
     const findings = Array.from({ length: 5000 }, (_, at) => ({
@@ -393,6 +454,50 @@ describe('a full disk', () => {
     broken = false;
     await until(() => read(spool.dir).records.length === 1);
     expect(read(spool.dir).records).toMatchObject([{ exchange: 'a', ending: 'complete' }]);
+  });
+
+  test('takes exchanges again as soon as it can, though the clock was put back meanwhile', async () => {
+    let now = Date.now();
+    let broken = false;
+    const write: WriteSync = (fd, bytes, offset, length) => {
+      if (broken) throw Object.assign(new Error('full'), { code: 'ENOSPC' });
+      return writeSync(fd, bytes, offset, length);
+    };
+    const spool = open(temporary(), { write, clock: () => now });
+    broken = true;
+    for (const id of ['a', 'b']) {
+      await expect(spool.begin(intent(id))).rejects.toThrow(SpoolUnavailable);
+      now += 2000;
+    }
+    broken = false;
+    now -= 3_600_000;
+    await spool.begin(intent('c'));
+    expect(spool.state).toMatchObject({ accepting: true, live: 1 });
+  });
+
+  test.skipIf(!appendOnly)('writes nothing behind half a line that it could not take back', async () => {
+    let half = false;
+    let calls = 0;
+    const write: WriteSync = (fd, bytes, offset, length) => {
+      if (!half) return writeSync(fd, bytes, offset, length);
+      calls += 1;
+      if (calls % 2 === 0) throw Object.assign(new Error('broken'), { code: 'EIO' });
+      return writeSync(fd, bytes, offset, 40);
+    };
+    const spool = open(temporary(), { write });
+    await spool.end(record('a'));
+    const file = segmentFile(spool.dir, 1);
+    execFileSync('chattr', ['+a', file]);
+    onTestFinished(() => void execFileSync('chattr', ['-a', file]));
+    half = true;
+    await spool.end(record('b'));
+    half = false;
+    spool.flush();
+    execFileSync('chattr', ['-a', file]);
+    spool.flush();
+    spool.close();
+    expect(read(spool.dir).records.map(({ exchange }) => exchange)).toEqual(['a', 'b']);
+    expect(open(spool.dir.replace('/spools/one', '')).found).toMatchObject({ lost: 0, cut_bytes: 0 });
   });
 
   test('lets none of the calls begin whose intents it took half of', async () => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import {
+  eraseUser,
   fileSink,
   openLog,
   openTrail,
@@ -421,6 +422,19 @@ describe('erasing a person', () => {
     await trail.close();
     expect((await all(dir, { user: 'ann' })).map((one) => one.record.exchange)).toEqual(['back']);
     expect(await verify(dir)).toMatchObject({ ok: true, records: 4 });
+  });
+
+  test('by another process is noticed by memory as well, and of nobody else', async () => {
+    const dir = temporary();
+    const trail = await open(dir);
+    const of = (user: string) => ({ caller: { ...intent('').caller, user, email: `${user}@example.com` } });
+    for (const user of ['ann', 'bob']) await trail.end(record(`of-${user}`, of(user)));
+    expect(eraseUser(join(dir, 'data'), 'ann')).toBe(true);
+    // Back before anybody asked.
+    await trail.end(record('other', { caller: { ...of('ann').caller, ip: '10.0.0.8' } }));
+    expect(JSON.stringify(trail.recent({ exchange: 'of-ann' }))).not.toMatch(/"ann|ann@|10\.0\.0\.7/);
+    expect(trail.recent({ user: 'bob' })).toMatchObject([{ caller: { email: 'bob@example.com' } }]);
+    await trail.close();
   });
 
   test('dropping the personal part of any records leaves the chain whole, and is counted', async () => {

@@ -3,6 +3,7 @@ import type { AuditRecord, DecisionSummary, Intent } from '../record.ts';
 import type { Sealed } from './line.ts';
 import { writeIntent, writeRecord } from './record-json.ts';
 import type { Personal, Subjects } from './subjects.ts';
+import { withoutNames } from './without-names.ts';
 
 /** A line longer than this without its texts is trimmed: a log store must not be filled by one exchange. */
 export const record_bytes_max = 32_768;
@@ -79,49 +80,15 @@ export function withoutTexts(record: AuditRecord, hash: (text: string) => string
   return { ...record, facts: { ...open, ...personal }, content: undefined };
 }
 
-/** What names a person, and decisions that are frozen and known to name none of it: most are the same for many calls. */
-interface Names {
-  /** The longest first: an address may begin with the name. */
-  readonly all: readonly string[];
-  readonly absent: WeakSet<DecisionSummary>;
+/** The record as it is told of nobody: who it was and what was known of them is gone, and what reasons quote of it. */
+export function withoutPerson(record: AuditRecord): AuditRecord {
+  const { user: _user, email: _email, ip: _ip, ...caller } = record.caller;
+  const decision = withoutNames(record.decision, record.caller, personalFacts(record.facts));
+  return { ...record, caller, decision, facts: {}, content: undefined };
 }
 
-/** Of callers that are frozen. */
-const knownNames = new WeakMap<Intent['caller'], Names>();
-
-function namesOf(caller: Intent['caller']): Names {
-  const known = knownNames.get(caller);
-  if (known !== undefined) return known;
-  const { user, email, ip } = caller;
-  const told = [user, email, ip].filter((name): name is string => name !== undefined && name.length > 2);
-  const names = { all: told.sort((a, b) => b.length - a.length), absent: new WeakSet<DecisionSummary>() };
-  if (Object.isFrozen(caller)) knownNames.set(caller, names);
-  return names;
-}
-
-/** A reason may quote facts (`${user.email}`): what names the person is taken out of the open part. */
-function withoutNames(decision: DecisionSummary | undefined, names: Names): DecisionSummary | undefined {
-  return decision === undefined || names.absent.has(decision) ? decision : searched(decision, names);
-}
-
-function searched(decision: DecisionSummary, { all, absent }: Names): DecisionSummary {
-  const named = (text: string): boolean => all.some((name) => text.includes(name));
-  if (!decision.reasons.some(named) && !decision.warnings.some(named)) {
-    if (Object.isFrozen(decision)) absent.add(decision);
-    return decision;
-  }
-  const clean = (texts: readonly string[]): readonly string[] =>
-    texts.map((text) => all.reduce((rest, name) => rest.replaceAll(name, '[person]'), text));
-  return { ...decision, reasons: clean(decision.reasons), warnings: clean(decision.warnings) };
-}
-
-/** The decisions without what names a person; the same object where nothing does. */
-function decisionsWithoutNames(made: AuditRecord['decision'], names: Names): AuditRecord['decision'] {
-  const request = withoutNames(made.request, names);
-  const response = withoutNames(made.response, names);
-  const settle = withoutNames(made.settle, names);
-  const same = request === made.request && response === made.response && settle === made.settle;
-  return same ? made : { request, response, settle };
+function personalFacts(facts: AuditRecord['facts']): AuditRecord['facts'] {
+  return Object.fromEntries(Object.entries(facts).filter(([name]) => eyesOf(name) === 'person'));
 }
 
 /** Characters of an exchange's id, and of most other words, that a trimmed line keeps. */
@@ -238,22 +205,24 @@ export class Composer {
       return this.#record(record, trimmed, lines);
     } catch {
       lines.rewind(start);
-      const { user: _user, email: _email, ip: _ip, ...caller } = record.caller;
-      return this.#record({ ...record, caller, facts: {}, content: undefined, trimmed: true }, true, lines);
+      return this.#record({ ...withoutPerson(record), trimmed: true }, true, lines);
     }
   }
 
   #record(record: AuditRecord, trimmed: boolean, lines: Lines): Sealed | undefined {
-    const whole = trimmed ? trim(record) : record;
-    const { open, personal } = splitFacts(whole.facts, this.#hash);
+    const { open, personal } = splitFacts(record.facts, this.#hash);
+    // Before anything is cut: half a name is a name.
+    const decision = withoutNames(record.decision, record.caller, personal);
+    const whole = trimmed ? trim({ ...record, decision }) : record;
     const start = lines.size;
-    writeRecord(lines, whole, open, decisionsWithoutNames(whole.decision, namesOf(whole.caller)));
+    if (trimmed) writeRecord(lines, whole);
+    else writeRecord(lines, whole, open, decision);
     if (!trimmed && longer(lines, start, record_bytes_max)) {
       lines.rewind(start);
       return this.#record(record, true, lines);
     }
     const content = whole.content === undefined ? undefined : JSON.stringify(whole.content);
-    return this.#seal(whole, personal, content);
+    return this.#seal(whole, trimmed ? undefined : personal, content);
   }
 }
 

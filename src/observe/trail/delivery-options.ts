@@ -15,3 +15,12 @@ export interface DeliveryOptions {
   /** Told after each acknowledged batch. */
   readonly onProgress: () => void;
 }
+
+/** Records in a batch from which on the next one waits longer: under load fewer, larger batches cost a call less. */
+const busy_records = 64;
+const busy_linger_factor = 5;
+
+/** How long the batch after one of so many records waits for more, in milliseconds. */
+export function lingerAfter(records: number, { linger_ms }: DeliveryOptions): number {
+  return linger_ms * (records >= busy_records ? busy_linger_factor : 1);
+}

@@ -4,18 +4,14 @@ import { AsideFile, reasonOf } from './aside.ts';
 import { type Batch, batch_bytes_max, readBatch } from './batch.ts';
 import { Courier } from './courier.ts';
 import { CursorFile, readCursor } from './cursor.ts';
-import type { DeliveryOptions } from './delivery-options.ts';
+import { type DeliveryOptions, lingerAfter } from './delivery-options.ts';
 import { type SignedHead, signHead } from './head.ts';
 import { genesis } from './line.ts';
 import { Nap } from './nap.ts';
 import { Reader } from './reader.ts';
-import type { Sink } from './sink.ts';
+import { RecordConflict, type Sink } from './sink.ts';
 import type { Spool } from './spool.ts';
 import { Suspicion } from './suspicion.ts';
-
-/** Records in a batch from which on the next one waits longer: under load fewer, larger batches cost a call less. */
-const busy_records = 64;
-const busy_linger_factor = 5;
 
 /**
  * Carries one spool's records to one sink, in order and at least once, and remembers how far it has come. One batch is
@@ -66,10 +62,9 @@ export class Delivery {
   }
 
   #sign(seq: number, hash: string): SignedHead {
-    const { id, keys } = this.#spool;
-    const { name, place = '' } = this.sink;
-    const head = { spool: id, seq, hash, at_ms: this.#options.clock(), sink: name, place };
-    return signHead(head, keys.signing, keys.signingId);
+    const { id: spool, keys } = this.#spool;
+    const { name: sink, place = '' } = this.sink;
+    return signHead({ spool, seq, hash, at_ms: this.#options.clock(), sink, place }, keys.signing, keys.signingId);
   }
 
   #load(file: string): void {
@@ -169,7 +164,7 @@ export class Delivery {
   async #linger(): Promise<void> {
     if (this.#nap.over || !this.#few) return;
     this.#lingering = true;
-    await this.#nap.sleep(this.#options.linger_ms * (this.#lastCount >= busy_records ? busy_linger_factor : 1));
+    await this.#nap.sleep(lingerAfter(this.#lastCount, this.#options));
     this.#lingering = false;
   }
 
@@ -191,22 +186,29 @@ export class Delivery {
   }
 
   /**
-   * Sets a record aside where the sink takes the one after it and still not this one. Where it does not, or there is none yet, the sink is at
-   * fault as far as anybody can tell, and the record waits.
+   * Sets a record aside where the sink takes the one after it and still not this one, or has another in its place. Where it does not, or there is
+   * none yet, the sink is at fault as far as anybody can tell, and the record waits.
    */
-  async #passBy(record: Batch, error: unknown): Promise<boolean> {
-    const { batch: next } = readBatch(this.#spool, record, 1);
-    if (next === undefined || next.from === 0 || (await this.#courier.submit(next)) !== undefined) return false;
+  async #passBy(record: Batch, error: JobFailed): Promise<boolean> {
     const [line = ''] = record.lines();
+    const conflict = error.cause instanceof RecordConflict;
+    const next = conflict ? undefined : await this.#takenAfter(record);
     // Before the position moves past it; where the disk does not take it, both come again.
-    if (!this.#setAside(record.from, line, reasonOf(error))) return false;
+    if (!(conflict || next) || !this.#setAside(record.from, line, reasonOf(error))) return false;
     this.#suspicion.over();
-    this.#acknowledge(next);
+    if (next === undefined) this.#moveTo(record);
+    else this.#acknowledge(next);
     // The sink may have come back between the two: the record has another chance, behind the one after it.
-    if (!(await this.#takeAside(record.from, line))) {
+    if (conflict || !(await this.#takeAside(record.from, line))) {
       this.#options.onAside(this.sink.name, record.from, error);
     }
     return true;
+  }
+
+  /** The record after this one, where the sink takes it. */
+  async #takenAfter(record: Batch): Promise<Batch | undefined> {
+    const { batch: next } = readBatch(this.#spool, record, 1);
+    return next !== undefined && next.from > 0 && (await this.#courier.submit(next)) === undefined ? next : undefined;
   }
 
   /** Whether the sink takes a record that is set aside. */
@@ -263,15 +265,17 @@ export class Delivery {
   /** Tries what was set aside once more, each record by itself; how many were taken. */
   async retryAside(): Promise<number> {
     let taken = 0;
-    for (const { seq, line } of this.#aside.entries) {
-      if (await this.#takeAside(seq, line)) taken += 1;
-    }
+    for (const { seq, line } of this.#aside.entries) if (await this.#takeAside(seq, line)) taken += 1;
     return taken;
   }
 
   #acknowledge(batch: Batch): void {
     this.delivered += batch.count;
     this.#lastCount = batch.count;
+    this.#moveTo(batch);
+  }
+
+  #moveTo(batch: Batch): void {
     this.#position = { seq: batch.to, hash: batch.hash };
     this.#reader.taken(batch);
     if (this.#cursor.moved()) this.#writeCursor();

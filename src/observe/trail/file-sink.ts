@@ -1,10 +1,11 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
+import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { headText, type SignedHead } from './head.ts';
 import { parseLine, type SpooledRecord } from './line.ts';
+import { absentFrom, findLast } from './look-back.ts';
 import { type Run, recordsOf } from './run.ts';
-import type { Sink } from './sink.ts';
+import { RecordConflict, type Sink } from './sink.ts';
 import { exclusively, turnsOver } from './turn.ts';
 
 const daily = /^audit-\d{4}-\d{2}-\d{2}\.jsonl$/;
@@ -33,33 +34,6 @@ export async function listLate(dir: string): Promise<string[]> {
 const block_bytes = 1 << 18;
 const flags = constants.O_RDWR | constants.O_CREAT | constants.O_APPEND;
 
-/** Reads lines from the end backwards until one satisfies; undefined where none does. */
-async function findLast(path: string, size: number, wanted: (line: string) => boolean): Promise<string | undefined> {
-  const file = await open(path, 'r');
-  try {
-    let tail: Buffer = Buffer.alloc(0);
-    for (let from = size; from > 0; ) {
-      const length = Math.min(block_bytes, from);
-      from -= length;
-      const block = Buffer.alloc(length);
-      await file.read(block, 0, length, from);
-      const bytes = Buffer.concat([block, tail]);
-      // The first line may have begun in an earlier block.
-      const cut = from === 0 ? 0 : bytes.indexOf(10) + 1;
-      if (cut === 0 && from > 0) {
-        tail = bytes;
-        continue;
-      }
-      const hit = bytes.toString('utf8', cut).split('\n').findLast(wanted);
-      if (hit !== undefined) return hit;
-      tail = bytes.subarray(0, cut);
-    }
-    return undefined;
-  } finally {
-    await file.close();
-  }
-}
-
 /** How far a spool's records have come in this directory. */
 interface Reached {
   readonly seq: number;
@@ -84,6 +58,8 @@ class FileSink implements Sink {
     const known = this.#known.get(name);
     if (known === undefined) {
       size = await repair(file, size);
+      // Of whatever spool: another process may have written more of it into this file.
+      this.#reached.clear();
     } else if (size > known) {
       const bytes = Buffer.alloc(size - known);
       await file.read(bytes, 0, bytes.length, known);
@@ -100,16 +76,13 @@ class FileSink implements Sink {
   }
 
   /** The last record of a spool, looked for from the newest file back. */
-  async #last(spool: string, first: number): Promise<Reached> {
+  async #last(spool: string, seq: number, at_ms: number): Promise<Reached> {
     const reached = this.#reached.get(spool);
     if (reached !== undefined) return reached;
-    const files = (await listTrail(this.place)).reverse();
-    // A spool's first batch can only have been written lately: a year of files need not be read for it.
-    for (const name of first === 1 ? files.slice(0, 2) : files) {
-      const path = join(this.place, name);
-      const text = await findLast(path, (await stat(path)).size, (line) =>
-        line.startsWith(`{"v":1,"spool":"${spool}",`),
-      );
+    // Nothing of a spool is older than its first record: a year of files need not be read for it.
+    const first = seq === 1 ? trailFile(at_ms) : '';
+    for (const name of (await listTrail(this.place)).reverse().filter((one) => one >= first)) {
+      const text = await findLast(join(this.place, name), (line) => line.startsWith(`{"v":1,"spool":"${spool}",`));
       const line = text === undefined ? undefined : parseLine(text);
       if (line !== undefined) {
         this.#reached.set(spool, line);
@@ -125,21 +98,31 @@ class FileSink implements Sink {
       const size = await this.#catchUp(name, file);
       let lines = '';
       const moved = new Map<string, Reached>();
+      const again = new Map<string, SpooledRecord[]>();
       for (const record of records) {
-        const last = moved.get(record.spool) ?? (await this.#last(record.spool, record.seq));
-        if (record.seq === last.seq && record.hash !== last.hash) {
-          throw new Error(`Record ${record.seq} of spool ${record.spool} is there already with another hash`);
+        const { spool, seq, at_ms, line } = record;
+        const last = moved.get(spool) ?? (await this.#last(spool, seq, at_ms));
+        if (seq <= last.seq) {
+          again.set(spool, [...(again.get(spool) ?? []), record]);
+          continue;
         }
-        if (record.seq <= last.seq) continue;
-        lines += `${record.line}\n`;
-        moved.set(record.spool, record);
+        lines += `${line}\n`;
+        moved.set(spool, record);
       }
+      for (const gone of again.values()) await this.#complete(gone);
       if (lines === '') return;
       await this.#write(name, file, size, [Buffer.from(lines)]);
       for (const [spool, reached] of moved) this.#reached.set(spool, reached);
     } finally {
       await file.close();
     }
+  }
+
+  /** Records of one spool that is further: mostly they come again, and one that never came is written down late. */
+  async #complete(records: readonly SpooledRecord[]): Promise<void> {
+    const late = (await listLate(this.place)).map((name) => join(this.place, name));
+    const daily = (await listTrail(this.place)).reverse().map((name) => join(this.place, name));
+    for (const record of await absentFrom(late, daily, records)) await this.#appendLate(record);
   }
 
   /** Appends to a file of this size, and to the platter. */
@@ -154,9 +137,12 @@ class FileSink implements Sink {
       }
       await file.datasync();
     } catch (error) {
-      // Half a batch may be there: it is read again before the next try.
-      await file.truncate(size).catch(() => {});
+      // Half a batch may be there: where it cannot be taken back, it is read again before the next try.
       this.#known.delete(name);
+      await file.truncate(size).then(
+        () => this.#known.set(name, size),
+        () => {},
+      );
       throw error;
     }
     this.#known.set(name, end);
@@ -170,7 +156,7 @@ class FileSink implements Sink {
     const file = await open(join(this.place, name), flags, 0o640);
     try {
       const size = await this.#catchUp(name, file);
-      const { seq } = await this.#last(spool, from);
+      const { seq } = await this.#last(spool, from, first_ms);
       if (seq !== from - 1) return false;
       await this.#write(name, file, size, bytes);
       this.#reached.set(spool, { seq: to, hash });
@@ -186,9 +172,9 @@ class FileSink implements Sink {
     const start = `{"v":1,"spool":"${spool}","seq":${seq},`;
     const files = [...(await listLate(this.place)), ...(await listTrail(this.place))];
     for (const path of files.map((one) => join(this.place, one))) {
-      const there = await findLast(path, (await stat(path)).size, (one) => one.startsWith(start));
+      const there = await findLast(path, (one) => one.startsWith(start));
       if (there === line) return;
-      if (there !== undefined) throw new Error(`Record ${seq} of spool ${spool} is there already with another hash`);
+      if (there !== undefined) throw new RecordConflict(spool, seq);
     }
     const file = await open(join(this.place, name), flags, 0o640);
     try {

@@ -1,6 +1,6 @@
 import { Lines } from '../../stores/index.ts';
 import type { AuditRecord } from '../record.ts';
-import { withoutTexts } from './compose.ts';
+import { withoutPerson, withoutTexts } from './compose.ts';
 import { fits, type QueryFilter } from './query.ts';
 import { writeRecord } from './record-json.ts';
 
@@ -72,13 +72,11 @@ export class Recent {
     return found;
   }
 
-  /** Forgets who it was, and what was known of them. */
-  erase(user: string): void {
+  /** Forgets who these users were, and what was known of them. */
+  erase(meant: (user: string) => boolean): void {
     for (const place of this.#places) {
-      if (place.user !== user) continue;
-      const record = recordIn(place);
-      const caller = { ...record.caller, user: undefined, email: undefined, ip: undefined };
-      this.#put(place, { ...record, caller, facts: {} });
+      if (place.user === undefined || !meant(place.user)) continue;
+      this.#put(place, withoutPerson(recordIn(place)));
       // It is shorter now: nothing of what stood there before is left behind it.
       place.bytes.fill(0, place.length);
     }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writePrivateFile } from '../../stores/index.ts';
 import type { Intent } from '../record.ts';
 import { parseHead } from './head.ts';
 import { IntentReader, isIntent, type OpenIntent } from './intent-line.ts';
@@ -125,15 +126,29 @@ export function recover(dir: string, spool: string): Recovered {
   };
 }
 
-/** The spool's own id, made when its directory is: its name and something random. */
+/**
+ * The spool's own id, made when its directory is: its name and something random. Where the file that tells it is torn or
+ * gone, its segments still do.
+ */
 export function spoolIdentity(dir: string, name: string): string {
   const file = join(dir, 'spool.json');
+  const told = idIn(file, 'id');
+  if (told !== undefined) return told;
+  const [first] = listSegments(dir);
+  const known = first === undefined ? undefined : idIn(segmentFile(dir, first), 'spool');
+  const id = known ?? `${name}.${randomBytes(6).toString('hex')}`;
+  writePrivateFile(file, `${JSON.stringify({ id })}\n`);
+  return id;
+}
+
+/** What the first line of a file says under this name; undefined where there is no such line. */
+function idIn(file: string, name: string): string | undefined {
   try {
-    return (JSON.parse(readFileSync(file, 'utf8')) as { id: string }).id;
+    const [line = ''] = readFileSync(file, 'utf8').split('\n', 1);
+    const id = (JSON.parse(line) as Record<string, unknown> | null)?.[name];
+    return typeof id === 'string' ? id : undefined;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    const id = `${name}.${randomBytes(6).toString('hex')}`;
-    writeFileSync(file, `${JSON.stringify({ id })}\n`, { mode: 0o600 });
-    return id;
+    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
   }
 }

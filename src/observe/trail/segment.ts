@@ -75,6 +75,8 @@ export class Segment {
   #size: number;
   #dirty = false;
   #syncing = false;
+  /** Behind the whole lines lies a part of one. */
+  #torn = false;
 
   private constructor(number: number, path: string, write: WriteSync) {
     this.number = number;
@@ -118,15 +120,23 @@ export class Segment {
    */
   append(lines: Slice, more: Slice = nothing): void {
     const { block, start, end } = together(lines, more);
+    if (this.#torn) this.#takeBack();
     let done = start;
     try {
       while (done < end) done += this.#write(this.#fd, block, done, end - done);
     } catch (error) {
-      if (done > start) ftruncateSync(this.#fd, this.#size);
+      this.#torn = done > start;
+      if (this.#torn) this.#takeBack();
       throw error;
     }
     this.#size += end - start;
     this.#dirty = true;
+  }
+
+  /** Throws where the disk does not let it: then nothing may follow what is torn. */
+  #takeBack(): void {
+    ftruncateSync(this.#fd, this.#size);
+    this.#torn = false;
   }
 
   /** To the platter, before it returns. */

@@ -35,6 +35,8 @@ export class Spool {
   readonly keys: TrailKeys;
   /** The newest records that not every sink has yet. */
   readonly fresh: Fresh;
+  /** Keys of the people it writes about. */
+  readonly subjects: Subjects;
   /** Set by the delivery: called after records were appended. */
   onAppend: (() => void) | undefined;
   /** What recovery found at opening. */
@@ -42,7 +44,6 @@ export class Spool {
 
   readonly #options: SpoolOptions;
   readonly #composer: Composer;
-  readonly #subjects: Subjects;
   readonly #reserve: Reserve;
   readonly #lock: Lock;
   readonly #timer: NodeJS.Timeout;
@@ -68,8 +69,8 @@ export class Spool {
     try {
       this.id = spoolIdentity(this.dir, options.spoolId);
       this.fresh = new Fresh(this.id);
-      this.#subjects = new Subjects(this.keys.dir, options.spoolId, this.keys.textHash);
-      this.#composer = new Composer(this.#subjects, this.keys.textHash);
+      this.subjects = new Subjects(this.keys.dir, options.spoolId, this.keys.textHash);
+      this.#composer = new Composer(this.subjects, this.keys.textHash);
       this.#live = new Live(this.#composer);
       this.#reserve = new Reserve(join(this.dir, 'reserve'), options.reserve_bytes);
       const found = recover(this.dir, this.id);
@@ -167,11 +168,6 @@ export class Spool {
     this.#segments.removeBefore(number);
   }
 
-  /** Forgets the key of a person (`user <id>`): their part of every record can no longer be read. */
-  erase(name: string): boolean {
-    return this.#subjects.erase(name);
-  }
-
   /** Writes what is pending and lets go of the files. Exchanges still live become `lost` at the next opening. */
   close(): void {
     if (this.#closed) return;
@@ -267,7 +263,8 @@ export class Spool {
   /** Looks, once a second, whether the disk takes exchanges again: the reserve, and some room beside it. */
   #recovered(): boolean {
     const now = this.#options.clock();
-    if (now - this.#triedAt < retry_ms) return false;
+    // A clock may be put back as well.
+    if (Math.abs(now - this.#triedAt) < retry_ms) return false;
     this.#triedAt = now;
     try {
       this.#stayInPlace();

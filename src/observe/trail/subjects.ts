@@ -1,18 +1,19 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import {
+  appendFileSync,
   closeSync,
   fdatasyncSync,
   fstatSync,
   openSync,
   readdirSync,
   readFileSync,
-  renameSync,
+  readSync,
   statSync,
-  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { LRUCache } from 'lru-cache';
+import { lock, writePrivateFile } from '../../stores/index.ts';
 import type { RecordCaller } from '../record.ts';
 import { type Sealed, sealedText } from './line.ts';
 
@@ -44,6 +45,10 @@ function readEntries(file: string): Entry[] {
   } catch {
     return [];
   }
+  return entriesOf(text);
+}
+
+function entriesOf(text: string): Entry[] {
   const entries: Entry[] = [];
   for (const line of text.split('\n')) {
     try {
@@ -87,6 +92,7 @@ export class Subjects {
   /** By who asked: the same frozen object for calls of the same caller from the same place. */
   #ofCaller = new WeakMap<object, { readonly sealed: Sealed; readonly until: number }>();
   #seen = '';
+  #erased = new Set<string>();
 
   constructor(dir: string, spool: string, hash: (text: string) => string) {
     this.#file = join(dir, `subjects-${spool}.jsonl`);
@@ -105,10 +111,21 @@ export class Subjects {
     }
     if (now === this.#seen) return;
     this.#seen = now;
+    const before = [...this.#byName];
     this.#byName.clear();
     for (const entry of readEntries(this.#file)) {
       this.#byName.set(entry.of, { id: entry.id, key: Buffer.from(entry.key, 'base64') });
     }
+    for (const [of, { id }] of before) if (this.#byName.get(of)?.id !== id) this.#erased.add(of);
+  }
+
+  /** Of the names whose keys another process erased since this was asked last: whether a name is one of them. */
+  erased(): ((name: string) => boolean) | undefined {
+    this.#refresh();
+    const erased = this.#erased;
+    if (erased.size === 0) return undefined;
+    this.#erased = new Set();
+    return (name) => erased.has(subjectHash(name, this.#hash));
   }
 
   /** The subject's key, made and written to disk before its first use. Throws where the disk does not take it. */
@@ -119,6 +136,14 @@ export class Subjects {
     if (known !== undefined) return known;
     const subject = { id: randomBytes(12).toString('hex'), key: randomBytes(32) };
     const line = `${JSON.stringify({ of, id: subject.id, key: subject.key.toString('base64') } satisfies Entry)}\n`;
+    // Where somebody who erases put another file in its place meanwhile, this one may not have been seen by then.
+    while (this.#append(line) !== statSync(this.#file, { throwIfNoEntry: false })?.ino) this.#seen = '';
+    this.#byName.set(of, subject);
+    return subject;
+  }
+
+  /** On disk when it returns, in the file with this inode. */
+  #append(line: string): number {
     const fd = openSync(this.#file, 'a', 0o600);
     try {
       // The newline first ends a line that a short write of an earlier try left torn.
@@ -128,11 +153,10 @@ export class Subjects {
       const stat = fstatSync(fd);
       const grown = this.#seen === `${stat.ino} ${stat.size - bytes.length}` || stat.size === bytes.length;
       this.#seen = grown ? `${stat.ino} ${stat.size}` : '';
+      return stat.ino;
     } finally {
       closeSync(fd);
     }
-    this.#byName.set(of, subject);
-    return subject;
   }
 
   /**
@@ -186,14 +210,52 @@ export class Subjects {
   }
 }
 
-/** Takes a subject's entry out of a key file; whether there was one. */
+/** Another one takes as long as its file is large. */
+const erase_tries_max = 2000;
+const erase_pause_ms = 5;
+
+/**
+ * Takes a subject's entry out of a key file, on disk when it returns; whether there was one. Throws where another process
+ * is at it for long: of two that write it anew at once the later one would bring back whom the other took out.
+ */
 export function eraseIn(file: string, of: string): boolean {
-  const entries = readEntries(file);
-  const kept = entries.filter((entry) => entry.of !== of);
-  if (kept.length === entries.length) return false;
-  writeFileSync(`${file}.new`, kept.map((entry) => `${JSON.stringify(entry)}\n`).join(''), { mode: 0o600 });
-  renameSync(`${file}.new`, file);
-  return true;
+  if (statSync(file, { throwIfNoEntry: false }) === undefined) return false;
+  const held = patiently(() => lock(`${file}.lock`));
+  const old = openSync(file, 'r');
+  try {
+    const entries = entriesOf(wholeOf(old));
+    const kept = entries.filter((entry) => entry.of !== of);
+    if (kept.length === entries.length) return false;
+    writePrivateFile(file, textOf(kept));
+    // Whoever writes about people goes on: what was filed in the old file since then is taken along.
+    const ids = new Set(entries.map(({ id }) => id));
+    const since = entriesOf(wholeOf(old)).filter((entry) => entry.of !== of && !ids.has(entry.id));
+    if (since.length > 0) appendFileSync(file, `\n${textOf(since)}`, { flush: true });
+    return true;
+  } finally {
+    closeSync(old);
+    held.release();
+  }
+}
+
+function patiently<T>(step: () => T): T {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return step();
+    } catch (error) {
+      if (tries === erase_tries_max) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, erase_pause_ms);
+    }
+  }
+}
+
+function wholeOf(fd: number): string {
+  const bytes = Buffer.alloc(fstatSync(fd).size);
+  return bytes.toString('utf8', 0, readSync(fd, bytes, 0, bytes.length, 0));
+}
+
+function textOf(entries: readonly Entry[]): string {
+  return entries.map((entry) => `${JSON.stringify(entry)}\n`).join('');
 }
 
 /** Opens what subjects' keys still open, across all spools of a data directory. */

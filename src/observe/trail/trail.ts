@@ -128,6 +128,7 @@ class LiveTrail implements Trail {
   }
 
   recent(filter: QueryFilter = {}): AuditRecord[] {
+    this.#forgetErased();
     return this.#recent.find(filter);
   }
 
@@ -138,8 +139,14 @@ class LiveTrail implements Trail {
   }
 
   erase(user: string): boolean {
-    this.#recent.erase(user);
-    return this.#spool.erase(`user ${user}`);
+    this.#recent.erase((one) => one === user);
+    return this.#spool.subjects.erase(`user ${user}`);
+  }
+
+  /** Another process erases in the files alone; what memory holds goes with it. */
+  #forgetErased(): void {
+    const erased = this.#spool.subjects.erased();
+    if (erased !== undefined) this.#recent.erase((user) => erased(`user ${user}`));
   }
 
   async retryAside(): Promise<number> {
@@ -149,6 +156,7 @@ class LiveTrail implements Trail {
 
   #putOutHeads(): void {
     this.#spool.flush();
+    this.#forgetErased();
     const head = this.head();
     // Before the first record there is nothing to vouch for.
     if (head.seq === 0) return;
