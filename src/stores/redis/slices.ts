@@ -129,8 +129,8 @@ function textOf({ owner, number, lease_ms, slices, rates, seats, renewals, whole
 function againOf({ resets, estimates }: ToldAgain) {
   return {
     resets: resets.map(resetsOf),
-    estimates: estimates.map(({ id, amount: { nusd, tokens, input = 0 }, labels, counters, at_ms }) => {
-      return [id, nusd, tokens, input, labels, counters.map(resetsOf), at_ms];
+    estimates: estimates.map(({ id, amount: { nusd, tokens, input = 0 }, labels, counters, at_ms, ended }) => {
+      return [id, nusd, tokens, input, labels, counters.map(resetsOf), at_ms, ended];
     }),
   };
 }
