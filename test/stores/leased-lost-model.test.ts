@@ -23,6 +23,8 @@ interface Call {
   readonly nusd: number;
   /** Its lease was missed: it is settled at the estimate. */
   estimated: boolean;
+  /** Whose estimate it is. */
+  of?: LeasedLedger;
 }
 
 /** Something that was spent, and who could tell a Redis that lost it. */
@@ -70,6 +72,7 @@ const nusd = fc.integer({ min: 1, max: 500 });
 const step = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant('hold' as const), at, nusd }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('miss' as const), at, place }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('renew' as const), at }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('end' as const), at, place, nusd, tells }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('release' as const), at, tells }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('crash' as const), at, again: fc.boolean() }) },
@@ -149,7 +152,21 @@ class Model {
     await sleep(3);
     await until(() => ledger.reap());
     call.estimated = true;
+    call.of = ledger;
     this.#spend(one, nusd);
+    await this.told(one);
+  }
+
+  /** An estimate is held again. */
+  async renew(one: Worker): Promise<void> {
+    const { ledger } = one;
+    const call = one.calls.find(({ estimated, of }) => estimated && of === ledger);
+    if (ledger === undefined || call === undefined || one.away) return;
+    const { id, nusd } = call;
+    const asked = { id, organization: 'acme', amount: { nusd, tokens: 0 }, budgets: [], rates: [] };
+    expect((await ledger.amend({ ...asked, lease_ms: 600_000 })).outcome).toBe('held');
+    call.estimated = false;
+    this.#spend(one, -nusd);
     await this.told(one);
   }
 
@@ -180,6 +197,7 @@ class Model {
     const one = this.all[step.at]!;
     if (step.do === 'hold') await this.hold(one, step.nusd);
     else if (step.do === 'miss') await this.miss(one, step.place);
+    else if (step.do === 'renew') await this.renew(one);
     else if (step.do === 'end') await this.end(one, step.place, step.nusd);
     else if (step.do === 'release') await this.release(one);
     else if (step.do === 'hear') await this.hear(one);
@@ -207,7 +225,13 @@ class Model {
   /** What is counted at least, and at most. */
   sums(): readonly [number, number] {
     const sum = (list: readonly Spent[]) => list.reduce((sum, { nusd }) => sum + nusd, 0);
-    return [sum(this.spent.filter(({ told, there }) => !told || there)), sum(this.spent)];
+    const [known, back] = [this.spent.filter(({ told, there }) => !told || there), ({ nusd }: Spent) => nusd < 0];
+    // What came back may be forgotten as well.
+    const came = this.spent.filter(back);
+    return [
+      sum(known.filter((one) => !back(one))) + sum(came),
+      sum(this.spent) - sum(came.filter(({ there }) => !there)),
+    ];
   }
 }
 
