@@ -19,7 +19,7 @@ beforeEach(async () => {
   there = await house.process(quiet);
 });
 
-const quiet: Partial<LeasedLedgerOptions> = { ahead_ms: 0, lease_ms: 1_000 };
+const quiet: Partial<LeasedLedgerOptions> = { ahead_ms: 0, lease_ms: 300 };
 const here = (path: string, url = house.server.url) => house.process({ ...quiet, path, url, owner: 'here' });
 const reserve = async (ledger: LeasedLedger, id: string, nusd: number) =>
   expect((await ledger.reserve(request(id, { nusd }, limits))).outcome).toBe('held');
