@@ -30,6 +30,7 @@ if t.estimates and call('HGET', base .. 'primary', 'lossy') == '1' then
           if c.alive then
             count(c, size(k[2], nusd, tokens), tokens, 1, slotOf(c, at))
             call('SADD', base .. 'again', k[1])
+            call('HINCRBY', base .. 'again:sums', k[1] .. ' ' .. text(k[8]), text(size(k[2], nusd, tokens)))
             keys[#keys + 1] = k[1]
           end
         end
