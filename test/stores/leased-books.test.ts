@@ -27,6 +27,17 @@ test('slices of windows that are over are let go, but for those of estimates tha
   expect(books.slices.size).toBe(0);
 });
 
+test('nor are those that a trade names which is under way: it may have to be told again', () => {
+  const books = new Books('acme');
+  books.slice(budget({ window: 'day' }), day_ms / 2);
+  books.trading = true;
+  books.prune(2 * day_ms, 0);
+  expect(books.slices.size).toBe(1);
+  books.trading = false;
+  books.prune(2 * day_ms, 0);
+  expect(books.slices.size).toBe(0);
+});
+
 test('a trade names fifty slices, those first of which something is to be told, and every other in its turn', () => {
   const books = new Books('acme');
   const slices = Array.from({ length: 250 }, (_, at) =>

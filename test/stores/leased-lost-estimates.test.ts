@@ -122,6 +122,40 @@ test.each([true, false])(
   },
 );
 
+test.each([0, 1])(
+  'one that was forgiven before does not count again where less was spent since, whoever comes first (%i)',
+  async (first) => {
+    const all = [await process({ lease_ms: 1_000 }), await process({ lease_ms: 1_000 })];
+    const [here, there] = all as [LeasedLedger, LeasedLedger];
+    await slow(here, 'a', 90, [total, mine]);
+    await reserve(there, 'b', 10);
+    // Each knows of the other, and waits for it.
+    await here.read('acme', [mine], []);
+    await there.reset('acme', key);
+    await sleep(2);
+    await there.read('acme', [total], []);
+    await house.server.client().flushall();
+    const one = flushed(all[first]!);
+    await expect.poll(() => house.server.client().hget('llm:{acme}:primary', 'state')).toBe('fenced');
+    await one;
+    await expect.poll(async () => (await Promise.all(all.map(flushed))).every((told) => told)).toBe(true);
+    const state = async () => (await remote.read('acme', [total, mine], [])).budgets;
+    expect(await state()).toMatchObject([
+      { spent: 0, held: 10 },
+      { spent: 90, held: 0 },
+    ]);
+    await sound();
+    // What it cost more than that is new.
+    await settle(here, 'a', 100);
+    await here.flush();
+    expect(await state()).toMatchObject([
+      { spent: 10, held: 10 },
+      { spent: 100, held: 0 },
+    ]);
+    await sound();
+  },
+);
+
 test('one that nobody was told of counts once as well, in a counter that was set to zero before', async () => {
   const here = await process();
   await reserve(here, 'before', 100);

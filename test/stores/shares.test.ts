@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest';
 import { needsOf } from '../../src/stores/leased/admission.ts';
-import { Books } from '../../src/stores/leased/books.ts';
+import { Books, isSeats } from '../../src/stores/leased/books.ts';
+import { drawWindow } from '../../src/stores/leased/counter.ts';
+import { uncount } from '../../src/stores/leased/granted.ts';
 import type { Office } from '../../src/stores/leased/office.ts';
 import { draw } from '../../src/stores/leased/slices.ts';
 import { Shares } from '../../src/stores/share/shares.ts';
-import { budget } from '../contracts/ledger.ts';
+import { budget, rate } from '../contracts/ledger.ts';
 
 const day_ms = 86_400_000;
 
@@ -59,4 +61,27 @@ test('a window that began while the ledger was lost has a share of its whole lim
   expect(lost.taken(day, 500, noon_ms + day_ms)).toBe(true);
   expect(lost.taken(day, 1, noon_ms + day_ms)).toBe(false);
   expect(lost.taken(total, 1, noon_ms + day_ms)).toBe(false);
+});
+
+test('what was taken ahead of a rate and not used is uncounted where it was counted, not where shares are', () => {
+  const minute = rate({ limit: 100 });
+  let now_ms = 20_000 * day_ms;
+  const office = { clock: () => now_ms, now: () => now_ms, notes: { item() {} } } as unknown as Office;
+  const books = new Books('acme');
+  const shares = new Shares();
+  shares.seen(office, books, [], [{ rate: minute, used: 5, remaining: 95, reset_ms: 0 }]);
+  const slice = books.rate(minute);
+  if (isSeats(slice)) throw new Error('a rate has no seats');
+  const slot = now_ms / 1_000;
+  Object.assign(slice, { slot, free: 5, until_ms: now_ms + 1_000 });
+  now_ms += 30_000;
+  const wanting = { amount: { nusd: 0, tokens: 0 }, budgets: [], rates: [minute], hold: undefined };
+  expect(shares.take(office, books, needsOf(books, wanting, now_ms))).toBeUndefined();
+  drawWindow(slice, 1);
+  uncount(office, books, slice);
+  const told = [...books.untold.texts()].map((text) => JSON.parse(text) as unknown[]);
+  expect(told.map(([, , , slot, delta]) => [slot, delta])).toEqual([
+    [slot, -5],
+    [slot + 30, 1],
+  ]);
 });

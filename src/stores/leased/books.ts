@@ -152,7 +152,7 @@ export class Books {
   }
 
   #evict(clock_ms: number): void {
-    if (!this.#crowded || this.trading || clock_ms < this.#crowded_until_ms) return;
+    if (!this.#crowded || clock_ms < this.#crowded_until_ms) return;
     const held = new Set<unknown>();
     for (const { slices, parts, seats } of this.holds.values()) {
       for (const slice of slices) held.add(slice);
@@ -177,6 +177,8 @@ export class Books {
    * it. `clock_ms` is monotonic.
    */
   prune(now_ms: number, clock_ms: number): void {
+    // What a trade names that is under way may have to be told again.
+    if (this.trading) return;
     this.#evict(clock_ms);
     let wanted: Set<Slice> | undefined;
     for (const slice of this.#ended.next(looked_max)) {

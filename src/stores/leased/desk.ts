@@ -2,20 +2,19 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { LedgerUnavailable } from '../ledger.ts';
 import type { Need } from './admission.ts';
 import { Asking } from './asking.ts';
-import { asks, floorOf } from './asks.ts';
+import { asks } from './asks.ts';
 import type { Books } from './books.ts';
 import { takeRate, takeSeats, takeSlice, uncount } from './granted.ts';
-import { spentBy } from './items.ts';
 import { endUncovered } from './lacking.ts';
 import { fitting } from './naming.ts';
 import { firstNumber, margin, type Office } from './office.ts';
 import { Patience } from './patience.ts';
-import type { Floor, SeatsAsk, SliceAsk, Trade, Traded } from './port.ts';
+import type { Floor, Trade, Traded } from './port.ts';
 import { alsoNamed, type Renewal, Renewals, renewalAsk } from './renewals.ts';
+import { retelling } from './retelling.ts';
 import { looked_max, Round } from './round.ts';
 import { askedIn, grant, type Sent } from './sent.ts';
 import { type RateSlice, type SeatsSlice, type Slice, stir } from './slices.ts';
-import { counterOf } from './standing.ts';
 
 /** A call that waits for more than this process has. */
 export interface Waiter {
@@ -101,36 +100,8 @@ export class Desk {
 
   /** Tells a store that lost its data what calls hold here, before it admits anything; what was free is not ours any more. */
   async retell(permit: string): Promise<readonly Floor[]> {
-    const held = [...this.#books.slices.values()].filter((slice) => slice.held > 0);
-    for (const slice of this.#books.slices.values()) {
-      slice.free = 0;
-      stir(slice);
-    }
-    const sitting = [...this.#books.seats.values()].filter(({ taken }) => taken > 0);
-    for (const one of this.#books.seats.values()) {
-      one.granted = Math.min(one.granted, one.taken);
-      one.dirty = true;
-    }
-    const seats = sitting.map(({ key, rate, taken }): SeatsAsk => {
-      return { key, rate, holds: taken, free: 0, least: 0, asked: 0, ahead: 0 };
-    });
-    const slices = held.map(({ key, budget, start_ms, end_ms, expires_ms, held: holds }): SliceAsk => {
-      return { key, budget, start_ms, end_ms, expires_ms, holds, free: 0, least: 0, asked: 0, ahead: 0 };
-    });
-    const { items, last } = this.#books.untold.oldest(Number.POSITIVE_INFINITY);
-    // Of the same moment as the items: what comes after them is told on top of it all.
-    const untold = spentBy(this.#books.untold.texts());
-    const floors = [...this.#books.slices.values()]
-      .map((slice) => floorOf(slice, untold.get(slice.key) ?? 0, this.#acknowledged_ms))
-      .filter(({ key, at_ms, told }) => at_ms > 0 || told > 0 || untold.has(key));
-    // What became of them is heard with the trade after this one.
-    const renewals = this.#renewals.told(last).map(renewalAsk);
-    const resets = [...this.#books.slices.values()].filter(({ resets }) => resets > 0);
-    const again = {
-      resets: resets.map((slice) => ({ ...counterOf(slice), resets: slice.resets })),
-      estimates: this.#books.standing.again(),
-    };
-    await this.#send({ items, slices, rates: [], seats, renewals, again }, { permit });
+    const { parts, floors } = retelling(this.#books, this.#renewals, this.#acknowledged_ms, items_max);
+    for (const part of parts) await this.#send(part, { permit, whole: false });
     return floors;
   }
 

@@ -151,22 +151,35 @@ type MoneyItem = readonly [
   ])[],
 ];
 
-/** What these items add to what is spent, by the counters' keys; less than nothing where they take back. */
-export function spentBy(texts: Iterable<string>): Map<string, number> {
-  const sums = new Map<string, number>();
+/** A counter as items name it, and what they add to what is spent of it; less than nothing where they take back. */
+export interface SpentOf {
+  readonly limit: number;
+  readonly hard: boolean;
+  readonly expires_ms: number;
+  spent: number;
+}
+
+/** What these items add to what is spent, by the counters' keys. */
+export function spentBy(texts: Iterable<string>): Map<string, SpentOf> {
+  const sums = new Map<string, SpentOf>();
   for (const text of texts) {
     const item = JSON.parse(text) as MoneyItem | readonly [number, 'r', ...unknown[]];
     if (item[1] === 'r') continue;
     const [, kind, , nusd, tokens, , , priorNusd, priorTokens, , , counters] = item as MoneyItem;
     const spends = kind === 's' || kind === 'p';
-    for (const [key, unit, , , , , , used] of counters) {
+    for (const [key, unit, limit, hard, expires_ms, , , used] of counters) {
+      let sum = sums.get(key);
+      if (sum === undefined) {
+        sum = { limit, hard: hard === 1, expires_ms, spent: 0 };
+        sums.set(key, sum);
+      }
       if (priorNusd >= 0 && (kind === 'v' || kind === 'p')) {
-        sums.set(key, (sums.get(key) ?? 0) + used);
+        sum.spent += used;
         continue;
       }
       const after = spends ? sizeOf(unit, nusd, tokens) : 0;
       const before = priorNusd < 0 ? 0 : sizeOf(unit, priorNusd, priorTokens);
-      sums.set(key, (sums.get(key) ?? 0) + after - before);
+      sum.spent += after - before;
     }
   }
   return sums;

@@ -31,6 +31,7 @@ import { firstNumber, type Office } from './office.ts';
 import { Passing } from './passing.ts';
 import { endRenewals } from './renew.ts';
 import type { LocalHold } from './slices.ts';
+import { countUntold } from './untold-sums.ts';
 
 export interface Parts {
   readonly office: Office;
@@ -63,6 +64,7 @@ export class LeasedLedger extends Passing implements Ledger {
     this.#office = parts.office;
     for (const books of parts.all.values()) {
       books.items = firstNumber(books.items);
+      countUntold(books);
       this.#accounts.set(books.id, { books, desk: new Desk(this.#office, books) });
       endRenewals(this.#office, books);
     }

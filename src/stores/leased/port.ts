@@ -50,6 +50,8 @@ export interface EstimateAgain {
   readonly counters: readonly CounterResets[];
   /** When it was counted, on the ledger's clock. */
   readonly at_ms: number;
+  /** Number of the item that takes it back or replaces it; 0 while there is none. Where that is done, both were told. */
+  readonly ended: number;
 }
 
 /** What a store that lost its data is told beside sums: how often counters were set to zero, and what estimates stood. */

@@ -62,13 +62,13 @@ export class Standing {
   }
 
   /** Those of which is known where they count, for a store that lost them. */
-  again(): readonly EstimateAgain[] {
+  again(): EstimateAgain[] {
     const list: EstimateAgain[] = [];
-    for (const [id, { amount, labels, slices, told }] of this.#all) {
+    for (const [id, { amount, labels, slices, told, ended }] of this.#all) {
       if (told === undefined) continue;
       const { at_ms, resets } = told;
       const counters = slices.map((slice, at) => ({ ...counterOf(slice), resets: stillIn(slice, resets[at] ?? -1) }));
-      list.push({ id, amount, labels, counters, at_ms });
+      list.push({ id, amount, labels, counters, at_ms, ended });
     }
     return list;
   }

@@ -113,24 +113,43 @@ export class Untold {
 
   /** The oldest: whole runs of at most so many items together, or one run. */
   oldest(items_max: number): Told {
-    let [runs, count, size] = [0, 0, 0];
-    for (const run of this.#runs) {
-      if (runs > 0 && count + run.count > items_max) break;
-      runs++;
-      count += run.count;
-      size += run.size;
+    return this.#tell(this.#together(0, items_max));
+  }
+
+  /** All of this moment, in parts of as many each; one that is empty where there are none. */
+  inParts(items_max: number): readonly Told[] {
+    const parts: Told[] = [];
+    for (let at = 0; at < this.#runs.length || at === 0; ) {
+      const runs = this.#together(at, items_max);
+      parts.push(this.#tell(runs));
+      at += Math.max(1, runs.length);
     }
-    const told = this.#runs.slice(0, runs);
-    const newest = told[runs - 1];
+    return parts;
+  }
+
+  /** Runs from one on. */
+  #together(from: number, items_max: number): readonly Run[] {
+    let [to, count] = [from, 0];
+    for (let run = this.#runs[to]; run !== undefined; run = this.#runs[++to]) {
+      if (to > from && count + run.count > items_max) break;
+      count += run.count;
+    }
+    return this.#runs.slice(from, to);
+  }
+
+  #tell(told: readonly Run[]): Told {
+    let size = 0;
+    const newest = told[told.length - 1];
     if (newest === undefined) return none;
     for (const run of told) {
+      size += run.size;
       run.told++;
       run.bytes[run.size - behind.length] = close;
     }
     this.#usual = Math.max(run_bytes_min, newest.size);
     const { bytes, last } = newest;
     // As it lies there: it is not written to again before it was heard.
-    if (runs === 1) return { items: bytes.subarray(0, newest.size - 1), last };
+    if (told.length === 1) return { items: bytes.subarray(0, newest.size - 1), last };
     const items = Buffer.allocUnsafe(size);
     let at = 0;
     for (const run of told) {

@@ -17,7 +17,8 @@ export interface Teller {
   readonly me: string;
 }
 
-const telling_ms = 5_000;
+/** How long a Redis that lost data may take to hear a part of it. */
+export const telling_ms = 5_000;
 const batch = 100;
 /** How often a counter was set to zero its answers do not tell. */
 const resets_unknown = -1;

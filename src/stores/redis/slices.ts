@@ -15,7 +15,7 @@ import type {
 import type { Epochs } from './epoch.ts';
 import type { Line } from './line.ts';
 import { baseOf, shapeOf, slotsOf } from './plan.ts';
-import { tellFloors } from './retell.ts';
+import { tellFloors, telling_ms } from './retell.ts';
 import { scripts } from './scripts.ts';
 
 /** An owner that went away may come back and tell what it spent this long. */
@@ -63,6 +63,7 @@ export class RemoteSlices implements SliceStore {
     const args = [base, textOf(trade), remembered_ms, trade.items];
     const answer = await epochs.run(scripts.trade, trade.organization, keys, args, {
       permit,
+      ...(permit === undefined ? {} : { deadline_ms: telling_ms }),
       late: (answer) => late(read(answer, trade)),
     });
     return read(answer, trade);
@@ -129,8 +130,8 @@ function textOf({ owner, number, lease_ms, slices, rates, seats, renewals, whole
 function againOf({ resets, estimates }: ToldAgain) {
   return {
     resets: resets.map(resetsOf),
-    estimates: estimates.map(({ id, amount: { nusd, tokens, input = 0 }, labels, counters, at_ms }) => {
-      return [id, nusd, tokens, input, labels, counters.map(resetsOf), at_ms];
+    estimates: estimates.map(({ id, amount: { nusd, tokens, input = 0 }, labels, counters, at_ms, ended }) => {
+      return [id, nusd, tokens, input, labels, counters.map(resetsOf), at_ms, ended];
     }),
   };
 }

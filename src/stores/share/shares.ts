@@ -1,6 +1,7 @@
 import { Ring } from '../embedded/ring.ts';
 import type { Need } from '../leased/admission.ts';
 import { type Books, budgetState, isSeats, slotsOf } from '../leased/books.ts';
+import { uncount } from '../leased/granted.ts';
 import { item } from '../leased/items.ts';
 import { note, type Office } from '../leased/office.ts';
 import { type RateSlice, type SeatsSlice, type Slice, stir } from '../leased/slices.ts';
@@ -72,6 +73,8 @@ export class Shares {
         const ring = this.#ringOf(need.slice);
         ring.advance(now_ms);
         ring.add(ring.head, need.asked);
+        // What is left of another slot was counted there, and is no share's.
+        if (need.slice.slot !== ring.head) uncount(office, books, need.slice);
         const { key, rate } = need.slice;
         const { slot_ms, count } = slotsOf(rate);
         item.rate(books, key, ring.head, need.asked, slot_ms, count);

@@ -30,7 +30,14 @@ local function hashed(name)
   for at = 1, #all, 2 do list[all[at]] = all[at + 1] end
   return list
 end
-local function raise(key, floor, settled, was, began)
+local function forgiven(estimates, resets)
+  local amount = 0
+  for _, one in ipairs(estimates or {}) do
+    if one[1] < resets then amount = amount + one[2] end
+  end
+  return amount
+end
+local function raise(key, floor, settled, was, began, estimates)
   local before, c, limit, hard, resets = 0
   if floor then
     local at, spent, unit, most, isHard, expires, told = match(floor, '^(%d+) (%d+) (%a) (%d+) (%d) (%d+) (%-?%d+)$')
@@ -46,7 +53,8 @@ local function raise(key, floor, settled, was, began)
   end
   local stood, reached = match(was or '0 0', '^(%-?%d+) (%-?%d+)$')
   local one_by_one = c.spent - began
-  stood = stood + one_by_one
+  -- estimates of before a counter was set to zero are in no sum of after that
+  stood = stood + one_by_one - forgiven(estimates, max(resets or 0, c.resets))
   local missing = max(stood, before) - reached - one_by_one
   -- where it was in a sum already, that is not counted twice; of a window that rolls nobody knows which part of the sum
   if missing < 0 then missing = c.ms and 0 or max(missing, -max(0, one_by_one)) end
@@ -70,20 +78,26 @@ local function raiseAll(late)
     settled[key] = settled[key] or {}
     table.insert(settled[key], {tonumber(ms), tonumber(more)})
   end
+  local estimates = {}
+  for name, amount in pairs(hashed('again:sums')) do
+    local key, resets = match(name, '^(.*) (%d+)$')
+    estimates[key] = estimates[key] or {}
+    table.insert(estimates[key], {tonumber(resets), tonumber(amount)})
+  end
   local lost, begins = late and hashed('lost') or {}, late and hashed('begins') or {}
   local function note(key, word)
     if word then words[#words + 1], words[#words + 2] = key, word end
   end
   local function began(key) return tonumber(begins[key] or '0') end
-  for key, floor in pairs(list) do note(key, raise(key, floor, settled[key] or {}, lost[key], began(key))) end
+  for key, floor in pairs(list) do note(key, raise(key, floor, settled[key] or {}, lost[key], began(key), estimates[key])) end
   for _, key in ipairs(call('SMEMBERS', base .. 'counters')) do
-    if late and not list[key] then note(key, raise(key, nil, nil, lost[key], began(key))) end
+    if late and not list[key] then note(key, raise(key, nil, nil, lost[key], began(key), estimates[key])) end
     if not late and not list[key] then
       local spent = text(counted[key] and counted[key].spent or tonumber(call('HGET', base .. key, 'spent') or '0'))
       note(key, spent .. ' ' .. spent)
     end
   end
-  call('DEL', base .. 'again', base .. 'begins')
+  call('DEL', base .. 'again', base .. 'again:sums', base .. 'begins')
   spread('HSET', base .. 'lost', words)
   for _, name in ipairs({'floors', 'added', 'lost', 'parents'}) do call('PEXPIRE', base .. name, ${lost_ms}) end
 end
@@ -144,7 +158,7 @@ local function begin(fenced, intact)
   state = fenced and 'fenced' or 'open'
   call('HSET', K[1], 'at', here, 'number', number + 1, 'token', token, 'state', state, 'until', now + lease_ms,
     'late', late and 1 or 0, 'line', line or nonce)
-  call('DEL', base .. 'asserted', base .. 'telling', base .. 'again', base .. 'begins')
+  call('DEL', base .. 'asserted', base .. 'telling', base .. 'again', base .. 'again:sums', base .. 'begins')
   if late then
     call('HSET', K[1], 'lossy', 1, 'bare', 0)
     call('SADD', base .. 'parents', lineOf(knew))

@@ -1,7 +1,8 @@
 /**
  * A store that lost what it had is told what stood in the sums it is told later: of counters, how often they were set to
  * zero, and estimates, one by one, so that each can still be taken back (`t.resets`, `t.estimates`; counters as items have
- * them, with their resets instead of what is used, -1 where an estimate does not count; and when that was counted). One that
+ * them, with their resets instead of what is used, -1 where an estimate does not count; when that was counted, and the number
+ * of the item that ends it: where that is done, it was told before, and its end). One that
  * has the sums is told nothing: what is in them nobody could tell.
  */
 const toldAgain = `
@@ -12,8 +13,8 @@ if t.estimates and call('HGET', base .. 'primary', 'lossy') == '1' then
   end
   for _, k in ipairs(t.resets) do known(k) end
   for _, e in ipairs(t.estimates) do
-    local id, nusd, tokens, at = e[1], e[2], e[3], e[7]
-    if not rec.p[id] then
+    local id, nusd, tokens, at, ends = e[1], e[2], e[3], e[7], e[8]
+    if not rec.p[id] and (ends == 0 or ends > done) then
       local keys, found, rolls = {}, {}, false
       for place, k in ipairs(e[6]) do
         local c = counter(k[1], k[2], k[5], k[6], k[7])
@@ -29,6 +30,7 @@ if t.estimates and call('HGET', base .. 'primary', 'lossy') == '1' then
           if c.alive then
             count(c, size(k[2], nusd, tokens), tokens, 1, slotOf(c, at))
             call('SADD', base .. 'again', k[1])
+            call('HINCRBY', base .. 'again:sums', k[1] .. ' ' .. text(k[8]), text(size(k[2], nusd, tokens)))
             keys[#keys + 1] = k[1]
           end
         end
