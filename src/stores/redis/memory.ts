@@ -1,7 +1,7 @@
 import type { Amendment, Amount, Labels, ReserveRequest } from '../ledger.ts';
 import { LiveMap } from '../live-map.ts';
 import { type Acknowledged, AcknowledgedLately } from './acknowledged.ts';
-import type { States } from './answers.ts';
+import type { States, Sum } from './answers.ts';
 import type { Message } from './outbox.ts';
 import type { Limits, Planned } from './plan.ts';
 
@@ -45,6 +45,7 @@ const acknowledged_max = 20_000;
 const acknowledged_ms = 120_000;
 
 const none: readonly Told[] = [];
+const nothing: readonly Sum[] = [];
 
 /** What this process was told and has told, to be told again to a Redis that lost it. Bounded: the oldest goes first. */
 export class Memory {
@@ -129,6 +130,12 @@ export class Memory {
     }
   }
 
+  /** What an answer tells of counters by their keys. */
+  hearAll(organization: string, sums: readonly Sum[], at_ms: number): void {
+    for (const { planned, spent } of sums)
+      Object.assign(this.#counter(organization, planned), { spent, at_ms, added: 0 });
+  }
+
   /** A hold on these counters was settled, and what they have now was not told: others may have settled as well. */
   add(organization: string, budgets: readonly Planned[], nusd: number, tokens: number, at_ms: number): void {
     const counters = this.#countersOf(organization, budgets);
@@ -175,17 +182,19 @@ export class Memory {
     return known;
   }
 
-  /** Redis has done what the message says: the hold is over. */
-  acknowledge(message: Message, at_ms = Date.now()): void {
+  /** Redis has done what the message says: the hold is over. `told` are its counters, where Redis named them. */
+  acknowledge(message: Message, told: readonly Sum[] = nothing, at_ms = Date.now()): void {
     const { organization, id } = message;
     const held = this.held(organization, id);
     if (message.op === 'release' && message.nonce !== '' && held?.nonce !== message.nonce) return;
     this.drop(organization, id);
     this.#acknowledged ??= new AcknowledgedLately(acknowledged_max, acknowledged_ms);
     const counters =
-      held === undefined
-        ? (this.#acknowledged.get(organization, id)?.counters ?? none)
-        : this.#countersOf(organization, held.limits.budgets);
+      held !== undefined
+        ? this.#countersOf(organization, held.limits.budgets)
+        : told.length > 0
+          ? told.map(({ planned }) => this.#counter(organization, planned))
+          : (this.#acknowledged.get(organization, id)?.counters ?? none);
     this.#acknowledged.put(message, counters, at_ms);
   }
 

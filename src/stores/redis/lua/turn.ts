@@ -26,7 +26,8 @@ writeEntries()
  * [not after, how long an estimate may be replaced, operations]; ARGV[3..]: plans' texts. Operations:
  *   0 reserve, 1 amend, 4 read (see there)
  *   [2, id, '', nusd, tokens, input, estimated, keep_ms, tell, labels]   settle. tell: 0 nothing, -1 all by
- *                                                     key, else how many counters the asker knows, and no keys
+ *                                                     key, else how many counters the asker knows, and no keys;
+ *                                                     where it replaces an estimate, all by key
  *   [3, id, nonce]                                    release: only what that very reserve took (empty: whatever is held)
  *   [5, id, plan, nusd, tokens, input, estimated, keep_ms, labels]   settles a hold this store has lost
  *   [6, how many]                                     reap: answers how many leases were over
@@ -45,7 +46,10 @@ verbs[2] = function(o)
   local h = find(id)
   if not h then return {2} end
   if h == 's' then return {1} end
+  local replaces = h[STATE] == 'p'
   local shape = spend(id, h, o[4], o[5], o[6], o[7], false, o[8], o[10])
+  -- by how much the sums have changed its sender cannot know
+  if replaces then return named(shape) end
   if o[9] == 0 then return {0} end
   return told(shape, o[9])
 end
