@@ -36,6 +36,11 @@ class Reader {
     }
   }
 
+  /** All that is left, as text. */
+  rest(): string {
+    return this.#bytes.toString('utf8', this.#at, this.#end);
+  }
+
   word(): string {
     const start = this.#at;
     while (this.#at < this.#end && this.#bytes[this.#at] !== space) this.#at += 1;

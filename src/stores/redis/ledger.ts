@@ -13,6 +13,7 @@ import type {
 import { HoldGone, LedgerUnavailable } from '../ledger.ts';
 import { checkAmendment, checkId, checkLimits, checkReserve, checkSettlement } from '../validate.ts';
 import { budgetOfKey } from '../window-key.ts';
+import { abandonedIn } from './abandoned.ts';
 import { amended, asAsked, refusal, standing } from './answers.ts';
 import { Enrolled } from './enrolled.ts';
 import { Epochs } from './epoch.ts';
@@ -185,7 +186,9 @@ export class RemoteLedger implements RedisLedger {
     let reaped = 0;
     for (const organization of await this.#enrolled.all()) {
       for (let done = reap_max; done === reap_max; reaped += done) {
-        done = (await this.#turns.alone(organization, [6, reap_max], { deadline_ms: upkeep_ms })).code;
+        const answer = await this.#turns.alone(organization, [6, reap_max], { deadline_ms: upkeep_ms });
+        this.#memory.reaped(organization, abandonedIn(answer), answer.now_ms);
+        done = answer.code;
       }
       await this.slices.reclaim(organization, upkeep_ms);
     }

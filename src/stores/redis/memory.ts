@@ -1,5 +1,6 @@
 import type { Amendment, Amount, Labels, ReserveRequest } from '../ledger.ts';
 import { LiveMap } from '../live-map.ts';
+import { type Abandoned, AbandonedLately } from './abandoned.ts';
 import { type Acknowledged, AcknowledgedLately } from './acknowledged.ts';
 import type { States, Sum } from './answers.ts';
 import type { Message } from './outbox.ts';
@@ -56,6 +57,7 @@ export class Memory {
   readonly #told = new Map<string, Map<string, Told>>();
   readonly #found = new WeakMap<readonly Planned[], Found>();
   #acknowledged: AcknowledgedLately | undefined;
+  readonly #abandoned = new AbandonedLately();
 
   held(organization: string, id: string): Held | undefined {
     return this.#held.get(organization)?.get(id);
@@ -188,6 +190,7 @@ export class Memory {
     const held = this.held(organization, id);
     if (message.op === 'release' && message.nonce !== '' && held?.nonce !== message.nonce) return;
     this.drop(organization, id);
+    this.#abandoned.delete(organization, id);
     this.#acknowledged ??= new AcknowledgedLately(acknowledged_max, acknowledged_ms);
     const counters =
       held !== undefined
@@ -200,6 +203,19 @@ export class Memory {
 
   holds(organization: string): Held[] {
     return [...(this.#held.get(organization)?.values() ?? [])];
+  }
+
+  /** What was settled at the estimate for owners that abandoned it. */
+  reaped(organization: string, all: readonly Abandoned[], at_ms: number): void {
+    for (const one of all) {
+      const { nusd, tokens } = one.amount;
+      this.add(organization, one.budgets, nusd, tokens, at_ms);
+      this.#abandoned.put(organization, one);
+    }
+  }
+
+  abandoned(organization: string): Abandoned[] {
+    return this.#abandoned.of(organization);
   }
 
   acknowledged(organization: string): Acknowledged[] {
