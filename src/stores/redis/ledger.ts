@@ -71,6 +71,7 @@ export class RemoteLedger implements RedisLedger {
     this.#parts = parts;
     const me = `${parts.owner}.${this.#run}`;
     const assert = async (organization: string, permit: string) => {
+      this.#enrolled.again(organization);
       await this.slices.retell(organization, permit);
       const teller = { ...parts, memory: this.#memory, settling: this.#settling, turns: this.#turns, me };
       return retell(teller, organization, permit);
