@@ -2,7 +2,7 @@ import type { Amount } from '../ledger.ts';
 import { LiveMap } from '../live-map.ts';
 import { amountOf } from '../rate-key.ts';
 import { budgetOfKey } from '../window-key.ts';
-import type { Answer } from './answers.ts';
+import type { Answer, Sum } from './answers.ts';
 import type { Operation } from './asked.ts';
 import { type Plan, type Planned, plannedOf, planOfKnown } from './plan.ts';
 
@@ -17,18 +17,30 @@ export interface Abandoned {
 }
 
 type Row = readonly [string, string, string, string, string, string, string, readonly string[]];
+type SumRow = readonly [string, string, string, boolean];
 type PlanText = readonly [number, number, readonly (readonly [string, string, number, number])[]];
 
-/** What the answer to reaping tells of the holds that were settled. */
-export function abandonedIn(answer: Answer): Abandoned[] {
+/** What the answer to reaping tells: the holds that were settled, and what their counters have now. */
+export function abandonedIn(answer: Answer): { readonly settled: Abandoned[]; readonly sums: Sum[] } {
   const reader = answer.read();
   reader.number();
-  if (!reader.more) return [];
-  const rows = JSON.parse(reader.rest()) as readonly Row[];
-  return rows.map(([id, nusd, tokens, input, owner, nonce, labels, plans]) => {
-    const amount = amountOf(Number(nusd), Number(tokens), Number(input));
-    return { id, amount, owner, nonce, labels, budgets: budgetsOf(plans) };
-  });
+  if (!reader.more) return { settled: [], sums: [] };
+  const [rows, sums] = JSON.parse(reader.rest()) as readonly [readonly Row[], readonly SumRow[]];
+  return {
+    settled: rows.map(([id, nusd, tokens, input, owner, nonce, labels, plans]) => {
+      const amount = amountOf(Number(nusd), Number(tokens), Number(input));
+      return { id, amount, owner, nonce, labels, budgets: budgetsOf(plans) };
+    }),
+    sums: (Array.isArray(sums) ? sums : []).flatMap(([key, spent, limit, hard]) => {
+      const planned = known(key, Number(limit), hard);
+      return planned === undefined ? [] : [{ planned, spent: Number(spent) }];
+    }),
+  };
+}
+
+function known(key: string, limit: number, hard: boolean): Planned | undefined {
+  const told = budgetOfKey(key);
+  return told && plannedOf(key, { ...told.budget, limit, hard, warnPercent: [] });
 }
 
 /** Every counter of the plans once. */
@@ -36,9 +48,8 @@ function budgetsOf(plans: readonly string[]): Planned[] {
   const all = new Map<string, Planned>();
   for (const text of plans) {
     for (const [key, , hard, limit] of (JSON.parse(text) as PlanText)[2]) {
-      const told = budgetOfKey(key);
-      if (told === undefined || all.has(key)) continue;
-      all.set(key, plannedOf(key, { ...told.budget, limit, hard: hard === 1, warnPercent: [] }));
+      const planned = known(key, limit, hard === 1);
+      if (planned !== undefined) all.set(key, planned);
     }
   }
   return [...all.values()];

@@ -188,7 +188,9 @@ export class RemoteLedger implements RedisLedger {
     for (const organization of await this.#enrolled.all()) {
       for (let done = reap_max; done === reap_max; reaped += done) {
         const answer = await this.#turns.alone(organization, [6, reap_max], { deadline_ms: upkeep_ms });
-        this.#memory.reaped(organization, abandonedIn(answer), answer.now_ms);
+        const { settled, sums } = abandonedIn(answer);
+        this.#memory.hearAll(organization, sums, answer.now_ms);
+        this.#memory.reaped(organization, settled);
         done = answer.code;
       }
       await this.slices.reclaim(organization, upkeep_ms);

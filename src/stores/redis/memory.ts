@@ -206,12 +206,8 @@ export class Memory {
   }
 
   /** What was settled at the estimate for owners that abandoned it. */
-  reaped(organization: string, all: readonly Abandoned[], at_ms: number): void {
-    for (const one of all) {
-      const { nusd, tokens } = one.amount;
-      this.add(organization, one.budgets, nusd, tokens, at_ms);
-      this.#abandoned.put(organization, one);
-    }
+  reaped(organization: string, all: readonly Abandoned[]): void {
+    for (const one of all) this.#abandoned.put(organization, one);
   }
 
   abandoned(organization: string): Abandoned[] {

@@ -138,7 +138,10 @@ export class Settling {
     const { id, organization, nonce } = message;
     const operation = [3, id, nonce];
     if (permit === undefined) {
-      await turns.ask(organization, operation, undefined, () => memory.acknowledge(message));
+      await turns.ask(organization, operation, undefined, (told) => {
+        if (told.code === 5) memory.hearAll(organization, sumsOf(told), told.now_ms);
+        memory.acknowledge(message);
+      });
       return;
     }
     await turns.alone(organization, operation, { permit });

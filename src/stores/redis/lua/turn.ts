@@ -28,9 +28,11 @@ writeEntries()
  *   [2, id, '', nusd, tokens, input, estimated, keep_ms, tell, labels]   settle. tell: 0 nothing, -1 all by
  *                                                     key, else how many counters the asker knows, and no keys;
  *                                                     where it replaces an estimate, all by key
- *   [3, id, nonce]                                    release: only what that very reserve took (empty: whatever is held)
+ *   [3, id, nonce]                                    release: only what that very reserve took (empty: whatever is held);
+ *                                                     all by key where an estimate is taken back
  *   [5, id, plan, nusd, tokens, input, estimated, keep_ms, labels]   settles a hold this store has lost
  *   [6, how many]                                     reap: answers how many leases were over, and as JSON what was settled
+ *                                                     and its counters' sums
  *   [7, key, unit, slot_ms, slots]                    sets a counter to zero
  *   [8, id, plan, nusd, tokens, input, lease_ms, owner, nonce, labels]   holds again, whatever the limits say, what this
  *                                                     store admitted and has lost
@@ -58,8 +60,8 @@ verbs[3] = function(o)
   local id, nonce = o[2], o[3]
   local h = find(id)
   if not h or h == 's' or (nonce ~= '' and nonce ~= h[NONCE]) then return {0} end
-  local shape, shares = shapeOf(h[PLANS]), h[SHARES]
-  if h[STATE] == 'p' then
+  local shape, shares, counted = shapeOf(h[PLANS]), h[SHARES], h[STATE] == 'p'
+  if counted then
     unspend(id, h, shape, 'released')
   else
     for _, b in ipairs(shape.budgets) do
@@ -75,7 +77,7 @@ verbs[3] = function(o)
     end
   end
   keep(id, false, 0)
-  return {1}
+  return counted and named(shape) or {1}
 end
 verbs[5] = function(o)
   local id, plan = o[2], planOf(A[o[3] + 3])
@@ -106,7 +108,10 @@ verbs[6] = function(o)
       settled[#settled + 1] = {id, text(h[NUSD]), text(h[TOKENS]), text(h[INPUT]), h[OWNER], h[NONCE], h[LABELS], h[PLANS]}
     end
   end
-  return {#due, settled[1] and cjson.encode(settled)}
+  if #settled == 0 then return {#due} end
+  local sums = {}
+  for at, c in ipairs(ordered) do sums[at] = {c.key, text(c.spent), text(max(0, c.limit)), c.hard} end
+  return {#due, cjson.encode({settled, sums})}
 end
 verbs[9] = function(o)
   local id, plan, nusd, tokens, input, labels = o[2], planOf(A[o[3] + 3]), o[4], o[5], o[6], o[9]
