@@ -91,3 +91,30 @@ test.each([0, 4])(
     expect(refusalOf(await reserve(young, 'g', 60))).toMatchObject({ spent: 60 + cost, held: 7 });
   },
 );
+
+test('what one knows that comes minutes after a newcomer opened a Redis that had lost everything counts beside what was spent since', async () => {
+  const { server, client } = await started();
+  const way = await wayTo(server.url);
+  closing.push(() => way.close());
+  const settle = (ledger: RedisLedger, id: string, nusd: number) =>
+    ledger.settle({ id, organization: 'acme', amount: { nusd, tokens: 0 }, estimated: false });
+  const known = await open('known', way.url, 0);
+  await reserve(known, 'a', 60);
+  await settle(known, 'a', 60);
+  await reserve(known, 'b', 1);
+  // As what was settled long ago, it is not told again one by one.
+  vi.useFakeTimers({ toFake: ['Date'] });
+  vi.setSystemTime(Date.now() + 180_000);
+  await known.release('b', 'acme');
+  way.shut();
+  await client.flushall();
+  const young = await open('young', server.url, 0);
+  await reserve(young, 'c', 5);
+  await settle(young, 'c', 5);
+  await reserve(young, 'd', 1);
+  await client.hset('llm:{acme}:primary', 'begun', Number((await client.time())[0]) * 1_000 - 600_000);
+  way.open();
+  const both = () => Promise.all([reserve(known, 'e', 1), reserve(young, 'f', 1)]).catch(() => []);
+  await expect.poll(async () => (await both()).map(({ outcome }) => outcome)).toEqual(['held', 'held']);
+  expect(refusalOf(await reserve(young, 'g', 60))).toMatchObject({ spent: 65, held: 3 });
+});

@@ -1,7 +1,7 @@
 import type { Budget, BudgetState, Rate, RateState, Refusal, Reserved } from '../ledger.ts';
 import { rateOfKey } from '../rate-key.ts';
 import { budgetOfKey } from '../window-key.ts';
-import type { Limits, Plan, Planned } from './plan.ts';
+import { type Limits, type Plan, type Planned, plannedOf } from './plan.ts';
 
 const [space, newline, minus, zero] = [32, 10, 45, 48];
 
@@ -34,6 +34,11 @@ class Reader {
       // The digit first: with the letter's number a sum may be above 2^53 between.
       sum = sum * 10 + (byte - zero);
     }
+  }
+
+  /** All that is left, as text. */
+  rest(): string {
+    return this.#bytes.toString('utf8', this.#at, this.#end);
   }
 
   word(): string {
@@ -162,6 +167,25 @@ export function amended(answer: Answer, plan: Limits, known: (key: string) => Bu
     rates.push({ rate, used, remaining: Math.max(0, limit - used), reset_ms });
   }
   return { outcome: 'held', budgets, rates };
+}
+
+/** A counter and its sum, as an answer that names counters by their keys has them. */
+export interface Sum {
+  readonly planned: Planned;
+  readonly spent: number;
+}
+
+/** Of an answer of code 5, every budget's sum. */
+export function sumsOf(answer: Answer): Sum[] {
+  const reader = answer.read();
+  reader.number();
+  const sums: Sum[] = [];
+  for (let left = reader.number(); left > 0; left--) {
+    const key = reader.word();
+    const { budget, spent } = nextState(reader, key, () => undefined);
+    sums.push({ planned: plannedOf(key, budget), spent });
+  }
+  return sums;
 }
 
 /** What `settle` answers, of a hold whose counters these are as far as we know. */

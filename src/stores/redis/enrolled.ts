@@ -25,6 +25,12 @@ export class Enrolled {
     });
   };
 
+  /** A Redis that lost data may have lost that as well. */
+  again(organization: string): void {
+    this.#mine.delete(organization);
+    this.enrol(organization);
+  }
+
   /** Those of every process. */
   async all(): Promise<Set<string>> {
     const { line, prefix, deadline_ms } = this.#options;

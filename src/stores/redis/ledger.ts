@@ -13,6 +13,7 @@ import type {
 import { HoldGone, LedgerUnavailable } from '../ledger.ts';
 import { checkAmendment, checkId, checkLimits, checkReserve, checkSettlement } from '../validate.ts';
 import { budgetOfKey } from '../window-key.ts';
+import { abandonedIn } from './abandoned.ts';
 import { amended, asAsked, refusal, standing } from './answers.ts';
 import { Enrolled } from './enrolled.ts';
 import { Epochs } from './epoch.ts';
@@ -70,6 +71,7 @@ export class RemoteLedger implements RedisLedger {
     this.#parts = parts;
     const me = `${parts.owner}.${this.#run}`;
     const assert = async (organization: string, permit: string) => {
+      this.#enrolled.again(organization);
       await this.slices.retell(organization, permit);
       const teller = { ...parts, memory: this.#memory, settling: this.#settling, turns: this.#turns, me };
       return retell(teller, organization, permit);
@@ -185,7 +187,11 @@ export class RemoteLedger implements RedisLedger {
     let reaped = 0;
     for (const organization of await this.#enrolled.all()) {
       for (let done = reap_max; done === reap_max; reaped += done) {
-        done = (await this.#turns.alone(organization, [6, reap_max], { deadline_ms: upkeep_ms })).code;
+        const answer = await this.#turns.alone(organization, [6, reap_max], { deadline_ms: upkeep_ms });
+        const { settled, sums } = abandonedIn(answer);
+        this.#memory.hearAll(organization, sums, answer.now_ms);
+        this.#memory.reaped(organization, settled);
+        done = answer.code;
       }
       await this.slices.reclaim(organization, upkeep_ms);
     }

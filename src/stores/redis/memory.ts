@@ -1,7 +1,8 @@
 import type { Amendment, Amount, Labels, ReserveRequest } from '../ledger.ts';
 import { LiveMap } from '../live-map.ts';
+import { type Abandoned, AbandonedLately } from './abandoned.ts';
 import { type Acknowledged, AcknowledgedLately } from './acknowledged.ts';
-import type { States } from './answers.ts';
+import type { States, Sum } from './answers.ts';
 import type { Message } from './outbox.ts';
 import type { Limits, Planned } from './plan.ts';
 
@@ -45,6 +46,7 @@ const acknowledged_max = 20_000;
 const acknowledged_ms = 120_000;
 
 const none: readonly Told[] = [];
+const nothing: readonly Sum[] = [];
 
 /** What this process was told and has told, to be told again to a Redis that lost it. Bounded: the oldest goes first. */
 export class Memory {
@@ -55,6 +57,7 @@ export class Memory {
   readonly #told = new Map<string, Map<string, Told>>();
   readonly #found = new WeakMap<readonly Planned[], Found>();
   #acknowledged: AcknowledgedLately | undefined;
+  readonly #abandoned = new AbandonedLately();
 
   held(organization: string, id: string): Held | undefined {
     return this.#held.get(organization)?.get(id);
@@ -129,6 +132,12 @@ export class Memory {
     }
   }
 
+  /** What an answer tells of counters by their keys. */
+  hearAll(organization: string, sums: readonly Sum[], at_ms: number): void {
+    for (const { planned, spent } of sums)
+      Object.assign(this.#counter(organization, planned), { spent, at_ms, added: 0 });
+  }
+
   /** A hold on these counters was settled, and what they have now was not told: others may have settled as well. */
   add(organization: string, budgets: readonly Planned[], nusd: number, tokens: number, at_ms: number): void {
     const counters = this.#countersOf(organization, budgets);
@@ -175,22 +184,34 @@ export class Memory {
     return known;
   }
 
-  /** Redis has done what the message says: the hold is over. */
-  acknowledge(message: Message, at_ms = Date.now()): void {
+  /** Redis has done what the message says: the hold is over. `told` are its counters, where Redis named them. */
+  acknowledge(message: Message, told: readonly Sum[] = nothing, at_ms = Date.now()): void {
     const { organization, id } = message;
     const held = this.held(organization, id);
     if (message.op === 'release' && message.nonce !== '' && held?.nonce !== message.nonce) return;
     this.drop(organization, id);
+    this.#abandoned.delete(organization, id);
     this.#acknowledged ??= new AcknowledgedLately(acknowledged_max, acknowledged_ms);
     const counters =
-      held === undefined
-        ? (this.#acknowledged.get(organization, id)?.counters ?? none)
-        : this.#countersOf(organization, held.limits.budgets);
+      held !== undefined
+        ? this.#countersOf(organization, held.limits.budgets)
+        : told.length > 0
+          ? told.map(({ planned }) => this.#counter(organization, planned))
+          : (this.#acknowledged.get(organization, id)?.counters ?? none);
     this.#acknowledged.put(message, counters, at_ms);
   }
 
   holds(organization: string): Held[] {
     return [...(this.#held.get(organization)?.values() ?? [])];
+  }
+
+  /** What was settled at the estimate for owners that abandoned it. */
+  reaped(organization: string, all: readonly Abandoned[]): void {
+    for (const one of all) this.#abandoned.put(organization, one);
+  }
+
+  abandoned(organization: string): Abandoned[] {
+    return this.#abandoned.of(organization);
   }
 
   acknowledged(organization: string): Acknowledged[] {

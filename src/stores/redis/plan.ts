@@ -1,6 +1,6 @@
 import type { Budget, Rate } from '../ledger.ts';
 import { rateKey, slotting } from '../rate-key.ts';
-import { encoded, kept_ms, windowKey } from '../window-key.ts';
+import { budgetOfKey, encoded, kept_ms, windowKey } from '../window-key.ts';
 
 /** A counter a call touches, once, whatever the number of its limits. */
 export interface Planned {
@@ -78,8 +78,7 @@ function newPlan(budgets: readonly Budget[], rates: readonly Rate[], now_ms: num
     }
     if (start_ms > from_ms) from_ms = start_ms;
     if (end_ms !== 0 && end_ms < to_ms) to_ms = end_ms;
-    const expires_ms = budget.window === 'total' || end_ms === 0 ? 0 : end_ms + kept_ms[budget.window];
-    return planned.push({ key, budget, end_ms, expires_ms }) - 1;
+    return planned.push(plannedIn(key, budget, end_ms)) - 1;
   });
   const limited: { key: string; rate: Rate }[] = [];
   const ratePlaces = rates.map((rate) => {
@@ -92,6 +91,16 @@ function newPlan(budgets: readonly Budget[], rates: readonly Rate[], now_ms: num
   });
   const text = planText(planned, limited, from_ms, to_ms);
   return { budgets: planned, rates: limited, budgetPlaces, ratePlaces, from_ms, to_ms, text, place: 0, turn: 0 };
+}
+
+function plannedIn(key: string, budget: Budget, end_ms: number): Planned {
+  const expires_ms = budget.window === 'total' || end_ms === 0 ? 0 : end_ms + kept_ms[budget.window];
+  return { key, budget, end_ms, expires_ms };
+}
+
+/** A counter that is known by its key. */
+export function plannedOf(key: string, budget: Budget): Planned {
+  return plannedIn(key, budget, budgetOfKey(key)?.end_ms ?? 0);
 }
 
 /** The plan of counters that are known already, whatever the moment. */

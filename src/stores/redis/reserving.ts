@@ -9,7 +9,7 @@ import type { Turns } from './turns.ts';
 export interface ReservingParts {
   readonly turns: Turns;
   readonly memory: Memory;
-  /** Told of each hold's organisation. */
+  /** Told of the organisation of each that was answered. */
   readonly enrol: (organization: string) => void;
   /** Gives back what a reserve may have taken whose answer never came. */
   readonly abandon: (error: unknown, request: ReserveRequest, nonce: string) => void;
@@ -68,6 +68,8 @@ export class Reserving extends Timely {
     const { memory, enrol } = this.#parts;
     const { organization, id, budgets, rates } = this.#request;
     const { code } = answer;
+    // Also where it is refused: what leaves no room may have been abandoned by one that nobody knew of.
+    enrol(organization);
     if (code === 1 || code === 2) {
       this.#resolve({ outcome: 'refused', refusal: refusal(answer, this.plan, () => undefined) });
       return;
@@ -78,7 +80,6 @@ export class Reserving extends Timely {
       memory.remember(this.#request, this.#nonce, this.plan, states);
       memory.hear(organization, this.plan.budgets, states, answer.now_ms);
     }
-    enrol(organization);
     const asked = asAsked(states, this.plan, budgets, rates);
     this.#resolve({ outcome: 'held', budgets: asked.budgets, rates: asked.rates });
   }

@@ -1,5 +1,6 @@
 import { labelText } from '../labels.ts';
 import { LedgerUnavailable } from '../ledger.ts';
+import { abandoning } from './abandoned.ts';
 import type { Line } from './line.ts';
 import type { Held, Memory } from './memory.ts';
 import { baseOf, planOfKnown, shapeOf } from './plan.ts';
@@ -25,7 +26,7 @@ const resets_unknown = -1;
 
 /**
  * Tells a Redis that lost data what this process knows of an organisation, in an order that never counts less than
- * before: what was settled lately, one by one; what is held; then of every counter the newest sum that was told and what
+ * before: what was settled lately, one by one, also at the estimate for others; what is held; then of every counter the newest sum that was told and what
  * was settled here since. Says how much it was, in words.
  */
 export async function retell(teller: Teller, organization: string, permit: string): Promise<string> {
@@ -33,6 +34,11 @@ export async function retell(teller: Teller, organization: string, permit: strin
   const base = baseOf(prefix, organization);
   const settled = memory.acknowledged(organization);
   await inBatches(settled, ({ message }) => settling.send(message, permit));
+  const abandoned = memory.abandoned(organization);
+  await inBatches(abandoned, (one) => {
+    const { operation, plan } = abandoning(one);
+    return turns.alone(organization, operation, { plan, permit, deadline_ms: telling_ms });
+  });
   const holds = memory.holds(organization);
   await inBatches(holds, (held) => {
     return turns.alone(organization, holding(held), {

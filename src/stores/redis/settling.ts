@@ -1,6 +1,6 @@
 import type { Settled } from '../ledger.ts';
 import type { Lines } from '../lines.ts';
-import { type Answer, settled } from './answers.ts';
+import { type Answer, type Sum, settled, sumsOf } from './answers.ts';
 import type { Asked, Operation } from './asked.ts';
 import type { Memory } from './memory.ts';
 import type { Message } from './outbox.ts';
@@ -20,6 +20,7 @@ type Settle = Extract<Message, { op: 'settle' }>;
 const remembered_ms = 600_000;
 /** As text: the script hands it on as it is. */
 const remembered = String(remembered_ms);
+const unnamed: readonly Sum[] = [];
 
 /**
  * Ends holds: by what a call cost, or by giving them back. With a `permit` an end that was acknowledged is told again to
@@ -44,7 +45,7 @@ export class Settling {
   post(message: Settle, over: (message: Settle, error?: unknown) => void): void {
     const { turns, memory } = this.#parts;
     const held = memory.held(message.organization, message.id);
-    const posted = new Posted(this, message, over);
+    const posted = new Posted(this, message, held === undefined, over);
     if (held?.roomy === true) turns.ride(message.organization, posted);
     else turns.push(message.organization, posted);
   }
@@ -54,7 +55,9 @@ export class Settling {
     const { turns, memory } = this.#parts;
     const { id, organization } = message;
     let mine = memory.budgetsOf(organization, id, permit !== undefined);
-    const operation = settling(message, tell ? mine?.length || -1 : 0);
+    // Of what it does not hold this process must be told which counters they are, to know what they have now.
+    const unknown = mine === undefined && permit === undefined;
+    const operation = settling(message, tell ? mine?.length || -1 : unknown ? -1 : 0);
     let kept = permit !== undefined;
     let answer =
       permit === undefined
@@ -80,9 +83,9 @@ export class Settling {
   /** Says, of a hold that Redis does not know, whether it is still one here. */
   heard(message: Settle, told: Answer): boolean {
     const { memory } = this.#parts;
-    this.#add(message, this.known(message), told);
+    const sums = this.#hear(message, this.known(message), told);
     if (told.code === 2) return memory.held(message.organization, message.id) !== undefined;
-    memory.acknowledge(message);
+    memory.acknowledge(message, sums);
     return false;
   }
 
@@ -108,7 +111,7 @@ export class Settling {
         notice(`Redis has lost the hold of ${id}; its cost is counted from what this process remembers`);
         answer = await turns.ask(organization, operation, plan);
         // What is told again was counted when it was told first.
-        this.#add(message, mine, answer);
+        this.#hear(message, mine, answer);
       } else answer = await turns.alone(organization, operation, { plan, permit });
     }
     if (answer.code !== 2) memory.acknowledge(message);
@@ -116,9 +119,18 @@ export class Settling {
     return answer;
   }
 
-  #add({ organization, nusd, tokens }: Settle, mine: readonly Planned[] | undefined, told: Answer): void {
-    if (mine === undefined || (told.code !== 0 && told.code !== 1 && told.code !== 5)) return;
-    this.#parts.memory.add(organization, mine, nusd, tokens, told.now_ms);
+  /** What the answer tells of counters; where it names none, what was settled is added to what is known of them. */
+  #hear({ organization, nusd, tokens }: Settle, mine: readonly Planned[] | undefined, told: Answer): readonly Sum[] {
+    const { memory } = this.#parts;
+    if (told.code === 5) {
+      const sums = sumsOf(told);
+      memory.hearAll(organization, sums, told.now_ms);
+      return sums;
+    }
+    if (mine !== undefined && (told.code === 0 || told.code === 1)) {
+      memory.add(organization, mine, nusd, tokens, told.now_ms);
+    }
+    return unnamed;
   }
 
   async release(message: Extract<Message, { op: 'release' }>, permit?: string): Promise<void> {
@@ -126,7 +138,10 @@ export class Settling {
     const { id, organization, nonce } = message;
     const operation = [3, id, nonce];
     if (permit === undefined) {
-      await turns.ask(organization, operation, undefined, () => memory.acknowledge(message));
+      await turns.ask(organization, operation, undefined, (told) => {
+        if (told.code === 5) memory.hearAll(organization, sumsOf(told), told.now_ms);
+        memory.acknowledge(message);
+      });
       return;
     }
     await turns.alone(organization, operation, { permit });
@@ -148,6 +163,11 @@ const behind_numbers = {
   exact: Buffer.from(`,"0","${remembered}",0,`),
   estimated: Buffer.from(`,"1","${remembered}",0,`),
 };
+/** The same where all is to be told. */
+const behind_unknown = {
+  exact: Buffer.from(`,"0","${remembered}",-1,`),
+  estimated: Buffer.from(`,"1","${remembered}",-1,`),
+};
 
 /** A settlement that nobody awaits. */
 class Posted implements Asked {
@@ -155,15 +175,18 @@ class Posted implements Asked {
   readonly plan = undefined;
   readonly #settling: Settling;
   readonly #message: Settle;
+  readonly #unknown: boolean;
   readonly #over: (message: Settle, error?: unknown) => void;
 
-  constructor(parts: Settling, message: Settle, over: (message: Settle, error?: unknown) => void) {
+  /** `unknown`: this process holds nothing under that id. */
+  constructor(parts: Settling, message: Settle, unknown: boolean, over: (message: Settle, error?: unknown) => void) {
     this.#settling = parts;
     this.#message = message;
+    this.#unknown = unknown;
     this.#over = over;
   }
 
-  /** `settling` without telling. */
+  /** `settling` without telling, where the counters are known. */
   write(text: Lines): void {
     const { id, nusd, tokens, input = 0, estimated, labels = '' } = this.#message;
     text.put(beginning);
@@ -174,7 +197,8 @@ class Posted implements Asked {
     text.whole(tokens);
     text.put(comma);
     text.whole(input);
-    text.put(estimated ? behind_numbers.estimated : behind_numbers.exact);
+    const behind = this.#unknown ? behind_unknown : behind_numbers;
+    text.put(estimated ? behind.estimated : behind.exact);
     text.quoted(labels);
     text.put(end);
   }

@@ -208,7 +208,7 @@ export class Turns {
       this.#failed(error, queue, all, alone);
       return;
     }
-    this.#told(Buffer.from(String(answer), 'latin1'), all);
+    this.#told(Buffer.from(String(answer)), all);
   }
 
   /** A script that fails has written nothing: what failed is one of its operations, and the others are well. */

@@ -115,7 +115,7 @@ end
  * A token is a number, a nonce and a line: the nonce of the loss that it came after. Who knows an epoch of this line has told
  * all it knew of before, and this store has all it was told since. Who knows one of a line that was lost (`parents`) comes
  * late: its sums are of before, and are told while nobody else does anything. Where one opened the store who knew nothing
- * (`bare`), the first who comes soon with a line knows the one that was lost.
+ * (`bare`), the first who comes with a line knows the one that was lost.
  */
 export const meet = `${ground}${counters}${shaping}
 local me, knew, nonce, lease_ms, young_ms = A[2], A[3], A[4], tonumber(A[5]), tonumber(A[6])
@@ -128,9 +128,8 @@ local at, number, token, state, came = p[1], tonumber(p[2] or '0'), p[3], p[4], 
 local line, late, lossy = p[8], p[9] == '1', p[10] == '1'
 local function lineOf(known) return string.match(known, '^[^.]*%.[^.]*%.(.*)$') or known end
 local function isLate()
-  local age = now - (p[7] or '0')
-  if call('SISMEMBER', base .. 'parents', lineOf(knew)) == 1 then return age < ${late_ms} end
-  return p[6] == '1' and age < ${absent_ms}
+  local isBefore = p[6] == '1' or call('SISMEMBER', base .. 'parents', lineOf(knew)) == 1
+  return isBefore and now - (p[7] or '0') < ${late_ms}
 end
 local kind = node == '' and '1' or 'c'
 local function moved()

@@ -26,13 +26,17 @@ writeEntries()
  * [not after, how long an estimate may be replaced, operations]; ARGV[3..]: plans' texts. Operations:
  *   0 reserve, 1 amend, 4 read (see there)
  *   [2, id, '', nusd, tokens, input, estimated, keep_ms, tell, labels]   settle. tell: 0 nothing, -1 all by
- *                                                     key, else how many counters the asker knows, and no keys
- *   [3, id, nonce]                                    release: only what that very reserve took (empty: whatever is held)
+ *                                                     key, else how many counters the asker knows, and no keys;
+ *                                                     where it replaces an estimate, all by key
+ *   [3, id, nonce]                                    release: only what that very reserve took (empty: whatever is held);
+ *                                                     all by key where an estimate is taken back
  *   [5, id, plan, nusd, tokens, input, estimated, keep_ms, labels]   settles a hold this store has lost
- *   [6, how many]                                     reap: answers how many leases were over
+ *   [6, how many]                                     reap: answers how many leases were over, and as JSON what was settled
+ *                                                     and its counters' sums
  *   [7, key, unit, slot_ms, slots]                    sets a counter to zero
  *   [8, id, plan, nusd, tokens, input, lease_ms, owner, nonce, labels]   holds again, whatever the limits say, what this
  *                                                     store admitted and has lost
+ *   [9, id, plan, nusd, tokens, input, owner, nonce, labels]   settles a hold at the estimate again that this store has lost
  * Answer: a text of the time, whether limits stand in, then each operation's line (a code and what it calls for, see answers).
  * Settle: 0 or 5 settled, 1 repeated, 2 unknown.
  */
@@ -45,7 +49,10 @@ verbs[2] = function(o)
   local h = find(id)
   if not h then return {2} end
   if h == 's' then return {1} end
+  local replaces = h[STATE] == 'p'
   local shape = spend(id, h, o[4], o[5], o[6], o[7], false, o[8], o[10])
+  -- by how much the sums have changed its sender cannot know
+  if replaces then return named(shape) end
   if o[9] == 0 then return {0} end
   return told(shape, o[9])
 end
@@ -53,8 +60,8 @@ verbs[3] = function(o)
   local id, nonce = o[2], o[3]
   local h = find(id)
   if not h or h == 's' or (nonce ~= '' and nonce ~= h[NONCE]) then return {0} end
-  local shape, shares = shapeOf(h[PLANS]), h[SHARES]
-  if h[STATE] == 'p' then
+  local shape, shares, counted = shapeOf(h[PLANS]), h[SHARES], h[STATE] == 'p'
+  if counted then
     unspend(id, h, shape, 'released')
   else
     for _, b in ipairs(shape.budgets) do
@@ -70,7 +77,7 @@ verbs[3] = function(o)
     end
   end
   keep(id, false, 0)
-  return {1}
+  return counted and named(shape) or {1}
 end
 verbs[5] = function(o)
   local id, plan = o[2], planOf(A[o[3] + 3])
@@ -91,15 +98,42 @@ end
 verbs[6] = function(o)
   local due = call('ZRANGEBYSCORE', base .. 'leases', '-inf', text(now), 'LIMIT', 0, o[2])
   fetch(due)
+  local settled = {}
   for _, id in ipairs(due) do
     local h = held[id]
     if not h or h == 's' or h[STATE] ~= 'o' then
       leases[id] = false
     elseif h[EXPIRES] <= now then
       spend(id, h, h[NUSD], h[TOKENS], h[INPUT], '1', true, estimate_ms, '')
+      settled[#settled + 1] = {id, text(h[NUSD]), text(h[TOKENS]), text(h[INPUT]), h[OWNER], h[NONCE], h[LABELS], h[PLANS]}
     end
   end
-  return {#due}
+  if #settled == 0 then return {#due} end
+  local sums = {}
+  for at, c in ipairs(ordered) do sums[at] = {c.key, text(c.spent), text(max(0, c.limit)), c.hard} end
+  return {#due, cjson.encode({settled, sums})}
+end
+verbs[9] = function(o)
+  local id, plan, nusd, tokens, input, labels = o[2], planOf(A[o[3] + 3]), o[4], o[5], o[6], o[9]
+  local h = find(id)
+  if h and (h == 's' or h[STATE] == 'p') then return {1} end
+  if h then
+    spend(id, h, h[NUSD], h[TOKENS], h[INPUT], '1', true, estimate_ms, '')
+    return {0}
+  end
+  local shape, resets = shapeOf({plan.source}), {}
+  for at, b in ipairs(shape.budgets) do
+    local c = counterOf(b)
+    resets[at] = c.resets
+    if not c.alive and (b.expires == 0 or b.expires > now) then
+      create(c)
+      govern(c, b.limit, b.hard)
+    end
+    if c.alive then count(c, size(b.unit, nusd, tokens), tokens, 1, c.slot) end
+  end
+  entry(id, 'provisional', nusd, tokens, input, '1', '', shape.keys, labels, shape.rolls)
+  keep(id, {2, 'p', o[7], nusd, tokens, input, now, o[8], labels, {plan.source}, {}, shape.rolls and tick() or now, resets}, estimate_ms)
+  return {0}
 end
 verbs[7] = function(o)
   local c = counter(o[2], o[3], 0, o[4], o[5])
@@ -155,7 +189,7 @@ end
 
 local ids = {}
 for _, o in ipairs(asked[3]) do
-  if o[1] < 4 or o[1] == 5 or o[1] == 8 then ids[#ids + 1] = o[2] end
+  if o[1] < 4 or o[1] == 5 or o[1] > 7 then ids[#ids + 1] = o[2] end
 end
 fetch(ids)
 local reply = {text(now) .. (any and ' 1' or ' 0')}
