@@ -1,4 +1,5 @@
-const escaped = Buffer.from('\\u00');
+/** Where an escaped ASCII letter begins. */
+const escaped = '\\u00';
 
 /**
  * A JSON document with its escaped ASCII letters as letters, to look for words in: who escapes one says the same to a
