@@ -19,6 +19,7 @@ test('sums that come after Redis was opened without them are not taken for told'
   const base = 'llm:{acme}:';
   const sum = ['me', 'budget:team:research:total', Date.now(), 700, 'n', 1_000, 1, 0, 0, 1, 0];
   await redis.set(`${base}fence:1.a`, '1');
+  await redis.hset(`${base}primary`, 'lossy', 1);
   await tellFloors(line, base, `${base}fence:1.a`, sum);
   expect(await redis.hlen(`${base}floors`)).toBe(1);
   await redis.del(`${base}floors`, `${base}fence:1.a`);

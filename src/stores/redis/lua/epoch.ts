@@ -71,9 +71,10 @@ local function raise(key, floor, settled, was, began, estimates)
   if resets and resets > c.resets then c.resets, c.cleared, c.touched = resets, true, true end
   return text(stood) .. ' ' .. text(reached + one_by_one + missing)
 end
-local function raiseAll(late)
-  local settled, list, words = {}, hashed('floors'), {}
-  for _, one in pairs(hashed('added')) do
+local function raiseAll(late, lossy)
+  local kept = lossy and '' or ':now'
+  local settled, list, words = {}, hashed('floors' .. kept), {}
+  for _, one in pairs(hashed('added' .. kept)) do
     local key, ms, more = match(one, '^(.*) (%d+) (%d+)$')
     settled[key] = settled[key] or {}
     table.insert(settled[key], {tonumber(ms), tonumber(more)})
@@ -98,6 +99,10 @@ local function raiseAll(late)
     end
   end
   call('DEL', base .. 'again', base .. 'again:sums', base .. 'begins')
+  if not lossy then
+    call('DEL', base .. 'floors:now', base .. 'added:now')
+    return
+  end
   spread('HSET', base .. 'lost', words)
   for _, name in ipairs({'floors', 'added', 'lost', 'parents'}) do call('PEXPIRE', base .. name, ${lost_ms}) end
 end
@@ -162,13 +167,14 @@ local function begin(fenced, intact)
     call('HSET', K[1], 'lossy', 1, 'bare', 0)
     call('SADD', base .. 'parents', lineOf(knew))
     spread('HSET', base .. 'begins', begins)
+  elseif intact then
+    lossy = false
+    call('DEL', base .. 'floors:now', base .. 'added:now')
+    call('HSET', K[1], 'lossy', 0)
   else
+    lossy = true
     call('DEL', base .. 'floors', base .. 'added', base .. 'lost', base .. 'parents')
-    call('HSET', K[1], 'bare', (fenced or intact) and 0 or 1)
-    if not intact then
-      lossy = true
-      call('HSET', K[1], 'lossy', 1, 'begun', now)
-    end
+    call('HSET', K[1], 'lossy', 1, 'begun', now, 'bare', fenced and 0 or 1)
   end
   call('SET', base .. (fenced and 'fence:' or 'epoch:') .. token, kind)
 end
@@ -182,6 +188,11 @@ elseif state == 'open' and knew ~= '' and knew ~= token and lineOf(knew) ~= line
   begin(true, true)
 elseif call('EXISTS', base .. (state == 'open' and 'epoch:' or 'fence:') .. token) == 0 then
   begin(true)
+end
+-- what somebody tells who knows of no loss of this line is not of before it: who comes late waits until that was told
+if state == 'fenced' and not lossy and lineOf(knew) ~= line and isLate() then
+  call('ZREM', base .. 'owners', me)
+  return {2, now, '', 0}
 end
 local permit = base .. 'epoch:' .. token .. ':'
 local stands = call('EXISTS', permit .. came) == 1
@@ -212,17 +223,19 @@ return reply
  * was set to zero by then (-1: nobody knows), when the owner settled last, how much since it was told.
  */
 export const tell = `${ground}${gate}
+local kept = call('HGET', base .. 'primary', 'lossy') == '1' and '' or ':now'
+local floors, added = K[1] .. kept, base .. 'added' .. kept
 for at = 3, #A, 10 do
-  local old = call('HGET', K[1], A[at])
+  local old = call('HGET', floors, A[at])
   local newer, spent = tonumber(A[at + 1]), tonumber(A[at + 2])
   if old and newer then
     local then_ms, told = string.match(old, '^(%d+) (%d+)')
     then_ms, told = tonumber(then_ms), tonumber(told)
     if newer < then_ms or (newer == then_ms and spent <= told) then newer = nil end
   end
-  if newer then call('HSET', K[1], A[at], table.concat(A, ' ', at + 1, at + 7)) end
+  if newer then call('HSET', floors, A[at], table.concat(A, ' ', at + 1, at + 7)) end
   if A[at + 9] ~= '0' then
-    call('HSET', base .. 'added', A[2] .. ' ' .. A[at], A[at] .. ' ' .. A[at + 8] .. ' ' .. A[at + 9])
+    call('HSET', added, A[2] .. ' ' .. A[at], A[at] .. ' ' .. A[at + 8] .. ' ' .. A[at + 9])
   end
 end
 return {0, now}
@@ -233,7 +246,7 @@ return {0, now}
  * Answer: 0 open, 1 fenced and how many are waited for, 2 another epoch has begun; the server's time.
  */
 export const done = `${books}${floors}
-local p = call('HMGET', K[1], 'token', 'state', 'until', 'late')
+local p = call('HMGET', K[1], 'token', 'state', 'until', 'late', 'lossy')
 if p[1] ~= A[3] then return {2, now} end
 if p[2] == 'fenced' then
   local late, missing = p[4] == '1', {}
@@ -244,7 +257,7 @@ if p[2] == 'fenced' then
   if #missing > 0 and now < tonumber(p[3]) then return {1, now, #missing} end
   for _, owner in ipairs(missing) do call('ZREM', base .. 'owners', owner) end
   local kind = call('GET', base .. 'fence:' .. p[1])
-  raiseAll(late)
+  raiseAll(late, p[5] == '1')
   writeCounters()
   call('DEL', base .. 'asserted', base .. 'telling', base .. 'fence:' .. p[1])
   call('HSET', K[1], 'state', 'open', 'lossy', 0, 'bare', 0, 'late', 0)
