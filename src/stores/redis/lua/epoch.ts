@@ -8,6 +8,8 @@ const absent_ms = 60_000;
 /** How long what was told of a loss is kept, for those who come late, and until when those are expected. */
 const lost_ms = 7 * 86_400_000;
 const late_ms = 6 * 86_400_000;
+/** Losses, one after the other, that an epoch tells of. */
+const lines_max = 8;
 
 /** A counter that there is, by its key alone. */
 const shaping = `${folding}
@@ -117,10 +119,11 @@ end
  * verb, and know whom to wait for. An epoch ends when the primary is not the one it was made on (another process, another history), or when someone knew
  * an epoch that is not there. A slot that moved to another node of a Cluster took everything along: its epoch goes on.
  *
- * A token is a number, a nonce and a line: the nonce of the loss that it came after. Who knows an epoch of this line has told
- * all it knew of before, and this store has all it was told since. Who knows one of a line that was lost (`parents`) comes
- * late: its sums are of before, and are told while nobody else does anything. Where one opened the store who knew nothing
- * (`bare`), the first who comes with a line knows the one that was lost.
+ * A token is a number, a nonce and lines: the nonce of the loss that it came after, and with ~ between those of losses before
+ * that. Who knows an epoch of this line has told all it knew of before, and this store has all it was told since. Who knows one
+ * of a line that was lost (`parents`) comes late: its sums are of before, and are told while nobody else does anything. Where
+ * one opened the store who knew nothing (`bare`), the first who comes with a line knows the one that was lost. Of anybody else
+ * (two primaries went on side by side) the newest sum counts.
  */
 export const meet = `${ground}${counters}${shaping}
 local me, knew, nonce, lease_ms, young_ms = A[2], A[3], A[4], tonumber(A[5]), tonumber(A[6])
@@ -128,14 +131,20 @@ local server, replication = call('INFO', 'server'), call('INFO', 'replication')
 local node = ''
 if string.find(server, '_mode:cluster') then node = call('CLUSTER', 'MYID') end
 local here = string.match(server, 'run_id:(%x+)') .. ':' .. string.match(replication, 'master_replid:(%x+)') .. ':' .. node
-local p = call('HMGET', K[1], 'at', 'number', 'token', 'state', 'came', 'bare', 'begun', 'line', 'late', 'lossy')
+local p = call('HMGET', K[1], 'at', 'number', 'token', 'state', 'came', 'bare', 'begun', 'line', 'late', 'lossy', 'chain')
 local at, number, token, state, came = p[1], tonumber(p[2] or '0'), p[3], p[4], tonumber(p[5] or '0')
-local line, late, lossy = p[8], p[9] == '1', p[10] == '1'
-local function lineOf(known) return string.match(known, '^[^.]*%.[^.]*%.(.*)$') or known end
+local line, late, lossy, chain = p[8], p[9] == '1', p[10] == '1', p[11] or p[8]
+local lines = {}
+for one in string.gmatch(string.match(knew, '^[^.]*%.[^.]*%.(.*)$') or knew, '[^~]+') do lines[#lines + 1] = one end
 local function isLate()
-  local isBefore = p[6] == '1' or call('SISMEMBER', base .. 'parents', lineOf(knew)) == 1
-  return isBefore and now - (p[7] or '0') < ${late_ms}
+  if now - (p[7] or '0') >= ${late_ms} then return false end
+  for _, one in ipairs(lines) do
+    if one == line then return false end
+    if call('SISMEMBER', base .. 'parents', one) == 1 then return true end
+  end
+  return p[6] == '1'
 end
+local function missed() call('SADD', base .. 'parents', unpack(lines)) end
 local kind = node == '' and '1' or 'c'
 local function moved()
   local from = string.match(at, ':([^:]+)$')
@@ -157,15 +166,15 @@ local function begin(fenced, intact)
   if token then
     call('DEL', base .. 'epoch:' .. token, base .. 'epoch:' .. token .. ':' .. came, base .. 'fence:' .. token)
   end
-  if not intact then line = nonce end
-  token = text(number + 1) .. '.' .. nonce .. '.' .. (line or nonce)
+  if not intact then line, chain = nonce, table.concat({nonce, unpack(lines, 1, ${lines_max - 1})}, '~') end
+  token = text(number + 1) .. '.' .. nonce .. '.' .. (chain or nonce)
   state = fenced and 'fenced' or 'open'
   call('HSET', K[1], 'at', here, 'number', number + 1, 'token', token, 'state', state, 'until', now + lease_ms,
-    'late', late and 1 or 0, 'line', line or nonce)
+    'late', late and 1 or 0, 'line', line or nonce, 'chain', chain or nonce)
   call('DEL', base .. 'asserted', base .. 'telling', base .. 'again', base .. 'again:sums', base .. 'begins')
   if late then
     call('HSET', K[1], 'lossy', 1, 'bare', 0)
-    call('SADD', base .. 'parents', lineOf(knew))
+    missed()
     spread('HSET', base .. 'begins', begins)
   elseif intact then
     lossy = false
@@ -184,13 +193,13 @@ if not at then
   begin(knew ~= '')
 elseif at ~= here then
   if moved() then call('HSET', K[1], 'at', here) else begin(true) end
-elseif state == 'open' and knew ~= '' and knew ~= token and lineOf(knew) ~= line then
+elseif state == 'open' and knew ~= '' and knew ~= token and lines[1] ~= line then
   begin(true, true)
 elseif call('EXISTS', base .. (state == 'open' and 'epoch:' or 'fence:') .. token) == 0 then
   begin(true)
 end
 -- what somebody tells who knows of no loss of this line is not of before it: who comes late waits until that was told
-if state == 'fenced' and not lossy and lineOf(knew) ~= line and isLate() then
+if state == 'fenced' and not lossy and knew ~= '' and lines[1] ~= line and isLate() then
   call('ZREM', base .. 'owners', me)
   return {2, now, '', 0}
 end
@@ -208,11 +217,9 @@ if comes > 0 then
   call('HSET', K[1], 'came', came)
 end
 if state == 'open' and not stands then call('SET', permit .. came, kind) end
-local reply = {state == 'open' and 0 or (late and lineOf(knew) == line and 3 or 1), now, token, came}
+local reply = {state == 'open' and 0 or (late and lines[1] == line and 3 or 1), now, token, came}
 if late and reply[1] == 1 then call('SADD', base .. 'telling', me) end
-if lossy and not late and reply[1] == 1 and knew ~= '' and lineOf(knew) ~= line then
-  call('SADD', base .. 'parents', lineOf(knew))
-end
+if lossy and not late and reply[1] == 1 and knew ~= '' and lines[1] ~= line then missed() end
 for _, owner in ipairs(call('ZRANGE', base .. 'owners', 0, 199)) do reply[#reply + 1] = owner end
 return reply
 `;
