@@ -123,3 +123,21 @@ local function writeCounters()
   if ticks and ticks > ticked then call('SET', base .. 'clock', ticks) end
 end
 `;
+
+/** How long a slot of a rolling window is, and how many there are, by the counter's key. */
+export const slotting = `
+local function slotting(key)
+  local length = tonumber(match(key, ':rolling:(%d+)s')) * 1000
+  local ms = max(1, math.ceil(length / 60))
+  return ms, math.ceil(length / ms) + 1
+end
+`;
+
+/** A counter by its key alone; needs `counters` and `slotting`. */
+export const shaping = `
+local function shaped(key, expires)
+  local unit = match(key, ':tokens$') and 't' or match(key, ':requests$') and 'r' or 'n'
+  if match(key, ':rolling:') then return counter(key, unit, expires or 0, slotting(key)) end
+  return counter(key, unit, expires or 0)
+end
+`;

@@ -1,4 +1,4 @@
-import { counters } from './counters.ts';
+import { counters, shaping, slotting } from './counters.ts';
 import { gate, ground } from './ground.ts';
 import { books } from './turn.ts';
 import { folding } from './upkeep.ts';
@@ -11,22 +11,13 @@ const late_ms = 6 * 86_400_000;
 /** Losses, one after the other, that an epoch tells of. */
 const lines_max = 8;
 
-/** A counter that there is, by its key alone. */
-const shaping = `${folding}
-local function shaped(key)
-  local unit = match(key, ':tokens$') and 't' or match(key, ':requests$') and 'r' or 'n'
-  if match(key, ':rolling:') then return counter(key, unit, 0, slotting(key)) end
-  return counter(key, unit, 0)
-end
-`;
-
 /**
  * Raises counters to the newest sums owners had been told before the loss and what each of them settled after that, and says
  * so in the sums that stand for history. What was told one by one is part of those sums, and what has been spent since Redis
  * was opened is not: of every counter `lost` keeps how much of before was told one by one, and how much stands in it, so that
  * sums which come late raise it by what they add to that, whatever was spent meanwhile.
  */
-const floors = `${shaping}
+const floors = `${folding}${shaping}
 local function hashed(name)
   local all, list = call('HGETALL', base .. name), {}
   for at = 1, #all, 2 do list[all[at]] = all[at + 1] end
@@ -40,19 +31,17 @@ local function forgiven(estimates, resets)
   return amount
 end
 local function raise(key, floor, settled, was, began, estimates)
-  local before, c, limit, hard, resets = 0
+  local before, expires, limit, hard, resets = 0, 0
   if floor then
-    local at, spent, unit, most, isHard, expires, told = match(floor, '^(%d+) (%d+) (%a) (%d+) (%d) (%d+) (%-?%d+)$')
-    at, before, expires, resets = tonumber(at), tonumber(spent), tonumber(expires), tonumber(told)
+    local at, spent, most, isHard, ends, told = match(floor, '^(%d+) (%d+) %a (%d+) (%d) (%d+) (%-?%d+)$')
+    at, before, expires, resets = tonumber(at), tonumber(spent), tonumber(ends), tonumber(told)
     limit, hard = tonumber(most), isHard == '1'
     for _, one in ipairs(settled) do
       if one[1] >= at then before = before + one[2] end
     end
     if expires ~= 0 and expires <= now then return end
-    if match(key, ':rolling:') then c = counter(key, unit, expires, slotting(key)) else c = counter(key, unit, expires) end
-  else
-    c = shaped(key)
   end
+  local c = shaped(key, expires)
   local stood, reached = match(was or '0 0', '^(%-?%d+) (%-?%d+)$')
   local one_by_one = c.spent - began
   -- estimates of before a counter was set to zero are in no sum of after that
@@ -125,7 +114,7 @@ end
  * one opened the store who knew nothing (`bare`), the first who comes with a line knows the one that was lost. Of anybody else
  * (two primaries went on side by side) the newest sum counts.
  */
-export const meet = `${ground}${counters}${shaping}
+export const meet = `${ground}${counters}${slotting}${shaping}
 local me, knew, nonce, lease_ms, young_ms = A[2], A[3], A[4], tonumber(A[5]), tonumber(A[6])
 local server, replication = call('INFO', 'server'), call('INFO', 'replication')
 local node = ''

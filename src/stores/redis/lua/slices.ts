@@ -1,3 +1,4 @@
+import { shaping, slotting } from './counters.ts';
 import { happened } from './happened.ts';
 import { owning } from './owner.ts';
 import { books, written } from './turn.ts';
@@ -15,13 +16,7 @@ import { books, written } from './turn.ts';
  */
 const slicing = `
 local owners = base .. 'slices'
-local function shaped(short)
-  local unit = match(short, ':tokens$') and 't' or match(short, ':requests$') and 'r' or 'n'
-  local length = match(short, ':rolling:(%d+)s')
-  if not length then return counter(short, unit, 0) end
-  local ms = max(1, math.ceil(tonumber(length) * 1000 / 60))
-  return counter(short, unit, 0, ms, math.ceil(tonumber(length) * 1000 / ms) + 1)
-end
+${slotting}${shaping}
 local function lease(c, amount)
   c.held, c.leased, c.leases, c.touched = sum(c.held, amount), sum(c.leased, amount), true, true
 end

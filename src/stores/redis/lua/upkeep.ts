@@ -1,15 +1,11 @@
+import { slotting } from './counters.ts';
 import { ground, raising } from './ground.ts';
 import { books, written } from './turn.ts';
 
 /** What folded entries were added to: a rolling counter by its slots, `slot:spent:requests:tokens,...`. */
 export const folding = `
 local folded = base .. 'folded'
-local function slotting(key)
-  local length = tonumber(match(key, ':rolling:(%d+)s')) * 1000
-  local ms = max(1, math.ceil(length / 60))
-  return ms, math.ceil(length / ms) + 1
-end
-local function addSlots(key, at, spent, requests, tokens, now_at)
+${slotting}local function addSlots(key, at, spent, requests, tokens, now_at)
   local ms, n = slotting(key)
   local slots, newest = {}, floor(now_at / ms)
   for slot, s, r, t in string.gmatch(call('HGET', folded, key .. '|slots') or '', '(%d+):(%d+):(%d+):(%d+)') do
