@@ -234,8 +234,9 @@ export async function held<W>(
     return { ...worst, ...unheld(identified, limits, thrown) };
   }
   if (reserved.outcome === 'refused') {
-    if (reserved.refusal.kind === 'budget') walk.alerts.see(walk, organization, [reserved.refusal]);
-    throw new Refused(reserved.refusal, limits, walk.clock());
+    const { refusal, refusals = [refusal] } = reserved;
+    for (const one of refusals) if (one.kind === 'budget') walk.alerts.see(walk, organization, [one]);
+    throw new Refused(reserved, limits, walk.clock());
   }
   walk.alerts.see(walk, organization, reserved.budgets);
   return { ...worst, budgets: reserved.budgets, rates: reserved.rates, kept: true };

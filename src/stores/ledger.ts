@@ -108,7 +108,13 @@ export type Refusal =
 
 export type Reserved =
   | { readonly outcome: 'held'; readonly budgets: readonly BudgetState[]; readonly rates: readonly RateState[] }
-  | { readonly outcome: 'refused'; readonly refusal: Refusal };
+  | {
+      readonly outcome: 'refused';
+      /** Of several limits without room the one that lasts longest. */
+      readonly refusal: Refusal;
+      /** All of them, in the order asked, where there are several. */
+      readonly refusals?: readonly Refusal[];
+    };
 
 export interface Amendment {
   readonly id: string;

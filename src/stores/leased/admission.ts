@@ -134,6 +134,17 @@ export function refusalOf(need: Need, asked_ms: number): Refusal | undefined {
   }
   const state = rateState(need.rate, need.slice);
   if (state.used + asked <= need.rate.limit) return undefined;
-  const retry_after_ms = need.of === 'seats' ? seat_retry_ms : need.slice.retry_after_ms;
+  const excess = state.used + asked - need.rate.limit;
+  const retry_after_ms = need.of === 'seats' ? seat_retry_ms : retry_ms(need.slice, excess);
   return { kind: 'rate', asked, retry_after_ms, ...state };
+}
+
+/** Milliseconds until so much of a window has gone; the whole window where it never will. */
+function retry_ms({ fades, rate }: RateSlice, excess: number): number {
+  let freed = 0;
+  for (const { amount, in_ms } of fades) {
+    freed += amount;
+    if (freed >= excess) return in_ms;
+  }
+  return rate.window_ms;
 }

@@ -1,5 +1,6 @@
 import type { Budget, BudgetState, Rate, RateState, Refusal, Reserved } from '../ledger.ts';
 import { rateOfKey } from '../rate-key.ts';
+import { type Refused, refusedBy } from '../refused.ts';
 import { budgetOfKey } from '../window-key.ts';
 import { type Limits, type Plan, type Planned, plannedOf } from './plan.ts';
 
@@ -138,9 +139,16 @@ export function asAsked(states: States, plan: Plan, budgets: readonly Budget[], 
   };
 }
 
-/** The refusal of code 1 or 2. A limit that was not named in the call is told by its key. */
-export function refusal(answer: Answer, plan: Limits, known: (key: string) => Budget | undefined): Refusal {
+/** What codes 1 and 2 tell. A limit that was not named in the call is told by its key. */
+export function refused(answer: Answer, plan: Limits, known: (key: string) => Budget | undefined): Refused {
   const reader = answer.read();
+  const refusals: Refusal[] = [];
+  do refusals.push(refusal(reader, plan, known));
+  while (reader.more);
+  return refusedBy(refusals, answer.now_ms);
+}
+
+function refusal(reader: Reader, plan: Limits, known: (key: string) => Budget | undefined): Refusal {
   const code = reader.number();
   const name = reader.word();
   const asked = reader.number();
