@@ -25,11 +25,17 @@ export interface Waiter extends WaitingCall {
   line: Line;
 }
 
+/** Where a line is found. Who came under a limit that was changed since has one of its own: others have room, or less. */
+export function placeOf(organization: string, name: string, limit: number): string {
+  return `${organization} ${name} ${limit}`;
+}
+
 /** Everyone who waits for one limit: each caller's calls in their order, and callers in the order of their turns. */
 export class Line {
   readonly organization: string;
   /** The limit's, within the organisation. */
   readonly name: string;
+  readonly limit: number;
   /** A limit of models: which calls free it, their callers cannot tell. */
   readonly ofModel: boolean;
   readonly #callers = new Map<string, Waiter[]>();
@@ -40,9 +46,10 @@ export class Line {
   /** Something was given back while a call asked. */
   again = false;
 
-  constructor(organization: string, name: string, ofModel: boolean) {
+  constructor(organization: string, name: string, limit: number, ofModel: boolean) {
     this.organization = organization;
     this.name = name;
+    this.limit = limit;
     this.ofModel = ofModel;
   }
 

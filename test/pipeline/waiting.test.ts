@@ -24,11 +24,14 @@ let calls = 0;
 let places = 0;
 
 /** A place with so many seats, a line before it, and who was let in. */
-function place(seats: number, { queue_ms = 60_000, max = 4096, unit = 'concurrent' as CallerRate['unit'] } = {}) {
+function place(
+  seats: number,
+  { queue_ms = 60_000, max = 4096, unit = 'concurrent' as CallerRate['unit'], also = [] as CallerRate[] } = {},
+) {
   const organization = `place-${places++}`;
   const window_ms = unit === 'concurrent' ? 0 : 60_000;
   const seat: CallerRate = { scope: { kind: 'team', id: 't' }, unit, limit: seats, window_ms, queue_ms };
-  const limits = { budgets: [], rates: [seat] };
+  let limits = { budgets: [], rates: [seat, ...also] };
   const waiting = new Waiting(() => performance.now(), Date.now, max);
   const served: string[] = [];
   return {
@@ -37,12 +40,13 @@ function place(seats: number, { queue_ms = 60_000, max = 4096, unit = 'concurren
     /** Waits for a seat and gives its name back for `leave`; or the refusal. */
     async enter(caller: string, name = caller, abort = new Abort(), deadline = Number.POSITIVE_INFINITY) {
       const id = `call-${calls++}`;
-      const reserved = await waiting.take({ organization, caller, limits, abort, deadline }, () =>
+      const pinned = limits;
+      const reserved = await waiting.take({ organization, caller, limits: pinned, abort, deadline }, () =>
         ledger.reserve({
           id,
           organization,
           amount: { nusd: 0, tokens: 0 },
-          ...limits,
+          ...pinned,
           lease_ms: 60_000,
           owner: 'test',
         }),
@@ -50,6 +54,10 @@ function place(seats: number, { queue_ms = 60_000, max = 4096, unit = 'concurren
       if (reserved.outcome === 'refused') return reserved.refusal;
       served.push(name);
       return id;
+    },
+    /** For who comes from now on. */
+    limit(seats: number) {
+      limits = { ...limits, rates: [{ ...seat, limit: seats }] };
     },
     async leave(id: unknown) {
       await ledger.settle({ id: String(id), organization, amount: { nusd: 0, tokens: 0 }, estimated: false });
@@ -59,6 +67,9 @@ function place(seats: number, { queue_ms = 60_000, max = 4096, unit = 'concurren
 }
 
 const turn = () => new Promise((resolve) => setTimeout(resolve, 0));
+const until = async (is: () => boolean) => {
+  while (!is()) await turn();
+};
 
 describe('a line', () => {
   it('lets a caller with one call in before the second of a caller with a hundred', async () => {
@@ -179,6 +190,34 @@ describe('a line', () => {
     const refusal = await enter('b');
     expect(refusal).toMatchObject({ kind: 'rate' });
     expect(performance.now() - began).toBeLessThan(4_500);
+  });
+
+  it('is not formed where another limit that refuses lets nobody wait', async () => {
+    const once: CallerRate = { scope: { kind: 'team', id: 't' }, unit: 'requests', limit: 1, window_ms: 600 };
+    const { enter, waiting } = place(1, { also: [once] });
+    await enter('a');
+    let told: unknown;
+    const refused = enter('b').then((answer) => (told = answer));
+    await until(() => told !== undefined || waiting.size > 0);
+    waiting.close();
+    await Promise.allSettled([refused]);
+    expect(told).toMatchObject({ kind: 'rate' });
+  });
+
+  it('holds up nobody for whom the limit is another by now', async () => {
+    const { enter, leave, limit, served, waiting } = place(1);
+    const first = await enter('a');
+    const second = enter('b');
+    await until(() => waiting.size === 1);
+    limit(2);
+    const raised = enter('c');
+    await until(() => served.length === 2 || waiting.size === 2);
+    expect([served, waiting.size]).toEqual([['a', 'c'], 1]);
+    // Who came under the other one is let in as before.
+    await leave(first);
+    await leave(await raised);
+    await leave(await second);
+    expect(served).toEqual(['a', 'c', 'b']);
   });
 
   it('looks by itself for room that other processes make', async () => {
