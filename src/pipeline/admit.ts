@@ -211,7 +211,7 @@ function dearest(
  * What a verb of the ledger holds for this worst case, waiting in line where the limit that refuses lets calls wait.
  * Throws 429 where it refuses, and `state_unavailable` (503) where it is lost and a limit of the call says closed.
  */
-export async function held<W>(
+export async function held<W extends Pick<Worst, 'amount'>>(
   walk: Walk,
   identified: Identified,
   limits: CallLimits,
@@ -226,6 +226,7 @@ export async function held<W>(
       organization,
       caller: turnOf(identity),
       limits,
+      amount: worst.amount,
       abort,
       deadline: started + pinned.limits.timeout_ms,
     };

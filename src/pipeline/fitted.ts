@@ -70,7 +70,7 @@ export async function fitted(
     }
     return reserved;
   };
-  const { budgets, rates, kept } = await held(walk, decided, limits, {}, ask);
+  const { budgets, rates, kept } = await held(walk, decided, limits, { amount: worst.amount }, ask);
   const { limitedBy } = fit;
   const amount = kept ? fit.worst.amount : nothing;
   return { ...fit.worst, amount, budgets, rates, kept, ...(limitedBy === undefined ? {} : { limitedBy }) };

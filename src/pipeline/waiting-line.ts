@@ -1,5 +1,5 @@
 import type { Abort } from '../providers/index.ts';
-import type { Refusal, Reserved } from '../stores/index.ts';
+import { type Amount, amountIn, type Refusal, type Reserved, sizeIn } from '../stores/index.ts';
 import type { CallLimits } from './call-limits.ts';
 
 /** A call that may wait. */
@@ -8,6 +8,8 @@ export interface WaitingCall {
   /** Who takes turns with others: a user or a key. */
   readonly caller: string;
   readonly limits: CallLimits;
+  /** At most, as far as is known before it asks. */
+  readonly amount: Amount;
   readonly abort: Abort;
   /** Monotonic ms by which the exchange must be over. */
   readonly deadline: number;
@@ -20,6 +22,8 @@ export interface Waiter extends WaitingCall {
   readonly fail: (thrown: unknown) => void;
   /** Asks the ledger now: what it answers decides, whatever happens meanwhile. */
   asking: boolean;
+  /** What it took when it last asked itself, of the limit that refused then. */
+  asked: number | undefined;
   /** Its time was up while it asked. */
   expired: boolean;
   line: Line;
@@ -112,13 +116,22 @@ export class Line {
     this.#told = { refusal, at };
   }
 
-  /** What it last said, as it is to be told at this moment; undefined where nobody asked yet. */
-  refusedNow(now: number): Reserved | undefined {
+  /**
+   * What it last said, as a call of that amount is to be told at this moment; undefined where nobody asked yet. One that is
+   * larger than who asked last comes back when the window is empty: when there is room for it nobody was told.
+   */
+  refusedNow({ amount, asked: own }: Waiter, now: number): Reserved | undefined {
     if (this.#told === undefined) return undefined;
     const { refusal, at } = this.#told;
-    if (refusal.kind === 'budget') return { outcome: 'refused', refusal };
-    const retry_after_ms = Math.max(1, refusal.retry_after_ms - (now - at));
+    // At most it may be more than it takes, so it is not told that it never fits.
+    if (refusal.kind === 'budget') {
+      const asked = own ?? Math.min(amountIn(refusal.budget.unit, amount), refusal.limit);
+      return { outcome: 'refused', refusal: { ...refusal, asked } };
+    }
+    const asked = own ?? Math.min(sizeIn(refusal.rate.unit, amount), refusal.rate.limit);
+    const wait_ms = asked > refusal.asked ? refusal.reset_ms : refusal.retry_after_ms;
+    const retry_after_ms = Math.max(1, wait_ms - (now - at));
     const reset_ms = Math.max(0, refusal.reset_ms - (now - at));
-    return { outcome: 'refused', refusal: { ...refusal, retry_after_ms, reset_ms } };
+    return { outcome: 'refused', refusal: { ...refusal, asked, retry_after_ms, reset_ms } };
   }
 }

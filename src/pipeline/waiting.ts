@@ -136,6 +136,7 @@ export class Waiting {
           reject(thrown);
         },
         asking: false,
+        asked: told?.asked,
         expired: false,
         line,
       };
@@ -167,7 +168,7 @@ export class Waiting {
 
   /** The last word on the limit, or where nobody asked yet the call's own. */
   #answer(waiter: Waiter, line: Line): void {
-    const refused = line.refusedNow(this.#now());
+    const refused = line.refusedNow(waiter, this.#now());
     if (refused === undefined) void waiter.ask().then(waiter.done, waiter.fail);
     else waiter.done(refused);
   }
@@ -245,6 +246,7 @@ export class Waiting {
     const { refusal } = reserved;
     const gone = waiter.abort.reason ?? (this.#closed ? closing() : undefined);
     const place = gone === undefined && !waiter.expired ? this.#place(waiter, reserved) : undefined;
+    waiter.asked = refusal.asked;
     if (place?.line === line) {
       line.said(refusal, this.#now());
       return refusal;

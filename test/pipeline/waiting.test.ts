@@ -41,11 +41,12 @@ function place(
     async enter(caller: string, name = caller, abort = new Abort(), deadline = Number.POSITIVE_INFINITY) {
       const id = `call-${calls++}`;
       const pinned = limits;
-      const reserved = await waiting.take({ organization, caller, limits: pinned, abort, deadline }, () =>
+      const amount = { nusd: 0, tokens: 0 };
+      const reserved = await waiting.take({ organization, caller, limits: pinned, amount, abort, deadline }, () =>
         ledger.reserve({
           id,
           organization,
-          amount: { nusd: 0, tokens: 0 },
+          amount,
           ...pinned,
           lease_ms: 60_000,
           owner: 'test',
@@ -133,6 +134,34 @@ describe('a line', () => {
     await patient.enter('a');
     expect(await patient.enter('b', 'b', new Abort(), performance.now() + 30)).toMatchObject({ kind: 'rate' });
     expect([waiting.size, patient.waiting.size]).toEqual([0, 0]);
+  });
+
+  it('tells a call that never was asked about what it would take itself, and when there is room for that', async () => {
+    const tokens: CallerRate = {
+      scope: { kind: 'team', id: 't' },
+      unit: 'tokens',
+      limit: 100,
+      window_ms: 60_000,
+      queue_ms: 60,
+    };
+    const waiting = new Waiting(() => performance.now(), Date.now);
+    const state = { rate: tokens, used: 60, remaining: 40, reset_ms: 50_000 };
+    const enter = (size: number, most = size) => {
+      const call = { organization: 'o', caller: String(size), limits: { budgets: [], rates: [tokens] } };
+      const amount = { nusd: 0, tokens: most };
+      return waiting.take({ ...call, amount, abort: new Abort(), deadline: Number.POSITIVE_INFINITY }, async () => ({
+        outcome: 'refused',
+        refusal: { kind: 'rate', asked: size, retry_after_ms: 10_000, ...state },
+      }));
+    };
+    const first = enter(50, 70);
+    await until(() => waiting.size === 1);
+    // A bound: what it really takes may fit, so it is not told that it never will.
+    const answers = await Promise.all([first, enter(45), enter(90), enter(130)]);
+    const told = answers.map((answer) => (answer.outcome === 'refused' ? answer.refusal : undefined));
+    expect(told.map((refusal) => refusal?.asked)).toEqual([50, 45, 90, 100]);
+    const waits = told.map((refusal) => (refusal?.kind === 'rate' ? Math.ceil(refusal.retry_after_ms / 10_000) : 0));
+    expect(waits).toEqual([1, 1, 5, 5]);
   });
 
   it('is left by a call that is called off, and those behind it move up', async () => {
