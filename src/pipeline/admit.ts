@@ -237,7 +237,7 @@ export async function held<W extends Pick<Worst, 'amount'>>(
   if (reserved.outcome === 'refused') {
     const { refusal, refusals = [refusal] } = reserved;
     for (const one of refusals) if (one.kind === 'budget') walk.alerts.see(walk, organization, [one]);
-    throw new Refused(reserved, limits, walk.clock());
+    throw new Refused(reserved, limits);
   }
   walk.alerts.see(walk, organization, reserved.budgets);
   return { ...worst, budgets: reserved.budgets, rates: reserved.rates, kept: true };

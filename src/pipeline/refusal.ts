@@ -17,13 +17,8 @@ export class Refused extends Failure {
   /** Of the first budget that refuses, where it names another model. */
   readonly instead: Substituting | undefined;
 
-  constructor(
-    { refusal, refusals = [refusal] }: Extract<Reserved, { outcome: 'refused' }>,
-    limits: CallLimits,
-    now_ms: number,
-  ) {
-    const { code, message, detail } =
-      refusal.kind === 'budget' ? budgetRefused(refusal, limits, now_ms) : rateRefused(refusal);
+  constructor({ refusal, refusals = [refusal] }: Extract<Reserved, { outcome: 'refused' }>, limits: CallLimits) {
+    const { code, message, detail } = refusal.kind === 'budget' ? budgetRefused(refusal, limits) : rateRefused(refusal);
     super(code, message, detail);
     this.refusal = refusal;
     this.instead = insteadOf(refusals, limits);
@@ -38,7 +33,7 @@ function insteadOf([first]: readonly Refusal[], limits: CallLimits): Substitutin
 
 type Told = Pick<Failure, 'code' | 'message' | 'detail'>;
 
-function budgetRefused(refusal: BudgetRefusal, limits: CallLimits, now_ms: number): Told {
+function budgetRefused(refusal: BudgetRefusal, limits: CallLimits): Told {
   const { budget, limit, spent, held, asked, resets_at_ms } = refusal;
   const { scope, unit } = budget;
   const window = windowName(budget);
@@ -53,7 +48,7 @@ function budgetRefused(refusal: BudgetRefusal, limits: CallLimits, now_ms: numbe
     code: 'insufficient_quota',
     message: `The ${window} budget of ${scope.kind} '${scope.id}' does not allow this call: limit ${say(limit)}${raised}, spent ${say(spent)}, held by running calls ${say(held)}, this call may take ${say(asked)}.${when}`,
     detail: {
-      ...retry(refusal, limits, now_ms),
+      ...retry(refusal, limits),
       extra: {
         scope: scope.kind,
         scope_id: scope.id,
@@ -75,15 +70,14 @@ function budgetRefused(refusal: BudgetRefusal, limits: CallLimits, now_ms: numbe
  * back when its window turns. A spent budget is not to be hammered: no time is promised.
  */
 function retry(
-  { budget, limit, spent, asked, resets_at_ms }: BudgetRefusal,
+  { budget, limit, spent, asked, resets_at_ms, resets_in_ms }: BudgetRefusal,
   limits: CallLimits,
-  now_ms: number,
 ): Pick<Failure['detail'], 'retryable' | 'retryAfterSeconds'> {
   const throttles = ownBudget(limits, budget)?.onExceed === 'throttle' && asked <= limit;
   const retryable = throttles ? { retryable: true } : {};
   if (spent + asked <= limit) return { ...retryable, retryAfterSeconds: 1 };
   if (!throttles || resets_at_ms === 0) return {};
-  return { ...retryable, retryAfterSeconds: Math.max(1, Math.ceil((resets_at_ms - now_ms) / 1000)) };
+  return { ...retryable, retryAfterSeconds: Math.max(1, Math.ceil(resets_in_ms / 1000)) };
 }
 
 function rateRefused(refusal: Extract<Refusal, { kind: 'rate' }>): Told {

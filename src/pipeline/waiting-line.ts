@@ -126,7 +126,8 @@ export class Line {
     // At most it may be more than it takes, so it is not told that it never fits.
     if (refusal.kind === 'budget') {
       const asked = own ?? Math.min(amountIn(refusal.budget.unit, amount), refusal.limit);
-      return { outcome: 'refused', refusal: { ...refusal, asked } };
+      const resets_in_ms = Math.max(0, refusal.resets_in_ms - (now - at));
+      return { outcome: 'refused', refusal: { ...refusal, asked, resets_in_ms } };
     }
     const asked = own ?? Math.min(sizeIn(refusal.rate.unit, amount), refusal.rate.limit);
     const wait_ms = asked > refusal.asked ? refusal.reset_ms : refusal.retry_after_ms;

@@ -23,16 +23,14 @@ interface Place {
  */
 export class Waiting {
   readonly #now: () => number;
-  readonly #clock: () => number;
   readonly #max: number;
   readonly #lines = new Map<string, Line>();
   #size = 0;
   #closed = false;
 
-  /** `monotonic` and `clock` (Unix time) in ms. */
-  constructor(monotonic: () => number, clock: () => number, max = waiting_max) {
+  /** `monotonic` in ms. */
+  constructor(monotonic: () => number, max = waiting_max) {
     this.#now = monotonic;
-    this.#clock = clock;
     this.#max = max;
   }
 
@@ -100,8 +98,8 @@ export class Waiting {
   #place({ organization, limits }: WaitingCall, { refusal, refusals = [refusal] }: Refused): Place | undefined {
     if (this.#closed) return undefined;
     // One that lets nobody wait refuses, though another one would.
-    if (!refusals.every((one) => waitable(one, limits, this.#clock()))) return undefined;
-    const own = waitable(refusal, limits, this.#clock());
+    if (!refusals.every((one) => waitable(one, limits))) return undefined;
+    const own = waitable(refusal, limits);
     if (own === undefined) return undefined;
     const { scope, limit, queue_ms } = own;
     const name = refusal.kind === 'rate' ? rateName(refusal.rate) : budgetName(refusal.budget);
@@ -271,24 +269,24 @@ export class Waiting {
 type Refused = Extract<Reserved, { outcome: 'refused' }>;
 
 /** The caller's limit that refused, where it lets calls wait and room may come in time. */
-function waitable(refusal: Refusal, limits: CallLimits, now_ms: number) {
+function waitable(refusal: Refusal, limits: CallLimits) {
   const own = refusal.kind === 'rate' ? ownRate(limits, refusal.rate) : ownBudget(limits, refusal.budget);
-  if (own?.queue_ms === undefined || inVain(refusal, own.queue_ms, now_ms)) return undefined;
+  if (own?.queue_ms === undefined || inVain(refusal, own.queue_ms)) return undefined;
   return { ...own, queue_ms: own.queue_ms };
 }
 
 /** Whether no room can come in time: a call larger than its limit, a window that turns too late. */
-function inVain(refusal: Refusal, queue_ms: number, now_ms: number): boolean {
+function inVain(refusal: Refusal, queue_ms: number): boolean {
   const { asked } = refusal;
   if (refusal.kind === 'rate') {
     const { unit, limit } = refusal.rate;
     return asked > limit || (unit === 'requests' && refusal.retry_after_ms > queue_ms);
   }
-  const { budget, limit, spent, resets_at_ms } = refusal;
+  const { budget, limit, spent, resets_at_ms, resets_in_ms } = refusal;
   if (asked > limit) return true;
   // What is held may come back; what is spent goes with the window alone.
   if (spent + asked <= limit || budget.window === 'rolling') return false;
-  return resets_at_ms === 0 || resets_at_ms - now_ms > queue_ms;
+  return resets_at_ms === 0 || resets_in_ms > queue_ms;
 }
 
 function closing(): Failure {

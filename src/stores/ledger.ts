@@ -103,7 +103,12 @@ export interface RateState {
 
 /** Which limit refused, and everything a caller needs to be told. */
 export type Refusal =
-  | ({ readonly kind: 'budget'; readonly asked: number } & BudgetState)
+  | ({
+      readonly kind: 'budget';
+      readonly asked: number;
+      /** Milliseconds until `resets_at_ms`, on the ledger's clock; 0 where that is. */
+      readonly resets_in_ms: number;
+    } & BudgetState)
   | ({ readonly kind: 'rate'; readonly asked: number; readonly retry_after_ms: number } & RateState);
 
 export type Reserved =

@@ -542,6 +542,9 @@ export function ledgerContract(
           const now = await under.now();
           expect(refusal.resets_at_ms - now).toBeGreaterThan(1_500);
           expect(refusal.resets_at_ms - now).toBeLessThanOrEqual(2_100);
+          // By the clock the window turns on, whatever the caller's own says.
+          expect(refusal.resets_in_ms - (refusal.resets_at_ms - now)).toBeGreaterThanOrEqual(0);
+          expect(refusal.resets_in_ms).toBeLessThanOrEqual(2_100);
           await under.pass(1_200);
           expect((await ledger.counters('acme'))[0]).toMatchObject({ spent: 40, requests: 1, tokens: 40 });
         });

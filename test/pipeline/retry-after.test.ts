@@ -71,7 +71,7 @@ test('who waits as long as Retry-After says is let in, and who is told none is n
       }
       const answer = await reserve('asked', asked);
       if (answer.outcome === 'held') return;
-      const headers = failureHeaders(new Refused(answer, limited, now), 'r');
+      const headers = failureHeaders(new Refused(answer, limited), 'r');
       const seconds = headers['retry-after'];
       expect(headers['x-should-retry']).toBe(seconds === undefined ? 'false' : undefined);
       if (seconds === undefined) {

@@ -32,7 +32,7 @@ function place(
   const window_ms = unit === 'concurrent' ? 0 : 60_000;
   const seat: CallerRate = { scope: { kind: 'team', id: 't' }, unit, limit: seats, window_ms, queue_ms };
   let limits = { budgets: [], rates: [seat, ...also] };
-  const waiting = new Waiting(() => performance.now(), Date.now, max);
+  const waiting = new Waiting(() => performance.now(), max);
   const served: string[] = [];
   return {
     waiting,
@@ -144,7 +144,7 @@ describe('a line', () => {
       window_ms: 60_000,
       queue_ms: 60,
     };
-    const waiting = new Waiting(() => performance.now(), Date.now);
+    const waiting = new Waiting(() => performance.now());
     const state = { rate: tokens, used: 60, remaining: 40, reset_ms: 50_000 };
     const enter = (size: number, most = size) => {
       const call = { organization: 'o', caller: String(size), limits: { budgets: [], rates: [tokens] } };

@@ -1,5 +1,6 @@
 import type { Amount, Budget, BudgetState, Rate, RateState, Refusal, Reserved } from '../ledger.ts';
 import { rateOfKey, sizeIn } from '../rate-key.ts';
+import { refusedByBudget } from '../refused.ts';
 import { advance, amountIn, emptyAt } from '../tally.ts';
 import { budgetOfKey } from '../window-key.ts';
 import type { Organization } from './organization.ts';
@@ -38,7 +39,7 @@ export function admit(
     const limit = org.limitOf(counter, budget.limit, now_ms);
     if (exceeds(counter, budget.hard, limit, asked)) {
       refusals ??= [];
-      refusals.push({ kind: 'budget', asked, ...budgetState(budget, counter, limit, org) });
+      refusals.push(refusedByBudget(asked, budgetState(budget, counter, limit, org), now_ms));
     }
     const place = counters.indexOf(counter);
     if (place < 0) {
@@ -110,7 +111,7 @@ export function admitMore(
     const asked = amountIn(counter.unit, amount) - hasIn(counter, hold);
     if (exceeds(counter, budget.hard, limit, asked)) {
       refusals ??= [];
-      refusals.push({ kind: 'budget', asked, ...budgetState(budget, counter, limit, org) });
+      refusals.push(refusedByBudget(asked, budgetState(budget, counter, limit, org), now_ms));
     }
   }
   for (const { ring } of hold.rings) {

@@ -64,7 +64,7 @@ export class Embedded implements EmbeddedLedger {
       return journal.commit(held(org, request.budgets, request.rates, now_ms));
     }
     const admission = admit(org, request.amount, request.budgets, request.rates, now_ms);
-    if (admission.refusals.length > 0) return Promise.resolve(refusedBy(admission.refusals, now_ms));
+    if (admission.refusals.length > 0) return Promise.resolve(refusedBy(admission.refusals));
     govern(org, scribe, admission, request.rates);
     const hold = holdOver(request, admission, now_ms + request.lease_ms, time_ms);
     org.holds.set(hold.id, hold);
@@ -95,7 +95,7 @@ export class Embedded implements EmbeddedLedger {
     const admission = admit(org, amendment.amount, amendment.budgets, amendment.rates, now_ms, hold);
     const more = admitMore(org, hold, amendment.amount, admission, now_ms);
     const refusals = more.length === 0 ? admission.refusals : [...admission.refusals, ...more];
-    if (refusals.length > 0) return Promise.resolve(refusedBy(refusals, now_ms));
+    if (refusals.length > 0) return Promise.resolve(refusedBy(refusals));
     govern(org, scribe, admission, amendment.rates);
     if (hold.provisional) {
       scribe.undone('v', org, hold, time_ms);

@@ -6,7 +6,7 @@ import { item } from '../leased/items.ts';
 import { note, type Office } from '../leased/office.ts';
 import { type RateSlice, type SeatsSlice, type Slice, stir } from '../leased/slices.ts';
 import type { BudgetState, Rate, RateState, Refusal } from '../ledger.ts';
-import { type Refused, refusedBy } from '../refused.ts';
+import { type Refused, refusedBy, refusedByBudget } from '../refused.ts';
 
 const never = Number.NEGATIVE_INFINITY;
 /** A ledger that was heard for so long was told by all processes that live what their shares cost. */
@@ -56,7 +56,7 @@ export class Shares {
     this.#back_ms = undefined;
     const now_ms = office.now();
     const refusals = needs.flatMap((need) => this.#refusal(books, need, now_ms) ?? []);
-    if (refusals.length > 0) return refusedBy(refusals, now_ms);
+    if (refusals.length > 0) return refusedBy(refusals);
     for (const need of needs) {
       if (need.asked <= 0) continue;
       if (need.of === 'budget') {
@@ -112,7 +112,7 @@ export class Shares {
       // All but this share may be spent by others: that is what the caller is told.
       const limit = Math.max(budgetState(budget, slice).limit, 0);
       const held = Math.max(0, limit - slice.spent - slice.free - this.#leftOf(books, slice));
-      return { kind: 'budget', asked, ...budgetState(budget, slice), held };
+      return refusedByBudget(asked, { ...budgetState(budget, slice), held }, now_ms);
     }
     const limit = Math.floor(need.rate.limit / this.#processes);
     const told = need.slice.told_ms > never;
