@@ -45,7 +45,7 @@ export async function fitted(
     let reserved = told ?? (await hold(worst.amount));
     told = undefined;
     if (reserved.outcome === 'held') return reserved;
-    if (countsTokens(reserved.refusal)) {
+    if (refusalsOf(reserved).some(countsTokens)) {
       const { view, redacted } = sent(decided, verdict);
       counted ??= countedInputMax(walk.tokens, view, candidate, redacted);
       const exact = await counted;
@@ -60,11 +60,12 @@ export async function fitted(
     const least = verdict.decision.modifications.affordableTokensMin;
     for (let fitting = 0; least !== undefined && fitting < fittingsMax; fitting += 1) {
       const { inputTokens, output } = fit.worst;
-      const affordable = affordableOutput(decided, candidate, verdict, inputTokens, output, reserved.refusal);
+      const [first] = refusalsOf(reserved);
+      const affordable = affordableOutput(decided, candidate, verdict, inputTokens, output, first);
       if (affordable === undefined || affordable < least) break;
       const lower = { ...output, held: affordable, most: affordable, splice: affordable };
       const capped = withOutput(decided, candidate, verdict, fit.worst, lower);
-      fit = { worst: capped, limitedBy: limitName(reserved.refusal) };
+      fit = { worst: capped, limitedBy: limitName(first) };
       reserved = await hold(capped.amount);
       if (reserved.outcome === 'held') return reserved;
     }
@@ -74,6 +75,15 @@ export async function fitted(
   const { limitedBy } = fit;
   const amount = kept ? fit.worst.amount : nothing;
   return { ...fit.worst, amount, budgets, rates, kept, ...(limitedBy === undefined ? {} : { limitedBy }) };
+}
+
+/** In the order asked: what the first leaves may be little enough for the others as well. */
+function refusalsOf({
+  refusal,
+  refusals = [refusal],
+}: Extract<Reserved, { outcome: 'refused' }>): readonly [Refusal, ...Refusal[]] {
+  const [first = refusal, ...more] = refusals;
+  return [first, ...more];
 }
 
 const nothing: Amount = { nusd: 0, tokens: 0 };
