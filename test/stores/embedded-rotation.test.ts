@@ -1,7 +1,9 @@
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import fs, { cpSync, fstatSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { EmbeddedLedgerOptions } from '../../src/stores/embedded/index.ts';
 import { type EmbeddedLedger, openEmbeddedLedger } from '../../src/stores/index.ts';
 import { budget, request } from '../contracts/ledger.ts';
 
@@ -19,13 +21,14 @@ afterEach(async () => {
 });
 
 const place = () => join(home, String(opened.length));
-async function open(path: string): Promise<EmbeddedLedger> {
+async function open(path: string, over: Partial<EmbeddedLedgerOptions> = {}): Promise<EmbeddedLedger> {
   const ledger = await openEmbeddedLedger({
     path,
     reap_interval_ms: 0,
     segment_bytes_max: 2_000,
     entries_bytes_max: 4_000,
     notice: (text) => notices.push(text),
+    ...over,
   });
   opened.push(ledger);
   return ledger;
@@ -88,4 +91,73 @@ test('whoever reads entries slowly gets all there were, though the oldest segmen
   for (let next = await reading.next(); next.done !== true; next = await reading.next()) list.push(next.value.id);
   const oldest = Number(list[0]?.slice(1));
   expect(list).toEqual(Array.from({ length: spent - oldest }, (_, at) => `a${oldest + at}`));
+});
+
+describe('a disk that once did not flush', () => {
+  const { fdatasync } = fs;
+  let failing = false;
+  /** Bytes that no later flush brings to the disk: the system has let go of them. By the file's number. */
+  const gone = new Map<number, { from: number; to: number }>();
+  const flushed = new Map<number, number>();
+
+  beforeEach(() => {
+    fs.fdatasync = ((fd: number, done: (error: Error | null) => void) => {
+      const { ino, size } = fstatSync(fd);
+      if (!failing) return fdatasync(fd, done);
+      failing = false;
+      gone.set(ino, { from: flushed.get(ino) ?? 0, to: size });
+      setImmediate(done, new Error('EIO: i/o error, fdatasync'));
+    }) as typeof fs.fdatasync;
+    syncBuiltinESMExports();
+  });
+  afterEach(() => {
+    fs.fdatasync = fdatasync;
+    syncBuiltinESMExports();
+    gone.clear();
+  });
+
+  /** What is there after a power cut. */
+  async function afterCut(path: string): Promise<EmbeddedLedger> {
+    const next = place();
+    cpSync(path, next, { recursive: true });
+    rmSync(join(next, 'lock'));
+    for (const name of readdirSync(path).filter((name) => name !== 'lock')) {
+      const { from, to } = gone.get(fs.statSync(join(path, name)).ino) ?? { from: 0, to: 0 };
+      const fd = openSync(join(next, name), 'r+');
+      writeSync(fd, Buffer.alloc(to - from), 0, to - from, from);
+      fs.closeSync(fd);
+    }
+    return open(next);
+  }
+
+  test('begins no segment once the ledger is closed', async () => {
+    const path = place();
+    const ledger = await open(path, { fsync: 'always', segment_bytes_max: 1e6 });
+    failing = true;
+    const late = ledger.reserve(request('late', { nusd: 1 }, { budgets: [total] }));
+    await Promise.all([expect(late).rejects.toThrow('EIO'), ledger.close()]);
+    expect(readdirSync(path)).toHaveLength(1);
+  });
+
+  test.each(['always', 'group'] as const)('keeps what is promised after that (fsync: %s)', async (fsync) => {
+    const path = place();
+    const ledger = await open(path, { fsync, segment_bytes_max: 1e6 });
+    await spend(ledger, 'before', (so_far) => so_far === 1);
+    const { ino, size } = fs.statSync(
+      join(
+        path,
+        readdirSync(path)
+          .filter((name) => name.endsWith('.journal'))
+          .at(-1)!,
+      ),
+    );
+    flushed.set(ino, size);
+    failing = true;
+    await spend(ledger, 'in', (so_far) => so_far === 1).catch(() => {});
+    await expect.poll(() => notices.join()).toContain('EIO');
+    const spent = (await ledger.counters('acme'))[0]!.spent;
+    const after = await spend(ledger, 'after', (so_far) => so_far === 2);
+    const second = await afterCut(path);
+    expect(await second.counters('acme')).toMatchObject([{ spent: spent + after, held: 0 }]);
+  });
 });

@@ -18,6 +18,8 @@ interface Segment {
   size: number;
   flushing: number;
   retired: boolean;
+  /** A flush of it failed: the system may have let go of what it did not write, and no later flush tells. */
+  spoiled: Error | undefined;
 }
 
 export interface JournalOptions {
@@ -30,6 +32,8 @@ export interface JournalOptions {
 
 const group_ms = 50;
 const retry_ms = 200;
+/** A disk that flushes nothing must not be filled with segments. */
+const respite_ms = 5_000;
 const none: readonly Waiter[] = [];
 
 /**
@@ -50,6 +54,8 @@ export class Journal {
   #timer: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
+  /** Monotonic ms until which no other segment takes the place of a spoiled one. */
+  #respite_ms = Number.NEGATIVE_INFINITY;
   /** Why nothing can be written at the moment. */
   failure: LedgerUnavailable | undefined;
 
@@ -115,6 +121,7 @@ export class Journal {
       this.#timer ??= setTimeout(this.#group, group_ms).unref();
     }
     if (this.#segment.size > this.#rotate_bytes) this.#rotate();
+    else this.#makeSound();
     this.#join();
   };
 
@@ -154,23 +161,42 @@ export class Journal {
     const waiters = this.#unsynced;
     this.#unsynced = [];
     this.#syncing = true;
-    this.#sync((error) => {
+    this.#sync(() => {
       this.#syncing = false;
-      if (error === null) for (const waiter of waiters) waiter.resolve(waiter.value);
-      else for (const waiter of waiters) giveUp(waiter, unavailable('flushed', error));
+      // A segment that began since has all of it in its head, and that was flushed.
+      const { spoiled } = this.#makeSound();
+      for (const waiter of waiters) {
+        if (spoiled === undefined) waiter.resolve(waiter.value);
+        else giveUp(waiter, unavailable('flushed', spoiled));
+      }
       this.#join();
     });
   }
 
-  #sync(done: (error: Error | null) => void): void {
+  #sync(done: () => void): void {
     const segment = this.#segment;
     segment.flushing++;
     fdatasync(segment.fd, (error) => {
       segment.flushing--;
-      if (error !== null) this.#options.notice(`the ledger journal cannot be flushed: ${error.message}`);
-      done(error);
+      if (error !== null) {
+        segment.spoiled ??= error;
+        this.#options.notice(`the ledger journal cannot be flushed: ${error.message}`);
+      }
+      done();
       if (segment.retired && segment.flushing === 0) closeSync(segment.fd);
     });
+  }
+
+  /** Goes on in another segment where this one is spoiled: nothing more can be promised of that. */
+  #makeSound(): Segment {
+    if (this.#segment.spoiled === undefined) return this.#segment;
+    const now_ms = performance.now();
+    // What waits to be written names things as the spoiled one does, and the head of another would have it already.
+    if (now_ms >= this.#respite_ms && this.#frame.empty && !this.#closed) {
+      this.#respite_ms = now_ms + respite_ms;
+      this.#rotate();
+    }
+    return this.#segment;
   }
 
   #rotate(): void {
@@ -218,7 +244,7 @@ export class Journal {
 }
 
 function segmentOf({ file, fd, size }: Started): Segment {
-  return { file, fd, size, flushing: 0, retired: false };
+  return { file, fd, size, flushing: 0, retired: false, spoiled: undefined };
 }
 
 /** Half a frame must not stay where the next one will follow. It is written over in any case. */
