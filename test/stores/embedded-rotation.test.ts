@@ -1,7 +1,7 @@
 import fs, { cpSync, fstatSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { EmbeddedLedgerOptions } from '../../src/stores/embedded/index.ts';
 import { type EmbeddedLedger, openEmbeddedLedger } from '../../src/stores/index.ts';
@@ -137,6 +137,31 @@ describe('a disk that once did not flush', () => {
     const late = ledger.reserve(request('late', { nusd: 1 }, { budgets: [total] }));
     await Promise.all([expect(late).rejects.toThrow('EIO'), ledger.close()]);
     expect(readdirSync(path)).toHaveLength(1);
+  });
+
+  test('promises nothing in a segment whose name it did not flush', async () => {
+    const path = place();
+    const ledger = await open(path, { fsync: 'always' });
+    const { fsyncSync } = fs;
+    let named = readdirSync(path);
+    let unnamed = 1;
+    fs.fsyncSync = (fd) => {
+      if (fstatSync(fd).isDirectory() && unnamed-- > 0) throw new Error('EIO: i/o error, fsync');
+      fsyncSync(fd);
+      if (fstatSync(fd).isDirectory()) named = readdirSync(path);
+    };
+    syncBuiltinESMExports();
+    try {
+      const spent = await spend(ledger, 'a', () => notices.length > 0);
+      const after = await spend(ledger, 'b', (so_far) => so_far === 2);
+      const next = place();
+      cpSync(path, next, { recursive: true, filter: (from) => from === path || named.includes(basename(from)) });
+      rmSync(join(next, 'lock'));
+      expect(await (await open(next)).counters('acme')).toMatchObject([{ spent: spent + after, held: 0 }]);
+    } finally {
+      fs.fsyncSync = fsyncSync;
+      syncBuiltinESMExports();
+    }
   });
 
   test.each(['always', 'group'] as const)('keeps what is promised after that (fsync: %s)', async (fsync) => {

@@ -18,7 +18,7 @@ interface Segment {
   size: number;
   flushing: number;
   retired: boolean;
-  /** A flush of it failed: the system may have let go of what it did not write, and no later flush tells. */
+  /** A flush of it failed: the system may have let go of what it did not write, and no later flush tells of that. */
   spoiled: Error | undefined;
 }
 
@@ -243,8 +243,8 @@ export class Journal {
   }
 }
 
-function segmentOf({ file, fd, size }: Started): Segment {
-  return { file, fd, size, flushing: 0, retired: false, spoiled: undefined };
+function segmentOf({ file, fd, size, spoiled }: Started): Segment {
+  return { file, fd, size, flushing: 0, retired: false, spoiled };
 }
 
 /** Half a frame must not stay where the next one will follow. It is written over in any case. */

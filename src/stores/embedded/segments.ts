@@ -95,6 +95,8 @@ export interface Started {
   readonly file: string;
   readonly fd: number;
   readonly size: number;
+  /** Its name may not be on the disk, and with it nothing that is written to it. */
+  readonly spoiled?: Error;
 }
 
 /**
@@ -138,15 +140,16 @@ export function start(
     rmSync(draft, { force: true });
     throw error;
   }
-  if (place !== undefined) {
-    try {
-      fsyncSync(place);
-    } catch (error) {
-      notice(`${file}: its name may not be on the disk yet: ${(error as Error).message}`);
-    }
+  if (place === undefined) return { file, fd, size };
+  try {
+    fsyncSync(place);
+    return { file, fd, size };
+  } catch (error) {
+    notice(`${file}: its name may not be on the disk yet: ${(error as Error).message}`);
+    return { file, fd, size, spoiled: error as Error };
+  } finally {
     closeSync(place);
   }
-  return { file, fd, size };
 }
 
 /** Deletes the oldest closed segments beyond `bytes_max`, never the two newest. */
