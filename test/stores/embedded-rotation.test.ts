@@ -1,4 +1,14 @@
-import fs, { cpSync, fstatSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
+import fs, {
+  cpSync,
+  fstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -33,6 +43,15 @@ async function open(path: string, over: Partial<EmbeddedLedgerOptions> = {}): Pr
   opened.push(ledger);
   return ledger;
 }
+
+const newest = (path: string) =>
+  join(
+    path,
+    readdirSync(path)
+      .filter((name) => name.endsWith('.journal'))
+      .sort()
+      .at(-1)!,
+  );
 
 const total = budget({ window: 'total', limit: 1e9 });
 /** Spends one at a time until `enough`; how much that was. */
@@ -168,14 +187,7 @@ describe('a disk that once did not flush', () => {
     const path = place();
     const ledger = await open(path, { fsync, segment_bytes_max: 1e6 });
     await spend(ledger, 'before', (so_far) => so_far === 1);
-    const { ino, size } = fs.statSync(
-      join(
-        path,
-        readdirSync(path)
-          .filter((name) => name.endsWith('.journal'))
-          .at(-1)!,
-      ),
-    );
+    const { ino, size } = fs.statSync(newest(path));
     flushed.set(ino, size);
     failing = true;
     await spend(ledger, 'in', (so_far) => so_far === 1).catch(() => {});
@@ -185,4 +197,51 @@ describe('a disk that once did not flush', () => {
     const second = await afterCut(path);
     expect(await second.counters('acme')).toMatchObject([{ spent: spent + after, held: 0 }]);
   });
+});
+
+describe('a power cut', () => {
+  const { fdatasync } = fs;
+  afterEach(() => {
+    fs.fdatasync = fdatasync;
+    syncBuiltinESMExports();
+  });
+
+  /** Left of a directory where these bytes of the newest segment did not reach the disk, opened anew. */
+  function without(path: string, from: number, to: number): Promise<EmbeddedLedger> {
+    const next = place();
+    cpSync(path, next, { recursive: true });
+    rmSync(join(next, 'lock'));
+    const fd = openSync(newest(next), 'r+');
+    writeSync(fd, Buffer.alloc(to - from), 0, to - from, from);
+    fs.closeSync(fd);
+    return open(next);
+  }
+  test.each(['always', 'group'] as const)(
+    'in the middle of a flush leaves a torn end, whatever came through of it (fsync: %s)',
+    async (fsync) => {
+      const path = place();
+      const ledger = await open(path, { fsync, segment_bytes_max: 1e6 });
+      const size = () => fs.statSync(newest(path)).size;
+      const began = size();
+      let spent = 0;
+      // Until what was flushed is told in the journal.
+      const told = async () => {
+        spent += await spend(ledger, `${spent}-`, (so_far) => so_far === 1);
+        return readFileSync(newest(path), 'latin1').split('\nf ').length > 2;
+      };
+      await expect.poll(told).toBe(true);
+      fs.fdatasync = (() => {}) as unknown as typeof fs.fdatasync;
+      syncBuiltinESMExports();
+      const ends = [size()];
+      for (const id of ['lost', 'there']) {
+        ledger.reserve(request(id, { nusd: 1 }, { budgets: [total] })).catch(() => {});
+        await new Promise(process.nextTick);
+        ends.push(size());
+      }
+      const cut = await without(path, ends[0]!, ends[1]!);
+      expect(await cut.counters('acme')).toMatchObject([{ spent, held: 0 }]);
+      expect(notices.join()).toContain('cut off');
+      await expect(without(path, began, began + 30)).rejects.toThrow('damaged at byte');
+    },
+  );
 });

@@ -2,7 +2,7 @@ import { closeSync, fdatasync, ftruncateSync, writeSync } from 'node:fs';
 import { LedgerUnavailable } from '../ledger.ts';
 import type { Lines } from '../lines.ts';
 import { Frame } from './frames.ts';
-import type { Started } from './segments.ts';
+import { flushedWord, type Started } from './segments.ts';
 
 interface Waiter {
   readonly resolve: (value: unknown) => void;
@@ -18,6 +18,9 @@ interface Segment {
   size: number;
   flushing: number;
   retired: boolean;
+  /** Bytes that are known to be on the disk, and how many of them the journal says to be. */
+  flushed: number;
+  told: number;
   /** A flush of it failed: the system may have let go of what it did not write, and no later flush tells of that. */
   spoiled: Error | undefined;
 }
@@ -61,7 +64,7 @@ export class Journal {
 
   constructor(first: Started, options: JournalOptions) {
     this.#options = options;
-    this.#segment = segmentOf(first);
+    this.#segment = this.#began(first);
     this.#rotate_bytes = options.segment_bytes_max;
   }
 
@@ -127,6 +130,10 @@ export class Journal {
 
   #write(): void {
     const segment = this.#segment;
+    if (segment.flushed > segment.told) {
+      segment.told = segment.flushed;
+      this.#frame.letters(`${flushedWord} ${segment.flushed}\n`);
+    }
     this.#frame.seal();
     const { bytes, size } = this.#frame;
     try {
@@ -175,13 +182,14 @@ export class Journal {
 
   #sync(done: () => void): void {
     const segment = this.#segment;
+    const { size } = segment;
     segment.flushing++;
     fdatasync(segment.fd, (error) => {
       segment.flushing--;
       if (error !== null) {
         segment.spoiled ??= error;
         this.#options.notice(`the ledger journal cannot be flushed: ${error.message}`);
-      }
+      } else if (segment.spoiled === undefined) segment.flushed = size;
       done();
       if (segment.retired && segment.flushing === 0) closeSync(segment.fd);
     });
@@ -199,11 +207,16 @@ export class Journal {
     return this.#segment;
   }
 
+  #began({ file, fd, size, spoiled }: Started): Segment {
+    const flushed = this.#options.fsync === 'always' && spoiled === undefined ? size : 0;
+    return { file, fd, size, flushing: 0, retired: false, flushed, told: 0, spoiled };
+  }
+
   #rotate(): void {
     const old = this.#segment;
     try {
       const next = this.#options.rotate();
-      this.#segment = segmentOf(next);
+      this.#segment = this.#began(next);
       this.#rotate_bytes = next.size + this.#options.segment_bytes_max;
     } catch (error) {
       this.#rotate_bytes = old.size + this.#options.segment_bytes_max / 8;
@@ -241,10 +254,6 @@ export class Journal {
     if (segment.flushing === 0) closeSync(segment.fd);
     if (this.failure !== undefined) throw this.failure;
   }
-}
-
-function segmentOf({ file, fd, size, spoiled }: Started): Segment {
-  return { file, fd, size, flushing: 0, retired: false, spoiled };
 }
 
 /** Half a frame must not stay where the next one will follow. It is written over in any case. */
