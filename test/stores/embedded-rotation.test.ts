@@ -149,6 +149,20 @@ describe('a disk that once did not flush', () => {
     return open(next);
   }
 
+  test('is told of once, however many calls it fails, and fills with no segments', async () => {
+    const path = place();
+    const ledger = await open(path, { fsync: 'always', segment_bytes_max: 1e6 });
+    for (let at = 0; at < 10; at++) {
+      failing = true;
+      const refused = ledger.reserve(request(`r${at}`, { nusd: 1 }, { budgets: [total] }));
+      if (at > 0) await expect(refused).rejects.toThrow('EIO');
+      else await refused;
+    }
+    // Of each of both segments.
+    expect(notices).toHaveLength(2);
+    expect(readdirSync(path).filter((name) => name.endsWith('.journal'))).toHaveLength(2);
+  });
+
   test('begins no segment once the ledger is closed', async () => {
     const path = place();
     const ledger = await open(path, { fsync: 'always', segment_bytes_max: 1e6 });

@@ -187,8 +187,9 @@ export class Journal {
     fdatasync(segment.fd, (error) => {
       segment.flushing--;
       if (error !== null) {
+        if (segment.spoiled === undefined)
+          this.#options.notice(`the ledger journal cannot be flushed: ${error.message}`);
         segment.spoiled ??= error;
-        this.#options.notice(`the ledger journal cannot be flushed: ${error.message}`);
       } else if (segment.spoiled === undefined) segment.flushed = size;
       done();
       if (segment.retired && segment.flushing === 0) closeSync(segment.fd);
