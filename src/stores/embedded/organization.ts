@@ -4,7 +4,7 @@ import { rateKey, slotting } from '../rate-key.ts';
 import { RecentIds } from '../recent-ids.ts';
 import { advance, rollingOf } from '../tally.ts';
 import { kept_ms, seriesOfKey, windowKey } from '../window-key.ts';
-import { Overdue } from './overdue.ts';
+import { Overdue, sure_ms } from './overdue.ts';
 import { Ring } from './ring.ts';
 import type { Counter, Hold, Seats } from './state.ts';
 
@@ -12,9 +12,6 @@ import type { Counter, Hold, Seats } from './state.ts';
 const waited_ms = 10_000;
 /** A clock that is behind and jumps by more is being put right: no time has passed. */
 const passed_ms_max = 3_600_000;
-
-/** For how long the clock must say that a window is over for long, before it is forgotten. */
-const sure_ms = 3_600_000;
 
 /** Settled ids remembered, so that a second delivery is told apart from an unknown one. */
 const settled_max = 32_768;
@@ -34,8 +31,8 @@ export class Organization {
   time_ms = 0;
   /** What the clock said last. */
   #clock_ms = 0;
-  readonly #overHolds = new Overdue(sure_ms);
-  readonly #overLimits = new Overdue(sure_ms);
+  readonly #overHolds = new Overdue();
+  readonly #overLimits = new Overdue();
   readonly #settled = new RecentIds(settled_max);
   readonly #ofBudget = new WeakMap<Budget, { counter: Counter; start_ms: number }>();
   readonly #ofRate = new WeakMap<Rate, Ring | Seats>();
