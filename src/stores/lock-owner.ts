@@ -47,11 +47,14 @@ function placeNow(): string | undefined {
   return `${shortOf(kernel + processes)}-${shortOf(container() ?? '')}`;
 }
 
-/** Whatever runs containers gives each a file for its host's name, at a path of its own that stays over its restarts. */
+/**
+ * Whatever runs containers gives each a file for its host's name, at a path that says its id and stays over its restarts. One that
+ * people put there in its place may be another container's as well.
+ */
 function container(): string | undefined {
   const mounts = textOf('/proc/self/mountinfo')?.split('\n') ?? [];
-  const fields = mounts.map((line) => line.split(' ')).find(([, , , , at]) => at === '/etc/hostname');
-  return fields?.[3];
+  const fields = mounts.map((line) => line.split(' ')).findLast(([, , , , at]) => at === '/etc/hostname');
+  return /[0-9a-f]{64}/.exec(fields?.[3] ?? '')?.[0];
 }
 
 function shortOf(text: string): string {

@@ -169,7 +169,8 @@ describe('processes that find the same dead owner', () => {
       };
       const held = lock(mine);
       try {
-        const [first, other, again] = [run('named'), run('other'), run('named')];
+        const [named, unlike] = ['a', 'b'].map((letter) => letter.repeat(64)) as [string, string];
+        const [first, other, again] = [run(named), run(unlike), run(named)];
         expect(await first.asks(mine)).toContain(`process ${process.pid} on ${hostname()} holds this`);
         expect(await first.asks(theirs)).toBe('mine');
         expect(await other.asks(theirs)).toContain(`process 1 on ${hostname()} holds this`);
