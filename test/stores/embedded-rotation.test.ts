@@ -213,6 +213,28 @@ describe('a disk that once did not flush', () => {
   });
 });
 
+test('a disk that takes nothing is told of once, and once when it does again', async () => {
+  const path = place();
+  const ledger = await open(path, { reap_interval_ms: 20 });
+  const { writeSync } = fs;
+  let refused = 0;
+  const full = (): never => {
+    refused++;
+    throw new Error('ENOSPC: no space left on device, write');
+  };
+  fs.writeSync = full;
+  syncBuiltinESMExports();
+  try {
+    await expect(ledger.reserve(request('late', { nusd: 1 }))).rejects.toThrow('ENOSPC');
+    await expect.poll(() => refused, { interval: 20 }).toBeGreaterThan(2);
+  } finally {
+    fs.writeSync = writeSync;
+    syncBuiltinESMExports();
+  }
+  await expect.poll(() => notices.at(-1), { interval: 20 }).toContain('can be written again');
+  expect(notices).toHaveLength(2);
+});
+
 describe('a power cut', () => {
   const { fdatasync } = fs;
   afterEach(() => {

@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { LedgerUnavailable } from '../ledger.ts';
 import { lock } from '../lock.ts';
 import { inherit } from './expire.ts';
 import type { EmbeddedLedger, EmbeddedLedgerOptions } from './index.ts';
@@ -50,8 +51,12 @@ export async function openEmbeddedLedger(options: EmbeddedLedgerOptions): Promis
     const journal = new Journal(first, { fsync, segment_bytes_max, rotate, notice });
     const reap_interval_ms = options.reap_interval_ms ?? 1_000;
     let ticks = 0;
+    // A disk that takes nothing the journal tells of itself, once.
+    const unsettled = (error: Error): void => {
+      if (!(error instanceof LedgerUnavailable)) notice(`abandoned holds could not be settled: ${error.message}`);
+    };
     const tick = () => {
-      void ledger.reap().catch((error: Error) => notice(`abandoned holds could not be settled: ${error.message}`));
+      void ledger.reap().catch(unsettled);
       if (++ticks % prune_every === 0) prune();
     };
     const timer = reap_interval_ms === 0 ? undefined : setInterval(tick, reap_interval_ms).unref();
