@@ -177,3 +177,36 @@ describe('a power cut', () => {
     },
   );
 });
+
+test('a segment lies on the disk whole when another one begins: entries are read out of all of them (fsync: always)', async () => {
+  const path = house.place();
+  const ledger = await house.open(path, { fsync: 'always', entries_bytes_max: 1e9 });
+  const { fdatasync, fdatasyncSync, renameSync } = fs;
+  const flushed = new Map<number, number>();
+  const seen = ({ ino, size }: fs.Stats) => flushed.set(ino, size);
+  fs.fdatasync = ((fd: number, done: (error: Error | null) => void) => {
+    const at = fstatSync(fd);
+    fdatasync(fd, (error) => {
+      seen(at);
+      done(error);
+    });
+  }) as typeof fs.fdatasync;
+  fs.fdatasyncSync = (fd) => {
+    fdatasyncSync(fd);
+    seen(fstatSync(fd));
+  };
+  const left: number[] = [];
+  fs.renameSync = (from, to) => {
+    const { ino, size } = fs.statSync(newest(path));
+    left.push(size - (flushed.get(ino) ?? 0));
+    renameSync(from, to);
+  };
+  syncBuiltinESMExports();
+  try {
+    await spend(ledger, 'a', () => left.length === 3);
+    expect(left).toEqual([0, 0, 0]);
+  } finally {
+    Object.assign(fs, { fdatasync, fdatasyncSync, renameSync });
+    syncBuiltinESMExports();
+  }
+});

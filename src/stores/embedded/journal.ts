@@ -1,4 +1,4 @@
-import { closeSync, fdatasync, ftruncateSync, writeSync } from 'node:fs';
+import { closeSync, fdatasync, fdatasyncSync, ftruncateSync, writeSync } from 'node:fs';
 import { LedgerUnavailable } from '../ledger.ts';
 import type { Lines } from '../lines.ts';
 import { Frame } from './frames.ts';
@@ -215,6 +215,7 @@ export class Journal {
 
   #rotate(): void {
     const old = this.#segment;
+    if (this.#options.fsync === 'always') flushNow(old);
     try {
       const next = this.#options.rotate();
       this.#segment = this.#began(next);
@@ -254,6 +255,15 @@ export class Journal {
     segment.retired = true;
     if (segment.flushing === 0) closeSync(segment.fd);
     if (this.failure !== undefined) throw this.failure;
+  }
+}
+
+/** Entries are read out of segments that are over as well: a power cut must not leave one without its end. */
+function flushNow(segment: Segment): void {
+  try {
+    fdatasyncSync(segment.fd);
+  } catch (error) {
+    segment.spoiled ??= error as Error;
   }
 }
 
