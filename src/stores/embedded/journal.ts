@@ -103,6 +103,7 @@ export class Journal {
     const waiters = this.#waiters ?? none;
     this.#waiters = undefined;
     if (this.#closed) {
+      this.#frame.clear();
       for (const waiter of waiters) giveUp(waiter, new LedgerUnavailable('the ledger journal is closed'));
       return;
     }
@@ -237,6 +238,15 @@ export class Journal {
       segment.flushing--;
       if (segment.flushing === 0) closeSync(segment.fd);
     });
+  }
+
+  /** The directory is another process's: nothing more is written to it. */
+  abandon(): void {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#retry);
+    this.#closed = true;
+    this.failure = new LedgerUnavailable(`${this.#segment.file}: another process has taken over its directory`);
+    this.#options.notice(`${this.failure.message}; nothing is admitted here until this one is started again`);
   }
 
   /** Writes and flushes all there is. Throws where it cannot. */
