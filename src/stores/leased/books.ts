@@ -1,3 +1,4 @@
+import { Overdue } from '../embedded/overdue.ts';
 import type { Budget, BudgetState, Rate, RateState } from '../ledger.ts';
 import { LiveMap } from '../live-map.ts';
 import { rateKey, slotting } from '../rate-key.ts';
@@ -28,6 +29,8 @@ export class Books {
   readonly settled = new RecentIds(settled_max);
   readonly untold = new Untold();
   readonly standing = new Standing();
+  /** Estimates that nobody will replace any more, as far as the clock tells. */
+  readonly late = new Overdue();
   /** Estimates that are to be held again, until the shared ledger said whether they are. */
   readonly renewing = new Map<string, Promise<void>>();
   /** The same of an earlier process: the numbers of their items, and the counters in which they counted on it. */
