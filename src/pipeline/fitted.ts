@@ -59,10 +59,9 @@ export async function fitted(
     }
     const least = verdict.decision.modifications.affordableTokensMin;
     for (let fitting = 0; least !== undefined && fitting < fittingsMax; fitting += 1) {
-      const { inputTokens, output } = fit.worst;
-      const affordable = affordableOutput(decided, candidate, verdict, inputTokens, output, reserved.refusal);
+      const affordable = affordableOutput(decided, candidate, verdict, fit.worst, reserved.refusal);
       if (affordable === undefined || affordable < least) break;
-      const lower = { ...output, held: affordable, most: affordable, splice: affordable };
+      const lower = { ...fit.worst.output, held: affordable, most: affordable, splice: affordable };
       const capped = withOutput(decided, candidate, verdict, fit.worst, lower);
       fit = { worst: capped, limitedBy: limitName(reserved.refusal) };
       reserved = await hold(capped.amount);

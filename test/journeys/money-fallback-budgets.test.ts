@@ -18,7 +18,18 @@ const body: AskedBody = { model: 'either', max_tokens: 50, messages: hi };
 const room = (more: Record<string, unknown> = {}) => ({
   budgets: [{ window: 'total', limit_usd: usd(2 * costOf(heldBy(body))), ...more }],
 });
-const policies = { barred: barredPolicy };
+const policies = {
+  barred: barredPolicy,
+  affordable: `
+metadata: { id: affordable, name: Affordable, version: 1.0.0 }
+rules:
+  - id: lower
+    condition: { operator: eq, field: team.id, value: lowered }
+    action: { decision: modify, cap_max_tokens: { affordable_tokens_min: 1 }, reason: what is left is used }
+`,
+};
+/** What the dear model costs where it may write so much. */
+const dear = (output: number) => 10 * costOf(heldBy(body, output));
 
 describe.each(stores)('a fallback that a budget has no room for, on the %s store', (store) => {
   let house: MoneyHouse;
@@ -31,6 +42,7 @@ describe.each(stores)('a fallback that a budget has no room for, on the %s store
         led: room({ on_exceed: 'substitute', substitute_model: 'small' }),
         misled: room({ on_exceed: 'substitute', substitute_model: 'barred' }),
         circling: room({ on_exceed: 'substitute', substitute_model: 'costly' }),
+        lowered: { budgets: [{ window: 'total', limit_usd: usd(dear(30)) }] },
       },
       providers: (baseUrl) => ({
         first: { ...fakeOpenai(baseUrl), id: 'first', models: { cheap: prices, small: prices, barred: prices } },
@@ -102,6 +114,14 @@ describe.each(stores)('a fallback that a budget has no room for, on the %s store
       expect(answer.error).toMatchObject({ code: 'insufficient_quota', scope_id: team });
       expect(await house.atRest(team)).toMatchObject({ spent: 0, held: 0 });
     }
+  });
+
+  test('is lowered to all that the budget affords: what the call holds already is its own', async () => {
+    firstFails();
+    const answer = await house.ask('lowered', body);
+    expect([answer.status, asked()]).toEqual([200, ['cheap', 'costly']]);
+    expect(house.provider.requests.map((request) => request.body.max_tokens)).toEqual([50, 30]);
+    expect(await house.atRest('lowered')).toMatchObject({ spent: 10 * costOf({ input: 20, output: 10 }), held: 0 });
   });
 
   test('and the books agree', async () => {
