@@ -4,7 +4,7 @@ import type { Need } from './admission.ts';
 import { Asking } from './asking.ts';
 import { asks } from './asks.ts';
 import type { Books } from './books.ts';
-import { takeRate, takeSeats, takeSlice, uncount } from './granted.ts';
+import { hear, takeRate, takeSeats, takeSlice, uncount } from './granted.ts';
 import { endUncovered } from './lacking.ts';
 import { fitting } from './naming.ts';
 import { firstNumber, margin, type Office } from './office.ts';
@@ -56,8 +56,6 @@ export class Desk {
   #whole = true;
   #number = firstNumber(0);
   #traded_ms: number;
-  /** On the ledger's clock: when it last answered what was told. */
-  #acknowledged_ms = 0;
   readonly #asking: Asking;
   readonly #patience: Patience;
 
@@ -100,7 +98,7 @@ export class Desk {
 
   /** Tells a store that lost its data what calls hold here, before it admits anything; what was free is not ours any more. */
   async retell(permit: string): Promise<readonly Floor[]> {
-    const { parts, floors } = retelling(this.#books, this.#renewals, this.#acknowledged_ms, items_max);
+    const { parts, floors } = retelling(this.#books, this.#renewals, items_max);
     for (const part of parts) await this.#send(part, { permit, whole: false });
     return floors;
   }
@@ -194,9 +192,10 @@ export class Desk {
     const returned = this.#renewals.returned(renewals, answer.renewals);
     books.lease_until_ms = sent_ms + office.lease_ms - margin(office.lease_ms);
     for (const [at, [slice, ask]] of slices.entries()) {
+      const told = grant(answer.slices, at);
+      hear(slice, told, answer.now_ms);
       // A share that was taken meanwhile is no part of it: the next trade tells both.
       if (slice.shared_ms >= sent_ms) continue;
-      const told = grant(answer.slices, at);
       const amount = told.amount - (returned.get(slice) ?? 0);
       const lack = takeSlice(slice, ask, told, amount, sent_ms, answer.now_ms);
       if (lack > 0) lacking.set(slice, lack);
@@ -209,7 +208,7 @@ export class Desk {
     // Before its item is acknowledged: who finds that and no hold knows that it was refused.
     this.#renewals.answered(renewals, answer.renewals);
     endUncovered(office, books, lacking);
-    if (last > 0) this.#acknowledged(last, answer.now_ms);
+    this.#acknowledged(last, answer);
   }
 
   /** The answer to a trade that was given up, before any other was sent: what it took is ours all the same. */
@@ -235,13 +234,17 @@ export class Desk {
       const asked = { items, slices: [], rates: [], seats: [], renewals: renewals.map(renewalAsk) };
       const answer = await this.#send(asked, { whole: false });
       this.#renewals.answered(renewals, answer.renewals);
-      this.#acknowledged(last, answer.now_ms);
+      this.#acknowledged(last, answer);
     }
   }
 
-  #acknowledged(last: number, now_ms: number): void {
+  #acknowledged(last: number, { sums, now_ms }: Done): void {
     const books = this.#books;
-    this.#acknowledged_ms = Math.max(this.#acknowledged_ms, now_ms);
+    if (last === 0) return;
+    for (const sum of sums) {
+      const slice = books.slices.get(sum.key);
+      if (slice !== undefined) hear(slice, sum, now_ms);
+    }
     books.untold.heard(last);
     books.standing.heard(last);
     this.#office.notes.acknowledged(books, last);

@@ -1,7 +1,7 @@
 import { type Books, slotsOf } from './books.ts';
 import { item } from './items.ts';
 import { note, type Office } from './office.ts';
-import type { RateGrant, SeatsGrant, SliceAsk, SliceGrant } from './port.ts';
+import type { CounterSum, RateGrant, SeatsGrant, SliceAsk, SliceGrant } from './port.ts';
 import type { RateSlice, SeatsSlice, Slice } from './slices.ts';
 
 /**
@@ -19,17 +19,21 @@ export function takeSlice(
   const lack = Math.max(0, ask.holds - amount);
   slice.free = Math.max(0, slice.free + amount + lack - ask.holds - ask.free);
   slice.spent = told.spent + slice.later_spent;
-  slice.heard = told.spent;
   slice.total = told.held - slice.later_used;
   slice.limit = told.limit;
   slice.empty_at_ms = told.empty_at_ms;
-  slice.resets = told.resets;
   // A limit that was cut below what is taken wants it back as well.
   slice.wanted = told.wanted || (slice.budget.hard && told.spent + told.held > told.limit);
   slice.told_ms = sent_ms;
-  slice.told_at_ms = now_ms;
   slice.until_ms = slice.end_ms === 0 ? Number.POSITIVE_INFINITY : sent_ms + slice.end_ms - now_ms;
   return lack;
+}
+
+/** What is spent of a slice's counter, all that was told in it, at a moment of the ledger's clock. */
+export function hear(slice: Slice, { spent, resets }: Pick<CounterSum, 'spent' | 'resets'>, now_ms: number): void {
+  slice.heard = spent;
+  slice.resets = resets;
+  slice.told_at_ms = now_ms;
 }
 
 /**

@@ -63,8 +63,9 @@ end
  * Answer: 1, time, number where a later trade was done before; else 0, time, and of every slice asked about its amount,
  * spent, what everyone holds, limit in force, wanted, turned, when it is empty, how often it was set to zero; of every window
  * granted, slot, how long it lasts, used, reset, retry; of all seats the amount and what others have; of every renewal `h`,
- * held again, or `e`, still an estimate, with 1 for each counter it counts in and 0 for the others; then where estimates
- * count that were told, two words each (see happened).
+ * held again, or `e`, still an estimate, with 1 for each counter it counts in and 0 for the others; then of counters that were
+ * told of and not asked about how many, and of each its key, spent, how often it was set to zero; then where estimates count
+ * that were told, two words each (see happened).
  */
 export const trade = `${books}${slicing}
 local t = cjson.decode(A[2])
@@ -144,6 +145,12 @@ for _, ask in ipairs(t.seats) do
   say(mine, others)
 end
 for _, word in ipairs(renewed) do say(word) end
+local aside = {}
+for _, c in ipairs(t.estimates and {} or ordered) do
+  if c.alive and not touched[c.key] then aside[#aside + 1] = c end
+end
+say(#aside)
+for _, c in ipairs(aside) do say(c.key, c.spent, c.resets) end
 for _, word in ipairs(estimated) do say(word) end
 if t.whole then
   for short, amount in each(rec.b) do
