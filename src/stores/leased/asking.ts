@@ -125,8 +125,8 @@ export class Asking {
       const { key, taken } = slice;
       const changed = want !== undefined && want.limit.limit !== slice.rate.limit;
       if (want !== undefined) slice.rate = want.limit;
-      const idle = changed || isIdle(this.#office, slice.used_ms, now_ms);
-      const free = idle ? 0 : Math.max(0, slice.granted - taken);
+      const back = changed || slice.wanted || isIdle(this.#office, slice.used_ms, now_ms);
+      const free = back ? 0 : Math.max(0, slice.granted - taken);
       slice.granted = Math.min(slice.granted, taken + free);
       slice.dirty = false;
       const more = want === undefined ? 0 : Math.max(0, want.sum - free);

@@ -127,6 +127,7 @@ export class Books {
         granted: 0,
         taken: 0,
         others: 0,
+        wanted: false,
         until_ms: never,
         told_ms: never,
         used_ms: never,

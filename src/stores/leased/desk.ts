@@ -205,6 +205,7 @@ export class Desk {
     for (const [at, [slice]] of seats.entries()) {
       takeSeats(slice, grant(answer.seats, at), sent_ms, books.lease_until_ms);
     }
+      if (slice.wanted && slice.granted > slice.taken) this.#again = true;
     // Before its item is acknowledged: who finds that and no hold knows that it was refused.
     this.#renewals.answered(renewals, answer.renewals);
     endUncovered(office, books, lacking);

@@ -43,6 +43,7 @@ export function hear(slice: Slice, { spent, resets }: Pick<CounterSum, 'spent' |
 export function takeSeats(slice: SeatsSlice, told: SeatsGrant, sent_ms: number, until_ms: number): void {
   slice.granted = Math.min(told.amount, Math.max(0, slice.rate.limit - told.others));
   slice.others = told.others;
+  slice.wanted = told.wanted;
   slice.until_ms = until_ms;
   slice.told_ms = sent_ms;
 }

@@ -113,6 +113,8 @@ export interface SeatsGrant {
   readonly amount: number;
   /** Taken by others. */
   readonly others: number;
+  /** Somebody else could not get what a call needed. */
+  readonly wanted: boolean;
 }
 
 /** Held again; or still an estimate, and where it counts, in the order of its counters. */

@@ -89,6 +89,7 @@ export interface SeatsSlice {
   others: number;
   until_ms: number;
   told_ms: number;
+  wanted: boolean;
   used_ms: number;
   dirty: boolean;
   touched: boolean;

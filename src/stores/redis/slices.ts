@@ -155,7 +155,7 @@ function read(answer: readonly unknown[], trade: Trade): Traded {
     const [granted, slot, lasts_ms] = [next(), next(), next()];
     return { granted, slot, lasts_ms, used: next(), reset_ms: next(), retry_after_ms: next() };
   });
-  const seats = trade.seats.map((): SeatsGrant => ({ amount: next(), others: next() }));
+  const seats = trade.seats.map((): SeatsGrant => ({ amount: next(), others: next(), wanted: next() === 1 }));
   const renewals = trade.renewals.map((): RenewalGrant => {
     const [state, ...counts] = String(answer[at++]);
     return state === 'h' ? { held: true } : { held: false, counts: counts.map((one) => one === '1') };

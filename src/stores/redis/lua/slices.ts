@@ -12,7 +12,7 @@ import { books, written } from './turn.ts';
  *                   `l|<counter>` what a slice that was found again lacks of its amount, `lacks` where there are some,
  *                   `r|<counter>` its resets when it was lost, `p|<id>` when an estimate was counted, `have` how many
  *                   slices and seats there are
- *   wanted          a hash: who could not get what a call needed of a counter, and until when that is told
+ *   wanted          a hash: who could not get what a call needed of a counter or of seats, and until when that is told
  */
 const slicing = `
 local owners = base .. 'slices'
@@ -62,7 +62,7 @@ end
  * KEYS: the owner's slices, the epoch. ARGV: base, the trade as JSON, how long an owner that went away is remembered, items.
  * Answer: 1, time, number where a later trade was done before; else 0, time, and of every slice asked about its amount,
  * spent, what everyone holds, limit in force, wanted, turned, when it is empty, how often it was set to zero; of every window
- * granted, slot, how long it lasts, used, reset, retry; of all seats the amount and what others have; of every renewal `h`,
+ * granted, slot, how long it lasts, used, reset, retry; of all seats the amount, what others have, wanted; of every renewal `h`,
  * held again, or `e`, still an estimate, with 1 for each counter it counts in and 0 for the others; then of counters that were
  * told of and not asked about how many, and of each its key, spent, how often it was set to zero; then where estimates count
  * that were told, two words each (see happened).
@@ -138,11 +138,14 @@ for _, ask in ipairs(t.seats) do
   end
   local others = s.taken - live
   local mine = max(ask.holds, math.min(ask.holds + ask.free, ask.limit - others))
-  mine = mine + granted(ask.limit - others - mine, ask)
+  if wanted[ask.key] then ask.ahead = 0 end
+  local grant = granted(ask.limit - others - mine, ask)
+  if grant < ask.asked and others > 0 then wants[ask.key] = owner .. ' ' .. text(now + 2000) end
+  mine = mine + grant
   for at = 1, mine do s.moved[seat(at)] = expires end
   for at = mine + 1, has do s.moved[seat(at)] = false end
   rec.c[ask.key] = mine
-  say(mine, others)
+  say(mine, others, wanted[ask.key] and 1 or 0)
 end
 for _, word in ipairs(renewed) do say(word) end
 local aside = {}
