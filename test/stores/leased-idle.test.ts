@@ -3,6 +3,7 @@ import type { LeasedLedger, Rate, RedisLedger } from '../../src/stores/index.ts'
 import { rate, request } from '../contracts/ledger.ts';
 import { ledgerHouse } from '../support/ledger-house.ts';
 
+const hour = rate({ limit: 100, window_ms: 3_600_000 });
 const atOnce = rate({ unit: 'concurrent', limit: 10, window_ms: 0 });
 
 const house = ledgerHouse();
@@ -30,4 +31,13 @@ test('seats that nobody sits on go to a process that starves, though calls come 
     return held;
   };
   await expect.poll(starve).toBe(10);
+});
+
+test('who starved for something is forgotten when that is over, however many there were', async () => {
+  const ledger = await house.process();
+  const client = house.server.client();
+  const wanted = 'llm:{acme}:wanted';
+  await client.hset(wanted, 'budget:team:old:total', 'somebody 1', 'budget:team:new:total', 'somebody 9000000000000');
+  expect(await call(ledger, 'a', hour)).toBe('held');
+  expect(await client.hkeys(wanted)).toEqual(['budget:team:new:total']);
 });

@@ -88,10 +88,10 @@ local reply, touched = {0, now}, {}
 local function say(...)
   for _, one in ipairs({...}) do reply[#reply + 1] = one end
 end
-local starving, wanted, wants = call('HGETALL', base .. 'wanted'), {}, {}
+local starving, wanted, wants, fed = call('HGETALL', base .. 'wanted'), {}, {}, {}
 for at = 1, #starving, 2 do
   local who, till = match(starving[at + 1], '^(%S+) (%d+)$')
-  if tonumber(till) > now and who ~= owner then wanted[starving[at]] = true end
+  if tonumber(till) <= now then fed[#fed + 1] = starving[at] elseif who ~= owner then wanted[starving[at]] = true end
 end
 for _, ask in ipairs(t.slices) do
   local short, hard = ask.key, ask.hard == 1
@@ -211,6 +211,7 @@ end
 for name in pairs(forgotten) do gone[#gone + 1] = name end
 spread('HDEL', K[1], gone)
 spread('HSET', K[1], fields)
+spread('HDEL', base .. 'wanted', fed)
 for short, word in pairs(wants) do
   call('HSET', base .. 'wanted', short, word)
   call('PEXPIRE', base .. 'wanted', 10000)
