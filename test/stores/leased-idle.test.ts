@@ -14,7 +14,38 @@ beforeEach(async () => {
 
 const call = async (ledger: LeasedLedger, id: string, ...rates: readonly Rate[]) =>
   (await ledger.reserve(request(id, { tokens: 10 }, { budgets: [], rates }))).outcome;
+const settle = (ledger: LeasedLedger, id: string) =>
+  ledger.settle({ id, organization: 'acme', amount: { nusd: 0, tokens: 10 }, estimated: false });
 const used = async (...rates: readonly Rate[]) => (await remote.read('acme', [], rates)).rates.map((one) => one.used);
+
+test('what was taken ahead of a rate goes back once no call took of it for a while', async () => {
+  const ledger = await house.process({ report_ms: 20, idle_ms: 200 });
+  expect(await call(ledger, 'a', hour)).toBe('held');
+  await expect.poll(() => used(hour)).toEqual([1]);
+});
+
+test('or once its slot is over', async () => {
+  const seconds = rate({ limit: 100, window_ms: 18_000 });
+  const ledger = await house.process({ report_ms: 20, idle_ms: 600_000 });
+  expect(await call(ledger, 'a', seconds)).toBe('held');
+  await expect.poll(() => used(seconds)).toEqual([1]);
+});
+
+test('a process that is closed leaves nothing behind that it had taken ahead, of however many rates', async () => {
+  const ledger = await house.process({ idle_ms: 600_000 });
+  const users = Array.from({ length: 600 }, (_, at) => ({ ...hour, scope: { kind: 'user' as const, id: `u${at}` } }));
+  const calls = ['a', 'b', 'c'].map((id) => [id, [hour, atOnce]] as const);
+  for (const [id, rates] of [...calls, ...users.map((one) => [one.scope.id, [one]] as const)]) {
+    expect(await call(ledger, id, ...rates)).toBe('held');
+    await settle(ledger, id);
+  }
+  const [taken = 0, seats = 0] = await used(hour, atOnce);
+  expect(taken).toBeGreaterThan(3);
+  expect(seats).toBeGreaterThan(0);
+  await ledger.close();
+  expect(await used(hour, atOnce)).toEqual([3, 0]);
+  expect(new Set(await used(...users))).toEqual(new Set([1]));
+});
 
 test('seats that nobody sits on go to a process that starves, though calls come all the time', async () => {
   const [busy, starving] = [await house.process({ report_ms: 20, idle_ms: 600_000 }), await house.process()];

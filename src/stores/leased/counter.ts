@@ -102,7 +102,7 @@ export function take(office: Office, hold: Holding, needs: readonly Need[]): voi
       sit(need.slice, need.asked, now_ms);
       if (!hold.seats.includes(need.slice)) hold.seats.push(need.slice);
     } else if (need.asked > 0) {
-      hold.parts.push(drawWindow(need.slice, need.asked));
+      hold.parts.push(drawWindow(need.slice, need.asked, now_ms));
     }
   }
 }
@@ -113,10 +113,11 @@ export function sit(seats: SeatsSlice, count: number, now_ms: number): void {
   seats.used_ms = now_ms;
 }
 
-/** Takes a part of a sliding window. */
-export function drawWindow(slice: RateSlice, amount: number): RatePart {
+/** Takes a part of a sliding window, at a moment of the monotonic clock. */
+export function drawWindow(slice: RateSlice, amount: number, now_ms: number): RatePart {
   slice.free -= amount;
   slice.drawn += amount;
+  slice.used_ms = now_ms;
   stir(slice);
   return { slice, slot: slice.slot, amount };
 }

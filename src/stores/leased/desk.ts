@@ -4,7 +4,7 @@ import type { Need } from './admission.ts';
 import { Asking } from './asking.ts';
 import { asks } from './asks.ts';
 import type { Books } from './books.ts';
-import { hear, takeRate, takeSeats, takeSlice, uncount } from './granted.ts';
+import { hear, isSpare, takeRate, takeSeats, takeSlice, uncount } from './granted.ts';
 import { endUncovered } from './lacking.ts';
 import { fitting } from './naming.ts';
 import { firstNumber, margin, type Office } from './office.ts';
@@ -48,8 +48,8 @@ export class Desk {
   readonly #books: Books;
   #waiters: Waiter[] = [];
   readonly #renewals = new Renewals();
-  /** Windows whose slots may be over. */
-  readonly #over: Round<RateSlice>;
+  /** Windows of which something may be for no call any more. */
+  readonly #spare: Round<RateSlice>;
   #looks = new Set<RateSlice | SeatsSlice>();
   #running: Promise<void> | undefined;
   #again = false;
@@ -64,7 +64,7 @@ export class Desk {
     this.#books = books;
     this.#traded_ms = office.clock();
     this.#asking = new Asking(office, books);
-    this.#over = new Round(books.rates);
+    this.#spare = new Round(books.rates);
     this.#patience = new Patience(office.store.deadline_ms, office.clock);
   }
 
@@ -105,13 +105,14 @@ export class Desk {
 
   /** Whether it is time to report, to give back or to renew. */
   due(): boolean {
-    const { untold, slices, seats } = this.#books;
+    const { untold, slices, rates, seats } = this.#books;
     if (this.#whole || untold.size > 0) return true;
     const now_ms = this.#office.clock();
     const renew = now_ms - this.#traded_ms > this.#office.lease_ms / 4;
     for (const slice of slices.values()) {
       if (slice.dirty || slice.free > 0 || (renew && slice.held > 0)) return true;
     }
+    for (const one of rates.values()) if (isSpare(one, this.#office, now_ms)) return true;
     for (const one of seats.values()) {
       if (one.dirty || one.granted > one.taken || (renew && one.granted + one.taken > 0)) return true;
     }
@@ -145,7 +146,7 @@ export class Desk {
     const waiting = this.#waiters.splice(0, fitting(this.#waiters));
     const { budgets, rates, seats } = asks(waiting);
     const sent_ms = office.clock();
-    for (const rate of this.#over.next(looked_max)) if (sent_ms >= rate.until_ms) uncount(office, books, rate);
+    for (const rate of this.#spare.next(looked_max)) if (isSpare(rate, office, sent_ms)) uncount(office, books, rate);
     const { items, last } = books.untold.oldest(items_max);
     const renewals = this.#renewals.told(last);
     alsoNamed(budgets, renewals);
@@ -204,8 +205,8 @@ export class Desk {
     for (const [at, [slice]] of rates.entries()) takeRate(office, books, slice, grant(answer.rates, at), sent_ms);
     for (const [at, [slice]] of seats.entries()) {
       takeSeats(slice, grant(answer.seats, at), sent_ms, books.lease_until_ms);
-    }
       if (slice.wanted && slice.granted > slice.taken) this.#again = true;
+    }
     // Before its item is acknowledged: who finds that and no hold knows that it was refused.
     this.#renewals.answered(renewals, answer.renewals);
     endUncovered(office, books, lacking);

@@ -1,6 +1,6 @@
 import { type Books, slotsOf } from './books.ts';
 import { item } from './items.ts';
-import { note, type Office } from './office.ts';
+import { isIdle, type Leasing, note, type Office } from './office.ts';
 import type { CounterSum, RateGrant, SeatsGrant, SliceAsk, SliceGrant } from './port.ts';
 import type { RateSlice, SeatsSlice, Slice } from './slices.ts';
 
@@ -58,6 +58,11 @@ export function takeRate(office: Office, books: Books, slice: RateSlice, granted
   slice.reset_ms = granted.reset_ms;
   slice.retry_after_ms = granted.retry_after_ms;
   slice.told_ms = sent_ms;
+}
+
+/** Whether what is free of a window is for no call any more: its slot is over, or no call took of it lately. */
+export function isSpare({ free, until_ms, used_ms }: RateSlice, leasing: Leasing, now_ms: number): boolean {
+  return free > 0 && (now_ms >= until_ms || isIdle(leasing, used_ms, now_ms));
 }
 
 /** What was taken of a slot and not used is uncounted in that slot. */

@@ -67,6 +67,8 @@ export interface RateSlice {
   reset_ms: number;
   retry_after_ms: number;
   told_ms: number;
+  /** Monotonic ms at which a call last took of it. */
+  used_ms: number;
   drawn: number;
   pace: number;
   /** Drawn from since the last trade. Set by `stir`. */
@@ -87,9 +89,9 @@ export interface SeatsSlice {
   granted: number;
   taken: number;
   others: number;
+  wanted: boolean;
   until_ms: number;
   told_ms: number;
-  wanted: boolean;
   used_ms: number;
   dirty: boolean;
   touched: boolean;
