@@ -71,7 +71,7 @@ test('more of a window is asked for while calls take of it, before one has to wa
   const asking = new Asking({ ahead_ms: 500, idle_ms: 1_000 } as Office, books);
   const asks = (now_ms: number) => asking.rates(new Map(), now_ms, new Set()).map(([, ask]) => ask);
   const taken = (slice: RateSlice, drawn: number, free: number) => {
-    if (drawn > 0) drawWindow(slice, drawn, 0);
+    if (drawn > 0) drawWindow(slice, drawn);
     Object.assign(slice, { drawn, free });
   };
   for (const slice of speeds as RateSlice[]) Object.assign(slice, { told_ms: 0, pace: 100 });

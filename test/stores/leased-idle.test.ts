@@ -24,6 +24,23 @@ test('what was taken ahead of a rate goes back once no call took of it for a whi
   await expect.poll(() => used(hour)).toEqual([1]);
 });
 
+test('and what calls held and did not use goes back once none needs it, though others come all the time', async () => {
+  const day = rate({ unit: 'tokens', limit: 1_000, window_ms: 86_400_000 });
+  const [busy, starving] = [await house.process({ report_ms: 20, idle_ms: 200 }), await house.process()];
+  const take = async (ledger: LeasedLedger, id: string, tokens: number) =>
+    (await ledger.reserve(request(id, { tokens }, { budgets: [], rates: [day] }))).outcome;
+  expect(await take(busy, 'large', 900)).toBe('held');
+  await settle(busy, 'large');
+  let calls = 0;
+  const starve = async () => {
+    const id = `small${calls++}`;
+    expect(await take(busy, id, 1)).toBe('held');
+    await busy.release(id, 'acme');
+    return take(starving, 'needs', 800);
+  };
+  await expect.poll(starve).toBe('held');
+});
+
 test('or once its slot is over', async () => {
   const seconds = rate({ limit: 100, window_ms: 18_000 });
   const ledger = await house.process({ report_ms: 20, idle_ms: 600_000 });

@@ -77,7 +77,7 @@ test('what was taken ahead of a rate and not used is uncounted where it was coun
   now_ms += 30_000;
   const wanting = { amount: { nusd: 0, tokens: 0 }, budgets: [], rates: [minute], hold: undefined };
   expect(shares.take(office, books, needsOf(books, wanting, now_ms))).toBeUndefined();
-  drawWindow(slice, 1, 0);
+  drawWindow(slice, 1);
   uncount(office, books, slice);
   const told = [...books.untold.texts()].map((text) => JSON.parse(text) as unknown[]);
   expect(told.map(([, , , slot, delta]) => [slot, delta])).toEqual([

@@ -51,7 +51,7 @@ export function holdAtOnce(
       seats[sitting++] = slice;
     } else {
       const asked = sizeIn(rate.unit, amount);
-      if (asked > 0) parts[counted++] = drawWindow(slice, asked, clock_ms);
+      if (asked > 0) parts[counted++] = drawWindow(slice, asked);
     }
     speeds[at] = rateState(rate, slice);
   }

@@ -10,6 +10,7 @@ import {
   draw,
   type LocalHold,
   move,
+  needed,
   type RatePart,
   type RateSlice,
   type SeatsSlice,
@@ -102,7 +103,7 @@ export function take(office: Office, hold: Holding, needs: readonly Need[]): voi
       sit(need.slice, need.asked, now_ms);
       if (!hold.seats.includes(need.slice)) hold.seats.push(need.slice);
     } else if (need.asked > 0) {
-      hold.parts.push(drawWindow(need.slice, need.asked, now_ms));
+      hold.parts.push(drawWindow(need.slice, need.asked));
     }
   }
 }
@@ -113,11 +114,11 @@ export function sit(seats: SeatsSlice, count: number, now_ms: number): void {
   seats.used_ms = now_ms;
 }
 
-/** Takes a part of a sliding window, at a moment of the monotonic clock. */
-export function drawWindow(slice: RateSlice, amount: number, now_ms: number): RatePart {
+/** Takes a part of a sliding window. */
+export function drawWindow(slice: RateSlice, amount: number): RatePart {
   slice.free -= amount;
+  needed(slice);
   slice.drawn += amount;
-  slice.used_ms = now_ms;
   stir(slice);
   return { slice, slot: slice.slot, amount };
 }
@@ -193,6 +194,7 @@ function correct(office: Office, books: Books, part: RatePart, delta: number): v
   if (open) {
     const here = Math.min(rest, slice.free);
     slice.free -= here;
+    needed(slice);
     rest -= here;
   }
   if (rest === 0) return;

@@ -4,7 +4,7 @@ import type { Need } from './admission.ts';
 import { Asking } from './asking.ts';
 import { asks } from './asks.ts';
 import type { Books } from './books.ts';
-import { hear, isSpare, takeRate, takeSeats, takeSlice, uncount } from './granted.ts';
+import { hear, maySpare, spare, takeRate, takeSeats, takeSlice } from './granted.ts';
 import { endUncovered } from './lacking.ts';
 import { fitting } from './naming.ts';
 import { firstNumber, margin, type Office } from './office.ts';
@@ -112,7 +112,7 @@ export class Desk {
     for (const slice of slices.values()) {
       if (slice.dirty || slice.free > 0 || (renew && slice.held > 0)) return true;
     }
-    for (const one of rates.values()) if (isSpare(one, this.#office, now_ms)) return true;
+    for (const one of rates.values()) if (maySpare(one, this.#office, now_ms)) return true;
     for (const one of seats.values()) {
       if (one.dirty || one.granted > one.taken || (renew && one.granted + one.taken > 0)) return true;
     }
@@ -146,7 +146,7 @@ export class Desk {
     const waiting = this.#waiters.splice(0, fitting(this.#waiters));
     const { budgets, rates, seats } = asks(waiting);
     const sent_ms = office.clock();
-    for (const rate of this.#spare.next(looked_max)) if (isSpare(rate, office, sent_ms)) uncount(office, books, rate);
+    for (const rate of this.#spare.next(looked_max)) spare(office, books, rate, sent_ms);
     const { items, last } = books.untold.oldest(items_max);
     const renewals = this.#renewals.told(last);
     alsoNamed(budgets, renewals);
