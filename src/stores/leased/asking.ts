@@ -5,10 +5,14 @@ import { uncount } from './granted.ts';
 import { Namer } from './naming.ts';
 import { isIdle, type Office } from './office.ts';
 import type { RateAsk, SeatsAsk, SliceAsk } from './port.ts';
+import { looked_max, Round } from './round.ts';
 import type { RateSlice, SeatsSlice, Slice } from './slices.ts';
 
 /** Taken ahead of the first calls, whose pace is not known yet, in calls. */
 const first_calls = 4;
+
+/** Limits on calls at once in one trade that nobody waits for. */
+const seats_max = 50;
 
 /** Windows in one trade that more is taken of before a call waits for it. */
 const windows_max = 50;
@@ -24,13 +28,15 @@ export class Asking {
   readonly #office: Office;
   readonly #books: Books;
   readonly #namer: Namer;
-  /** Slices were left out that have something to tell. */
+  readonly #sitting: Round<SeatsSlice>;
+  /** Slices or seats were left out that have something to tell. */
   more = false;
 
   constructor(office: Office, books: Books) {
     this.#office = office;
     this.#books = books;
     this.#namer = new Namer(books);
+    this.#sitting = new Round(books.seats);
   }
 
   /** All slices where `whole`, else those that somebody waits for or that have something to tell. */
@@ -111,6 +117,39 @@ export class Asking {
     return list;
   }
 
+  /**
+   * Seats that somebody waits for or looks at, and of the others as many as there is room for: those first of which something is
+   * to be told, given back or renewed, then one after the other, to hear of others who sit. All where `whole`.
+   */
+  #named(
+    asked: ReadonlyMap<SeatsSlice, unknown>,
+    now_ms: number,
+    looks: Looks,
+    whole: boolean,
+  ): ReadonlySet<SeatsSlice> {
+    const office = this.#office;
+    const named = new Set<SeatsSlice>();
+    let room = seats_max;
+    for (const one of this.#books.seats.values()) {
+      if (whole || asked.has(one) || looks.has(one)) {
+        named.add(one);
+        continue;
+      }
+      const { dirty, granted, taken, wanted, used_ms, told_ms } = one;
+      const spare = granted > taken && (wanted || isIdle(office, used_ms, now_ms));
+      if (dirty || spare || (granted + taken > 0 && now_ms - told_ms >= office.lease_ms / 4)) {
+        if (room-- > 0) named.add(one);
+        else this.more = true;
+      }
+    }
+    for (const one of room > 0 ? this.#sitting.next(looked_max) : []) {
+      if (one.granted + one.taken === 0 || named.has(one)) continue;
+      named.add(one);
+      if (--room === 0) break;
+    }
+    return named;
+  }
+
   seats(
     asked: ReadonlyMap<SeatsSlice, Asked<Rate>>,
     now_ms: number,
@@ -118,10 +157,8 @@ export class Asking {
     whole: boolean,
   ): [SeatsSlice, SeatsAsk][] {
     const list: [SeatsSlice, SeatsAsk][] = [];
-    for (const slice of this.#books.seats.values()) {
+    for (const slice of this.#named(asked, now_ms, looks, whole)) {
       const want = asked.get(slice);
-      const looked = looks.has(slice) || whole;
-      if (want === undefined && !slice.dirty && slice.granted === 0 && slice.taken === 0 && !looked) continue;
       const { key, taken } = slice;
       const changed = want !== undefined && want.limit.limit !== slice.rate.limit;
       if (want !== undefined) slice.rate = want.limit;

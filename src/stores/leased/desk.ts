@@ -187,7 +187,8 @@ export class Desk {
   #take({ sent_ms, last, slices, rates, seats, renewals }: Sent, answer: Done): void {
     const office = this.#office;
     const books = this.#books;
-    this.#whole = false;
+    this.#whole = answer.lapsed;
+    if (answer.lapsed) this.#again = true;
     this.#traded_ms = sent_ms;
     const lacking = new Map<Slice, number>();
     const returned = this.#renewals.returned(renewals, answer.renewals);
@@ -237,6 +238,7 @@ export class Desk {
       const answer = await this.#send(asked, { whole: false });
       this.#renewals.answered(renewals, answer.renewals);
       this.#acknowledged(last, answer);
+      this.#whole ||= answer.lapsed;
     }
   }
 

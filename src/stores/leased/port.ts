@@ -152,6 +152,8 @@ export type Traded =
   | { readonly outcome: 'late'; readonly number: number }
   | {
       readonly outcome: 'done';
+      /** The owner's lease had been over: nobody knew who of its calls sits. */
+      readonly lapsed: boolean;
       readonly now_ms: number;
       readonly slices: readonly SliceGrant[];
       readonly rates: readonly RateGrant[];

@@ -169,5 +169,6 @@ function read(answer: readonly unknown[], trade: Trade): Traded {
     const [at_ms = 0, ...resets] = words.filter((word) => word !== '').map(Number);
     estimates.push({ id: String(answer[at]), at_ms, resets });
   }
-  return { outcome: 'done', now_ms: Number(answer[1]), slices, rates, seats, renewals, sums, estimates };
+  const [lapsed, now_ms] = [Number(answer[0]) === 2, Number(answer[1])];
+  return { outcome: 'done', lapsed, now_ms, slices, rates, seats, renewals, sums, estimates };
 }

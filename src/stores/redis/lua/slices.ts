@@ -60,19 +60,20 @@ end
 
 /**
  * KEYS: the owner's slices, the epoch. ARGV: base, the trade as JSON, how long an owner that went away is remembered, items.
- * Answer: 1, time, number where a later trade was done before; else 0, time, and of every slice asked about its amount,
- * spent, what everyone holds, limit in force, wanted, turned, when it is empty, how often it was set to zero; of every window
- * granted, slot, how long it lasts, used, reset, retry; of all seats the amount, what others have, wanted; of every renewal `h`,
- * held again, or `e`, still an estimate, with 1 for each counter it counts in and 0 for the others; then of counters that were
- * told of and not asked about how many, and of each its key, spent, how often it was set to zero; then where estimates count
- * that were told, two words each (see happened).
+ * Answer: 1, time, number where a later trade was done before; else 0, or 2 where its lease had been over, time, and of every
+ * slice asked about its amount, spent, what everyone holds, limit in force, wanted, turned, when it is empty, how often it was
+ * set to zero; of every window granted, slot, how long it lasts, used, reset, retry; of all seats the amount, what others have,
+ * wanted; of every renewal `h`, held again, or `e`, still an estimate, with 1 for each counter it counts in and 0 for the others;
+ * then of counters that were told of and not asked about how many, and of each its key, spent, how often it was set to zero; then
+ * where estimates count that were told, two words each (see happened).
  */
 export const trade = `${books}${slicing}
 local t = cjson.decode(A[2])
 local rec = load(K[1], not t.whole)
 local owner = t.owner
 if t.number <= (rec.number or 0) then return plain({1, now, rec.number}) end
-if rec.lost then find_again(owner, rec) end
+local lapsed = rec.lost
+if lapsed then find_again(owner, rec) end
 
 ${happened}
 local alive = max(1, call('ZCOUNT', owners, '(' .. text(now), '+inf') + (call('ZSCORE', owners, owner) and 0 or 1))
@@ -84,7 +85,7 @@ local function granted(left, ask)
   return math.min(left, max(ask.asked, math.min(ask.asked + ask.ahead, share)))
 end
 
-local reply, touched = {0, now}, {}
+local reply, touched = {lapsed and 2 or 0, now}, {}
 local function say(...)
   for _, one in ipairs({...}) do reply[#reply + 1] = one end
 end
