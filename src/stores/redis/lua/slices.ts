@@ -133,17 +133,18 @@ local function seat(at) return 'slice:' .. owner .. ':' .. at end
 for _, ask in ipairs(t.seats) do
   local s, has, live = seats(ask.key), rec.c[ask.key] or 0, 0
   touched[ask.key] = true
-  for at = 1, has do
-    local score = call('ZSCORE', base .. ask.key, seat(at))
-    if score and tonumber(score) > now then live = live + 1 end
-  end
+  -- all of them last as long, and longer than a lease, so that not each trade has to renew thousands
+  local lasts = tonumber(has > 0 and call('ZSCORE', base .. ask.key, seat(1)) or '0')
+  if lasts > now then live = has end
+  local stays = lasts >= expires
+  if not stays then lasts = expires + floor(t.lease_ms / 4) end
   local others = s.taken - live
   local mine = max(ask.holds, math.min(ask.holds + ask.free, ask.limit - others))
   if wanted[ask.key] then ask.ahead = 0 end
   local grant = granted(ask.limit - others - mine, ask)
   if grant < ask.asked and others > 0 then wants[ask.key] = owner .. ' ' .. text(now + 2000) end
   mine = mine + grant
-  for at = 1, mine do s.moved[seat(at)] = expires end
+  for at = stays and has + 1 or 1, mine do s.moved[seat(at)] = lasts end
   for at = mine + 1, has do s.moved[seat(at)] = false end
   rec.c[ask.key] = mine
   say(mine, others, wanted[ask.key] and 1 or 0)
