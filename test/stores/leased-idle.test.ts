@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, expect, test } from 'vitest';
 import type { LeasedLedger, Rate, RedisLedger } from '../../src/stores/index.ts';
 import { rate, request } from '../contracts/ledger.ts';
@@ -88,4 +89,22 @@ test('who starved for something is forgotten when that is over, however many the
   await client.hset(wanted, 'budget:team:old:total', 'somebody 1', 'budget:team:new:total', 'somebody 9000000000000');
   expect(await call(ledger, 'a', hour)).toBe('held');
   expect(await client.hkeys(wanted)).toEqual(['budget:team:new:total']);
+});
+
+test('how a rate stands is told to the second, whoever took of it, though nobody has to wait for more of it', async () => {
+  const [here, there] = [await house.process({ idle_ms: 600_000 }), await house.process()];
+  const stands = async (id: string) => {
+    const reserved = await here.reserve(request(id, {}, { budgets: [], rates: [hour] }));
+    return reserved.outcome === 'held' ? reserved.rates[0]! : expect.fail('it was refused');
+  };
+  const truth = async () => (await remote.read('acme', [], [hour])).rates[0]!;
+  await stands('a');
+  for (let at = 0; at < 40; at++) expect(await call(there, `there${at}`, hour)).toBe('held');
+  await sleep(1_100);
+  const asked_ms = performance.now();
+  const told = await stands('b');
+  const { reset_ms } = await truth();
+  expect(Math.abs(told.reset_ms - reset_ms)).toBeLessThan(1_000 + performance.now() - asked_ms);
+  await here.flush();
+  expect((await stands('c')).used).toBeGreaterThanOrEqual(42);
 });

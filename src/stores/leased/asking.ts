@@ -11,6 +11,9 @@ import type { RateSlice, SeatsSlice, Slice } from './slices.ts';
 /** Taken ahead of the first calls, whose pace is not known yet, in calls. */
 const first_calls = 4;
 
+/** What others took of a window that calls draw from is known so soon, as answers tell how it stands. */
+const fresh_ms = 1_000;
+
 /** Limits on calls at once in one trade that nobody waits for. */
 const seats_max = 50;
 
@@ -83,8 +86,11 @@ export class Asking {
     return drawn > 0 && free < this.#ahead(pace, undefined) / 2;
   }
 
-  /** Windows that calls drew from and that will not last, as many as there is room for; the rest is looked at again. */
-  #short(asked: ReadonlyMap<RateSlice, unknown>): ReadonlySet<RateSlice> {
+  /**
+   * Windows that calls drew from and that will not last, or of which nothing was heard lately, as many as there is room for; the
+   * rest is looked at again.
+   */
+  #short(asked: ReadonlyMap<RateSlice, unknown>, now_ms: number): ReadonlySet<RateSlice> {
     const short = new Set<RateSlice>();
     const { drawn } = this.#books;
     let looked = 0;
@@ -92,7 +98,8 @@ export class Asking {
       const slice = drawn[looked];
       if (slice === undefined) continue;
       slice.dirty = false;
-      if (!slice.dropped && !asked.has(slice) && this.#runsOut(slice)) short.add(slice);
+      if (slice.dropped || asked.has(slice)) continue;
+      if (this.#runsOut(slice) || now_ms - slice.told_ms > fresh_ms) short.add(slice);
     }
     drawn.splice(0, looked);
     return short;
@@ -100,11 +107,11 @@ export class Asking {
 
   rates(asked: ReadonlyMap<RateSlice, Asked<Rate>>, now_ms: number, looks: Looks): [RateSlice, RateAsk][] {
     const list: [RateSlice, RateAsk][] = [];
-    const short = this.#short(asked);
+    const short = this.#short(asked, now_ms);
     for (const slice of new Set([...asked.keys(), ...looks, ...short])) {
       if (isSeats(slice) || slice.dropped) continue;
       const want = asked.get(slice);
-      const runsOut = short.has(slice);
+      const runsOut = short.has(slice) && this.#runsOut(slice);
       if (want !== undefined && want.limit.limit !== slice.rate.limit) uncount(this.#office, this.#books, slice);
       if (want !== undefined) slice.rate = want.limit;
       measure(slice, now_ms);

@@ -229,9 +229,10 @@ export function budgetState(budget: Budget, slice: Slice): BudgetState {
   return { budget, limit: standing, spent, held: total - free, resets_at_ms: end_ms || empty_at_ms };
 }
 
-export function rateState(rate: Rate, slice: RateSlice | SeatsSlice): RateState {
+/** A rate as it was told last, at a moment of the monotonic clock. */
+export function rateState(rate: Rate, slice: RateSlice | SeatsSlice, now_ms: number): RateState {
   const used = isSeats(slice) ? slice.others + slice.taken : Math.max(0, slice.used - slice.free);
-  const reset_ms = isSeats(slice) ? 0 : slice.reset_ms;
+  const reset_ms = isSeats(slice) ? 0 : Math.max(0, slice.reset_ms - (now_ms - slice.told_ms));
   return { rate, used, remaining: Math.max(0, rate.limit - used), reset_ms };
 }
 
