@@ -132,7 +132,7 @@ export function refusalOf(need: Need, asked_ms: number): Refusal | undefined {
     if (state.spent + state.held + asked <= limit) return undefined;
     return { kind: 'budget', asked, ...state };
   }
-  const state = rateState(need.rate, need.slice);
+  const state = rateState(need.rate, need.slice, asked_ms);
   if (state.used + asked <= need.rate.limit) return undefined;
   const retry_after_ms = need.of === 'seats' ? seat_retry_ms : need.slice.retry_after_ms;
   return { kind: 'rate', asked, retry_after_ms, ...state };

@@ -130,6 +130,7 @@ export class Books {
         granted: 0,
         taken: 0,
         others: 0,
+        wanted: false,
         until_ms: never,
         told_ms: never,
         used_ms: never,
@@ -146,12 +147,19 @@ export class Books {
     let slice = this.rates.get(key);
     if (slice === undefined) {
       const never = Number.NEGATIVE_INFINITY;
-      const figures = { slot: 0, free: 0, used: 0, reset_ms: 0, retry_after_ms: 0, drawn: 0, pace: 0 };
-      const told = { key, rate, ...figures, until_ms: never, told_ms: never };
+      const figures = { slot: 0, free: 0, used: 0, reset_ms: 0, retry_after_ms: 0, least: 0, drawn: 0, pace: 0 };
+      const told = { key, rate, ...figures, until_ms: never, told_ms: never, least_ms: never };
       slice = { ...told, dirty: false, news: this.drawn, touched: true, dropped: false, shared_ms: never };
       this.rates.set(key, slice);
     }
     return slice;
+  }
+
+  /** No call will take of it any more. */
+  leave(): void {
+    for (const table of [this.slices, this.seats]) {
+      for (const one of table.values()) one.used_ms = Number.NEGATIVE_INFINITY;
+    }
   }
 
   #evict(clock_ms: number): void {
@@ -224,9 +232,10 @@ export function budgetState(budget: Budget, slice: Slice): BudgetState {
   return { budget, limit: standing, spent, held: total - free, resets_at_ms: end_ms || empty_at_ms };
 }
 
-export function rateState(rate: Rate, slice: RateSlice | SeatsSlice): RateState {
+/** A rate as it was told last, at a moment of the monotonic clock. */
+export function rateState(rate: Rate, slice: RateSlice | SeatsSlice, now_ms: number): RateState {
   const used = isSeats(slice) ? slice.others + slice.taken : Math.max(0, slice.used - slice.free);
-  const reset_ms = isSeats(slice) ? 0 : slice.reset_ms;
+  const reset_ms = isSeats(slice) ? 0 : Math.max(0, slice.reset_ms - (now_ms - slice.told_ms));
   return { rate, used, remaining: Math.max(0, rate.limit - used), reset_ms };
 }
 
