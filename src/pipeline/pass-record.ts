@@ -101,9 +101,10 @@ export function passCost({ admitted, call }: PassProgress): { cost: Cost; candid
 
 /** Whether the call reached a provider that may bill it. */
 export function mayCost({ sentAt, status, failure }: PassCall): boolean {
+  if (sentAt === undefined) return false;
   // What a provider refuses or sends elsewhere it does not bill.
-  if (sentAt === undefined || status >= 300) return false;
-  return failure === undefined || (failure.fault === 'provider' && mayBeBilled(failure, status));
+  if (failure === undefined) return status < 300;
+  return failure.fault === 'provider' && mayBeBilled(failure, status);
 }
 
 /** The rules on `settle`, with what is known of a reply that nobody read. They only tell. */
