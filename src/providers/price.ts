@@ -27,8 +27,16 @@ export function price(book: ModelPrice, usage: Usage, at_ms: number, options: Pr
   const cacheRead = tokens(usage.cacheRead) ?? 0;
   const cacheWrite = tokens(usage.cacheWrite) ?? 0;
   const hour = Math.min(tokens(usage.cacheWrite1h) ?? 0, cacheWrite);
-  const audioInput = tokens(usage.audioInput) ?? 0;
-  const imageInput = tokens(usage.imageInput) ?? 0;
+  let audioInput = tokens(usage.audioInput) ?? 0;
+  let imageInput = tokens(usage.imageInput) ?? 0;
+  if (cacheRead + cacheWrite > 0 && audioInput + imageInput > 0) {
+    // Audio and images may be among what was cached, and nobody tells how much of them: what stands in both counts once.
+    let twice = cacheRead + cacheWrite + audioInput + imageInput - (input ?? 0);
+    twice = Math.max(0, Math.min(twice, cacheRead + cacheWrite));
+    const ofImages = Math.min(twice, imageInput);
+    imageInput -= ofImages;
+    audioInput -= Math.min(twice - ofImages, audioInput);
+  }
   const reasoning = tokens(usage.reasoning) ?? 0;
   const audioOutput = tokens(usage.audioOutput) ?? 0;
   const plainInput = Math.max(0, (input ?? 0) - cacheRead - cacheWrite - audioInput - imageInput);

@@ -106,6 +106,16 @@ describe('a price', () => {
     expect(usd({ input: 1000, output: 0, serviceTier: 'batch' })).toBe(0.0015);
   });
 
+  test('counts once what is cached and an image at the same time', () => {
+    const usage = { input: 1000, output: 0, cacheRead: 900, imageInput: 800 };
+    expect(cost(plain, usage)).toBe(cost(plain, { input: 1000, output: 0, cacheRead: 900 }));
+    expect(cost(rich, usage)).toBe(cost(rich, { input: 1000, output: 0, cacheRead: 900, imageInput: 100 }));
+    const heard = { input: 1000, output: 0, cacheRead: 900, audioInput: 60, imageInput: 70 };
+    expect(cost(rich, heard)).toBe(cost(rich, { ...heard, imageInput: 40 }));
+    // A part that is more than its whole is paid for all the same.
+    expect(cost(rich, { input: 10, output: 0, audioInput: 50 })).toBe(cost(rich, { input: 50, output: 0, audioInput: 50 }));
+  });
+
   test('long context begins above its threshold, for all tokens of the call', () => {
     expect(cost(rich, { input: 200_000, output: 1000 })).toBe(615_000_000);
     expect(cost(rich, { input: 200_001, output: 1000 })).toBe(1_222_506_000);
