@@ -18,6 +18,8 @@ export interface RequestView {
   readonly maxOutputTokens?: number;
   /** Bytes of a reply the client expects: what of it does not come may be billed as output too, beyond any limit. */
   readonly predictedBytes?: number;
+  /** Audio or images are asked for beside text: how many tokens they take nobody sees in a reply before it tells. */
+  readonly unseenOutput?: boolean;
   readonly temperature?: number;
   readonly toolNames: readonly string[];
   readonly hasImages: boolean;

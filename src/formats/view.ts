@@ -10,6 +10,7 @@ interface Facts {
   readonly choices: number;
   readonly maxOutputTokens: number | undefined;
   readonly predictedBytes: number | undefined;
+  readonly unseenOutput: boolean;
   readonly temperature: number | undefined;
   readonly toolNames: readonly string[];
   readonly hasImages: boolean;
@@ -45,6 +46,7 @@ export class View implements RequestView {
   declare readonly serviceTier?: string;
   declare readonly maxOutputTokens?: number;
   declare readonly predictedBytes?: number;
+  declare readonly unseenOutput?: boolean;
   declare readonly temperature?: number;
   declare readonly user?: string;
   declare readonly metadata?: JsonObject;
@@ -68,6 +70,7 @@ export class View implements RequestView {
     if (facts.serviceTier !== undefined) this.serviceTier = facts.serviceTier;
     if (facts.maxOutputTokens !== undefined) this.maxOutputTokens = facts.maxOutputTokens;
     if (facts.predictedBytes !== undefined) this.predictedBytes = facts.predictedBytes;
+    if (facts.unseenOutput) this.unseenOutput = true;
     if (facts.temperature !== undefined) this.temperature = facts.temperature;
     if (facts.user !== undefined) this.user = facts.user;
     if (facts.metadata !== undefined) this.metadata = facts.metadata;

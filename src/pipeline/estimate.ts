@@ -137,7 +137,7 @@ export function outputBound(
     splice = unknownOutputCap;
   }
   const predicted = predictedTokensMax(view, candidate);
-  const seen = view.stream && view.choices === 1 && candidate.reasoning !== true;
+  const seen = view.stream && view.choices === 1 && candidate.reasoning !== true && view.unseenOutput !== true;
   // Before anything was observed a caller's own limit is the best guess; agents ask for far more than they take.
   if (!seen) return { held: most, most, predicted, splice };
   const first = observed ?? (asked === undefined ? streamHold : most);

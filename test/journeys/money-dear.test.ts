@@ -65,6 +65,25 @@ describe('a word that is dear', () => {
   });
 
   test.each([
+    { asked: 'text', output: 4096, held: 'a part', more: {} },
+    { asked: 'audio', output: 4096, held: 'all', more: { modalities: ['text', 'audio'], audio: { voice: 'alloy' } } },
+    { asked: 'images', output: 4096, held: 'all', more: { modalities: ['image', 'text'] } },
+  ])('of a stream that may bring $asked $held is held for: nobody sees how many tokens they take', async (row) => {
+    let held = -1;
+    house.says(async () => {
+      held = (await house.budget('research')).held;
+      return { usage: { input: 10, output: 5 } };
+    });
+    expect((await house.ask('research', { model: 'gpt-speaks', stream: true, messages: hi, ...row.more })).status).toBe(
+      200,
+    );
+    await house.atRest('research');
+    const rate = row.asked === 'audio' ? 80_000 : 2000;
+    if (row.held === 'all') expect(held).toBeGreaterThan(row.output * rate);
+    else expect(held).toBeLessThan(row.output * rate);
+  });
+
+  test.each([
     { ran: 'fast', times: 2 },
     { ran: 'standard', times: 1 },
   ])('speed is held for, and paid as it ran: $ran', async ({ ran, times }) => {

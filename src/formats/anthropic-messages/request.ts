@@ -57,6 +57,7 @@ export function read(bytes: Buffer): RequestView {
       choices: 1,
       maxOutputTokens,
       predictedBytes: undefined,
+      unseenOutput: false,
       temperature,
       toolNames: tools.flatMap(({ name }) => (typeof name === 'string' ? [name] : [])),
       hasImages: messages.some(({ content }) => hasImage(content)),

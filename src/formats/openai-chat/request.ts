@@ -49,6 +49,7 @@ export function read(bytes: Buffer): RequestView {
       choices: optionalInteger(body, 'n', 1, 128) ?? 1,
       maxOutputTokens,
       predictedBytes: predictedBytes(body.prediction),
+      unseenOutput: asksBeyondText(body),
       temperature,
       toolNames: tools.length === 0 && functions.length === 0 ? none : toolNamesOf(tools, functions),
       hasImages: messages.some(hasImage),
@@ -69,6 +70,10 @@ export function read(bytes: Buffer): RequestView {
 /** As JSON it is never shorter than its text, in whatever parts that is written. */
 function predictedBytes(prediction: unknown): number | undefined {
   return prediction === undefined || prediction === null ? undefined : Buffer.byteLength(JSON.stringify(prediction));
+}
+
+function asksBeyondText({ modalities, audio }: JsonObject): boolean {
+  return isObject(audio) || (Array.isArray(modalities) && modalities.some((one) => one !== 'text'));
 }
 
 const reading: Reading = { read, passages: passagesOf, chat: toChat };
