@@ -32,6 +32,11 @@ export interface RequestView {
    * document, results of tools it runs itself. Then only the model's context bounds the input.
    */
   readonly readsElsewhere: boolean;
+  /**
+   * From how many tokens of input on the provider makes the conversation shorter first, where the request asks for that: it
+   * reads all of it once more, and what it writes is billed beside the reply.
+   */
+  readonly compactsFrom?: number;
   /** Tools the provider runs and may bill by the call, and the most calls of each; null where the request does not say. */
   readonly hostedCalls?: Readonly<Record<string, number | null>>;
   /** The service tier the client asked for, in the format's own word: prices may depend on it. */

@@ -17,6 +17,7 @@ interface Facts {
   readonly usageAsked: boolean;
   readonly cacheWrites: boolean;
   readonly readsElsewhere: boolean;
+  readonly compactsFrom: number | undefined;
   readonly hostedCalls: Readonly<Record<string, number | null>> | undefined;
   readonly serviceTier: string | undefined;
   readonly user: string | undefined;
@@ -42,6 +43,7 @@ export class View implements RequestView {
   readonly usageAsked: boolean;
   readonly cacheWrites: boolean;
   readonly readsElsewhere: boolean;
+  declare readonly compactsFrom?: number;
   declare readonly hostedCalls?: Readonly<Record<string, number | null>>;
   declare readonly serviceTier?: string;
   declare readonly maxOutputTokens?: number;
@@ -66,6 +68,7 @@ export class View implements RequestView {
     this.usageAsked = facts.usageAsked;
     this.cacheWrites = facts.cacheWrites;
     this.readsElsewhere = facts.readsElsewhere;
+    if (facts.compactsFrom !== undefined) this.compactsFrom = facts.compactsFrom;
     if (facts.hostedCalls !== undefined) this.hostedCalls = facts.hostedCalls;
     if (facts.serviceTier !== undefined) this.serviceTier = facts.serviceTier;
     if (facts.maxOutputTokens !== undefined) this.maxOutputTokens = facts.maxOutputTokens;

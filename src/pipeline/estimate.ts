@@ -29,9 +29,16 @@ export function inputBound(view: RequestView, candidate: Candidate, text: number
   const { contextTokens, hostedInputTokensMax } = candidate;
   const elsewhere = view.readsElsewhere ? (hostedInputTokensMax ?? elsewhereTokensMax) : 0;
   const bound = Math.max(0, text - media.bytes) + media.tokens + tools + chatTokensMax + elsewhere;
-  if (contextTokens === undefined) return bound;
+  const times = compacts(view, candidate, bound) ? 2 : 1;
+  if (contextTokens === undefined) return times * bound;
   // What the provider reads in several turns by itself may come to more than one context.
-  return Math.min(bound, view.readsElsewhere ? Math.max(contextTokens, hostedInputTokensMax ?? 0) : contextTokens);
+  const most = view.readsElsewhere ? Math.max(contextTokens, hostedInputTokensMax ?? 0) : contextTokens;
+  return times * Math.min(bound, most);
+}
+
+/** Whether the provider may make a conversation of so many tokens shorter first. Another format leaves the wish behind. */
+function compacts({ compactsFrom, format }: RequestView, { provider }: Candidate, tokens: number): boolean {
+  return compactsFrom !== undefined && tokens >= compactsFrom && provider.format.name === format;
 }
 
 /** The most calls of each tool the provider runs itself. */
@@ -102,7 +109,7 @@ export interface OutputBound {
   readonly held: number;
   /** Tokens a choice may produce at most: `held` is extended up to it. */
   readonly most: number;
-  /** Tokens of an expected reply that may be billed beside what a choice produces, whatever its limit. */
+  /** Tokens that may be billed beside what a choice produces, whatever its limit: of an expected reply, of a conversation made shorter first. */
   readonly predicted: number;
   /** A limit that must be spliced into the request so that the bound is one. */
   readonly splice: number | undefined;
@@ -136,7 +143,9 @@ export function outputBound(
     most = unknownOutputCap;
     splice = unknownOutputCap;
   }
-  const predicted = predictedTokensMax(view, candidate);
+  const shorter =
+    view.compactsFrom !== undefined && compacts(view, candidate, inputTokensMax(view, candidate)) ? most : 0;
+  const predicted = predictedTokensMax(view, candidate) + shorter;
   const seen = view.stream && view.choices === 1 && candidate.reasoning !== true && view.unseenOutput !== true;
   // Before anything was observed a caller's own limit is the best guess; agents ask for far more than they take.
   if (!seen) return { held: most, most, predicted, splice };

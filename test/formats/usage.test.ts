@@ -114,6 +114,36 @@ describe('usage as Anthropic and those who speak like it tell it', () => {
     ).toEqual({ input: 100, output: 40, cacheRead: 100 });
   });
 
+  test('a conversation that was made shorter first is paid for too: the top does not count it, the steps do', () => {
+    const step = (type: string, input_tokens: number, output_tokens: number, more = {}) => ({
+      type,
+      input_tokens,
+      output_tokens,
+      ...more,
+    });
+    const short = step('message', 23_000, 1000);
+    const cached = { cache_read_input_tokens: 50, cache_creation_input_tokens: 7 };
+    const hour = { cache_creation: { ephemeral_5m_input_tokens: 0, ephemeral_1h_input_tokens: 7 } };
+    const iterations = [step('compaction', 180_000, 3500, { ...cached, ...hour }), short];
+    expect(messagesUsage({ input_tokens: 23_000, output_tokens: 1 }, { output_tokens: 1000, iterations })).toEqual({
+      input: 203_057,
+      output: 4500,
+      cacheRead: 50,
+      cacheWrite: 7,
+      cacheWrite1h: 7,
+    });
+    const paused = { input_tokens: 0, output_tokens: 0, iterations: iterations.slice(0, 1) };
+    expect(messagesUsage({ input_tokens: 0, output_tokens: 0 }, paused)).toMatchObject({
+      input: 180_057,
+      output: 3500,
+    });
+    // One step alone, or steps that the top counts already, change nothing.
+    for (const steps of [[short], [step('message', 13_000, 400), step('message', 10_000, 600)], [], [null, 'x'], 'x']) {
+      const told = { input_tokens: 23_000, output_tokens: 1000, iterations: steps };
+      expect(messagesUsage({ input_tokens: 23_000, output_tokens: 1 }, told)).toEqual({ input: 23_000, output: 1000 });
+    }
+  });
+
   test('numbers that are none are not taken', () => {
     const told = messagesUsage(
       '{"input_tokens":50,"output_tokens":1,"cache_creation":{"ephemeral_5m_input_tokens":-40,"ephemeral_1h_input_tokens":1e999},"server_tool_use":{"web_search_requests":-3,"web_fetch_requests":1e999}}',

@@ -102,6 +102,22 @@ describe('a word that is dear', () => {
     expect((await house.atRest('research')).spent - before).toBe(times * costOf({ input: 20, output: 10 }));
   });
 
+  test.each([
+    { from: 10, times: 2 },
+    { from: 100_000, times: 1 },
+  ])('a conversation that may be made shorter first, from $from tokens on, is held for $times times', async (row) => {
+    const edits = [{ type: 'compact_20260112', trigger: { type: 'input_tokens', value: row.from } }];
+    const body = { model: 'claude-seeks', max_tokens: 50, messages: hi, context_management: { edits } };
+    let held = -1;
+    house.says(async () => {
+      held = (await house.budget('research')).held;
+      return {};
+    });
+    expect((await house.ask('research', body)).status).toBe(200);
+    await house.atRest('research');
+    expect(held).toBe(row.times * costOf(heldBy(body)));
+  });
+
   test('searches of a reply that broke off are paid for as many as were seen', async () => {
     const tools = [{ type: 'web_search_20250305', name: 'web_search', max_uses: 5 }];
     const message = { id: 'm', type: 'message', role: 'assistant', model: 'c', content: [] };

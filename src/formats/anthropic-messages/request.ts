@@ -66,6 +66,7 @@ export function read(bytes: Buffer): RequestView {
       cacheWrites: unescaped(bytes).includes(cacheMark),
       readsElsewhere:
         hosted !== undefined || hasServers(body) || messages.some(({ content }) => readsElsewhere(content)),
+      compactsFrom: compactsFrom(body.context_management),
       hostedCalls: hosted,
       serviceTier: tierOf(body),
       user,
@@ -121,6 +122,20 @@ function readsElsewhere(content: unknown): boolean {
 
 function hasServers({ mcp_servers }: JsonObject): boolean {
   return Array.isArray(mcp_servers) && mcp_servers.length > 0;
+}
+
+/** Where the request does not say (compaction, 2026-10). */
+const compactsFromDefault = 150_000;
+
+function compactsFrom(management: unknown): number | undefined {
+  const edits = isObject(management) && Array.isArray(management.edits) ? management.edits : [];
+  let least: number | undefined;
+  for (const edit of edits) {
+    if (!isObject(edit) || typeof edit.type !== 'string' || !edit.type.startsWith('compact_')) continue;
+    const value = isObject(edit.trigger) ? edit.trigger.value : undefined;
+    least = Math.min(least ?? compactsFromDefault, typeof value === 'number' ? value : compactsFromDefault);
+  }
+  return least;
 }
 
 /** Tools that have a type of their own and are run by the client all the same. */

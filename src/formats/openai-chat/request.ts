@@ -57,6 +57,7 @@ export function read(bytes: Buffer): RequestView {
       // Providers of this format cache by themselves.
       cacheWrites: true,
       readsElsewhere: messages.some(readsElsewhere),
+      compactsFrom: undefined,
       hostedCalls: undefined,
       serviceTier: typeof body.service_tier === 'string' ? body.service_tier : undefined,
       user,
