@@ -41,6 +41,8 @@ export interface RequestView {
   readonly hostedCalls?: Readonly<Record<string, number | null>>;
   /** The service tier the client asked for, in the format's own word: prices may depend on it. */
   readonly serviceTier?: string;
+  /** Where the client wants the model to run, in the format's own word: prices may depend on it. */
+  readonly inferenceGeo?: string;
   /** The caller's own words, unverified: `user` and `metadata` of the body. */
   readonly user?: string;
   readonly metadata?: Readonly<Record<string, unknown>>;

@@ -20,6 +20,7 @@ interface Facts {
   readonly compactsFrom: number | undefined;
   readonly hostedCalls: Readonly<Record<string, number | null>> | undefined;
   readonly serviceTier: string | undefined;
+  readonly inferenceGeo: string | undefined;
   readonly user: string | undefined;
   readonly metadata: JsonObject | undefined;
 }
@@ -46,6 +47,7 @@ export class View implements RequestView {
   declare readonly compactsFrom?: number;
   declare readonly hostedCalls?: Readonly<Record<string, number | null>>;
   declare readonly serviceTier?: string;
+  declare readonly inferenceGeo?: string;
   declare readonly maxOutputTokens?: number;
   declare readonly predictedBytes?: number;
   declare readonly unseenOutput?: boolean;
@@ -71,6 +73,7 @@ export class View implements RequestView {
     if (facts.compactsFrom !== undefined) this.compactsFrom = facts.compactsFrom;
     if (facts.hostedCalls !== undefined) this.hostedCalls = facts.hostedCalls;
     if (facts.serviceTier !== undefined) this.serviceTier = facts.serviceTier;
+    if (facts.inferenceGeo !== undefined) this.inferenceGeo = facts.inferenceGeo;
     if (facts.maxOutputTokens !== undefined) this.maxOutputTokens = facts.maxOutputTokens;
     if (facts.predictedBytes !== undefined) this.predictedBytes = facts.predictedBytes;
     if (facts.unseenOutput) this.unseenOutput = true;

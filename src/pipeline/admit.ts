@@ -1,5 +1,5 @@
 import { Failure, type RequestView, unescaped } from '../exchange/index.ts';
-import { type Candidate, price, pricesMedia, worstUsage } from '../providers/index.ts';
+import { type Candidate, type PriceOptions, price, pricesMedia, worstUsage } from '../providers/index.ts';
 import {
   type Amount,
   type BudgetState,
@@ -181,7 +181,16 @@ export function amountFor(
   return { nusd, tokens, input };
 }
 
-const noTier = Object.freeze({});
+const standard: PriceOptions = Object.freeze({});
+
+/** What the request asks for that its price depends on. */
+export function pricedAs({ serviceTier, inferenceGeo }: RequestView): PriceOptions {
+  if (serviceTier === undefined && inferenceGeo === undefined) return standard;
+  return {
+    ...(serviceTier === undefined ? undefined : { serviceTier }),
+    ...(inferenceGeo === undefined ? undefined : { inferenceGeo }),
+  };
+}
 
 /** The worst case's price: at the dearest reading of its tokens, and of the tier that is asked for. */
 function dearest(
@@ -193,7 +202,7 @@ function dearest(
 ): number | undefined {
   const { price: book } = candidate;
   if (book === undefined) return undefined;
-  const options = view.serviceTier === undefined ? noTier : { serviceTier: view.serviceTier };
+  const options = pricedAs(view);
   const media = pricesMedia(book, at_ms);
   const bounds = {
     input,

@@ -1,7 +1,7 @@
 import type { RequestView, Usage } from '../exchange/index.ts';
 import { type Candidate, price } from '../providers/index.ts';
 import { type Labels, LedgerUnavailable } from '../stores/index.ts';
-import type { Admitted, Hold } from './admit.ts';
+import { type Admitted, type Hold, pricedAs } from './admit.ts';
 import type { Answered } from './attempt.ts';
 import type { Attempts, Refusal } from './attempts.ts';
 import type { CallLimits } from './call-limits.ts';
@@ -132,17 +132,19 @@ async function observedOutput(walk: Walk, candidate: Candidate | undefined, mete
 }
 
 function costed(
-  { serviceTier }: RequestView,
+  view: RequestView,
   at_ms: number,
   candidate: Candidate | undefined,
   usage: Usage,
   estimated: boolean,
 ): Cost {
   const book = candidate?.price;
-  let nusd = book === undefined ? 0 : (price(book, usage, at_ms) ?? 0);
+  if (book === undefined) return { nusd: 0, usage, ...wholeTokens(usage), estimated };
+  const asked = pricedAs(view);
+  let nusd = price(book, usage, at_ms, asked) ?? 0;
   // A tier was asked for and nobody told which one answered: the dearer of the two, as it was held.
-  if (book !== undefined && usage.serviceTier === undefined && serviceTier !== undefined) {
-    nusd = Math.max(nusd, price(book, usage, at_ms, { serviceTier }) ?? 0);
+  if (usage.serviceTier === undefined && asked.serviceTier !== undefined) {
+    nusd = Math.max(nusd, price(book, { ...usage, serviceTier: 'standard' }, at_ms, asked) ?? 0);
   }
   return { nusd, usage, ...wholeTokens(usage), estimated };
 }

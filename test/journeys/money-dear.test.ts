@@ -24,6 +24,7 @@ describe('a word that is dear', () => {
             'claude-runs': {
               ...beyond,
               service_tiers: { fast: { input_usd_per_mtok: 2, output_usd_per_mtok: 4 } },
+              inference_geo_percent: { us: 150 },
             },
           },
         },
@@ -84,13 +85,23 @@ describe('a word that is dear', () => {
   });
 
   test.each([
-    { ran: 'fast', times: 2 },
-    { ran: 'standard', times: 1 },
-  ])('speed is held for, and paid as it ran: $ran', async ({ ran, times }) => {
-    const body = { model: 'claude-runs', max_tokens: 50, messages: hi, speed: 'fast' };
+    { word: 'speed', asked: { speed: 'fast' }, most: 2, ran: { speed: 'fast' }, times: 2 },
+    { word: 'speed', asked: { speed: 'fast' }, most: 2, ran: { speed: 'standard' }, times: 1 },
+    { word: 'a place', asked: { inference_geo: 'us' }, most: 1.5, ran: { inference_geo: 'us' }, times: 1.5 },
+    { word: 'a place', asked: { inference_geo: 'us' }, most: 1.5, ran: {}, times: 1.5 },
+    { word: 'a place nobody asked for', asked: {}, most: 1, ran: { inference_geo: 'us' }, times: 1.5 },
+    {
+      word: 'speed in a place',
+      asked: { speed: 'fast', inference_geo: 'us' },
+      most: 3,
+      ran: { speed: 'fast', inference_geo: 'us' },
+      times: 3,
+    },
+  ])('$word is held for $most times, and paid as it ran: $ran', async ({ asked, most, ran, times }) => {
+    const body = { model: 'claude-runs', max_tokens: 50, messages: hi, ...asked };
     let held = -1;
     const message = { id: 'm', type: 'message', role: 'assistant', model: 'c', stop_reason: 'end_turn' };
-    const usage = { input_tokens: 20, output_tokens: 10, service_tier: 'standard', speed: ran };
+    const usage = { input_tokens: 20, output_tokens: 10, service_tier: 'standard', ...ran };
     const reply = JSON.stringify({ ...message, content: [{ type: 'text', text: 'Hi' }], usage });
     house.says(async () => {
       held = (await house.budget('research')).held;
@@ -98,7 +109,7 @@ describe('a word that is dear', () => {
     });
     const before = (await house.atRest('research')).spent;
     expect((await house.ask('research', body)).status).toBe(200);
-    expect(held).toBe(2 * costOf(heldBy(body)));
+    expect(held).toBe(most * costOf(heldBy(body)));
     expect((await house.atRest('research')).spent - before).toBe(times * costOf({ input: 20, output: 10 }));
   });
 

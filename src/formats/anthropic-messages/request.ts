@@ -69,6 +69,7 @@ export function read(bytes: Buffer): RequestView {
       compactsFrom: compactsFrom(body.context_management),
       hostedCalls: hosted,
       serviceTier: tierOf(body),
+      inferenceGeo: typeof body.inference_geo === 'string' ? body.inference_geo : undefined,
       user,
       metadata,
     },

@@ -47,6 +47,7 @@ export class UsageSoFar {
   #hosted: Record<string, number> | undefined;
   #tier: string | undefined;
   #speed: string | undefined;
+  #geo: string | undefined;
 
   /** Takes in one `usage` object; the canonical usage so far. */
   add(object: JsonObject): Usage {
@@ -73,6 +74,7 @@ export class UsageSoFar {
     if (isObject(told.server_tool_use)) this.#hostedTools(told.server_tool_use);
     if (typeof told.service_tier === 'string') this.#tier = told.service_tier;
     if (typeof told.speed === 'string') this.#speed = told.speed;
+    if (typeof told.inference_geo === 'string') this.#geo = told.inference_geo;
     return this.#canonical();
   }
 
@@ -106,6 +108,7 @@ export class UsageSoFar {
       ...(thinking === undefined ? {} : { reasoning: thinking }),
       ...(this.#hosted === undefined ? {} : { toolCalls: this.#hosted }),
       ...(tier === undefined ? {} : { serviceTier: tier }),
+      ...(this.#geo === undefined ? {} : { inferenceGeo: this.#geo }),
     };
   }
 }

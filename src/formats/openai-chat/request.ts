@@ -59,6 +59,7 @@ export function read(bytes: Buffer): RequestView {
       readsElsewhere: messages.some(readsElsewhere),
       compactsFrom: undefined,
       hostedCalls: undefined,
+      inferenceGeo: undefined,
       serviceTier: typeof body.service_tier === 'string' ? body.service_tier : undefined,
       user,
       metadata,
