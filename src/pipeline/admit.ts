@@ -15,7 +15,7 @@ import type { Approved } from './approve.ts';
 import { type CallLimits, callLimits, modelLimits, namesOf } from './call-limits.ts';
 import type { Decided, Verdict } from './decide.ts';
 import { outputFor } from './decide.ts';
-import { heldOutput, hostedCalls, inputTokensMax, type OutputBound } from './estimate.ts';
+import { feeUnknown, heldOutput, hostedCalls, inputTokensMax, type OutputBound } from './estimate.ts';
 import { fitted } from './fitted.ts';
 import type { Identified } from './identify.ts';
 import { labelsOf } from './labels.ts';
@@ -164,21 +164,22 @@ export function amountFor(
   const output = heldOutput(bound, view.choices);
   const tokens = input + output;
   const nusd = dearest(view, decided.at_ms, candidate, input, output);
-  if (nusd === undefined) {
+  const unpriced = nusd === undefined ? candidate.model : feeUnknown(view, decided.at_ms, candidate);
+  if (unpriced !== undefined) {
     const { budgets } = modelLimits(decided, candidate);
     if ([...identity.budgets, ...budgets].some((budget) => budget.unit === 'nusd' && budget.hard)) {
+      const of = nusd === undefined ? '' : ` for '${candidate.model}'`;
       throw new Failure(
         'price_unknown',
-        `Nobody told the price of '${candidate.model}' at '${candidate.provider.id}', and a money budget is in force.`,
+        `Nobody told the price of '${unpriced}'${of} at '${candidate.provider.id}', and a money budget is in force.`,
         {
-          param: 'model',
+          param: nusd === undefined ? 'model' : 'tools',
           extra: { provider: candidate.provider.id, model: candidate.model },
         },
       );
     }
-    return { nusd: 0, tokens, input };
   }
-  return { nusd, tokens, input };
+  return { nusd: nusd ?? 0, tokens, input };
 }
 
 const standard: PriceOptions = Object.freeze({});
@@ -211,7 +212,7 @@ function dearest(
     // A body that has audio, or asks for it, has the word somewhere.
     audio: media && unescaped(view.bytes).includes('audio'),
     images: media && view.hasImages,
-    toolCalls: view.hostedCalls === undefined ? undefined : hostedCalls(view, candidate),
+    toolCalls: hostedCalls(view, candidate),
   };
   return price(book, worstUsage(book, bounds, at_ms, options), at_ms, options);
 }

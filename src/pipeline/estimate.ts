@@ -1,5 +1,5 @@
 import { type ChatPart, type RequestView, type Usage, unescaped } from '../exchange/index.ts';
-import { type Candidate, type ImageRule, imageTokens, imageTokensMax } from '../providers/index.ts';
+import { type Candidate, type ImageRule, imageTokens, imageTokensMax, unknownFee } from '../providers/index.ts';
 
 /** What providers add for tools besides their text: Anthropic's tool prompt is 313 to 346 tokens, OpenAI's less. */
 const toolPromptTokensMax = 512;
@@ -41,11 +41,12 @@ function compacts({ compactsFrom, format }: RequestView, { provider }: Candidate
   return compactsFrom !== undefined && tokens >= compactsFrom && provider.format.name === format;
 }
 
-/** The most calls of each tool the provider runs itself. */
+/** The most calls of each tool the provider runs itself; undefined where there is none. Another format leaves them behind. */
 export function hostedCalls(
-  { hostedCalls: asked = {} }: RequestView,
-  { hostedCallsMax: assumed = hostedCallsMax }: Candidate,
-): Readonly<Record<string, number>> {
+  { hostedCalls: asked, format }: RequestView,
+  { provider, hostedCallsMax: assumed = hostedCallsMax }: Candidate,
+): Readonly<Record<string, number>> | undefined {
+  if (asked === undefined || provider.format.name !== format) return undefined;
   return Object.fromEntries(Object.entries(asked).map(([tool, most]) => [tool, most ?? assumed]));
 }
 
@@ -84,6 +85,19 @@ function wordsOf(bytes: Buffer, word: string): number {
   let found = 0;
   for (let at = bytes.indexOf(word); at >= 0; at = bytes.indexOf(word, at + word.length)) found += 1;
   return found;
+}
+
+/** A tool the provider would run and of which nobody told what a call costs; undefined where all is known. */
+export function feeUnknown(view: RequestView, at_ms: number, candidate: Candidate): string | undefined {
+  const calls = view.hostedCalls === undefined ? undefined : hostedCalls(view, candidate);
+  return calls === undefined || candidate.price === undefined ? undefined : unknownFee(candidate.price, calls, at_ms);
+}
+
+/** The likely calls of those of which no usage tells: one of each. */
+export function likelyCalls(view: RequestView, candidate: Candidate): Readonly<Record<string, number>> | undefined {
+  const calls = candidate.provider.format.tellsHostedCalls ? undefined : hostedCalls(view, candidate);
+  if (calls === undefined) return undefined;
+  return Object.fromEntries(Object.entries(calls).map(([tool, most]) => [tool, Math.min(1, most)]));
 }
 
 /** The likely number of input tokens: what policies read as `llm.estimatedTokens`. */

@@ -6,7 +6,7 @@ import type { Answered } from './attempt.ts';
 import type { Attempts, Refusal } from './attempts.ts';
 import type { CallLimits } from './call-limits.ts';
 import { countedInput } from './count-input.ts';
-import { heldOutput, likelyInputFor, likelyTokens } from './estimate.ts';
+import { heldOutput, likelyCalls, likelyInputFor, likelyTokens } from './estimate.ts';
 import type { Identified } from './identify.ts';
 import type { ReplyMeter } from './reply-meter.ts';
 import { sentView } from './sent.ts';
@@ -50,7 +50,7 @@ export function finalCost(
   const { at_ms } = admitted;
   const told = meter?.usage;
   if (meter?.whole === true && !meter.outdated && told?.input !== undefined && told.output !== undefined) {
-    return withUnanswered(unanswered, costed(view, at_ms, candidate, told, false));
+    return withUnanswered(unanswered, costed(view, at_ms, candidate, told, true));
   }
   return countedCost({ walk, view, at_ms, hold, candidate, meter }, unanswered);
 }
@@ -84,7 +84,7 @@ export async function unansweredCost(
   const input = usage?.input ?? (whole ? await likelyInput(walk, view, candidate) : likelyInputFor(view, candidate));
   const most = heldOutput(hold.output, view.choices);
   const output = usage?.output ?? (whole ? most : Math.min(most, likelyTokens(bytes)));
-  return costed(view, admitted.at_ms, candidate, { ...usage, input, output }, !told);
+  return costed(view, admitted.at_ms, candidate, { ...usage, input, output }, told);
 }
 
 /** The try whose reply is to be paid for, and what was seen of it. */
@@ -107,7 +107,7 @@ async function countedCost(last: LastTry, unanswered: readonly Cost[]): Promise<
     input: told?.input ?? (await likelyInput(walk, view, candidate)),
     output: await likelyOutput(last),
   };
-  return withUnanswered(unanswered, costed(view, at_ms, candidate, usage, true));
+  return withUnanswered(unanswered, costed(view, at_ms, candidate, usage, false));
 }
 
 async function likelyInput(walk: Walk, view: RequestView, candidate: Candidate | undefined): Promise<number> {
@@ -135,9 +135,12 @@ function costed(
   view: RequestView,
   at_ms: number,
   candidate: Candidate | undefined,
-  usage: Usage,
-  estimated: boolean,
+  told: Usage,
+  measured: boolean,
 ): Cost {
+  const calls = candidate === undefined || told.toolCalls !== undefined ? undefined : likelyCalls(view, candidate);
+  const usage = calls === undefined ? told : { ...told, toolCalls: calls };
+  const estimated = !measured || calls !== undefined;
   const book = candidate?.price;
   if (book === undefined) return { nusd: 0, usage, ...wholeTokens(usage), estimated };
   const asked = pricedAs(view);

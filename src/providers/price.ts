@@ -197,6 +197,17 @@ function bigNanoDollars(parts: readonly number[], { numerator, denominator }: Fa
   return nano > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(nano);
 }
 
+/** A tool among these that may be called and of which nobody told what that costs; undefined where there is none. */
+export function unknownFee(
+  book: ModelPrice,
+  toolCalls: Readonly<Record<string, number>>,
+  at_ms: number,
+): string | undefined {
+  const fees = priceAt(book, at_ms)?.toolCalls;
+  for (const tool in toolCalls) if (Number(toolCalls[tool]) > 0 && fees?.has(tool) !== true) return tool;
+  return undefined;
+}
+
 /** Whether it matters to this price, at that moment, if a request has audio or images. */
 export function pricesMedia(book: ModelPrice, at_ms: number): boolean {
   return priceAt(book, at_ms)?.byMedium ?? false;

@@ -34,6 +34,7 @@ export function read(bytes: Buffer): RequestView {
   if (!isObject(options)) refuse('stream_options', 'an object');
   const completion = optionalInteger(body, 'max_completion_tokens', 1);
   const legacy = optionalInteger(body, 'max_tokens', 1);
+  const hosted = hostedCallsOf(tools, body);
   const maxOutputTokens =
     completion === undefined || legacy === undefined ? (completion ?? legacy) : Math.max(completion, legacy);
   const temperature = optionalNumber(body, 'temperature');
@@ -56,9 +57,9 @@ export function read(bytes: Buffer): RequestView {
       usageAsked: stream && options.include_usage === true,
       // Providers of this format cache by themselves.
       cacheWrites: true,
-      readsElsewhere: messages.some(readsElsewhere),
+      readsElsewhere: hosted !== undefined || Array.isArray(body.data_sources) || messages.some(readsElsewhere),
       compactsFrom: undefined,
-      hostedCalls: undefined,
+      hostedCalls: hosted,
       inferenceGeo: undefined,
       serviceTier: typeof body.service_tier === 'string' ? body.service_tier : undefined,
       user,
@@ -123,7 +124,28 @@ function checkStop(stop: unknown): void {
 const none: readonly string[] = [];
 
 function toolNamesOf(tools: readonly JsonObject[], functions: readonly JsonObject[]): string[] {
-  return [...tools.flatMap((tool) => nameOf(tool.function ?? tool.custom)), ...functions.flatMap(nameOf)];
+  return [...tools.flatMap(toolNameOf), ...functions.flatMap(nameOf)];
+}
+
+function toolNameOf(tool: JsonObject): string[] {
+  return isHosted(tool) ? [tool.type] : nameOf(tool.function ?? tool.custom);
+}
+
+/** Tools that the client runs; what has another kind (`browser_search`, `web_search`) its provider runs itself. */
+const clientTools = new Set(['function', 'custom']);
+
+function isHosted(tool: JsonObject): tool is JsonObject & { readonly type: string } {
+  return typeof tool.type === 'string' && !clientTools.has(tool.type);
+}
+
+/** What the provider runs itself, by kind; nobody says how often. Models that search do it where this member stands. */
+function hostedCallsOf(
+  tools: readonly JsonObject[],
+  { web_search_options: search }: JsonObject,
+): Readonly<Record<string, null>> | undefined {
+  let calls: Record<string, null> | undefined = isObject(search) ? { web_search: null } : undefined;
+  for (const tool of tools) if (isHosted(tool)) calls = { ...calls, [tool.type]: null };
+  return calls;
 }
 
 function nameOf(tool: unknown): string[] {
