@@ -22,6 +22,8 @@ export interface RequestView {
   readonly unseenOutput?: boolean;
   readonly temperature?: number;
   readonly toolNames: readonly string[];
+  /** Models that tools of the request name: the provider asks them beside the one that answers. */
+  readonly otherModels?: readonly string[];
   readonly hasImages: boolean;
   /** Whether the client asked for usage in its stream; formats that always send it say true. */
   readonly usageAsked: boolean;

@@ -13,6 +13,7 @@ interface Facts {
   readonly unseenOutput: boolean;
   readonly temperature: number | undefined;
   readonly toolNames: readonly string[];
+  readonly otherModels: readonly string[] | undefined;
   readonly hasImages: boolean;
   readonly usageAsked: boolean;
   readonly cacheWrites: boolean;
@@ -46,6 +47,7 @@ export class View implements RequestView {
   readonly readsElsewhere: boolean;
   declare readonly compactsFrom?: number;
   declare readonly hostedCalls?: Readonly<Record<string, number | null>>;
+  declare readonly otherModels?: readonly string[];
   declare readonly serviceTier?: string;
   declare readonly inferenceGeo?: string;
   declare readonly maxOutputTokens?: number;
@@ -72,6 +74,7 @@ export class View implements RequestView {
     this.readsElsewhere = facts.readsElsewhere;
     if (facts.compactsFrom !== undefined) this.compactsFrom = facts.compactsFrom;
     if (facts.hostedCalls !== undefined) this.hostedCalls = facts.hostedCalls;
+    if (facts.otherModels !== undefined) this.otherModels = facts.otherModels;
     if (facts.serviceTier !== undefined) this.serviceTier = facts.serviceTier;
     if (facts.inferenceGeo !== undefined) this.inferenceGeo = facts.inferenceGeo;
     if (facts.maxOutputTokens !== undefined) this.maxOutputTokens = facts.maxOutputTokens;

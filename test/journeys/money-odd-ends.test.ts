@@ -117,6 +117,7 @@ describe('what a provider reads or runs by itself', () => {
       teams: {
         research: enough,
         poor: { budgets: [{ window: 'total', limit_usd: 0.01 }] },
+        narrow: { ...enough, models: ['claude-told'] },
         counted: { budgets: [{ window: 'total', limit_tokens: 1_000_000 }] },
       },
       providers: (baseUrl) => ({
@@ -133,7 +134,7 @@ describe('what a provider reads or runs by itself', () => {
             'claude-sonnet-4-5': { ...prices, tool_call_usd: { web_search: 0.01 } },
             'claude-told': {
               ...prices,
-              tool_call_usd: { web_search: 0.01 },
+              tool_call_usd: { web_search: 0.01, advisor: 0.02 },
               hosted_calls_max: 4,
               hosted_input_tokens_max: 2 * context,
             },
@@ -198,7 +199,7 @@ describe('what a provider reads or runs by itself', () => {
     expect((await house.atRest('research')).spent - before).toBe(cost_nusd);
   });
 
-  test.each([
+  test.each<AskedBody>([
     { ...plain, tools: [{ type: 'browser_search' }] },
     { ...plain, web_search_options: {} },
     { ...claude, tools: [{ type: 'web_fetch_20250910', name: 'web_fetch' }] },
@@ -210,13 +211,25 @@ describe('what a provider reads or runs by itself', () => {
     expect(house.provider.requests).toEqual([]);
     expect((await house.ask('counted', body)).status).toBe(200);
     // A provider of another language never hears of it.
-    const { max_tokens, messages, ...asked } = body;
-    const other =
-      asked.model === claude.model
-        ? { ...plain, ...asked, model: 'gpt-4o' }
-        : { ...claude, ...asked, model: claude.model };
-    const path = asked.model === claude.model ? '/v1/messages' : '/v1/chat/completions';
-    expect((await house.ask('research', { ...other, max_tokens, messages }, { path })).status).toBe(200);
+    const [model, path] =
+      body.model === claude.model
+        ? (['gpt-4o', '/v1/messages'] as const)
+        : ([claude.model, '/v1/chat/completions'] as const);
+    expect((await house.ask('research', { ...body, model }, { path })).status).toBe(200);
+  });
+
+  test('and that asks another model is for those who may ask that model', async () => {
+    const asking = (model: string) => ({
+      ...claude,
+      model: 'claude-told',
+      tools: [{ type: 'advisor_20260301', name: 'advisor', model }],
+    });
+    house.says({});
+    const refused = await house.ask('narrow', asking('claude-short'));
+    expect([refused.status, house.provider.requests.length]).toEqual([404, 0]);
+    expect(refused.error).toMatchObject({ code: 'model_not_found', param: 'tools' });
+    expect((await house.ask('narrow', asking('claude-told'))).status).toBe(200);
+    expect((await house.ask('research', asking('claude-short'))).status).toBe(200);
   });
 
   const bash = { type: 'bash_20250124', name: 'bash' };

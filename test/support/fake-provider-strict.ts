@@ -29,7 +29,7 @@ const knownIn = {
       data title context caller`),
     tool: words(`name description input_schema type cache_control strict eager_input_streaming defer_loading
       allowed_callers input_examples max_uses allowed_domains blocked_domains user_location display_width_px
-      display_height_px display_number max_characters citations max_content_tokens`),
+      display_height_px display_number max_characters citations max_content_tokens model`),
   },
 };
 

@@ -12,6 +12,7 @@ import {
   checkContent,
   messagesOf,
   modelOf,
+  modelsIn,
   optionalBoolean,
   optionalInteger,
   optionalNumber,
@@ -60,6 +61,7 @@ export function read(bytes: Buffer): RequestView {
       unseenOutput: false,
       temperature,
       toolNames: tools.flatMap(({ name }) => (typeof name === 'string' ? [name] : [])),
+      otherModels: hosted === undefined ? undefined : modelsIn(tools),
       hasImages: messages.some(({ content }) => hasImage(content)),
       usageAsked: true,
       // Nothing is cached there unless the client marks it.

@@ -4,6 +4,7 @@ import {
   checkContent,
   messagesOf,
   modelOf,
+  modelsIn,
   optionalBoolean,
   optionalInteger,
   optionalNumber,
@@ -53,6 +54,7 @@ export function read(bytes: Buffer): RequestView {
       unseenOutput: asksBeyondText(body),
       temperature,
       toolNames: tools.length === 0 && functions.length === 0 ? none : toolNamesOf(tools, functions),
+      otherModels: hosted === undefined ? undefined : modelsIn(tools.map(({ parameters }) => parameters)),
       hasImages: messages.some(hasImage),
       usageAsked: stream && options.include_usage === true,
       // Providers of this format cache by themselves.
