@@ -91,6 +91,27 @@ describe('usage as OpenAI and those who speak like it tell it', () => {
   });
 });
 
+describe('usage that comes more than once in a stream of chunks', () => {
+  const told = (...usages: object[]): Usage | undefined => {
+    const decoder = openaiChat.streamDecoder({ usageInjected: false });
+    const chunks = usages.map((usage) => ({ id: 'x', choices: [], usage }));
+    const frames = chunks.flatMap((chunk) => decoder.push(Buffer.from(`data: ${JSON.stringify(chunk)}\n\n`)));
+    return last(frames.flatMap(({ events }) => events));
+  };
+  const real = { prompt_tokens: 1000, completion_tokens: 50, prompt_tokens_details: { cached_tokens: 900 } };
+  const nothing = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
+
+  test.each([
+    { name: 'the last counts', usages: [{ ...real, completion_tokens: 20 }, real] },
+    { name: 'zeros before say nothing yet', usages: [nothing, nothing, real] },
+    { name: 'zeros after do not undo it', usages: [real, nothing] },
+    { name: 'nor does null', usages: [real, { prompt_tokens: null, completion_tokens: null }] },
+    { name: 'nor text', usages: [real, { prompt_tokens: '0', completion_tokens: '0' }] },
+  ])('$name', ({ usages }) => {
+    expect(told(...usages)).toMatchObject({ input: 1000, output: 50, cacheRead: 900 });
+  });
+});
+
 describe('usage as Anthropic and those who speak like it tell it', () => {
   test('an input of zero at the end does not undo what the start told', () => {
     expect(messagesUsage({ input_tokens: 1500, output_tokens: 1 }, { input_tokens: 0, output_tokens: 40 })).toEqual({

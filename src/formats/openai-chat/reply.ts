@@ -320,7 +320,10 @@ export class ReplyReading {
     const groq = isObject(value.x_groq) ? value.x_groq.usage : undefined;
     const told = isObject(own) ? own : isObject(groq) ? groq : undefined;
     if (told === undefined) return false;
-    this.#usage = mergeUsage(this.#usage, usageOf(told, this.#tier));
+    const usage = usageOf(told, this.#tier);
+    // What was read does not vanish: zeros after that stand for nothing new, as in the other format.
+    const isEmpty = usage.input === 0 && usage.output === 0 && (this.#usage?.input ?? 0) > 0;
+    if (this.#usage === undefined || !isEmpty) this.#usage = mergeUsage(this.#usage, usage);
     said.events.push({ type: 'usage', usage: this.#usage });
     return true;
   }
