@@ -465,7 +465,13 @@ function wholeReply(value: JsonObject, body: Buffer): Said {
   const said = new ReplyReading().said(value, body, false);
   if (said.events.at(-1)?.type !== 'error') {
     if (Array.isArray(value.choices)) closeLanes(said);
-    else said.events.push(noReply());
+    else {
+      // Of another kind (embeddings), it tells who made it all the same, and what that took.
+      const { model } = value;
+      const begun = said.events.some(({ type }) => type === 'start');
+      if (!begun && typeof model === 'string' && model !== '') said.events.push({ type: 'start', model });
+      said.events.push(noReply());
+    }
   }
   return said;
 }
