@@ -18,7 +18,7 @@ export interface RequestView {
   readonly maxOutputTokens?: number;
   /** Bytes of a reply the client expects: what of it does not come may be billed as output too, beyond any limit. */
   readonly predictedBytes?: number;
-  /** Audio or images are asked for beside text: how many tokens they take nobody sees in a reply before it tells. */
+  /** More than text that is shown is asked for (audio, images, reasoning that is kept back): how many tokens that takes nobody sees before the reply tells. */
   readonly unseenOutput?: boolean;
   readonly temperature?: number;
   readonly toolNames: readonly string[];

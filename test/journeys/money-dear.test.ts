@@ -69,6 +69,10 @@ describe('a word that is dear', () => {
     { asked: 'text', output: 4096, held: 'a part', more: {} },
     { asked: 'audio', output: 4096, held: 'all', more: { modalities: ['text', 'audio'], audio: { voice: 'alloy' } } },
     { asked: 'images', output: 4096, held: 'all', more: { modalities: ['image', 'text'] } },
+    { asked: 'reasoning', output: 4096, held: 'all', more: { include_reasoning: false } },
+    { asked: 'reasoning', output: 4096, held: 'all', more: { reasoning_format: 'hidden' } },
+    { asked: 'reasoning', output: 4096, held: 'all', more: { reasoning: { exclude: true } } },
+    { asked: 'shown reasoning', output: 4096, held: 'a part', more: { reasoning: { exclude: false } } },
   ])('of a stream that may bring $asked $held is held for: nobody sees how many tokens they take', async (row) => {
     let held = -1;
     house.says(async () => {

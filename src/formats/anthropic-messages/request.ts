@@ -58,7 +58,7 @@ export function read(bytes: Buffer): RequestView {
       choices: 1,
       maxOutputTokens,
       predictedBytes: undefined,
-      unseenOutput: false,
+      unseenOutput: isObject(body.thinking) && body.thinking.display === 'omitted',
       temperature,
       toolNames: tools.flatMap(({ name }) => (typeof name === 'string' ? [name] : [])),
       otherModels: hosted === undefined ? undefined : modelsIn(tools),

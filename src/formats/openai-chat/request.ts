@@ -51,7 +51,7 @@ export function read(bytes: Buffer): RequestView {
       choices: optionalInteger(body, 'n', 1, 128) ?? 1,
       maxOutputTokens,
       predictedBytes: predictedBytes(body.prediction),
-      unseenOutput: asksBeyondText(body),
+      unseenOutput: asksUnseen(body),
       temperature,
       toolNames: tools.length === 0 && functions.length === 0 ? none : toolNamesOf(tools, functions),
       otherModels: hosted === undefined ? undefined : modelsIn(tools.map(({ parameters }) => parameters)),
@@ -77,8 +77,13 @@ function predictedBytes(prediction: unknown): number | undefined {
   return prediction === undefined || prediction === null ? undefined : Buffer.byteLength(JSON.stringify(prediction));
 }
 
-function asksBeyondText({ modalities, audio }: JsonObject): boolean {
-  return isObject(audio) || (Array.isArray(modalities) && modalities.some((one) => one !== 'text'));
+/** Whether a reply may hold more than the text that is shown: audio, images, and reasoning that is to be kept back. */
+function asksUnseen(body: JsonObject): boolean {
+  const { modalities, audio, reasoning } = body;
+  if (isObject(audio) || (Array.isArray(modalities) && modalities.some((one) => one !== 'text'))) return true;
+  // Three names for one switch (OpenRouter, reasoning tokens, and Groq, reasoning, 2026-11): it is billed all the same.
+  if (body.include_reasoning === false || body.reasoning_format === 'hidden') return true;
+  return isObject(reasoning) && reasoning.exclude === true;
 }
 
 const reading: Reading = { read, passages: passagesOf, chat: toChat };
