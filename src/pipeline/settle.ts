@@ -81,7 +81,8 @@ export async function unansweredCost(
 ): Promise<Cost> {
   const view = sentView(admitted, verdict);
   const told = usage?.input !== undefined && usage.output !== undefined;
-  const input = usage?.input ?? (whole ? await likelyInput(walk, view, candidate) : likelyInputFor(view, candidate));
+  const likely = whole ? await likelyInput(walk, view, candidate) : likelyInputFor(view, candidate);
+  const input = usage?.input ?? Math.min(likely, hold.inputTokens);
   const most = heldOutput(hold.output, view.choices);
   const output = usage?.output ?? (whole ? most : Math.min(most, likelyTokens(bytes)));
   return costed(view, admitted.at_ms, candidate, { ...usage, input, output }, told);
@@ -100,11 +101,12 @@ interface LastTry {
 }
 
 async function countedCost(last: LastTry, unanswered: readonly Cost[]): Promise<Cost> {
-  const { walk, view, at_ms, candidate, meter } = last;
+  const { walk, view, at_ms, hold, candidate, meter } = last;
   const told = meter?.usage;
   const usage: Usage = {
     ...told,
-    input: told?.input ?? (await likelyInput(walk, view, candidate)),
+    // The bytes of a document are more than its tokens: it was read within what is held.
+    input: told?.input ?? Math.min(await likelyInput(walk, view, candidate), hold.inputTokens),
     output: await likelyOutput(last),
   };
   return withUnanswered(unanswered, costed(view, at_ms, candidate, usage, false));

@@ -188,6 +188,22 @@ describe('a try that nobody tells the cost of', () => {
     expect([cost_nusd, cost_estimated]).toEqual([paid ? each * attempts.length : 0, paid]);
   });
 
+  test('and was sent a document is not paid for more than its model can read', async () => {
+    const source = { type: 'base64', media_type: 'application/pdf', data: 'QUFB'.repeat(300_000) };
+    const body = {
+      model: 'claude-sees',
+      max_tokens: 50,
+      stream: true,
+      messages: [{ role: 'user', content: [{ type: 'document', source }] }],
+    };
+    house.says({ stall: 'head' });
+    expect((await house.ask('research', body, { headers: { 'x-request-id': 'document' } })).status).toBe(504);
+    const most = costOf({ input: prices.context_tokens, output: 0 });
+    const { attempts = [], cost_nusd, held_nusd } = await house.record('document');
+    expect(attempts.map((one) => one.cost_nusd)).toEqual(attempts.map(() => most));
+    expect(cost_nusd).toBeLessThanOrEqual(Number(held_nusd));
+  });
+
   test('stands under the model that may bill it, whoever refused after that', async () => {
     house.says(({ body }) => (body.model === 'falls-silent' ? { stall: 'first_frame' } : { status: 400 }));
     const answer = await house.ask('apart', { ...stream, model: 'either' }, { headers: { 'x-request-id': 'apart' } });
