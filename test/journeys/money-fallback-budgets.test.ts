@@ -39,6 +39,7 @@ describe.each(stores)('a fallback that a budget has no room for, on the %s store
       policies,
       teams: {
         plain: room(),
+        strict: room(),
         led: room({ on_exceed: 'substitute', substitute_model: 'small' }),
         misled: room({ on_exceed: 'substitute', substitute_model: 'barred' }),
         circling: room({ on_exceed: 'substitute', substitute_model: 'costly' }),
@@ -46,7 +47,7 @@ describe.each(stores)('a fallback that a budget has no room for, on the %s store
       },
       providers: (baseUrl) => ({
         first: { ...fakeOpenai(baseUrl), id: 'first', models: { cheap: prices, small: prices, barred: prices } },
-        second: { ...fakeOpenai(baseUrl), id: 'second', models: { costly: dearPrices, last: prices } },
+        second: { ...fakeOpenai(baseUrl), id: 'second', models: { costly: dearPrices, last: prices, unpriced: {} } },
       }),
       config: {
         models: Object.fromEntries(
@@ -63,6 +64,14 @@ describe.each(stores)('a fallback that a budget has no room for, on the %s store
               [
                 ['first', 'cheap'],
                 ['second', 'costly'],
+                ['second', 'last'],
+              ],
+            ],
+            [
+              'unpriced-between',
+              [
+                ['first', 'cheap'],
+                ['second', 'unpriced'],
                 ['second', 'last'],
               ],
             ],
@@ -84,6 +93,16 @@ describe.each(stores)('a fallback that a budget has no room for, on the %s store
     const answer = await house.ask('plain', { ...body, model: 'three' });
     expect([answer.status, asked()]).toEqual([200, ['cheap', 'last']]);
     expect(await house.atRest('plain')).toMatchObject({ spent: costOf({ input: 20, output: 10 }), held: 0 });
+  });
+
+  test('and one that nobody told the price of as well; where none is left, what failed first is told', async () => {
+    firstFails();
+    const answer = await house.ask('strict', { ...body, model: 'unpriced-between' });
+    expect([answer.status, asked()]).toEqual([200, ['cheap', 'last']]);
+    expect(await house.atRest('strict')).toMatchObject({ spent: costOf({ input: 20, output: 10 }), held: 0 });
+    house.says({ status: 503 });
+    const failed = await house.ask('strict', { ...body, model: 'unpriced-between' });
+    expect([failed.status, asked()]).toEqual([503, ['cheap', 'last']]);
   });
 
   test('goes on with the model that the budget names: decided, held, paid and told', async () => {
