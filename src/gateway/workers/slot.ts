@@ -74,7 +74,7 @@ export class Slot {
     try {
       const address = await one.ask('start', { slot, adminListens, version, parcel }, answer_ms);
       this.#version = version;
-      await this.follow();
+      await this.#follow(one);
       opened = true;
       this.#state = 'ready';
       this.#since = Date.now();
@@ -88,19 +88,28 @@ export class Slot {
     }
   }
 
-  /** Takes over the configuration in force where this worker has another one. */
+  /** Takes over the configuration in force where this worker has another one, or is ended. */
   async follow(): Promise<void> {
+    const one = this.#process;
+    await (one && this.#follow(one).catch(() => one.kill()));
+  }
+
+  async #follow(one: WorkerProcess): Promise<void> {
     for (let wanted = this.#options.inForce(); this.#version !== wanted.version; wanted = this.#options.inForce()) {
-      const problems = (await this.#process?.ask('prepare', wanted, answer_ms)) ?? [];
+      const problems = await one.ask('prepare', wanted, answer_ms);
       if (problems.length > 0) throw new Error(problems.map(({ message }) => message).join('\n'));
-      await this.commit(wanted.version);
+      await this.#commit(one, wanted.version);
     }
   }
 
-  /** Puts in force what was prepared. */
-  async commit(version: number): Promise<void> {
-    await this.#process?.ask('commit', { version }, answer_ms);
-    this.#version = version;
+  /** Puts in force what this process prepared, or ends it. Another one in its place by now was not asked. */
+  async commit(one: WorkerProcess, version: number): Promise<void> {
+    await this.#commit(one, version).catch(() => one.kill());
+  }
+
+  async #commit(one: WorkerProcess, version: number): Promise<void> {
+    await one.ask('commit', { version }, answer_ms);
+    if (one === this.#process) this.#version = version;
   }
 
   get version(): number {

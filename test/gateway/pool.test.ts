@@ -1,0 +1,87 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Settings } from '../../src/config.ts';
+import { Pool, Refused } from '../../src/gateway/workers/pool.ts';
+import { openLog, openMetrics } from '../../src/observe/index.ts';
+import { freePort } from '../support/free-port.ts';
+import { eventually } from '../support/wait.ts';
+
+const program = fileURLToPath(new URL('../support/programs/obedient-worker.mjs', import.meta.url));
+/** As `support/programs/obedient-worker.mjs` reads them. */
+const settings = (file: string, more: { readonly hold?: string; readonly ends?: readonly number[] } = {}) =>
+  ({ file, port, ...more }) as unknown as Settings;
+
+let port: number;
+let hold: string;
+let pool: Pool;
+let origin: string;
+beforeEach(async () => {
+  port = await freePort();
+  hold = mkdtempSync(join(tmpdir(), 'llm-policy-pool-'));
+  const log = openLog({ level: 'fatal' });
+  const options = { program, adminListens: true, log, metrics: openMetrics(), settings: settings('first') };
+  pool = new Pool({ ...options, count: 2 });
+  origin = await pool.open();
+});
+afterEach(async () => {
+  await pool.close(0);
+  rmSync(hold, { recursive: true });
+});
+
+const pidOf = (slot: number): number => pool.views[slot - 1]?.pid ?? 0;
+const ready = (slot: number, but: number) =>
+  eventually(() => pidOf(slot) !== but && pool.views[slot - 1]?.state === 'ready');
+const asks = (pid: number) => eventually(() => existsSync(join(hold, String(pid))));
+/** What the workers have in force, by slot; they take turns. */
+async function inForce(): Promise<readonly string[]> {
+  const told = new Set<string>();
+  for (let asked = 0; asked < 8; asked += 1) told.add(await (await fetch(origin)).text());
+  return [...told].sort();
+}
+
+describe('a configuration that workers prepare', () => {
+  test('while one of them crashes is in force in all, and the one in its place serves on', async () => {
+    const dead = pidOf(2);
+    const swapped = pool.swap(settings('second', { hold }));
+    await Promise.all([asks(pidOf(1)), asks(dead)]);
+    process.kill(dead, 'SIGKILL');
+    await ready(2, dead);
+    const next = pidOf(2);
+    writeFileSync(join(hold, 'go'), '');
+    await swapped;
+    expect(await inForce()).toEqual(['1 second', '2 second']);
+    expect([pidOf(2), pool.views[1]?.crashes]).toEqual([next, 1]);
+  });
+
+  test('while they are replaced one by one is in force in all, and none is ended for it', async () => {
+    const [one, two] = [pidOf(1), pidOf(2)];
+    const swapped = pool.swap(settings('second', { hold }));
+    await Promise.all([asks(one), asks(two)]);
+    const restarted = pool.restart(10_000);
+    // Long enough for one that has nothing to wait for.
+    await wait(300);
+    writeFileSync(join(hold, 'go'), '');
+    await Promise.all([swapped, restarted]);
+    expect(await inForce()).toEqual(['1 second', '2 second']);
+    expect(pool.views.map(({ crashes, restarts }) => [crashes, restarts])).toEqual([
+      [0, 1],
+      [0, 1],
+    ]);
+  });
+
+  test('is in force where it ended one of them, and refused where it ended all: the last good one stays', async () => {
+    await expect(pool.swap(settings('deadly', { ends: [1, 2] }))).rejects.toThrow(Refused);
+    await Promise.all([1, 2].map((slot) => eventually(() => pool.views[slot - 1]?.crashes === 1)));
+    await Promise.all([ready(1, 0), ready(2, 0)]);
+    expect(await inForce()).toEqual(['1 first', '2 first']);
+    await pool.swap(settings('half', { ends: [2] }));
+    expect(await inForce()).toEqual(['1 half']);
+    await pool.swap(settings('third'));
+    await ready(2, 0);
+    expect(await inForce()).toEqual(['1 third', '2 third']);
+  });
+});
