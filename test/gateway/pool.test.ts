@@ -85,3 +85,12 @@ describe('a configuration that workers prepare', () => {
     expect(await inForce()).toEqual(['1 third', '2 third']);
   });
 });
+
+test('a connection that was on its way to a worker when it was killed is answered by another', async () => {
+  process.kill(pidOf(1), 'SIGSTOP');
+  const asked = Array.from({ length: 4 }, () => fetch(origin).then((response) => response.text()));
+  // One waits for the worker that stands still; the others are answered beside it.
+  await Promise.any(asked);
+  process.kill(pidOf(1), 'SIGKILL');
+  for (const answer of await Promise.all(asked)) expect(answer).toMatch(/^[12] first$/);
+});

@@ -1,6 +1,7 @@
 import cluster, { type Worker } from 'node:cluster';
 import { servingFlags } from '../heap.ts';
 import { type Answered, Channel, type Question, type Questions } from './channel.ts';
+import { handOver } from './hand-over.ts';
 
 /** One process of a gateway's workers, from its fork to its exit. */
 export class WorkerProcess {
@@ -13,6 +14,7 @@ export class WorkerProcess {
     const execArgv = [...servingFlags, ...process.execArgv];
     cluster.setupPrimary({ exec: program, args: [], execArgv, serialization: 'advanced' });
     this.#worker = cluster.fork();
+    handOver(this.#worker);
     this.#channel = new Channel((message) => {
       // A pipe that broke is told by the exit.
       if (this.#worker.isConnected()) this.#worker.send(message, undefined, () => {});
