@@ -6,14 +6,16 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Settings } from '../../src/config.ts';
 import { Pool, Refused } from '../../src/gateway/workers/pool.ts';
-import { openLog, openMetrics } from '../../src/observe/index.ts';
+import { type AuditRecord, openLog, openMetrics } from '../../src/observe/index.ts';
 import { freePort } from '../support/free-port.ts';
 import { eventually } from '../support/wait.ts';
 
 const program = fileURLToPath(new URL('../support/programs/obedient-worker.mjs', import.meta.url));
 /** As `support/programs/obedient-worker.mjs` reads them. */
-const settings = (file: string, more: { readonly hold?: string; readonly ends?: readonly number[] } = {}) =>
-  ({ file, port, ...more }) as unknown as Settings;
+const settings = (
+  file: string,
+  more: { readonly hold?: string; readonly ends?: readonly number[]; readonly records?: readonly AuditRecord[] } = {},
+) => ({ file, port, ...more }) as unknown as Settings;
 
 let port: number;
 let hold: string;
@@ -93,4 +95,14 @@ test('a connection that was on its way to a worker when it was killed is answere
   await Promise.any(asked);
   process.kill(pidOf(1), 'SIGKILL');
   for (const answer of await Promise.all(asked)) expect(answer).toMatch(/^[12] first$/);
+});
+
+test('what one counted that was told to end stays in the sum', async () => {
+  const [before] = await pool.figures();
+  expect(before).toEqual([]);
+  const leaves = pidOf(2);
+  process.kill(leaves, 'SIGTERM');
+  await ready(2, leaves);
+  const [grown] = await pool.figures();
+  expect(grown).toMatchObject([{ name: 'calls', values: [{ value: 20 }] }]);
 });

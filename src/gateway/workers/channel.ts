@@ -53,6 +53,9 @@ export interface Answered {
 /** The number of the first thing a worker says: that it hears questions now. */
 export const listening = 0;
 
+/** The number under which a worker that ends by itself tells its last figures. */
+export const leaving = -1;
+
 /** A worker that went away, or did not answer in time. */
 export class NoAnswerFromWorker extends Error {
   override readonly name = 'NoAnswerFromWorker';
@@ -66,6 +69,7 @@ export class Channel {
   #gone = false;
   /** Asked before the worker hears. */
   #early: Asked[] | undefined = [];
+  #lastFigures: Figures | undefined;
 
   constructor(send: (message: Asked) => void) {
     this.#send = send;
@@ -99,9 +103,18 @@ export class Channel {
       this.#early = undefined;
       return;
     }
+    if (id === leaving) {
+      this.#lastFigures = answer as Figures;
+      return;
+    }
     const waiting = this.#open.get(id);
     if (failed === undefined) waiting?.resolve(answer);
     else waiting?.reject(new Error(failed));
+  }
+
+  /** What a worker told that ended by itself; undefined where it had no time to. */
+  get lastFigures(): Figures | undefined {
+    return this.#lastFigures;
   }
 
   /** The worker's process is over: nobody waits for it. */

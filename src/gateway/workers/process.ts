@@ -1,4 +1,5 @@
 import cluster, { type Worker } from 'node:cluster';
+import type { Figures } from '../../observe/index.ts';
 import { servingFlags } from '../heap.ts';
 import { type Answered, Channel, type Question, type Questions } from './channel.ts';
 import { handOver } from './hand-over.ts';
@@ -35,6 +36,11 @@ export class WorkerProcess {
 
   ask<Q extends Question>(ask: Q, told: Questions[Q]['told'], within_ms: number): Promise<Questions[Q]['answer']> {
     return this.#channel.ask(ask, told, within_ms);
+  }
+
+  /** As `Channel` has them. */
+  get lastFigures(): Figures | undefined {
+    return this.#channel.lastFigures;
   }
 
   kill(): void {

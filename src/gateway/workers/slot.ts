@@ -170,7 +170,8 @@ export class Slot {
 
   #over(one: WorkerProcess, how: number | string, opened: boolean): void {
     const expected = this.#state === 'draining';
-    if (this.#figures !== undefined) this.#options.retire(this.#figures);
+    const figures = one.lastFigures ?? this.#figures;
+    if (figures !== undefined) this.#options.retire(figures);
     this.#figures = undefined;
     if (this.#process === one) this.#process = undefined;
     this.#state = 'gone';
