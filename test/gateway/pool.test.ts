@@ -106,3 +106,10 @@ test('what one counted that was told to end stays in the sum', async () => {
   const [grown] = await pool.figures();
   expect(grown).toMatchObject([{ name: 'calls', values: [{ value: 20 }] }]);
 });
+
+test('records of workers and of the process that has them come newest first, however many each has', async () => {
+  const at = (...times: number[]) => times.map((time_ms) => ({ time_ms }) as AuditRecord);
+  await pool.swap(settings('records', { records: at(40, 35, 20, 15) }));
+  const told = await pool.recent({ limit: 5 }, at(30, 10, 5));
+  expect(told.map(({ time_ms }) => time_ms)).toEqual([40, 35, 30, 20, 15]);
+});

@@ -127,9 +127,10 @@ export class Pool {
     return states.reduce((sum, state) => together(sum, state?.audit ?? nothing), nothing);
   }
 
-  async recent(filter: QueryFilter): Promise<readonly AuditRecord[]> {
+  /** Of all workers and of this process, newest first. */
+  async recent(filter: QueryFilter, own: readonly AuditRecord[]): Promise<readonly AuditRecord[]> {
     const lists = await this.#each((slot) => slot.process?.ask('recent', filter, scrape_ms));
-    const all = lists.flatMap((list) => list ?? []).sort((one, other) => other.time_ms - one.time_ms);
+    const all = [own, ...lists].flatMap((list) => list ?? []).sort((one, other) => other.time_ms - one.time_ms);
     return all.slice(0, filter.limit);
   }
 
