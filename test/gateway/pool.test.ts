@@ -97,6 +97,17 @@ test('a connection that was on its way to a worker when it was killed is answere
   for (const answer of await Promise.all(asked)) expect(answer).toMatch(/^[12] first$/);
 });
 
+test('and where none is left its client is told so', async () => {
+  const pids = [pidOf(1), pidOf(2)];
+  for (const pid of pids) process.kill(pid, 'SIGSTOP');
+  const asked = Array.from({ length: 3 }, () => fetch(origin).then((response) => response.text()));
+  const ends = Promise.allSettled(asked);
+  // Long enough for both to have one on its way.
+  await wait(200);
+  for (const pid of pids) process.kill(pid, 'SIGKILL');
+  expect((await ends).map(({ status }) => status)).toContain('rejected');
+});
+
 test('what one counted that was told to end stays in the sum', async () => {
   const [before] = await pool.figures();
   expect(before).toEqual([]);
