@@ -124,3 +124,18 @@ test('records of workers and of the process that has them come newest first, how
   const told = await pool.recent({ limit: 5 }, at(30, 10, 5));
   expect(told.map(({ time_ms }) => time_ms)).toEqual([40, 35, 30, 20, 15]);
 });
+
+test('a worker is replaced although no process could be started for it at first', async () => {
+  const node = process.execPath;
+  const dead = pidOf(1);
+  try {
+    // As where there are no descriptors or processes left: an error, and no exit ever.
+    process.execPath = '/nowhere/node';
+    process.kill(dead, 'SIGKILL');
+    await eventually(() => pool.views[0]?.crashes === 1 && pool.views[0].state === 'gone');
+  } finally {
+    process.execPath = node;
+  }
+  await ready(1, dead);
+  expect(await inForce()).toEqual(['1 first', '2 first']);
+});

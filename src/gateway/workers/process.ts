@@ -6,7 +6,7 @@ import { handOver } from './hand-over.ts';
 
 /** One process of a gateway's workers, from its fork to its exit. */
 export class WorkerProcess {
-  /** Resolves when it is over: with its exit code, or the name of the signal that ended it. */
+  /** Resolves when it is over: with its exit code, the name of the signal that ended it, or why it could not be started. */
   readonly over: Promise<number | string>;
   readonly #worker: Worker;
   readonly #channel: Channel;
@@ -21,11 +21,15 @@ export class WorkerProcess {
       if (this.#worker.isConnected()) this.#worker.send(message, undefined, () => {});
     });
     this.#worker.on('message', (message: Answered) => this.#channel.answered(message));
-    this.#worker.on('error', () => {});
     this.over = new Promise((resolve) => {
-      this.#worker.once('exit', (code, signal) => {
+      const ended = (how: number | string): void => {
         this.#channel.gone();
-        resolve(signal || code);
+        resolve(how);
+      };
+      this.#worker.once('exit', (code, signal) => ended(signal || code));
+      // Without processes or descriptors none is started, and then none exits. What else is wrong the exit tells.
+      this.#worker.on('error', (error: NodeJS.ErrnoException) => {
+        if (this.pid === undefined) ended(error.code ?? error.message);
       });
     });
   }
