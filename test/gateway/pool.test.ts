@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Settings } from '../../src/config.ts';
 import { Pool, Refused } from '../../src/gateway/workers/pool.ts';
-import { type AuditRecord, openLog, openMetrics } from '../../src/observe/index.ts';
+import { type AuditRecord, type Log, openLog, openMetrics } from '../../src/observe/index.ts';
 import { freePort } from '../support/free-port.ts';
 import { eventually } from '../support/wait.ts';
 
@@ -17,6 +17,8 @@ const settings = (
   more: { readonly hold?: string; readonly ends?: readonly number[]; readonly records?: readonly AuditRecord[] } = {},
 ) => ({ file, port, ...more }) as unknown as Settings;
 
+/** What the log was told as an error. */
+const errors: string[] = [];
 let port: number;
 let hold: string;
 let pool: Pool;
@@ -24,7 +26,10 @@ let origin: string;
 beforeEach(async () => {
   port = await freePort();
   hold = mkdtempSync(join(tmpdir(), 'llm-policy-pool-'));
-  const log = openLog({ level: 'fatal' });
+  errors.length = 0;
+  const log: Log = Object.assign(Object.create(openLog({ level: 'silent' })), {
+    error: (message: string) => errors.push(message),
+  });
   const options = { program, adminListens: true, log, metrics: openMetrics(), settings: settings('first') };
   pool = new Pool({ ...options, count: 2 });
   origin = await pool.open();
@@ -138,4 +143,13 @@ test('a worker is replaced although no process could be started for it at first'
   }
   await ready(1, dead);
   expect(await inForce()).toEqual(['1 first', '2 first']);
+});
+
+test('one that is stopped while it replaces workers tells of no trouble', async () => {
+  const first = pidOf(1);
+  const restarted = pool.restart(10_000);
+  await eventually(() => pool.views[0]?.state === 'starting' && pidOf(1) !== first);
+  await pool.close(0);
+  await restarted;
+  expect(errors).toEqual([]);
 });

@@ -139,6 +139,7 @@ export class Slot {
     this.#restarts += 1;
     this.#options.metrics.workerReplaced(this.#options.slot, 'restart');
     await this.open().catch((error: unknown) => {
+      if (this.#closing) return;
       this.#again(error);
       throw error;
     });
@@ -194,7 +195,7 @@ export class Slot {
     const pause_ms = this.#row <= 1 ? 0 : Math.min(100 * 2 ** (this.#row - 2), pause_ms_max);
     void wait(pause_ms, undefined, { ref: false }).then(async () => {
       if (this.#closing) return;
-      await this.open().catch((reason: unknown) => this.#again(reason));
+      await this.open().catch((reason: unknown) => this.#closing || this.#again(reason));
     });
   }
 }
