@@ -14,7 +14,12 @@ const program = fileURLToPath(new URL('../support/programs/obedient-worker.mjs',
 /** As `support/programs/obedient-worker.mjs` reads them. */
 const settings = (
   file: string,
-  more: { readonly hold?: string; readonly ends?: readonly number[]; readonly records?: readonly AuditRecord[] } = {},
+  more: {
+    readonly hold?: string;
+    readonly stuck?: true;
+    readonly ends?: readonly number[];
+    readonly records?: readonly AuditRecord[];
+  } = {},
 ) => ({ file, port, ...more }) as unknown as Settings;
 
 /** What the log was told as an error. */
@@ -152,4 +157,11 @@ test('one that is stopped while it replaces workers tells of no trouble', async 
   await pool.close(0);
   await restarted;
   expect(errors).toEqual([]);
+});
+
+test('one whose worker is not ready in time says so, and not that it ended by itself', async () => {
+  const log = openLog({ level: 'silent' });
+  const more = { count: 1, start_ms: 2000, settings: settings('stuck', { stuck: true }) };
+  const stuck = new Pool({ program, adminListens: true, log, metrics: openMetrics(), ...more });
+  await expect(stuck.open()).rejects.toThrow('worker 1 was not ready within 2000 ms, and was ended');
 });

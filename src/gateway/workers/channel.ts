@@ -59,6 +59,13 @@ export const leaving = -1;
 /** A worker that went away, or did not answer in time. */
 export class NoAnswerFromWorker extends Error {
   override readonly name = 'NoAnswerFromWorker';
+  /** The time it had, where that was over; undefined where it went away. */
+  readonly within_ms: number | undefined;
+
+  constructor(message: string, within_ms?: number) {
+    super(message);
+    this.within_ms = within_ms;
+  }
 }
 
 /** Asks one worker, over its pipe. */
@@ -87,7 +94,8 @@ export class Channel {
     try {
       return (await new Promise<unknown>((resolve, reject) => {
         this.#open.set(id, { resolve, reject });
-        timer = setTimeout(() => reject(new NoAnswerFromWorker(`no answer within ${within_ms} ms`)), within_ms);
+        const late = () => reject(new NoAnswerFromWorker(`no answer within ${within_ms} ms`, within_ms));
+        timer = setTimeout(late, within_ms);
         if (this.#early === undefined) this.#send({ id, ask, told });
         else this.#early.push({ id, ask, told });
       })) as Questions[Q]['answer'];

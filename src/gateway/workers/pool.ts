@@ -9,7 +9,7 @@ import { packSettings } from './parcel.ts';
 import type { WorkerProcess } from './process.ts';
 import { Slot, type SlotOptions } from './slot.ts';
 
-export interface PoolOptions extends Pick<SlotOptions, 'program' | 'adminListens' | 'log' | 'metrics'> {
+export interface PoolOptions extends Pick<SlotOptions, 'program' | 'adminListens' | 'log' | 'metrics' | 'start_ms'> {
   readonly count: number;
   readonly settings: Settings;
 }

@@ -11,13 +11,17 @@ export interface SlotOptions {
   readonly adminListens: boolean;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** How long a worker may take to be ready. Default two minutes. */
+  readonly start_ms?: number;
   /** The configuration in force. */
   inForce(): Versioned;
   /** Told the last figures of a process that is over. */
   retire(figures: Figures): void;
 }
 
-/** How long a worker may take to be ready, or to take a configuration; then it is taken for stuck and killed. */
+/** How long a worker may take to be ready: many start at once, and each may have much to read. Then it is taken for stuck and killed. */
+const start_ms_max = 120_000;
+/** The same of taking a configuration. */
 const answer_ms = 30_000;
 /** Beyond the grace: what closing takes, and exchanges that were cut being recorded. */
 const close_ms = 20_000;
@@ -60,7 +64,7 @@ export class Slot {
 
   /** Starts a process here and resolves with its address once it takes calls. Rejects with why it could not. */
   async open(): Promise<string> {
-    const { slot, program, adminListens } = this.#options;
+    const { slot, program, adminListens, start_ms = start_ms_max } = this.#options;
     const one = new WorkerProcess(program);
     this.#process = one;
     this.#state = 'starting';
@@ -72,7 +76,7 @@ export class Slot {
     });
     const { version, parcel } = this.#options.inForce();
     try {
-      const address = await one.ask('start', { slot, adminListens, version, parcel }, answer_ms);
+      const address = await one.ask('start', { slot, adminListens, version, parcel }, start_ms);
       this.#version = version;
       await this.#follow(one);
       opened = true;
@@ -82,9 +86,12 @@ export class Slot {
     } catch (error) {
       one.kill();
       const how = await over;
-      throw error instanceof NoAnswerFromWorker
-        ? new Error(`worker ${slot} ended with ${how} before it was ready`)
-        : error;
+      if (!(error instanceof NoAnswerFromWorker)) throw error;
+      throw new Error(
+        error.within_ms === undefined
+          ? `worker ${slot} ended with ${how} before it was ready`
+          : `worker ${slot} was not ready within ${error.within_ms} ms, and was ended`,
+      );
     }
   }
 

@@ -1,5 +1,6 @@
 // A worker that says over HTTP which configuration it has in force, and prepares one as that tells it to:
-// `hold` is a directory where it leaves its number and waits for `go`, `ends` are the numbers of slots that end of it.
+// `hold` is a directory where it leaves its number and waits for `go`, `ends` are the numbers of slots that end of it, and one
+// that is `stuck` is never ready.
 import { existsSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
@@ -14,6 +15,7 @@ const answers = {
     slot = told.slot;
     inForce = JSON.parse(told.parcel);
     if (inForce.ends?.includes(slot)) process.exit(1);
+    if (inForce.stuck) await new Promise(() => {});
     const server = createServer((_, response) => {
       response.setHeader('connection', 'close');
       response.end(`${slot} ${inForce.file}`);
