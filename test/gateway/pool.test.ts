@@ -17,6 +17,7 @@ const settings = (
   more: {
     readonly hold?: string;
     readonly stuck?: true;
+    readonly lingers?: string;
     readonly ends?: readonly number[];
     readonly records?: readonly AuditRecord[];
   } = {},
@@ -83,6 +84,17 @@ describe('a configuration that workers prepare', () => {
       [0, 1],
       [0, 1],
     ]);
+  });
+
+  test('while one of them leaves is in force there as well: it has calls of clients that kept their connections', async () => {
+    await pool.swap(settings('first', { lingers: hold }));
+    const restarted = pool.restart(10_000);
+    await eventually(() => pool.views[0]?.state === 'draining');
+    await pool.swap(settings('second'));
+    expect(await inForce()).toEqual(['1 second', '2 second']);
+    writeFileSync(join(hold, 'leave'), '');
+    await restarted;
+    expect(await inForce()).toEqual(['1 second', '2 second']);
   });
 
   test('is in force where it ended one of them, and refused where it ended all: the last good one stays', async () => {

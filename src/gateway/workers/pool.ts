@@ -92,7 +92,7 @@ export class Pool {
     const wanted: Versioned = { version: this.#inForce.version + 1, parcel: packSettings(next) };
     // Those that are here now: one that crashes or is replaced meanwhile has another one in its place, which was not asked.
     const asked = this.#slots.flatMap((slot) => {
-      const one = slot.ready ? slot.process : undefined;
+      const one = slot.serving;
       return one === undefined ? [] : [{ slot, one }];
     });
     const answers = await Promise.all(asked.map(({ one }) => prepared(one, wanted, next.file)));

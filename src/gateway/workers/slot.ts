@@ -55,6 +55,11 @@ export class Slot {
     return this.#process;
   }
 
+  /** The one that answers calls: also while it leaves, those of clients that kept their connections. */
+  get serving(): WorkerProcess | undefined {
+    return this.ready || this.#state === 'draining' ? this.#process : undefined;
+  }
+
   get view(): WorkerView {
     const since = this.ready && this.#since !== undefined ? new Date(this.#since).toISOString() : undefined;
     const { slot } = this.#options;

@@ -1,6 +1,6 @@
 // A worker that says over HTTP which configuration it has in force, and prepares one as that tells it to:
 // `hold` is a directory where it leaves its number and waits for `go`, `ends` are the numbers of slots that end of it, and one
-// that is `stuck` is never ready.
+// that is `stuck` is never ready. `lingers` is a directory: told to leave it waits for `leave` there.
 import { existsSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
@@ -40,7 +40,11 @@ const answers = {
   discard: async () => undefined,
   figures: async () => [],
   recent: async () => (inForce.records ?? []).filter((_, at) => at % 2 === slot - 1),
-  drain: async () => [],
+  async drain() {
+    const { lingers } = inForce;
+    if (lingers !== undefined) while (!existsSync(join(lingers, 'leave'))) await wait(10);
+    return [];
+  },
 };
 
 process.on('message', async ({ id, ask, told }) => {
