@@ -1,0 +1,76 @@
+import { cpSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { Worker } from 'bullmq';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { fileSink, listAside, openTrail, queryTrail, type Trail, verifyTrail } from '../../src/observe/index.ts';
+import { type JobQueue, openBullQueue } from '../../src/stores/index.ts';
+import { type RedisServer, startRedis } from '../support/redis.ts';
+import { record, temporary, until } from './records.ts';
+
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis.stop());
+
+async function open(dir: string, queue: JobQueue): Promise<Trail> {
+  const trail = await openTrail({
+    path: join(dir, 'data'),
+    spoolId: 'one',
+    sinks: [fileSink(join(dir, 'audit'))],
+    queue,
+    linger_ms: 1,
+    retry_ms: 1,
+    retry_ms_max: 20,
+  });
+  onTestFinished(() => trail.close(0));
+  return trail;
+}
+
+const queueOf = (name: string) => openBullQueue({ url: redis.url, name, prefix: '{word}', attempts: 2, backoff_ms: 1 });
+
+/** Each by itself, so that each has a job of its own. */
+async function put(trail: Trail, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    await trail.end(record(name));
+    await until(() => trail.state().waiting === 0);
+  }
+}
+
+async function inSink(dir: string): Promise<string[]> {
+  const seen: string[] = [];
+  for await (const one of queryTrail(join(dir, 'audit'), {})) seen.push(one.record.exchange);
+  return seen;
+}
+
+test('a spool that was put back loses nothing new, though Redis knows its numbers as done', async () => {
+  const dir = temporary();
+  const [data, backup] = [join(dir, 'data'), join(dir, 'backup')];
+  const session = async (names: readonly string[]) => {
+    const trail = await open(dir, await queueOf('put-back'));
+    await put(trail, names);
+    await trail.close();
+  };
+  await session(['a', 'b']);
+  cpSync(data, backup, { recursive: true });
+  await session(['c', 'd']);
+  rmSync(data, { recursive: true });
+  cpSync(backup, data, { recursive: true });
+  await session(['e', 'f', 'g']);
+  expect(await inSink(dir)).toEqual(['a', 'b', 'c', 'd', 'g']);
+  expect(listAside(data)).toMatchObject([3, 4].map((seq) => ({ seq, reason: expect.stringContaining('another') })));
+});
+
+test('whoever may write to Redis suppresses nothing by calling a job done', async () => {
+  const dir = temporary();
+  // No worker of the trail's own: another one takes its jobs, and does nothing.
+  const queue = await queueOf('liar');
+  const liar = new Worker('liar', async () => {}, { connection: { url: redis.url }, prefix: '{word}' });
+  onTestFinished(() => liar.close());
+  const trail = await open(dir, { ...queue, work: async () => {} });
+  await put(trail, ['a', 'b', 'c']);
+  expect(trail.state()).toMatchObject({ delivered: { file: 3 }, aside: { file: 0 } });
+  await trail.close();
+  expect(await inSink(dir)).toEqual(['a', 'b', 'c']);
+  expect(await verifyTrail(join(dir, 'audit'), join(dir, 'data'))).toMatchObject({ ok: true, records: 3 });
+});
