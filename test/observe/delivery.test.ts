@@ -1,4 +1,4 @@
-import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Queue } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -329,4 +329,31 @@ test('a late record that the trail has already is not written twice, and one wit
   appendFileSync(join(dir, 'audit', 'other.txt'), '');
   await expect(sink.write(forged, { late: true })).rejects.toThrow(/there already with another hash/);
   await trail.close();
+});
+
+test('what is set aside and cannot be read is not taken for nothing: the trail opens once it can be, and has it whole', async () => {
+  const dir = temporary();
+  const sink = fussySink(join(dir, 'audit'));
+  sink.refuses = (batch) => batch.some(({ seq }) => [2, 5].includes(seq));
+  const trail = await open(dir, sink, openEmbeddedQueue(tries));
+  put(trail, 0, 3);
+  await until(() => trail.state().waiting === 0);
+  await trail.close();
+  const aside = join(dir, 'data', 'spools', 'one', 'aside-file.jsonl');
+  renameSync(aside, `${aside}.kept`);
+  // Reading goes in circles, and a new file could take its place.
+  symlinkSync(aside, aside);
+  await expect(open(dir, sink, openEmbeddedQueue(tries))).rejects.toThrow(
+    /aside-file.jsonl holds records that are set aside, and cannot be read/,
+  );
+  expect(() => listAside(join(dir, 'data'))).toThrow(
+    /aside-file.jsonl holds records that are set aside, and cannot be read/,
+  );
+  renameSync(`${aside}.kept`, aside);
+  // By the same process: nothing of the one that did not open holds the spool.
+  const next = await open(dir, sink, openEmbeddedQueue(tries));
+  put(next, 3, 3);
+  await until(() => next.state().waiting === 0);
+  await next.close();
+  expect(listAside(join(dir, 'data'))).toMatchObject([{ seq: 2 }, { seq: 5 }]);
 });

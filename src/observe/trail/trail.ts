@@ -224,6 +224,24 @@ export async function openTrail(options: TrailOptions): Promise<Trail> {
       missing: found.missing,
     });
   }
+  try {
+    const deliveries = deliveriesOf(spool, options);
+    spool.onAppend = () => {
+      for (const delivery of deliveries) delivery.wake();
+    };
+    await queue.work((job) => carry(job, options));
+    for (const delivery of deliveries) delivery.start();
+    return new LiveTrail(spool, deliveries, options);
+  } catch (error) {
+    // Whoever tries again in this process finds the spool free.
+    spool.close();
+    throw error;
+  }
+}
+
+/** Carries the spool's records to each sink, once they are started. */
+function deliveriesOf(spool: Spool, options: TrailOptions): readonly Delivery[] {
+  const { log, sinks, queue } = options;
   const deliveries: Delivery[] = [];
   for (const sink of sinks) {
     deliveries.push(
@@ -271,15 +289,5 @@ export async function openTrail(options: TrailOptions): Promise<Trail> {
       }),
     );
   }
-  spool.onAppend = () => {
-    for (const delivery of deliveries) delivery.wake();
-  };
-  try {
-    await queue.work((job) => carry(job, options));
-  } catch (error) {
-    spool.close();
-    throw error;
-  }
-  for (const delivery of deliveries) delivery.start();
-  return new LiveTrail(spool, deliveries, options);
+  return deliveries;
 }
