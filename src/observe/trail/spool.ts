@@ -79,10 +79,11 @@ export class Spool {
       const fresh = found.segment === 0 || found.missing > 0;
       const carried = [...found.open.values()].map((open) => open.line).join('');
       const number = fresh ? found.segment + 1 : found.segment;
+      const making = { write: options.write, lasting: options.fsync === 'always' };
       const segment = fresh
-        ? Segment.create(this.dir, number, segmentOpening(this.id, number, this.#chain.tail) + carried, options.write)
+        ? Segment.create(this.dir, number, segmentOpening(this.id, number, this.#chain.tail) + carried, making)
         : Segment.open(this.dir, number, options.write);
-      this.#segments = new Segments(this.dir, segment, options.segment_bytes_max, options.write);
+      this.#segments = new Segments(this.dir, segment, options.segment_bytes_max, making);
       for (const open of found.open.values()) {
         writeJson(this.#chain.begin(), lostRecord(open.intent, options.clock()));
         const personal = open.personalJson;
