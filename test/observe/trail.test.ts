@@ -349,6 +349,26 @@ describe('a verified trail', () => {
     expect((await verify(dir)).problems[0]).toMatchObject({ kind: 'repeated', seq: 4, line: 7 });
   });
 
+  test('a record in the file of another day shows, though all are in their order: a search by time would pass it by', async () => {
+    const dir = temporary();
+    let now = Date.UTC(2026, 10, 21, 12);
+    const trail = await open(dir, { clock: () => now });
+    for (let at = 0; at < 4; at++) {
+      await trail.end(record(`x${at}`, { time_ms: now }));
+      if (at === 1) now += 86_400_000;
+    }
+    await trail.close();
+    const [before = '', after = ''] = trailFiles(dir);
+    const lines = [before, after].flatMap((file) => readFileSync(file, 'utf8').split(/(?<=\n)/));
+    writeFileSync(before, lines.slice(0, 3).join(''));
+    writeFileSync(after, lines.slice(3).join(''));
+    expect(await all(dir, { since: now })).toHaveLength(1);
+    expect((await verify(dir)).problems).toMatchObject([{ kind: 'reordered', file: before, line: 3, seq: 3 }]);
+    writeFileSync(before, lines.slice(0, 1).join(''));
+    writeFileSync(after, lines.slice(1).join(''));
+    expect((await verify(dir)).problems).toMatchObject([{ kind: 'reordered', file: after, line: 1, seq: 2 }]);
+  });
+
   test('a trail cut anywhere shows, even without the heads beside it', async () => {
     const { dir, file, text } = await sample();
     writeFileSync(join(dir, 'audit', 'heads.jsonl'), '');

@@ -16,6 +16,11 @@ export function trailFile(at_ms: number): string {
   return `audit-${new Date(at_ms).toISOString().slice(0, 10)}.jsonl`;
 }
 
+/** Whether a file has the name of a trail's: of a day, or of what came late of it. */
+export function isTrailFile(name: string): boolean {
+  return daily.test(name) || lateOnes.test(name);
+}
+
 /** Days since the epoch, UTC. */
 function dayOf(at_ms: number): number {
   return Math.floor(at_ms / 86_400_000);
