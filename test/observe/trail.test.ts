@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import {
   eraseUser,
   fileSink,
+  lateRecords,
   openLog,
   openTrail,
   queryTrail,
@@ -528,6 +529,36 @@ describe('a query', () => {
     const [kept] = await all(dir, { exchange: 'told' });
     expect(told?.facts).toEqual(kept?.record.facts);
     expect(told?.facts).toMatchObject({ 'request.region': 'eu', 'user.email': 'ann@example.com' });
+  });
+
+  test('goes on over what a broken disk changed: that is what verify is for', async () => {
+    const { dir, file, text } = await sample();
+    const damage: readonly (readonly [string, string])[] = [
+      // No JSON any more, and a personal part that no key opens, or that is none.
+      ['"route":', '"route"#'],
+      ['"who":"', '"who":"AAAA'],
+      ['"who":"', '"who#:"'],
+      ['"subject":', '"subject"#'],
+    ];
+    for (const [from, to] of damage) {
+      const lines = text.trim().split('\n');
+      lines[2] = lines[2]?.replace(from, to) ?? '';
+      writeFileSync(file, `${lines.join('\n')}\n`);
+      const names = (await all(dir)).map((one) => [one.record.exchange, one.record.caller.user]);
+      expect(names.filter(([name]) => name !== 'x2')).toEqual([
+        ...[
+          ['x0', 'ann'],
+          ['x1', 'bob'],
+          ['x3', 'bob'],
+        ],
+        ...[
+          ['x4', 'ann'],
+          ['x5', 'bob'],
+        ],
+      ]);
+      expect((await lateRecords(join(dir, 'audit'), {})).length).toBeGreaterThanOrEqual(5);
+      expect((await verify(dir)).ok).toBe(false);
+    }
   });
 
   test('without the keys a user cannot be asked for', async () => {

@@ -281,14 +281,18 @@ export class SubjectReader {
     return this.#ids.get(subjectHash(name, this.#hash)) ?? new Set();
   }
 
-  /** The personal part in clear; undefined where its subject was erased. */
+  /** The personal part in clear; undefined where its subject was erased, or it is not what was sealed any more. */
   open(personalJson: string): { readonly who: Personal; readonly content: string | undefined } | undefined {
-    const parts = JSON.parse(personalJson) as { subject?: string; who?: string; content?: string };
-    const key = this.#keys.get(parts.subject ?? '');
-    if (key === undefined || parts.who === undefined) return undefined;
-    return {
-      who: JSON.parse(decrypt(key, parts.who)) as Personal,
-      content: parts.content === undefined ? undefined : decrypt(key, parts.content),
-    };
+    try {
+      const parts = JSON.parse(personalJson) as { subject?: string; who?: string; content?: string };
+      const key = this.#keys.get(parts.subject ?? '');
+      if (key === undefined || parts.who === undefined) return undefined;
+      return {
+        who: JSON.parse(decrypt(key, parts.who)) as Personal,
+        content: parts.content === undefined ? undefined : decrypt(key, parts.content),
+      };
+    } catch {
+      return undefined;
+    }
   }
 }
