@@ -207,6 +207,23 @@ describe('a spool', () => {
     );
   });
 
+  test('throws nothing away that does not hold, however often that comes', async () => {
+    const path = temporary();
+    const spoiled = (name: string): void => {
+      const spool = open(path);
+      for (const id of [`${name}1`, `${name}2`]) void spool.end(record(id));
+      spool.close();
+      const file = segmentFile(spool.dir, 1);
+      writeFileSync(file, readFileSync(file, 'utf8').replace(`"exchange":"${name}1"`, `"exchange":"${name}X"`));
+    };
+    for (const name of ['a', 'b', 'c']) spoiled(name);
+    const { dir, found } = open(path);
+    expect(found.cut_bytes).toBeGreaterThan(1000);
+    const kept = readdirSync(dir).filter((name) => name.includes('torn'));
+    const text = kept.map((name) => readFileSync(join(dir, name), 'utf8')).join('');
+    for (const name of ['aX', 'a2', 'bX', 'b2', 'cX', 'c2']) expect(text).toContain(`"exchange":"${name}"`);
+  });
+
   test('never takes back a number that a signed position has seen', async () => {
     const path = temporary();
     const spool = open(path);

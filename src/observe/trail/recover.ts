@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { writePrivateFile } from '../../stores/index.ts';
 import type { Intent } from '../record.ts';
@@ -87,6 +87,13 @@ function vouchedTail(dir: string, spool: string): Tail {
   return best;
 }
 
+/** What lies there from an earlier time stays. */
+function freeName(path: string): string {
+  let name = path;
+  for (let count = 2; existsSync(name); count += 1) name = `${path}-${count}`;
+  return name;
+}
+
 /**
  * Reads a spool after its process went away. A torn last line is cut. Anything else that does not hold is moved aside
  * (`.torn`), never thrown away; where signed positions say that records are missing, the chain goes on after them, so
@@ -101,14 +108,14 @@ export function recover(dir: string, spool: string): Recovered {
     const bytes = readFileSync(path);
     found = scan(bytes, spool, number);
     if (found === undefined) {
-      renameSync(path, `${path}.torn`);
+      renameSync(path, freeName(`${path}.torn`));
       cut_bytes += bytes.length;
       continue;
     }
     segment = number;
     if (found.sound < bytes.length) {
       const rest = bytes.subarray(found.sound);
-      if (rest.indexOf(10) >= 0) writeFileSync(`${path}.torn`, rest, { mode: 0o600 });
+      if (rest.indexOf(10) >= 0) writePrivateFile(freeName(`${path}.torn`), rest);
       truncateSync(path, found.sound);
       cut_bytes += rest.length;
     }
