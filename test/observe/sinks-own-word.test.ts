@@ -1,6 +1,6 @@
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { Worker } from 'bullmq';
+import { Queue, Worker } from 'bullmq';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { fileSink, listAside, openTrail, queryTrail, type Trail, verifyTrail } from '../../src/observe/index.ts';
 import { type JobQueue, openBullQueue } from '../../src/stores/index.ts';
@@ -73,4 +73,22 @@ test('whoever may write to Redis suppresses nothing by calling a job done', asyn
   await trail.close();
   expect(await inSink(dir)).toEqual(['a', 'b', 'c']);
   expect(await verifyTrail(join(dir, 'audit'), join(dir, 'data'))).toMatchObject({ ok: true, records: 3 });
+});
+
+test('closing does not wait for a job that nobody works at: it is told so, and the records wait in the spool', async () => {
+  const dir = temporary();
+  const queue = await queueOf('paused');
+  const raw = new Queue('paused', { connection: { url: redis.url }, prefix: '{word}' });
+  onTestFinished(() => raw.close());
+  await raw.pause();
+  const trail = await open(dir, queue);
+  await trail.end(record('a'));
+  await until(async () => (await raw.getJobCountByTypes('paused', 'waiting')) === 1);
+  const closed = await Promise.race([trail.close(100), new Promise((later) => setTimeout(later, 15_000, 'never'))]);
+  expect(closed).toBeUndefined();
+  await raw.resume();
+  const next = await open(dir, await queueOf('paused'));
+  await until(() => next.state().waiting === 0);
+  await next.close();
+  expect(await inSink(dir)).toEqual(['a']);
 });

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobQueue } from '../../stores/index.ts';
 import type { Log } from '../log.ts';
 import type { AuditRecord, Intent } from '../record.ts';
@@ -182,9 +183,12 @@ class LiveTrail implements Trail {
     this.#closing = true;
     clearInterval(this.#timer);
     this.#spool.flush();
-    await Promise.all(this.#deliveries.map((delivery) => delivery.close(grace_ms)));
-    this.#putOutHeads();
+    const delivered = Promise.all(this.#deliveries.map((delivery) => delivery.close(grace_ms)));
+    // A job that nobody works at is waited for until the queue closes.
+    await Promise.race([delivered, sleep(grace_ms, undefined, { ref: false })]);
     await this.#options.queue.close();
+    await delivered;
+    this.#putOutHeads();
     await Promise.all(this.#options.sinks.map((sink) => sink.close()));
     this.#spool.close();
   }
