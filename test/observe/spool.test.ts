@@ -473,6 +473,40 @@ describe('a full disk', () => {
     expect(read(spool.dir).records).toMatchObject([{ exchange: 'a', ending: 'complete' }]);
   });
 
+  test('records refused calls once there is room, also at its end, and tells how many have no record', async () => {
+    let broken = true;
+    const told: number[] = [];
+    const session = async (calls: number, room: boolean): Promise<Spool> => {
+      broken = false;
+      const spool = openSpool({
+        path,
+        spoolId: 'one',
+        fsync: 'group',
+        segment_bytes_max: 16 << 20,
+        reserve_bytes: 8192,
+        clock: () => 1_000_000,
+        write: (fd, bytes, offset, length) => {
+          if (broken) throw Object.assign(new Error('full'), { code: 'ENOSPC' });
+          return writeSync(fd, bytes, offset, length);
+        },
+        onGivenUp: (count) => told.push(count),
+      });
+      broken = true;
+      await expect(spool.begin(intent('a'))).rejects.toThrow(SpoolUnavailable);
+      for (let at = 0; at < calls; at += 1) void spool.end(record(`${calls}-${at}`, { ending: 'denied' }));
+      broken = !room;
+      spool.close();
+      return spool;
+    };
+    const path = temporary();
+    const { dir } = await session(3, true);
+    expect(read(dir).records.map(({ exchange }) => exchange)).toEqual(['3-0', '3-1', '3-2']);
+    await session(5, false);
+    expect([read(dir).records.length, told]).toEqual([3, [5]]);
+    await session(4100, true);
+    expect([read(dir).records.length, told]).toEqual([3 + 4096, [5, 4]]);
+  });
+
   test('takes exchanges again as soon as it can, though the clock was put back meanwhile', async () => {
     let now = Date.now();
     let broken = false;

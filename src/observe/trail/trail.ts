@@ -13,7 +13,7 @@ import type { Sink } from './sink.ts';
 import { openSpool, type Spool } from './spool.ts';
 import { type SpoolOptions, SpoolUnavailable } from './spool-options.ts';
 
-export interface TrailOptions extends Partial<Omit<SpoolOptions, 'onState'>> {
+export interface TrailOptions extends Partial<Omit<SpoolOptions, 'onState' | 'onGivenUp' | 'onRemoved'>> {
   readonly path: string;
   readonly spoolId: string;
   /** Every record goes to each of them. */
@@ -217,6 +217,7 @@ export async function openTrail(options: TrailOptions): Promise<Trail> {
         accepting ? 'audit spool takes records again' : 'audit spool cannot be written; calls are refused',
         { error },
       ),
+    onGivenUp: (count) => log?.error('refused calls have no audit record: the disk had no room for them', { count }),
     onRemoved: (file) => log?.error('the audit segment that is written was removed; another one goes on', { file }),
   });
   const { found } = spool;
