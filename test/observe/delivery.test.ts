@@ -270,6 +270,19 @@ describe('what lies in Redis', { timeout: 180_000 }, () => {
     expect(await redis.client().xlen('{bounded}:many:events')).toBeLessThan(300);
   });
 
+  test('of finished jobs is nothing once their gateway has stopped: another one may never come', async () => {
+    const dir = temporary();
+    const trail = await open(dir, fileSink(join(dir, 'audit')), await queueOf('left'));
+    for (let count = 1; count <= 5; count++) {
+      put(trail, count, 1);
+      await until(() => trail.state().waiting === 0);
+    }
+    const jobs = async () => (await keysOf('left')).filter((key) => key.includes('one.'));
+    expect(await jobs()).toHaveLength(5);
+    await trail.close();
+    expect(await jobs()).toEqual([]);
+  });
+
   test('forgets finished jobs with time', async () => {
     const queue = await queueOf('aged', { keep_seconds: 1 });
     onTestFinished(() => queue.close());

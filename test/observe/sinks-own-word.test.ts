@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Queue, Worker } from 'bullmq';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { fileSink, listAside, openTrail, queryTrail, type Trail, verifyTrail } from '../../src/observe/index.ts';
-import { type JobQueue, openBullQueue } from '../../src/stores/index.ts';
+import { type Job, type JobQueue, openBullQueue } from '../../src/stores/index.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { record, temporary, until } from './records.ts';
 
@@ -37,6 +37,17 @@ async function put(trail: Trail, names: readonly string[]): Promise<void> {
   }
 }
 
+/** Jobs as Redis knows them after a gateway that was killed: they are done. */
+async function done(name: string, jobs: readonly string[]): Promise<void> {
+  const place = { connection: { url: redis.url }, prefix: '{word}' };
+  const raw = new Queue(name, place);
+  const worker = new Worker(name, async () => {}, place);
+  for (const jobId of jobs) await raw.add('deliver', { payload: '' }, { jobId });
+  await until(async () => (await raw.getCompletedCount()) === jobs.length);
+  await worker.close();
+  await raw.close();
+}
+
 async function inSink(dir: string): Promise<string[]> {
   const seen: string[] = [];
   for await (const one of queryTrail(join(dir, 'audit'), {})) seen.push(one.record.exchange);
@@ -46,14 +57,21 @@ async function inSink(dir: string): Promise<string[]> {
 test('a spool that was put back loses nothing new, though Redis knows its numbers as done', async () => {
   const dir = temporary();
   const [data, backup] = [join(dir, 'data'), join(dir, 'backup')];
+  const jobs: string[] = [];
   const session = async (names: readonly string[]) => {
-    const trail = await open(dir, await queueOf('put-back'));
+    const queue = await queueOf('put-back');
+    const submit = (job: Job) => {
+      jobs.push(job.id);
+      return queue.submit(job);
+    };
+    const trail = await open(dir, { ...queue, submit });
     await put(trail, names);
     await trail.close();
   };
   await session(['a', 'b']);
   cpSync(data, backup, { recursive: true });
   await session(['c', 'd']);
+  await done('put-back', jobs);
   rmSync(data, { recursive: true });
   cpSync(backup, data, { recursive: true });
   await session(['e', 'f', 'g']);
