@@ -17,6 +17,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { type AuditRecord, openSpool, type Spool, SpoolUnavailable } from '../../src/observe/index.ts';
 import { genesis, lineHolds, type ParsedLine, parseLine, recordOf } from '../../src/observe/trail/line.ts';
 import { listSegments, segmentFile, type WriteSync } from '../../src/observe/trail/segment.ts';
+import { SubjectReader } from '../../src/observe/trail/subjects.ts';
 import { crash, runProgram } from './program.ts';
 import { intent, record, temporary, until } from './records.ts';
 
@@ -368,6 +369,34 @@ describe('personal data', () => {
       cost_nusd: 85_500,
       rails: [{ rail: 'pii', outcome: 'findings' }],
     });
+  });
+
+  test('nor does what is sealed of it: what a caller filled in at length is kept as its hash', async () => {
+    const path = temporary();
+    const spool = open(path);
+    const filled = { 'metadata.note': 'long '.repeat(100_000), 'metadata.more': { a: Array(90_000).fill(1) } };
+    const facts = { ...filled, 'metadata.kind': 'test', 'request.headers': { 'x-a': 'b'.repeat(2000) } };
+    await spool.end(record('a', { facts }));
+    await spool.end(record('b', { facts: { ...facts, ...{ 'metadata.note': 'short', 'metadata.more': 1 } } }));
+    const { lines, records } = read(spool.dir);
+    expect(lines[0]!.line.length).toBeLessThan(32_768);
+    expect(records.map(({ trimmed }) => trimmed)).toEqual([true, undefined]);
+    const { keys } = spool;
+    const subjects = new SubjectReader(keys.dir, keys.textHash);
+    expect(lines.map(({ personalJson = '' }) => subjects.open(personalJson)?.who.facts)).toEqual([
+      {
+        'metadata.note': `hmac:${keys.textHash(filled['metadata.note'])}`,
+        'metadata.more': `hmac:${keys.textHash(JSON.stringify(filled['metadata.more']))}`,
+        'metadata.kind': 'test',
+        'request.headers': `hmac:${keys.textHash(JSON.stringify(facts['request.headers']))}`,
+      },
+      {
+        'metadata.note': 'short',
+        'metadata.more': 1,
+        'metadata.kind': 'test',
+        'request.headers': facts['request.headers'],
+      },
+    ]);
   });
 });
 
