@@ -2,12 +2,14 @@ import fs, { cpSync, existsSync, readdirSync, readFileSync, readlinkSync, realpa
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { openSpool, type Spool } from '../../src/observe/index.ts';
+import { openSpool, openTrail, type Spool } from '../../src/observe/index.ts';
+import { parseHead } from '../../src/observe/trail/head.ts';
 import { parseLine, recordOf } from '../../src/observe/trail/line.ts';
-import { intent, record, temporary } from './records.ts';
+import { openEmbeddedQueue } from '../../src/stores/index.ts';
+import { intent, record, temporary, until } from './records.ts';
 
 /** Puts another function in place of one of `node:fs`, for everybody, until the test is over. */
-function instead<Name extends 'openSync' | 'fsyncSync'>(
+function instead<Name extends 'openSync' | 'fsyncSync' | 'writeFileSync'>(
   name: Name,
   make: (real: (typeof fs)[Name]) => (typeof fs)[Name],
 ) {
@@ -78,4 +80,24 @@ test('a new segment survives a power cut by its name too', async () => {
   for (const name of ['a', 'b', 'c']) await spool.end(record(name));
   expect(spool.current.number).toBeGreaterThan(1);
   expect(synced).toContain(realpathSync(spool.dir));
+});
+
+test('the signed end of a spool stays where a disk that is full does not take a newer one', async () => {
+  const path = temporary();
+  const queue = openEmbeddedQueue({ attempts: 1, backoff_ms: 1 });
+  const trail = await openTrail({ path, spoolId: 'one', sinks: [], queue, head_ms: 20 });
+  onTestFinished(() => trail.close(0));
+  const file = join(path, 'spools', 'one', 'head.json');
+  await trail.end(record('a'));
+  await until(() => existsSync(file) && parseHead(readFileSync(file, 'utf8'))?.seq === 1);
+  let tries = 0;
+  instead('writeFileSync', (real) => (target, data, how) => {
+    if (!String(target).includes('head.json')) return real(target, data, how);
+    tries += 1;
+    fs.closeSync(fs.openSync(target as string, 'w'));
+    throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+  });
+  await trail.end(record('b'));
+  await until(() => tries > 1);
+  expect(parseHead(readFileSync(file, 'utf8'))).toMatchObject({ seq: 1 });
 });

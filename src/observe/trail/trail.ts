@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobQueue } from '../../stores/index.ts';
@@ -6,7 +5,7 @@ import type { Log } from '../log.ts';
 import type { AuditRecord, Intent } from '../record.ts';
 import { carry } from './carry.ts';
 import { Delivery } from './delivery.ts';
-import { head_ms, headText, type SignedHead, signHead } from './head.ts';
+import { head_ms, headText, type SignedHead, signHead, writeSigned } from './head.ts';
 import type { QueryFilter } from './query.ts';
 import { Recent } from './recent.ts';
 import type { Sink } from './sink.ts';
@@ -162,7 +161,7 @@ class LiveTrail implements Trail {
     // Before the first record there is nothing to vouch for.
     if (head.seq === 0) return;
     try {
-      writeFileSync(join(this.#spool.dir, 'head.json'), headText(head), { mode: 0o600 });
+      writeSigned(join(this.#spool.dir, 'head.json'), headText(head));
     } catch (error) {
       this.#options.log?.change('audit head', 'unwritable', 'warn', 'audit head not written', { error });
     }
