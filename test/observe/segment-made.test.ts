@@ -2,14 +2,14 @@ import fs, { cpSync, existsSync, readdirSync, readFileSync, readlinkSync, realpa
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { openSpool, openTrail, type Spool } from '../../src/observe/index.ts';
+import { fileSink, openSpool, openTrail, type Spool } from '../../src/observe/index.ts';
 import { parseHead } from '../../src/observe/trail/head.ts';
 import { parseLine, recordOf } from '../../src/observe/trail/line.ts';
 import { openEmbeddedQueue } from '../../src/stores/index.ts';
 import { intent, record, temporary, until } from './records.ts';
 
 /** Puts another function in place of one of `node:fs`, for everybody, until the test is over. */
-function instead<Name extends 'openSync' | 'fsyncSync' | 'writeFileSync'>(
+function instead<Name extends 'openSync' | 'fsyncSync' | 'fdatasyncSync' | 'writeFileSync'>(
   name: Name,
   make: (real: (typeof fs)[Name]) => (typeof fs)[Name],
 ) {
@@ -100,4 +100,25 @@ test('the signed end of a spool stays where a disk that is full does not take a 
   await trail.end(record('b'));
   await until(() => tries > 1);
   expect(parseHead(readFileSync(file, 'utf8'))).toMatchObject({ seq: 1 });
+});
+
+test('a record that was written and could not be synced is carried to its sink all the same', async () => {
+  const dir = temporary();
+  const trail = await openTrail({
+    path: join(dir, 'data'),
+    spoolId: 'one',
+    fsync: 'always',
+    sinks: [fileSink(join(dir, 'audit'))],
+    queue: openEmbeddedQueue({ attempts: 1, backoff_ms: 1 }),
+    linger_ms: 1,
+  });
+  onTestFinished(() => trail.close(0));
+  let broken = true;
+  instead('fdatasyncSync', (real) => (fd) => {
+    if (broken) throw Object.assign(new Error('EIO'), { code: 'EIO' });
+    return real(fd);
+  });
+  await trail.end(record('a'));
+  broken = false;
+  await until(() => trail.state().waiting === 0 && trail.state().accepting);
 });

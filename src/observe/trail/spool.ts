@@ -232,8 +232,9 @@ export class Spool {
         // Kept in memory for the next tick; the intent on disk still stands for the record.
       }
     }
-    // Replies do not wait for a broken disk.
+    // Replies do not wait for a broken disk. What was written and could not be synced goes to the sinks.
     this.#settleWaiters();
+    this.onAppend?.();
   }
 
   /** After the promises of this step: calls whose holds were journalled together begin together. */
