@@ -46,7 +46,7 @@ async function collect(job: Job, path: string, sinks: readonly Sink[]): Promise<
   const claimed = readClaim(job, path);
   const { late, place } = claimed;
   const sink = named(sinks, claimed.sink);
-  if (place !== undefined && place !== placeDigest(sink)) {
+  if (place !== placeDigest(sink)) {
     throw new JobRefused('sink_elsewhere', `Sink ${claimed.sink} writes to another place here`);
   }
   await sink.write(await claimed.records(), { late });
