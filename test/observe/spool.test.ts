@@ -208,6 +208,41 @@ describe('a spool', () => {
     );
   });
 
+  test('loses one record, and none of those behind it, where a disk changed a line of what it wrote last', async () => {
+    const path = temporary();
+    const spool = open(path);
+    const caller = Object.freeze({ ...intent('').caller });
+    for (let at = 0; at < 6; at += 1) {
+      void spool.begin(intent(`x${at}`, { caller }));
+      if (at !== 4) void spool.end(record(`x${at}`));
+      spool.flush();
+    }
+    spool.close();
+    const file = segmentFile(spool.dir, 1);
+    const text = readFileSync(file, 'utf8');
+    // The record of x1; the intent of x0, which others say they are like; the intent of x4, which has no record.
+    expect(text).toContain('{"like":1,"exchange":"x4"');
+    for (const [from, to, seqs, lost] of [
+      ['"seq":2,', '"seq":x,', [1, 3, 4, 5, 6, 7], ['x1', 'x4']],
+      ['"seq":2,', '"seq":3,', [1, 3, 4, 5, 6, 7], ['x1', 'x4']],
+      ['{"begin":', '{"begun":', [1, 2, 3, 4, 5], []],
+      ['{"like":1,"exchange":"x4"', '{"like":1,"exchange":#x4"', [1, 2, 3, 4, 5], []],
+    ] as const) {
+      writeFileSync(file, text.replace(from, to));
+      const next = open(path);
+      expect(next.found, to).toMatchObject({ lost: lost.length, cut_bytes: 0, missing: 0 });
+      next.close();
+      const sound = readFileSync(file, 'utf8')
+        .split('\n')
+        .flatMap((one) => parseLine(one) ?? [])
+        .filter(lineHolds);
+      expect(sound.map(({ seq }) => seq)).toEqual(seqs);
+      expect(sound.map(recordOf).flatMap(({ ending, exchange }) => (ending === 'lost' ? exchange : []))).toEqual(lost);
+      const [last, before] = [sound.at(-1), sound.at(-2)];
+      expect(last?.prev).toBe(before?.hash);
+    }
+  });
+
   test('throws nothing away that does not hold, however often that comes', async () => {
     const path = temporary();
     const spoiled = (name: string): void => {
@@ -215,14 +250,16 @@ describe('a spool', () => {
       for (const id of [`${name}1`, `${name}2`]) void spool.end(record(id));
       spool.close();
       const file = segmentFile(spool.dir, 1);
-      writeFileSync(file, readFileSync(file, 'utf8').replace(`"exchange":"${name}1"`, `"exchange":"${name}X"`));
+      const spoil = (text: string, at: number): string =>
+        text.replace(`"exchange":"${name}${at}"`, `"exchange":"${name}X${at}"`);
+      writeFileSync(file, spoil(spoil(readFileSync(file, 'utf8'), 1), 2));
     };
     for (const name of ['a', 'b', 'c']) spoiled(name);
     const { dir, found } = open(path);
     expect(found.cut_bytes).toBeGreaterThan(1000);
     const kept = readdirSync(dir).filter((name) => name.includes('torn'));
     const text = kept.map((name) => readFileSync(join(dir, name), 'utf8')).join('');
-    for (const name of ['aX', 'a2', 'bX', 'b2', 'cX', 'c2']) expect(text).toContain(`"exchange":"${name}"`);
+    for (const name of ['aX1', 'aX2', 'bX1', 'bX2', 'cX1', 'cX2']) expect(text).toContain(`"exchange":"${name}"`);
   });
 
   test('never takes back a number that a signed position has seen', async () => {

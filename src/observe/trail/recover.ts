@@ -5,7 +5,7 @@ import { writePrivateFile } from '../../stores/index.ts';
 import type { Intent } from '../record.ts';
 import { parseHead } from './head.ts';
 import { IntentReader, isIntent, type OpenIntent } from './intent-line.ts';
-import { genesis, lineHolds, parseLine } from './line.ts';
+import { genesis, lineHolds, type ParsedLine, parseLine } from './line.ts';
 import { listSegments, segmentFile } from './segment.ts';
 
 /** Where a chain stands: after `seq`, whose hash is `hash`, appended at `at_ms`. */
@@ -50,30 +50,45 @@ interface Scanned {
   readonly sound: number;
 }
 
-/** Reads a segment up to its first line that does not hold. Undefined where not even the opening does. */
+/**
+ * Reads a segment up to its last line that holds. One before it that does not is passed by and stays: a broken disk costs
+ * that line and none behind it. Undefined where not even the opening holds.
+ */
 function scan(bytes: Buffer, spool: string, number: number): Scanned | undefined {
   const open = new Map<string, OpenIntent>();
   const intents = new IntentReader();
   let tail: Tail | undefined;
+  let sound = 0;
   let at = 0;
   for (let end = bytes.indexOf(10, at); end >= 0; end = bytes.indexOf(10, at)) {
     const text = bytes.toString('utf8', at, end);
+    at = end + 1;
     if (tail === undefined) {
       tail = readOpening(text, spool, number);
       if (tail === undefined) return undefined;
-    } else if (isIntent(text)) {
-      const intent = intents.read(text);
-      if (intent === undefined) break;
-      open.set(intent.intent.exchange, intent);
     } else {
-      const line = parseLine(text);
-      if (line === undefined || line.seq !== tail.seq + 1 || line.prev !== tail.hash || !lineHolds(line)) break;
-      tail = { seq: line.seq, hash: line.hash, at_ms: line.at_ms };
-      open.delete((JSON.parse(line.recordJson) as Intent).exchange);
+      const intent = isIntent(text) ? intents.read(text) : undefined;
+      const line = intent === undefined ? lineAfter(tail, text, spool) : undefined;
+      if (intent !== undefined) open.set(intent.intent.exchange, intent);
+      else if (line !== undefined) {
+        tail = { seq: line.seq, hash: line.hash, at_ms: line.at_ms };
+        open.delete((JSON.parse(line.recordJson) as Intent).exchange);
+      } else {
+        intents.passBy(text);
+        continue;
+      }
     }
-    at = end + 1;
+    sound = at;
   }
-  return tail === undefined ? undefined : { tail, open, sound: at };
+  return tail === undefined ? undefined : { tail, open, sound };
+}
+
+/** The record of a line that holds and follows; where numbers are missing between them, what stood there did not hold. */
+function lineAfter(tail: Tail, text: string, spool: string): ParsedLine | undefined {
+  const line = parseLine(text);
+  if (line === undefined || line.spool !== spool || line.seq <= tail.seq) return undefined;
+  if (line.seq === tail.seq + 1 && line.prev !== tail.hash) return undefined;
+  return lineHolds(line) ? line : undefined;
 }
 
 /** Positions that were signed: the spool's own last head, and how far each sink has come. */
@@ -95,7 +110,7 @@ function freeName(path: string): string {
 }
 
 /**
- * Reads a spool after its process went away. A torn last line is cut. Anything else that does not hold is moved aside
+ * Reads a spool after its process went away. A torn last line is cut. What does not hold at the end is moved aside
  * (`.torn`), never thrown away; where signed positions say that records are missing, the chain goes on after them, so
  * that the gap shows instead of being closed.
  */
