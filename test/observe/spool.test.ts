@@ -227,6 +227,7 @@ describe('a spool', () => {
       ['"seq":2,', '"seq":3,', [1, 3, 4, 5, 6, 7], ['x1', 'x4']],
       ['{"begin":', '{"begun":', [1, 2, 3, 4, 5], []],
       ['{"like":1,"exchange":"x4"', '{"like":1,"exchange":#x4"', [1, 2, 3, 4, 5], []],
+      ['{"segment":1,', '{"segment":#,', [1, 2, 3, 4, 5, 6], ['x4']],
     ] as const) {
       writeFileSync(file, text.replace(from, to));
       const next = open(path);

@@ -52,36 +52,34 @@ interface Scanned {
 
 /**
  * Reads a segment up to its last line that holds. One before it that does not is passed by and stays: a broken disk costs
- * that line and none behind it. Undefined where not even the opening holds.
+ * that line and none behind it. Undefined where neither the opening nor any record holds.
  */
 function scan(bytes: Buffer, spool: string, number: number): Scanned | undefined {
   const open = new Map<string, OpenIntent>();
   const intents = new IntentReader();
-  let tail: Tail | undefined;
-  let sound = 0;
-  let at = 0;
+  let at = bytes.indexOf(10) + 1;
+  let tail = readOpening(bytes.toString('utf8', 0, at), spool, number);
+  let sound = tail === undefined ? 0 : at;
   for (let end = bytes.indexOf(10, at); end >= 0; end = bytes.indexOf(10, at)) {
     const text = bytes.toString('utf8', at, end);
     at = end + 1;
-    if (tail === undefined) {
-      tail = readOpening(text, spool, number);
-      if (tail === undefined) return undefined;
+    const intent = isIntent(text) ? intents.read(text) : undefined;
+    const line = intent === undefined ? lineAfter(tail ?? unknown, text, spool) : undefined;
+    if (intent !== undefined) open.set(intent.intent.exchange, intent);
+    else if (line !== undefined) {
+      tail = { seq: line.seq, hash: line.hash, at_ms: line.at_ms };
+      open.delete((JSON.parse(line.recordJson) as Intent).exchange);
     } else {
-      const intent = isIntent(text) ? intents.read(text) : undefined;
-      const line = intent === undefined ? lineAfter(tail, text, spool) : undefined;
-      if (intent !== undefined) open.set(intent.intent.exchange, intent);
-      else if (line !== undefined) {
-        tail = { seq: line.seq, hash: line.hash, at_ms: line.at_ms };
-        open.delete((JSON.parse(line.recordJson) as Intent).exchange);
-      } else {
-        intents.passBy(text);
-        continue;
-      }
+      intents.passBy(text);
+      continue;
     }
     sound = at;
   }
   return tail === undefined ? undefined : { tail, open, sound };
 }
+
+/** An opening that cannot be read says nothing of where the chain stood. */
+const unknown: Tail = { seq: 0, hash: genesis, at_ms: 0 };
 
 /** The record of a line that holds and follows; where numbers are missing between them, what stood there did not hold. */
 function lineAfter(tail: Tail, text: string, spool: string): ParsedLine | undefined {
