@@ -37,14 +37,16 @@ export function budgetStep(
   // The first two are what was asked for and what it stands for.
   if (to === undefined || refusal.kind !== 'budget' || tried.includes(to) || tried.length - 2 >= substitutionsMax)
     return undefined;
-  const { scope } = refusal.budget;
+  const { kind, id } = refusal.budget.scope;
   const window = windowName(refusal.budget);
   const asked = tried[0] ?? from;
+  // Both are told in the open part of the record, where nobody is named.
+  const [whose, quoted] = kind === 'user' ? ['the user', 'the user'] : [`${kind} ${id}`, `${kind} '${id}'`];
   return {
     from,
     to,
-    rule: `${window} budget of ${scope.kind} ${scope.id}`,
-    warning: `The ${window} budget of ${scope.kind} '${scope.id}' has no room for '${asked}': '${to}' answers instead.`,
+    rule: `${window} budget of ${whose}`,
+    warning: `The ${window} budget of ${quoted} has no room for '${asked}': '${to}' answers instead.`,
   };
 }
 
