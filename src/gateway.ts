@@ -140,9 +140,13 @@ async function assemble(options: GatewayOptions, first: Settings, opened: Opened
       figures.close();
       await reloading.close();
       const { shutdown_grace_ms } = serving.settings.server;
-      await Promise.all([serving.close(shutdown_grace_ms), grpc?.close(shutdown_grace_ms)]);
-      await left.close();
+      await Promise.all([serving.stop(shutdown_grace_ms), grpc?.close(shutdown_grace_ms)]);
+      // What an administrator is changing now is recorded still; a client that never ends its request holds nothing up.
+      const cut = setTimeout(() => admin?.server.closeAllConnections(), shutdown_grace_ms);
       await Promise.all([metricsListener.close(), admin?.close()]);
+      clearTimeout(cut);
+      await serving.close(0);
+      await left.close();
       metrics.close();
     },
   };

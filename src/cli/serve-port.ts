@@ -23,6 +23,8 @@ const adminVariable = 'LLM_POLICY_ADMIN_KEY';
  * made on the first run and kept in the data directory: a first call needs no preparation.
  */
 export async function serveGateway(location: LoadOptions, version: string): Promise<RunningGateway> {
+  // They would end a process that does not listen to them yet. What changed meanwhile is seen when files are watched, and workers are new.
+  for (const signal of ['SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {});
   const first = await settled(location);
   const made = startKeys(location, first);
   const env = made === undefined ? location.env : withKeys(location.env, made);

@@ -21,7 +21,10 @@ export interface TextFile {
   readonly text: string;
   /** Of a policy that is not enabled: others may extend or include it. */
   readonly library?: true;
-  /** SHA-256 of the WebAssembly modules it mentions, by their paths as written: one that changes is a reason to load again. */
+  /**
+   * The WebAssembly modules it mentions, in base64, by their paths as written: one that changes is a reason to load again,
+   * and whoever starts later has those that are in force. Of one that is too large its hash; empty where there is none.
+   */
   readonly modules?: Readonly<Record<string, string>>;
 }
 

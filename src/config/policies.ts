@@ -62,25 +62,18 @@ export async function loadPolicies(
     );
   }
   const files: TextFile[] = [];
-  for (const path of paths) {
-    if (!enabled.has(path)) continue;
-    const text = await readText(path, reading);
-    const file = { path: shownPath(path, reading.cwd), place: path, text };
-    files.push(text.includes('.wasm') ? { ...file, modules: await modulesOf(file, reading) } : file);
-  }
+  for (const path of paths) if (enabled.has(path)) files.push(await fileOf(path, reading));
   // Policies are made of others, and those need not be in force themselves.
   if (files.some(({ text }) => composes.test(text))) {
-    for (const path of paths) {
-      if (enabled.has(path)) continue;
-      files.push({
-        path: shownPath(path, reading.cwd),
-        place: path,
-        text: await readText(path, reading),
-        library: true,
-      });
-    }
+    for (const path of paths) if (!enabled.has(path)) files.push({ ...(await fileOf(path, reading)), library: true });
   }
   return { files, problems };
+}
+
+async function fileOf(path: string, reading: Reading): Promise<TextFile> {
+  const text = await readText(path, reading);
+  const file = { path: shownPath(path, reading.cwd), place: path, text };
+  return text.includes('.wasm') ? { ...file, modules: await modulesOf(file, reading) } : file;
 }
 
 const mention = /"([^"\n]+\.wasm)"|'([^'\n]+\.wasm)'|([^\s"',{}[\]]+\.wasm)\b/g;
@@ -93,9 +86,17 @@ async function modulesOf({ text, place }: TextFile, reading: Reading): Promise<R
     const path = resolve(dirname(place), name);
     reading.watched.add(path);
     const bytes = await readFile(path).catch(() => undefined);
-    found[name] = bytes === undefined ? 'none' : createHash('sha256').update(bytes).digest('hex');
+    found[name] = bytes === undefined ? '' : carried(bytes);
   }
   return found;
+}
+
+/** No rule may have a larger one. */
+const module_bytes_max = 4 * 1024 * 1024;
+
+function carried(bytes: Buffer): string {
+  if (bytes.length <= module_bytes_max) return bytes.toString('base64');
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 }
 
 const composes = /\b(extends|include)\b["']?\s*:/;

@@ -53,6 +53,8 @@ export interface FailureDetail {
   readonly upstreamFormat?: string;
   /** The provider's own error code or type, where it gave one. */
   readonly upstreamCode?: string;
+  /** The provider may have worked on the request before it refused: it may bill that. */
+  readonly worked?: boolean;
   readonly cause?: unknown;
 }
 

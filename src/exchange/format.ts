@@ -48,6 +48,8 @@ export interface Format {
   readonly name: FormatName;
   /** Switches in the query of a call's address that clients of the format set: they go on to a provider that speaks it. */
   readonly passQuery: readonly string[];
+  /** Whether its usage says how often tools were called that the provider runs. */
+  readonly tellsHostedCalls: boolean;
 
   // Serving: the client speaks it.
   /** Reads a request body. Throws `invalid_request` with `param`: not JSON, invalid UTF-8, duplicate keys, wrong types. */

@@ -18,8 +18,12 @@ export interface RequestView {
   readonly maxOutputTokens?: number;
   /** Bytes of a reply the client expects: what of it does not come may be billed as output too, beyond any limit. */
   readonly predictedBytes?: number;
+  /** More than text that is shown is asked for (audio, images, reasoning that is kept back): how many tokens that takes nobody sees before the reply tells. */
+  readonly unseenOutput?: boolean;
   readonly temperature?: number;
   readonly toolNames: readonly string[];
+  /** Models that tools of the request name: the provider asks them beside the one that answers. */
+  readonly otherModels?: readonly string[];
   readonly hasImages: boolean;
   /** Whether the client asked for usage in its stream; formats that always send it say true. */
   readonly usageAsked: boolean;
@@ -30,10 +34,17 @@ export interface RequestView {
    * document, results of tools it runs itself. Then only the model's context bounds the input.
    */
   readonly readsElsewhere: boolean;
+  /**
+   * From how many tokens of input on the provider makes the conversation shorter first, where the request asks for that: it
+   * reads all of it once more, and what it writes is billed beside the reply.
+   */
+  readonly compactsFrom?: number;
   /** Tools the provider runs and may bill by the call, and the most calls of each; null where the request does not say. */
   readonly hostedCalls?: Readonly<Record<string, number | null>>;
   /** The service tier the client asked for, in the format's own word: prices may depend on it. */
   readonly serviceTier?: string;
+  /** Where the client wants the model to run, in the format's own word: prices may depend on it. */
+  readonly inferenceGeo?: string;
   /** The caller's own words, unverified: `user` and `metadata` of the body. */
   readonly user?: string;
   readonly metadata?: Readonly<Record<string, unknown>>;

@@ -22,6 +22,8 @@ export interface Usage {
   /** Hosted tools billed by the call, by name (for example `web_search`). */
   readonly toolCalls?: Readonly<Record<string, number>>;
   readonly serviceTier?: string;
+  /** Where the model ran, in the format's own word. */
+  readonly inferenceGeo?: string;
 }
 
 /** Later reports win field by field: providers repeat usage cumulatively, so adding would count twice. */

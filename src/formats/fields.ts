@@ -56,6 +56,12 @@ export function optionalObjects(value: unknown, param: string): readonly JsonObj
   return value as readonly JsonObject[];
 }
 
+/** The models that these name, of tools that ask one of their own; undefined where there is none. */
+export function modelsIn(tools: readonly unknown[]): readonly string[] | undefined {
+  const models = tools.flatMap((tool) => (isObject(tool) && typeof tool.model === 'string' ? [tool.model] : []));
+  return models.length === 0 ? undefined : models;
+}
+
 /** The messages: an array of objects with a role. Roles nobody knows are let through. */
 export function messagesOf(body: JsonObject): readonly JsonObject[] {
   const { messages } = body;

@@ -14,6 +14,7 @@ interface Quirked {
 export function applyQuirks(encoded: Quirked, edits: Pick<RequestEdits, 'dropFields' | 'renameFields'>): Quirked {
   const renames = Object.entries(edits.renameFields);
   if (edits.dropFields.length === 0 && renames.length === 0) return encoded;
+  if (!mayHave(encoded.body, [...edits.dropFields, ...Object.keys(edits.renameFields)])) return encoded;
   const value: unknown = JSON.parse(encoded.body.toString('utf8'));
   const list: JsonEdit[] = [];
   const warnings = [...encoded.warnings];
@@ -28,6 +29,11 @@ export function applyQuirks(encoded: Quirked, edits: Pick<RequestEdits, 'dropFie
     for (const path of expand(value, field)) list.push({ op: 'rename', path, key: String(key) });
   }
   return { body: splice(encoded.body, list), warnings };
+}
+
+/** Whether any of these fields may stand in a body, told without parsing it: nearly none has what its provider refuses. */
+function mayHave(body: Buffer, fields: readonly string[]): boolean {
+  return body.includes('\\u00') || fields.some((field) => body.includes(String(parsePath(field)[0] ?? '')));
 }
 
 /** The paths in a value that a pattern stands for; none where it leads nowhere. */

@@ -1,6 +1,14 @@
 import { Failure, type FailureDetail, type FormatName } from '../exchange/index.ts';
 import { isObject, unambiguous } from './json/index.ts';
 
+/**
+ * Statuses of a call whose time was over while somebody worked on it: the provider's own 408 (Azure bills it: "HTTP error
+ * response code and billing status", manage costs, 2026), the 504 and 524 of who stands before it.
+ */
+const outOfTime = new Set([408, 504, 524]);
+/** Found in the prompt once it was read, or in the reply (Azure, content filtering, 2026: "there will be a charge"). */
+const filteredCode = 'content_filter';
+
 /** What a provider says of its own error, as far as its format lets it. */
 export interface Told {
   readonly message?: string;
@@ -112,6 +120,7 @@ function build(
     // A spent account stays spent, whatever the status says.
     retryable: temporary && code !== 'insufficient_quota' && code !== 'billing_error',
     ...(code === undefined ? {} : { upstreamCode: code }),
+    ...(outOfTime.has(status) || code === filteredCode ? { worked: true } : {}),
     ...(body === undefined ? {} : { upstreamBody: body, upstreamFormat: format }),
     ...detail,
   });

@@ -10,14 +10,18 @@ interface Facts {
   readonly choices: number;
   readonly maxOutputTokens: number | undefined;
   readonly predictedBytes: number | undefined;
+  readonly unseenOutput: boolean;
   readonly temperature: number | undefined;
   readonly toolNames: readonly string[];
+  readonly otherModels: readonly string[] | undefined;
   readonly hasImages: boolean;
   readonly usageAsked: boolean;
   readonly cacheWrites: boolean;
   readonly readsElsewhere: boolean;
+  readonly compactsFrom: number | undefined;
   readonly hostedCalls: Readonly<Record<string, number | null>> | undefined;
   readonly serviceTier: string | undefined;
+  readonly inferenceGeo: string | undefined;
   readonly user: string | undefined;
   readonly metadata: JsonObject | undefined;
 }
@@ -41,10 +45,14 @@ export class View implements RequestView {
   readonly usageAsked: boolean;
   readonly cacheWrites: boolean;
   readonly readsElsewhere: boolean;
+  declare readonly compactsFrom?: number;
   declare readonly hostedCalls?: Readonly<Record<string, number | null>>;
+  declare readonly otherModels?: readonly string[];
   declare readonly serviceTier?: string;
+  declare readonly inferenceGeo?: string;
   declare readonly maxOutputTokens?: number;
   declare readonly predictedBytes?: number;
+  declare readonly unseenOutput?: boolean;
   declare readonly temperature?: number;
   declare readonly user?: string;
   declare readonly metadata?: JsonObject;
@@ -64,10 +72,14 @@ export class View implements RequestView {
     this.usageAsked = facts.usageAsked;
     this.cacheWrites = facts.cacheWrites;
     this.readsElsewhere = facts.readsElsewhere;
+    if (facts.compactsFrom !== undefined) this.compactsFrom = facts.compactsFrom;
     if (facts.hostedCalls !== undefined) this.hostedCalls = facts.hostedCalls;
+    if (facts.otherModels !== undefined) this.otherModels = facts.otherModels;
     if (facts.serviceTier !== undefined) this.serviceTier = facts.serviceTier;
+    if (facts.inferenceGeo !== undefined) this.inferenceGeo = facts.inferenceGeo;
     if (facts.maxOutputTokens !== undefined) this.maxOutputTokens = facts.maxOutputTokens;
     if (facts.predictedBytes !== undefined) this.predictedBytes = facts.predictedBytes;
+    if (facts.unseenOutput) this.unseenOutput = true;
     if (facts.temperature !== undefined) this.temperature = facts.temperature;
     if (facts.user !== undefined) this.user = facts.user;
     if (facts.metadata !== undefined) this.metadata = facts.metadata;

@@ -70,7 +70,7 @@ export class BudgetChanges {
     const before = await this.#standing(organization, budget);
     await this.#parts.ledger.override(organization, override);
     const view = overrideView(organization, override, budget.limit);
-    await this.#record(organization, budget, {
+    await this.#record(organization, {
       action: 'budget.override',
       by,
       target: seriesKey(budget),
@@ -88,7 +88,7 @@ export class BudgetChanges {
       const message = `No other limit stands in for the configured one of ${name.scope}.`;
       throw new Failure('invalid_request', message, { status: 404 });
     }
-    await this.#record(organization, budget, {
+    await this.#record(organization, {
       action: 'budget.override.clear',
       by,
       target: seriesKey(budget),
@@ -109,7 +109,7 @@ export class BudgetChanges {
     }
     const spent = `spent_${unitName(budget)}`;
     const change = { before: { [spent]: shown(unitName(budget), before?.spent ?? 0) }, after: { [spent]: 0 } };
-    await this.#record(organization, budget, { action: 'budget.reset', by, target: key, ...change });
+    await this.#record(organization, { action: 'budget.reset', by, target: key, ...change });
     return { key, ...change };
   }
 
@@ -123,9 +123,9 @@ export class BudgetChanges {
     return (await this.#parts.ledger.overrides(organization)).find((one) => seriesKey(one.budget) === series);
   }
 
-  #record(organization: string, { scope }: CallerBudget, change: RecordChange): Promise<void> {
+  #record(organization: string, change: RecordChange): Promise<void> {
     const exchange = `ex_${randomUUID().replaceAll('-', '')}`;
-    const told = { exchange, time_ms: Date.now(), organization, route: '/admin/v1/budgets', change, scope };
+    const told = { exchange, time_ms: Date.now(), organization, route: '/admin/v1/budgets', change };
     return this.#parts.trail.end(changeRecord(told));
   }
 

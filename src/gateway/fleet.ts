@@ -110,8 +110,7 @@ async function assemble(options: FleetOptions, first: Settings, opened: Opened):
   opened(() => process.off('SIGUSR2', restartSoon));
 
   const record = (one: AuditRecord) => trail.end(one);
-  const recent = async (filter: QueryFilter) =>
-    [...trail.recent(filter), ...(await pool.recent(filter))].slice(0, filter.limit);
+  const recent = (filter: QueryFilter) => pool.recent(filter, trail.recent(filter));
   const point = decisionPoint({
     ...{ policies, metrics, record, recent },
     evaluations: () => pool.evaluations(),

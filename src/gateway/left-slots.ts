@@ -68,6 +68,8 @@ class LeftSlot {
   #trail: Trail | undefined;
   #ledger: Ledger | undefined;
   #done = false;
+  /** The ledger has heard everything. */
+  #told = false;
   #looking: Promise<void> | undefined;
   /** What the trail told last. */
   state: AuditMeasured = nothingMeasured;
@@ -99,14 +101,18 @@ class LeftSlot {
       return;
     }
     this.state = this.#trail.state();
-    if (this.#trail.state().waiting > 0 || this.#owed()) return;
+    if (this.#owed()) return;
+    await this.#giveBack();
+    // What is set aside waits for somebody to have it tried again, and that is this trail's to do.
+    const { waiting, aside } = this.#trail.state();
+    if (waiting > 0 || Object.values(aside).some((count) => count > 0)) return;
     this.#done = true;
     await this.#shut();
   }
 
   /** Whether settlements lie here that Redis has not heard of. */
   #owed(): boolean {
-    if (this.#settings.state.driver !== 'redis') return false;
+    if (this.#settings.state.driver !== 'redis' || this.#told) return false;
     const { outbox, slices, shares } = slotPlaces(this.#settings, this.#slot);
     if ((statSync(outbox, { throwIfNoEntry: false })?.size ?? 0) > 0) return true;
     // What was spent of slices and shares is told as they are opened; closing them gives the rest back.
@@ -115,6 +121,13 @@ class LeftSlot {
 
   async retry(): Promise<number> {
     return (await this.#trail?.retryAside()) ?? 0;
+  }
+
+  /** Nothing is owed any more: the ledger gives back what it still had. */
+  async #giveBack(): Promise<void> {
+    this.#told = true;
+    await this.#ledger?.close();
+    this.#ledger = undefined;
   }
 
   async #shut(): Promise<void> {

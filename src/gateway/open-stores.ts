@@ -102,18 +102,26 @@ const recentRecords = 1000;
 /** The audit trail of a slot: spool, queue and sinks. */
 export async function openAudit(settings: Settings, log: Log, slot = 1): Promise<Trail> {
   const { path } = settings.state;
-  return openTrail({
+  const queue = await openQueue(settings, slot);
+  const opening = openTrail({
     path: join(path, 'spool'),
     spoolId: slotPlaces(settings, slot).spoolId,
     fsync: settings.state.fsync,
     sinks: settings.audit.sinks.map((sink, index) =>
       fileSink(sink.path ?? join(path, 'audit'), index === 0 ? 'file' : `file-${index}`),
     ),
-    queue: await openQueue(settings, slot),
+    queue,
     // Records are looked up where the first sink keeps them; in memory as well they would only outlive young garbage.
     recent_max: settings.audit.sinks.length === 0 ? recentRecords : 0,
     log,
   });
+  try {
+    return await opening;
+  } catch (error) {
+    // Its connections would keep a process that cannot start from ending.
+    await queue.close();
+    throw error;
+  }
 }
 
 /**

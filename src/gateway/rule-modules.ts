@@ -19,6 +19,8 @@ import { VerdictCache } from './verdict-cache.ts';
 export interface PolicyPlace {
   readonly path: string;
   readonly place: string;
+  /** Modules that were read with it, in base64, by their paths as written. */
+  readonly modules?: Readonly<Record<string, string>>;
 }
 
 /** A module of a rule, and whether it runs in the thread that asks. */
@@ -35,8 +37,8 @@ export interface RuleModuleOptions {
 }
 
 /**
- * Reads the modules that a program's rules name, beside the files of their policies, and runs them: in threads of their
- * own, or those that somebody vouches for in this one. Undefined where no rule has one.
+ * Takes the modules that a program's rules name as they were read with their policies, or reads them beside those, and
+ * runs them: in threads of their own, or those that somebody vouches for in this one. Undefined where no rule has one.
  * @throws PolicyError where a module cannot be read, or breaks the rules for them.
  */
 export function openRuleModules(
@@ -76,7 +78,7 @@ export function moduleProblems(program: Program, files: readonly PolicyPlace[]):
 }
 
 function readRuleModules(program: Program, files: readonly PolicyPlace[]) {
-  const places = new Map(files.map(({ path, place }) => [path, place]));
+  const places = new Map(files.map((file) => [file.path, file]));
   const modules = new Map<string, Read>();
   const problems: PolicyProblem[] = [];
   for (const call of wasmCalls(program, 'request')) {
@@ -88,7 +90,7 @@ function readRuleModules(program: Program, files: readonly PolicyPlace[]) {
       problems.push({ file, line, column: line > 0 ? 1 : 0, message: `the module ${name}: ${message}` });
     try {
       const before = modules.get(keyOf(call));
-      const module = before?.module ?? readModule(readFileSync(resolve(dirname(place), name)));
+      const module = before?.module ?? readModule(bytesOf(place, name));
       const trusted = before?.trusted ?? (call.trusted ? trustedRunner(module.module, module.pages) : undefined);
       modules.set(keyOf(call), { module, trusted });
       if (sha256 !== undefined && module.hash !== `sha256:${sha256}`)
@@ -103,4 +105,11 @@ function readRuleModules(program: Program, files: readonly PolicyPlace[]) {
 
 function keyOf({ file, module }: WasmCall): string {
   return JSON.stringify([file, module]);
+}
+
+/** Throws as the system does where it cannot be read. */
+function bytesOf({ place, modules = {} }: PolicyPlace, name: string): Buffer {
+  const read = Object.hasOwn(modules, name) ? modules[name] : undefined;
+  if (read !== undefined && read !== '' && !read.startsWith('sha256:')) return Buffer.from(read, 'base64');
+  return readFileSync(resolve(dirname(place), name));
 }

@@ -58,7 +58,9 @@ export interface Serving {
   refreshCircuits(): void;
   /** From now on it is not ready. */
   leaving(): void;
-  /** Lets running calls end within the grace, then closes listener, trail, ledger, providers and keys. */
+  /** Lets running calls end within the grace and closes the listener. */
+  stop(grace_ms: number): Promise<void>;
+  /** `stop`, and then closes trail, ledger, providers and keys. Whoever else changes something and has it recorded is gone by then. */
   close(grace_ms: number): Promise<void>;
 }
 
@@ -157,6 +159,17 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
     setTimeout(() => retire(old), old.limits.timeout_ms).unref();
   };
 
+  let stopped: Promise<void> | undefined;
+  const stop = (grace_ms: number): Promise<void> => {
+    leaving = true;
+    stopped ??= (async () => {
+      policies.close();
+      walk.waiting.close();
+      await closeWithin(data, grace_ms);
+    })();
+    return stopped;
+  };
+
   return {
     walk,
     data,
@@ -190,11 +203,9 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
     leaving() {
       leaving = true;
     },
+    stop,
     async close(grace_ms) {
-      leaving = true;
-      policies.close();
-      walk.waiting.close();
-      await closeWithin(data, grace_ms);
+      await stop(grace_ms);
       await trail.close();
       await ledger.close();
       await approvals.close();

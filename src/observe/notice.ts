@@ -85,7 +85,10 @@ export function evaluationRecord(made: {
   };
 }
 
-/** An administrator changed something. `scope` where it is of one: its name is kept as an alert keeps it. */
+/**
+ * An administrator changed something. Whoever a person's budget is, and a person who made the change, is named where names
+ * are sealed, as an alert does it.
+ */
 export function changeRecord(made: {
   readonly exchange: string;
   readonly time_ms: number;
@@ -93,11 +96,28 @@ export function changeRecord(made: {
   readonly organization?: string | undefined;
   readonly route: string;
   readonly change: RecordChange;
-  readonly scope?: { readonly kind: string; readonly id: string };
 }): AuditRecord {
-  const { exchange, time_ms, organization, route, change, scope } = made;
-  if (scope === undefined) return { ...notice(exchange, time_ms, route, { organization }), kind: 'admin', change };
-  const { caller, id } = ofScope(organization, scope.kind, scope.id);
-  const target = change.target.replaceAll(scope.id, () => id);
-  return { ...notice(exchange, time_ms, route, caller), kind: 'admin', change: { ...change, target } };
+  const { exchange, time_ms, organization, route, change } = made;
+  const { caller, ...open } = whom(organization, change);
+  return { ...notice(exchange, time_ms, route, caller), kind: 'admin', change: { ...change, ...open } };
+}
+
+/** A counter, or a budget through all its windows: its scope, and what follows. */
+const counter = /^budget:(team|user):([^:]*)(:.*)$/;
+const approver = /^user:([^/]*)\/(.*)$/s;
+
+function whom(
+  organization: string | undefined,
+  { target, by }: RecordChange,
+): { readonly caller: RecordCaller; readonly target: string; readonly by: string } {
+  const [, kind, named = '', rest = ''] = counter.exec(target) ?? [];
+  if (kind !== undefined) {
+    // The mark of an alert is a counter too: behind the name stands which alert it is.
+    const [id = ''] = decoded(named).split('#');
+    const scope = ofScope(organization, kind, id);
+    return { caller: scope.caller, target: kind === 'team' ? target : `budget:user:${scope.id}${rest}`, by };
+  }
+  const [, team, user] = approver.exec(by) ?? [];
+  if (user === undefined) return { caller: { organization }, target, by };
+  return { caller: { organization, team, user }, target, by: `user:${team}/${person}` };
 }

@@ -165,7 +165,7 @@ export interface RecordChange {
     | 'policy.unload'
     | 'approval.approve'
     | 'approval.reject';
-  /** Who: which admin key, by its keyed hash's first letters; never the key. */
+  /** Who: which admin key, by its keyed hash's first letters, never the key; or whose key may approve, a person without name. */
   readonly by: string;
   readonly target: string;
   /** What stood and what stands, where that can be said. */

@@ -33,14 +33,16 @@ export function budgetStep({ instead }: Refused, from: string, tried: readonly s
   // The first two are what was asked for and what it stands for.
   if (instead === undefined || tried.includes(instead.to) || tried.length - 2 >= substitutionsMax) return undefined;
   const { budget, to } = instead;
-  const { scope } = budget;
+  const { kind, id } = budget.scope;
   const window = windowName(budget);
   const asked = tried[0] ?? from;
+  // Both are told in the open part of the record, where nobody is named.
+  const [whose, quoted] = kind === 'user' ? ['the user', 'the user'] : [`${kind} ${id}`, `${kind} '${id}'`];
   return {
     from,
     to,
-    rule: `${window} budget of ${scope.kind} ${scope.id}`,
-    warning: `The ${window} budget of ${scope.kind} '${scope.id}' has no room for '${asked}': '${to}' answers instead.`,
+    rule: `${window} budget of ${whose}`,
+    warning: `The ${window} budget of ${quoted} has no room for '${asked}': '${to}' answers instead.`,
   };
 }
 

@@ -1,5 +1,5 @@
 import { Failure, type RequestView, unescaped } from '../exchange/index.ts';
-import { type Candidate, price, pricesMedia, worstUsage } from '../providers/index.ts';
+import { type Candidate, type PriceOptions, price, pricesMedia, worstUsage } from '../providers/index.ts';
 import {
   type Amount,
   type BudgetState,
@@ -15,7 +15,7 @@ import type { Approved } from './approve.ts';
 import { type CallLimits, callLimits, modelLimits, namesOf } from './call-limits.ts';
 import type { Decided, Verdict } from './decide.ts';
 import { outputFor } from './decide.ts';
-import { heldOutput, hostedCalls, inputTokensMax, type OutputBound } from './estimate.ts';
+import { feeUnknown, heldOutput, hostedCalls, inputTokensMax, type OutputBound } from './estimate.ts';
 import { fitted } from './fitted.ts';
 import type { Identified } from './identify.ts';
 import { labelsOf } from './labels.ts';
@@ -164,24 +164,34 @@ export function amountFor(
   const output = heldOutput(bound, view.choices);
   const tokens = input + output;
   const nusd = dearest(view, decided.at_ms, candidate, input, output);
-  if (nusd === undefined) {
+  const unpriced = nusd === undefined ? candidate.model : feeUnknown(view, decided.at_ms, candidate);
+  if (unpriced !== undefined) {
     const { budgets } = modelLimits(decided, candidate);
     if ([...identity.budgets, ...budgets].some((budget) => budget.unit === 'nusd' && budget.hard)) {
+      const of = nusd === undefined ? '' : ` for '${candidate.model}'`;
       throw new Failure(
         'price_unknown',
-        `Nobody told the price of '${candidate.model}' at '${candidate.provider.id}', and a money budget is in force.`,
+        `Nobody told the price of '${unpriced}'${of} at '${candidate.provider.id}', and a money budget is in force.`,
         {
-          param: 'model',
+          param: nusd === undefined ? 'model' : 'tools',
           extra: { provider: candidate.provider.id, model: candidate.model },
         },
       );
     }
-    return { nusd: 0, tokens, input };
   }
-  return { nusd, tokens, input };
+  return { nusd: nusd ?? 0, tokens, input };
 }
 
-const noTier = Object.freeze({});
+const standard: PriceOptions = Object.freeze({});
+
+/** What the request asks for that its price depends on. */
+export function pricedAs({ serviceTier, inferenceGeo }: RequestView): PriceOptions {
+  if (serviceTier === undefined && inferenceGeo === undefined) return standard;
+  return {
+    ...(serviceTier === undefined ? undefined : { serviceTier }),
+    ...(inferenceGeo === undefined ? undefined : { inferenceGeo }),
+  };
+}
 
 /** The worst case's price: at the dearest reading of its tokens, and of the tier that is asked for. */
 function dearest(
@@ -193,7 +203,7 @@ function dearest(
 ): number | undefined {
   const { price: book } = candidate;
   if (book === undefined) return undefined;
-  const options = view.serviceTier === undefined ? noTier : { serviceTier: view.serviceTier };
+  const options = pricedAs(view);
   const media = pricesMedia(book, at_ms);
   const bounds = {
     input,
@@ -202,7 +212,7 @@ function dearest(
     // A body that has audio, or asks for it, has the word somewhere.
     audio: media && unescaped(view.bytes).includes('audio'),
     images: media && view.hasImages,
-    toolCalls: view.hostedCalls === undefined ? undefined : hostedCalls(view, candidate),
+    toolCalls: hostedCalls(view, candidate),
   };
   return price(book, worstUsage(book, bounds, at_ms, options), at_ms, options);
 }

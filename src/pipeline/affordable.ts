@@ -1,24 +1,23 @@
 import type { Candidate } from '../providers/index.ts';
 import type { Refusal } from '../stores/index.ts';
-import { amountFor } from './admit.ts';
+import { amountFor, type Worst } from './admit.ts';
 import type { Decided, Verdict } from './decide.ts';
-import type { OutputBound } from './estimate.ts';
 
 /**
- * The most output tokens a choice may have, fewer than were held for, so that the call fits the budget that refused it, at
+ * The most output tokens a choice may have, fewer than were asked for, so that the call fits the budget that refused it, at
  * the dearest reading of the request. Undefined where no number of tokens helps: a rate, a budget of requests, or the input alone is too much.
  */
 export function affordableOutput(
   decided: Decided,
   candidate: Candidate,
   verdict: Verdict,
-  inputTokens: number,
-  { held, predicted }: OutputBound,
+  { inputTokens, output: { held, predicted }, amount }: Worst,
   refusal: Refusal,
 ): number | undefined {
   if (refusal.kind !== 'budget' || refusal.budget.unit === 'requests') return undefined;
   const { unit } = refusal.budget;
-  const left = refusal.limit - refusal.spent - refusal.held;
+  // A fallback holds already: only what it takes besides was asked for.
+  const left = refusal.limit - refusal.spent - refusal.held + (amount[unit] - refusal.asked);
   const fits = (output: number): boolean =>
     amountFor(decided, candidate, verdict, inputTokens, { held: output, predicted })[unit] <= left;
   if (!fits(1)) return undefined;

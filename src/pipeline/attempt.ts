@@ -41,6 +41,11 @@ export async function attempt(walk: Walk, admitted: Admitted, attempts: Attempts
       try {
         attempts.hold = await admitAgain(walk, lease, admitted, candidate, verdict);
       } catch (thrown) {
+        if (isUnpriced(thrown)) {
+          // Not sent under a money budget: who comes after it may have a price.
+          last ??= thrown;
+          continue;
+        }
         if (!(thrown instanceof Refused)) throw thrown;
         // No room for this one: what its budget names instead may fit, or who comes after it.
         last = thrown;
@@ -78,6 +83,10 @@ export async function attempt(walk: Walk, admitted: Admitted, attempts: Attempts
   throw (
     last ?? new Failure('no_healthy_provider', 'No provider for this model can be tried now.', { retryAfterSeconds: 5 })
   );
+}
+
+function isUnpriced(thrown: unknown): thrown is Failure {
+  return thrown instanceof Failure && thrown.code === 'price_unknown';
 }
 
 /** Candidates of the model that a refusing budget names, where it was not among those to be tried. */

@@ -1,5 +1,5 @@
 import { type ChatPart, type RequestView, type Usage, unescaped } from '../exchange/index.ts';
-import { type Candidate, type ImageRule, imageTokens, imageTokensMax } from '../providers/index.ts';
+import { type Candidate, type ImageRule, imageTokens, imageTokensMax, unknownFee } from '../providers/index.ts';
 
 /** What providers add for tools besides their text: Anthropic's tool prompt is 313 to 346 tokens, OpenAI's less. */
 const toolPromptTokensMax = 512;
@@ -29,16 +29,24 @@ export function inputBound(view: RequestView, candidate: Candidate, text: number
   const { contextTokens, hostedInputTokensMax } = candidate;
   const elsewhere = view.readsElsewhere ? (hostedInputTokensMax ?? elsewhereTokensMax) : 0;
   const bound = Math.max(0, text - media.bytes) + media.tokens + tools + chatTokensMax + elsewhere;
-  if (contextTokens === undefined) return bound;
+  const times = compacts(view, candidate, bound) ? 2 : 1;
+  if (contextTokens === undefined) return times * bound;
   // What the provider reads in several turns by itself may come to more than one context.
-  return Math.min(bound, view.readsElsewhere ? Math.max(contextTokens, hostedInputTokensMax ?? 0) : contextTokens);
+  const most = view.readsElsewhere ? Math.max(contextTokens, hostedInputTokensMax ?? 0) : contextTokens;
+  return times * Math.min(bound, most);
 }
 
-/** The most calls of each tool the provider runs itself. */
+/** Whether the provider may make a conversation of so many tokens shorter first. Another format leaves the wish behind. */
+function compacts({ compactsFrom, format }: RequestView, { provider }: Candidate, tokens: number): boolean {
+  return compactsFrom !== undefined && tokens >= compactsFrom && provider.format.name === format;
+}
+
+/** The most calls of each tool the provider runs itself; undefined where there is none. Another format leaves them behind. */
 export function hostedCalls(
-  { hostedCalls: asked = {} }: RequestView,
-  { hostedCallsMax: assumed = hostedCallsMax }: Candidate,
-): Readonly<Record<string, number>> {
+  { hostedCalls: asked, format }: RequestView,
+  { provider, hostedCallsMax: assumed = hostedCallsMax }: Candidate,
+): Readonly<Record<string, number>> | undefined {
+  if (asked === undefined || provider.format.name !== format) return undefined;
   return Object.fromEntries(Object.entries(asked).map(([tool, most]) => [tool, most ?? assumed]));
 }
 
@@ -79,6 +87,19 @@ function wordsOf(bytes: Buffer, word: string): number {
   return found;
 }
 
+/** A tool the provider would run and of which nobody told what a call costs; undefined where all is known. */
+export function feeUnknown(view: RequestView, at_ms: number, candidate: Candidate): string | undefined {
+  const calls = view.hostedCalls === undefined ? undefined : hostedCalls(view, candidate);
+  return calls === undefined || candidate.price === undefined ? undefined : unknownFee(candidate.price, calls, at_ms);
+}
+
+/** The likely calls of those of which no usage tells: one of each. */
+export function likelyCalls(view: RequestView, candidate: Candidate): Readonly<Record<string, number>> | undefined {
+  const calls = candidate.provider.format.tellsHostedCalls ? undefined : hostedCalls(view, candidate);
+  if (calls === undefined) return undefined;
+  return Object.fromEntries(Object.entries(calls).map(([tool, most]) => [tool, Math.min(1, most)]));
+}
+
 /** The likely number of input tokens: what policies read as `llm.estimatedTokens`. */
 export function likelyInputTokens(view: RequestView): number {
   return Math.max(1, Math.ceil(view.bytes.length / bytesPerToken));
@@ -102,7 +123,7 @@ export interface OutputBound {
   readonly held: number;
   /** Tokens a choice may produce at most: `held` is extended up to it. */
   readonly most: number;
-  /** Tokens of an expected reply that may be billed beside what a choice produces, whatever its limit. */
+  /** Tokens that may be billed beside what a choice produces, whatever its limit: of an expected reply, of a conversation made shorter first. */
   readonly predicted: number;
   /** A limit that must be spliced into the request so that the bound is one. */
   readonly splice: number | undefined;
@@ -136,8 +157,10 @@ export function outputBound(
     most = unknownOutputCap;
     splice = unknownOutputCap;
   }
-  const predicted = predictedTokensMax(view, candidate);
-  const seen = view.stream && view.choices === 1 && candidate.reasoning !== true;
+  const shorter =
+    view.compactsFrom !== undefined && compacts(view, candidate, inputTokensMax(view, candidate)) ? most : 0;
+  const predicted = predictedTokensMax(view, candidate) + shorter;
+  const seen = view.stream && view.choices === 1 && candidate.reasoning !== true && view.unseenOutput !== true;
   // Before anything was observed a caller's own limit is the best guess; agents ask for far more than they take.
   if (!seen) return { held: most, most, predicted, splice };
   const first = observed ?? (asked === undefined ? streamHold : most);

@@ -59,11 +59,10 @@ export async function fitted(
     }
     const least = verdict.decision.modifications.affordableTokensMin;
     for (let fitting = 0; least !== undefined && fitting < fittingsMax; fitting += 1) {
-      const { inputTokens, output } = fit.worst;
       const [first] = refusalsOf(reserved);
-      const affordable = affordableOutput(decided, candidate, verdict, inputTokens, output, first);
+      const affordable = affordableOutput(decided, candidate, verdict, fit.worst, first);
       if (affordable === undefined || affordable < least) break;
-      const lower = { ...output, held: affordable, most: affordable, splice: affordable };
+      const lower = { ...fit.worst.output, held: affordable, most: affordable, splice: affordable };
       const capped = withOutput(decided, candidate, verdict, fit.worst, lower);
       fit = { worst: capped, limitedBy: limitName(first) };
       reserved = await hold(capped.amount);

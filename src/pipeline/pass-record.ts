@@ -1,7 +1,7 @@
 import type { Failure } from '../exchange/index.ts';
 import type { AuditRecord, Ending, Intent } from '../observe/index.ts';
 import { type Decision, decide } from '../policy/index.ts';
-import { type Candidate, type Provider, price } from '../providers/index.ts';
+import { type Candidate, type Provider, price, unknownFee } from '../providers/index.ts';
 import type { Accepted } from './accept.ts';
 import type { Hold } from './admit.ts';
 import type { Identified } from './identify.ts';
@@ -87,7 +87,9 @@ export function passCost({ admitted, call }: PassProgress): { cost: Cost; candid
   const candidate = model === undefined ? undefined : admitted.pinned.catalog.candidateFor(admitted.provider.id, model);
   const book = candidate?.price;
   const priced = book === undefined || usage === undefined ? undefined : price(book, usage, admitted.at_ms);
-  const measured = complete && priced !== undefined;
+  // What a tool cost that nobody told the fee of stands in no price.
+  const fee = book === undefined ? undefined : unknownFee(book, usage?.toolCalls ?? {}, admitted.at_ms);
+  const measured = complete && priced !== undefined && fee === undefined;
   return {
     candidate,
     cost: {
@@ -101,9 +103,10 @@ export function passCost({ admitted, call }: PassProgress): { cost: Cost; candid
 
 /** Whether the call reached a provider that may bill it. */
 export function mayCost({ sentAt, status, failure }: PassCall): boolean {
+  if (sentAt === undefined) return false;
   // What a provider refuses or sends elsewhere it does not bill.
-  if (sentAt === undefined || status >= 300) return false;
-  return failure === undefined || (failure.fault === 'provider' && mayBeBilled(failure, status));
+  if (failure === undefined) return status < 300;
+  return failure.fault === 'provider' && mayBeBilled(failure, status);
 }
 
 /** The rules on `settle`, with what is known of a reply that nobody read. They only tell. */

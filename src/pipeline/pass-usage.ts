@@ -59,7 +59,10 @@ class PlainTap implements UsageTap {
     const meter = new ReplyMeter(false);
     // A provider's API says many things in JSON: what is no reply of its format simply tells no usage.
     if (!heard(() => meter.see(this.#format.plainFrame(body)))) return;
-    this.told = { usage: meter.usage, model: meter.model, complete: meter.failure === undefined };
+    const { usage, model, failure } = meter;
+    // No reply of its format, and a bill all the same, where it tells both of what it read and of what it wrote.
+    const billed = usage?.input !== undefined && usage.output !== undefined;
+    this.told = { usage, model, complete: billed || failure === undefined };
   }
 }
 

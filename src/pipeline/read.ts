@@ -19,16 +19,20 @@ export function read(walk: Walk, identified: Identified): Read {
   const request = richer<Read>(identified);
   request.view = view;
   request.candidates = candidatesFor(walk, identified, view.model);
+  const other = view.otherModels?.find((model) => !identified.identity.mayUse(model));
+  if (other !== undefined) throw notFound(other, 'tools');
   return request;
 }
 
 /** The candidates of a model name the caller may use; a name it may not use is as unknown as one that is not there. */
 export function candidatesFor(walk: Walk, { identity, pinned }: Identified, model: string): readonly Candidate[] {
   const candidates = identity.mayUse(model) ? pinned.catalog.resolve(model, walk.random()) : [];
-  if (candidates.length === 0) {
-    throw new Failure('model_not_found', `The model '${model}' does not exist or you do not have access to it.`, {
-      param: 'model',
-    });
-  }
+  if (candidates.length === 0) throw notFound(model, 'model');
   return candidates;
+}
+
+function notFound(model: string, param: string): Failure {
+  return new Failure('model_not_found', `The model '${model}' does not exist or you do not have access to it.`, {
+    param,
+  });
 }

@@ -35,6 +35,12 @@ export class ReplyMeter {
     return this.#lanes === undefined ? undefined : [...this.#lanes.values()].map((pieces) => pieces.join(''));
   }
 
+  /** Most tokens a reply that goes on may have taken: those of what it shows, or what it tells if that is more. */
+  get tokensTaken(): number {
+    const told = this.finishReason === undefined ? this.usage?.output : undefined;
+    return told === undefined ? this.tokensMax : Math.max(this.tokensMax, told);
+  }
+
   /** Nothing more of it would have come. */
   get whole(): boolean {
     return this.complete || this.plain;

@@ -111,7 +111,7 @@ export class StreamRun {
       this.#fault(meter.failure);
       return;
     }
-    const covered = this.#ceiling.covers(meter.tokensMax, this.#grown);
+    const covered = this.#ceiling.covers(meter.tokensTaken, this.#grown);
     if (covered === 'no') {
       this.#end('ended_by_ceiling', 'length');
       return;
@@ -131,7 +131,7 @@ export class StreamRun {
   #extended(): void {
     const waiting = this.#waiting;
     if (waiting === undefined || this.#over) return;
-    if (this.#ceiling.covers(this.#context.meter.tokensMax, this.#grown) === 'no') {
+    if (this.#ceiling.covers(this.#context.meter.tokensTaken, this.#grown) === 'no') {
       this.#end('ended_by_ceiling', 'length');
       return;
     }

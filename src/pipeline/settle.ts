@@ -1,12 +1,12 @@
 import type { RequestView, Usage } from '../exchange/index.ts';
 import { type Candidate, price } from '../providers/index.ts';
 import { type Labels, LedgerUnavailable } from '../stores/index.ts';
-import type { Admitted, Hold } from './admit.ts';
+import { type Admitted, type Hold, pricedAs } from './admit.ts';
 import type { Answered } from './attempt.ts';
 import type { Attempts, Refusal } from './attempts.ts';
 import type { CallLimits } from './call-limits.ts';
 import { countedInput } from './count-input.ts';
-import { heldOutput, likelyInputFor, likelyTokens } from './estimate.ts';
+import { heldOutput, likelyCalls, likelyInputFor, likelyTokens } from './estimate.ts';
 import type { Identified } from './identify.ts';
 import type { ReplyMeter } from './reply-meter.ts';
 import { sentView } from './sent.ts';
@@ -50,7 +50,7 @@ export function finalCost(
   const { at_ms } = admitted;
   const told = meter?.usage;
   if (meter?.whole === true && !meter.outdated && told?.input !== undefined && told.output !== undefined) {
-    return withUnanswered(unanswered, costed(view, at_ms, candidate, told, false));
+    return withUnanswered(unanswered, costed(view, at_ms, candidate, told, true));
   }
   return countedCost({ walk, view, at_ms, hold, candidate, meter }, unanswered);
 }
@@ -81,10 +81,11 @@ export async function unansweredCost(
 ): Promise<Cost> {
   const view = sentView(admitted, verdict);
   const told = usage?.input !== undefined && usage.output !== undefined;
-  const input = usage?.input ?? (whole ? await likelyInput(walk, view, candidate) : likelyInputFor(view, candidate));
+  const likely = whole ? await likelyInput(walk, view, candidate) : likelyInputFor(view, candidate);
+  const input = usage?.input ?? Math.min(likely, hold.inputTokens);
   const most = heldOutput(hold.output, view.choices);
   const output = usage?.output ?? (whole ? most : Math.min(most, likelyTokens(bytes)));
-  return costed(view, admitted.at_ms, candidate, { ...usage, input, output }, !told);
+  return costed(view, admitted.at_ms, candidate, { ...usage, input, output }, told);
 }
 
 /** The try whose reply is to be paid for, and what was seen of it. */
@@ -100,14 +101,15 @@ interface LastTry {
 }
 
 async function countedCost(last: LastTry, unanswered: readonly Cost[]): Promise<Cost> {
-  const { walk, view, at_ms, candidate, meter } = last;
+  const { walk, view, at_ms, hold, candidate, meter } = last;
   const told = meter?.usage;
   const usage: Usage = {
     ...told,
-    input: told?.input ?? (await likelyInput(walk, view, candidate)),
+    // The bytes of a document are more than its tokens: it was read within what is held.
+    input: told?.input ?? Math.min(await likelyInput(walk, view, candidate), hold.inputTokens),
     output: await likelyOutput(last),
   };
-  return withUnanswered(unanswered, costed(view, at_ms, candidate, usage, true));
+  return withUnanswered(unanswered, costed(view, at_ms, candidate, usage, false));
 }
 
 async function likelyInput(walk: Walk, view: RequestView, candidate: Candidate | undefined): Promise<number> {
@@ -132,17 +134,22 @@ async function observedOutput(walk: Walk, candidate: Candidate | undefined, mete
 }
 
 function costed(
-  { serviceTier }: RequestView,
+  view: RequestView,
   at_ms: number,
   candidate: Candidate | undefined,
-  usage: Usage,
-  estimated: boolean,
+  told: Usage,
+  measured: boolean,
 ): Cost {
+  const calls = candidate === undefined || told.toolCalls !== undefined ? undefined : likelyCalls(view, candidate);
+  const usage = calls === undefined ? told : { ...told, toolCalls: calls };
+  const estimated = !measured || calls !== undefined;
   const book = candidate?.price;
-  let nusd = book === undefined ? 0 : (price(book, usage, at_ms) ?? 0);
+  if (book === undefined) return { nusd: 0, usage, ...wholeTokens(usage), estimated };
+  const asked = pricedAs(view);
+  let nusd = price(book, usage, at_ms, asked) ?? 0;
   // A tier was asked for and nobody told which one answered: the dearer of the two, as it was held.
-  if (book !== undefined && usage.serviceTier === undefined && serviceTier !== undefined) {
-    nusd = Math.max(nusd, price(book, usage, at_ms, { serviceTier }) ?? 0);
+  if (usage.serviceTier === undefined && asked.serviceTier !== undefined) {
+    nusd = Math.max(nusd, price(book, { ...usage, serviceTier: 'standard' }, at_ms, asked) ?? 0);
   }
   return { nusd, usage, ...wholeTokens(usage), estimated };
 }

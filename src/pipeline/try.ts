@@ -157,9 +157,11 @@ export class Try {
   }
 }
 
-/** A refusal is not billed, nor what was never sent; a call that fell silent after it was sent may be. */
+/** A refusal is not billed, nor what was never sent or sent elsewhere; a call that fell silent after it was sent may be. */
 export function mayBeBilled(failure: Failure, status: number): boolean {
-  if (status >= 400 || failure.code === 'upstream_unreachable') return false;
+  if (failure.detail.worked === true) return true;
+  if (status >= 300 || failure.detail.extra?.upstream_status !== undefined || failure.code === 'upstream_unreachable')
+    return false;
   // The provider's own error in the first frame is a refusal whatever its status line said.
   if (failure.code === 'upstream_auth' || failure.detail.upstreamCode !== undefined) return false;
   return failure.detail.extra?.phase !== 'connect';

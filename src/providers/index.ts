@@ -4,7 +4,7 @@ export { type CircuitSettings, circuitBreaker } from './circuit.ts';
 export { HeaderList, type HeaderPairs } from './header-list.ts';
 export { replyHeaderList, replyHeaders, requestHeaders } from './headers.ts';
 export { type AttemptOutcome, alwaysHealthy, type Health } from './health.ts';
-export { type PriceOptions, price, pricesMedia, usdPerMtok, type WorstCase, worstUsage } from './price.ts';
+export { type PriceOptions, price, pricesMedia, unknownFee, usdPerMtok, type WorstCase, worstUsage } from './price.ts';
 export { type ModelPrice, priceBookVersion } from './price-book.ts';
 export type { Candidate, Provider, ProviderModel, Quirks } from './provider.ts';
 export { type MeasuredHealth, measured, type ProviderFigures } from './provider-figures.ts';

@@ -1,25 +1,18 @@
 import { createHash } from 'node:crypto';
+import {
+  dearer,
+  exact,
+  type Path,
+  type RateCard,
+  type RateCards,
+  type RateSettings,
+  type Rates,
+  rateKinds,
+  ratesOf,
+  times,
+} from './rates.ts';
 import type { ModelSettings } from './settings.ts';
 import { ProviderSettingsError } from './settings-error.ts';
-
-/** Pico-dollars (1e-12 USD) a token: a rate in USD per million tokens with six decimals is one of these exactly. */
-export interface Rates {
-  readonly input: number;
-  readonly output: number;
-  readonly cachedInput: number;
-  readonly cacheWrite: number;
-  readonly cacheWrite1h: number;
-  readonly reasoning: number;
-  readonly audioInput: number;
-  readonly audioOutput: number;
-  readonly imageInput: number;
-}
-
-/** Rates up to a length of input and above it. */
-export interface RateCard {
-  readonly rates: Rates;
-  readonly longContext?: { readonly aboveTokens: number; readonly rates: Rates };
-}
 
 /** Both whole. */
 export interface Factor {
@@ -28,11 +21,11 @@ export interface Factor {
 }
 
 /** What a model costs from a moment on. */
-export interface DatedPrice {
+export interface DatedPrice extends RateCards {
   /** Unix ms; -Infinity where no date is given. */
   readonly validFrom_ms: number;
-  readonly standard: RateCard;
-  readonly tiers: ReadonlyMap<string, RateCard>;
+  /** What it costs where a request has the model run in one place; missing where that makes no difference. */
+  readonly geos?: ReadonlyMap<string, RateCards>;
   /** Pico-dollars a call of a hosted tool. */
   readonly toolCalls: ReadonlyMap<string, number>;
   /** What a region adds and a contract takes off, of every part: kept as a fraction, so that nothing is rounded twice. */
@@ -49,8 +42,6 @@ export interface ModelPrice {
 }
 
 type PriceSettings = Omit<ModelSettings['other_prices'][number], 'valid_from'> & { readonly valid_from?: string };
-type RateSettings = NonNullable<PriceSettings['service_tiers']>[string];
-type Path = readonly (string | number)[];
 
 /** What a provider says of all its prices. */
 export interface PriceAt {
@@ -117,10 +108,32 @@ function datedPrice(provider: string, whole: PriceSettings, path: Path, at: Pric
     validFrom_ms: validFrom(provider, settings.valid_from, path),
     standard,
     tiers,
+    ...geosOf(provider, settings.inference_geo_percent, { standard, tiers }, path),
     toolCalls,
     factor: factorOf(provider, path, region?.percent, settings.discount_percent ?? at.discount_percent),
     byMedium: [standard, ...tiers.values()].some(byMedium),
   };
+}
+
+/** Percents of tokens alone: the fees of tools are the same everywhere. */
+function geosOf(
+  provider: string,
+  percents: PriceSettings['inference_geo_percent'] = {},
+  { standard, tiers }: RateCards,
+  path: Path,
+): { readonly geos?: ReadonlyMap<string, RateCards> } {
+  const geos = Object.entries(percents).map(([geo, percent]) => {
+    const share = hundredths(provider, path, percent);
+    const scaled = ({ rates, longContext }: RateCard): RateCard => ({
+      rates: times(rates, share),
+      ...(longContext === undefined
+        ? undefined
+        : { longContext: { ...longContext, rates: times(longContext.rates, share) } }),
+    });
+    const cards = new Map([...tiers].map(([tier, card]) => [tier, scaled(card)] as const));
+    return [geo, { standard: scaled(standard), tiers: cards }] as const;
+  });
+  return geos.length === 0 ? {} : { geos: new Map(geos) };
 }
 
 function byMedium({ rates, longContext }: RateCard): boolean {
@@ -145,26 +158,28 @@ function regional(
   }
   if (percent !== undefined)
     throw new ProviderSettingsError(provider, path, 'A region has rates of its own or a percent of the others.');
-  const { valid_from, discount_percent, tool_call_usd } = settings;
+  const { valid_from, discount_percent, tool_call_usd, inference_geo_percent } = settings;
   return {
     ...(valid_from === undefined ? undefined : { valid_from }),
     ...(discount_percent === undefined ? undefined : { discount_percent }),
     ...(tool_call_usd === undefined ? undefined : { tool_call_usd }),
+    ...(inference_geo_percent === undefined ? undefined : { inference_geo_percent }),
     ...own,
   };
 }
 
 /** Percents have two decimals at most; hundredths of a percent are whole. */
 function factorOf(provider: string, path: Path, percent = 100, discount_percent = 0): Factor {
-  const hundredths = (value: number): number => {
-    const whole = Math.round(value * 100);
-    if (Math.abs(value * 100 - whole) > 1e-6)
-      throw new ProviderSettingsError(provider, path, `${value} percent has more than two decimals.`);
-    return whole;
-  };
-  const numerator = hundredths(percent) * (10_000 - hundredths(discount_percent));
+  const numerator = hundredths(provider, path, percent) * (10_000 - hundredths(provider, path, discount_percent));
   const divisor = commonDivisor(numerator, 100_000_000);
   return { numerator: numerator / divisor, denominator: 100_000_000 / divisor };
+}
+
+function hundredths(provider: string, path: Path, percent: number): number {
+  const whole = Math.round(percent * 100);
+  if (Math.abs(percent * 100 - whole) > 1e-6)
+    throw new ProviderSettingsError(provider, path, `${percent} percent has more than two decimals.`);
+  return whole;
 }
 
 function commonDivisor(a: number, b: number): number {
@@ -203,68 +218,6 @@ function withLongContext(
     if (long[kind] < rates[kind]) throw new ProviderSettingsError(provider, at, 'Long context cannot be cheaper.');
   }
   return { rates, longContext: { aboveTokens: settings.above_tokens, rates: long } };
-}
-
-const rateKinds = [
-  'input',
-  'output',
-  'cachedInput',
-  'cacheWrite',
-  'cacheWrite1h',
-  'reasoning',
-  'audioInput',
-  'audioOutput',
-  'imageInput',
-] as const satisfies readonly (keyof Rates)[];
-
-function dearer(a: Rates, b: Rates): Rates {
-  const rates = { ...a };
-  for (const kind of rateKinds) rates[kind] = Math.max(a[kind], b[kind]);
-  return rates;
-}
-
-/** Rates with what is left out filled in: from the own input or output where those are given, else from `base`. */
-function ratesOf(provider: string, settings: RateSettings, path: Path, base: Rates | undefined): Rates {
-  const own = (key: keyof RateSettings & `${string}_usd_per_mtok`): number | undefined =>
-    settings[key] === undefined ? undefined : exact(provider, settings[key], [...path, key]);
-  const input = own('input_usd_per_mtok') ?? base?.input;
-  const output = own('output_usd_per_mtok') ?? base?.output;
-  if (input === undefined || output === undefined) {
-    throw new ProviderSettingsError(provider, path, 'A price needs input_usd_per_mtok and output_usd_per_mtok.');
-  }
-  const fromInput = (kind: keyof Rates): number => inherited(base, kind, input, base?.input);
-  const fromOutput = (kind: keyof Rates): number => inherited(base, kind, output, base?.output);
-  const cacheWrite = own('cache_write_usd_per_mtok') ?? fromInput('cacheWrite');
-  return {
-    input,
-    output,
-    cachedInput: own('cached_input_usd_per_mtok') ?? fromInput('cachedInput'),
-    cacheWrite,
-    cacheWrite1h:
-      own('cache_write_1h_usd_per_mtok') ?? Math.max(cacheWrite, base === undefined ? 0 : fromInput('cacheWrite1h')),
-    reasoning: own('reasoning_usd_per_mtok') ?? fromOutput('reasoning'),
-    audioInput: own('audio_input_usd_per_mtok') ?? fromInput('audioInput'),
-    audioOutput: own('audio_output_usd_per_mtok') ?? fromOutput('audioOutput'),
-    imageInput: own('image_input_usd_per_mtok') ?? fromInput('imageInput'),
-  };
-}
-
-/**
- * A kind nobody gave: at first the main rate itself, in a tier or a long context the base's in proportion, since
- * surcharges and discounts are told for the main rates and hold for all (reasoning follows output in a batch).
- */
-function inherited(base: Rates | undefined, kind: keyof Rates, main: number, baseMain: number | undefined): number {
-  if (base === undefined || baseMain === undefined) return main;
-  return baseMain === 0 ? base[kind] : Math.ceil((base[kind] * main) / baseMain);
-}
-
-function exact(provider: string, usd: number, path: Path): number {
-  const pico = Math.round(usd * 1_000_000);
-  // Written back and compared: 0.15 * 1e6 is not exactly 150000 in binary, six decimals are what is meant.
-  if (Math.abs(usd - pico / 1_000_000) > 1e-12 * Math.max(1, usd)) {
-    throw new ProviderSettingsError(provider, path, `${usd} has more than six decimals.`);
-  }
-  return pico;
 }
 
 /** A short name of all prices in force: the same prices have the same name, whatever the order of providers. */

@@ -1,5 +1,6 @@
 import type { Usage } from '../exchange/index.ts';
-import type { DatedPrice, Factor, ModelPrice, RateCard, Rates } from './price-book.ts';
+import type { DatedPrice, Factor, ModelPrice } from './price-book.ts';
+import type { RateCard, RateCards, Rates } from './rates.ts';
 
 /** Nano-dollars, an integer; the ledger's unit. */
 type NanoUsd = number;
@@ -7,6 +8,8 @@ type NanoUsd = number;
 export interface PriceOptions {
   /** The tier the request asked for; the one the usage tells wins, since that is what is billed. */
   readonly serviceTier?: string;
+  /** Where it asked the model to run; the one the usage tells wins as well. */
+  readonly inferenceGeo?: string;
 }
 
 /**
@@ -17,7 +20,8 @@ export interface PriceOptions {
 export function price(book: ModelPrice, usage: Usage, at_ms: number, options: PriceOptions = {}): NanoUsd | undefined {
   const dated = priceAt(book, at_ms);
   if (dated === undefined) return undefined;
-  const card = cardFor(dated, usage.serviceTier ?? options.serviceTier);
+  const cards = cardsFor(dated, usage.inferenceGeo ?? options.inferenceGeo);
+  const card = cardFor(cards, usage.serviceTier ?? options.serviceTier);
   const input = tokens(usage.input);
   const rates = ratesFor(card, input ?? 0);
   const output = tokens(usage.output);
@@ -27,8 +31,16 @@ export function price(book: ModelPrice, usage: Usage, at_ms: number, options: Pr
   const cacheRead = tokens(usage.cacheRead) ?? 0;
   const cacheWrite = tokens(usage.cacheWrite) ?? 0;
   const hour = Math.min(tokens(usage.cacheWrite1h) ?? 0, cacheWrite);
-  const audioInput = tokens(usage.audioInput) ?? 0;
-  const imageInput = tokens(usage.imageInput) ?? 0;
+  let audioInput = tokens(usage.audioInput) ?? 0;
+  let imageInput = tokens(usage.imageInput) ?? 0;
+  if (cacheRead + cacheWrite > 0 && audioInput + imageInput > 0) {
+    // Audio and images may be among what was cached, and nobody tells how much of them: what stands in both counts once.
+    let twice = cacheRead + cacheWrite + audioInput + imageInput - (input ?? 0);
+    twice = Math.max(0, Math.min(twice, cacheRead + cacheWrite));
+    const ofImages = Math.min(twice, imageInput);
+    imageInput -= ofImages;
+    audioInput -= Math.min(twice - ofImages, audioInput);
+  }
   const reasoning = tokens(usage.reasoning) ?? 0;
   const audioOutput = tokens(usage.audioOutput) ?? 0;
   const plainInput = Math.max(0, (input ?? 0) - cacheRead - cacheWrite - audioInput - imageInput);
@@ -101,6 +113,7 @@ export function worstUsage(book: ModelPrice, bounds: WorstCase, at_ms: number, o
   const { input, output, toolCalls } = bounds;
   const plain: Usage = toolCalls === undefined ? { input, output } : { input, output, toolCalls };
   if (dated === undefined) return plain;
+  // Where it runs adds to all rates alike, so that the dearest stays the dearest.
   const standard = dearestSplit(ratesFor(dated.standard, bounds.input), bounds, plain);
   const tier = options.serviceTier === undefined ? undefined : dated.tiers.get(options.serviceTier);
   if (tier === undefined) return standard;
@@ -136,8 +149,12 @@ function priceAt(book: ModelPrice, at_ms: number): DatedPrice | undefined {
   return undefined;
 }
 
-function cardFor(dated: DatedPrice, tier: string | undefined): RateCard {
-  return (tier === undefined ? undefined : dated.tiers.get(tier)) ?? dated.standard;
+function cardsFor(dated: DatedPrice, geo: string | undefined): RateCards {
+  return (geo === undefined ? undefined : dated.geos?.get(geo)) ?? dated;
+}
+
+function cardFor({ standard, tiers }: RateCards, tier: string | undefined): RateCard {
+  return (tier === undefined ? undefined : tiers.get(tier)) ?? standard;
 }
 
 function ratesFor(card: RateCard, input: number): Rates {
@@ -178,6 +195,17 @@ function bigNanoDollars(parts: readonly number[], { numerator, denominator }: Fa
   const unit = 1000n * BigInt(denominator);
   const nano = (pico * BigInt(numerator) + unit - 1n) / unit;
   return nano > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(nano);
+}
+
+/** A tool among these that may be called and of which nobody told what that costs; undefined where there is none. */
+export function unknownFee(
+  book: ModelPrice,
+  toolCalls: Readonly<Record<string, number>>,
+  at_ms: number,
+): string | undefined {
+  const fees = priceAt(book, at_ms)?.toolCalls;
+  for (const tool in toolCalls) if (Number(toolCalls[tool]) > 0 && fees?.has(tool) !== true) return tool;
+  return undefined;
 }
 
 /** Whether it matters to this price, at that moment, if a request has audio or images. */

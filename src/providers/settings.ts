@@ -78,6 +78,11 @@ const priceFields = {
   discount_percent: discountSchema,
   long_context: Type.Optional(longContextSchema),
   service_tiers: tiersSchema,
+  inference_geo_percent: Type.Optional(
+    Type.Record(Type.String(), Type.Number({ minimum: 100, maximum: 1000 }), {
+      description: "Of the prices of tokens above, by where the request has the model run (Anthropic's inference_geo)",
+    }),
+  ),
   tool_call_usd: Type.Optional(
     Type.Record(Type.String(), Type.Number({ minimum: 0, maximum: 1000 }), {
       description: 'Hosted tools billed by the call, USD each',

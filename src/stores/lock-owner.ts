@@ -1,4 +1,5 @@
-import { lstatSync, readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { lstatSync, readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 
 /** Whose a lock is, as its words tell. */
@@ -7,6 +8,8 @@ export interface Owner {
   /** When the process started, in the kernel's ticks: a pid alone is given out again. */
   readonly started: string;
   readonly host: string;
+  /** Where its pid means a process, a dash, and which container that is, where it is one. Undefined where nobody can tell. */
+  readonly place: string | undefined;
 }
 
 /** A lock that nobody touched for so long has no owner, as far as touching it tells. */
@@ -19,17 +22,51 @@ let words: string | undefined;
 
 /** Who this process is. */
 export function ownWords(): string {
-  const mine = (): Owner => ({ pid: process.pid, started: startOf(process.pid) ?? '', host: hostname() });
+  const mine = (): Owner => {
+    return { pid: process.pid, started: startOf(process.pid) ?? '', host: hostname(), place: ownPlace() };
+  };
   words ??= JSON.stringify(mine());
   return words;
+}
+
+let place: { readonly own: string | undefined } | undefined;
+
+/**
+ * A pid says nothing elsewhere: two containers can have one host name and one volume, and so can two machines. Short, as it
+ * becomes the target of a link: a full disk has room for no long one.
+ */
+function ownPlace(): string | undefined {
+  place ??= { own: placeNow() };
+  return place.own;
+}
+
+function placeNow(): string | undefined {
+  const kernel = textOf('/proc/sys/kernel/random/boot_id');
+  const processes = linkOf('/proc/self/ns/pid');
+  if (kernel === undefined || processes === undefined) return undefined;
+  return `${shortOf(kernel + processes)}-${shortOf(container() ?? '')}`;
+}
+
+/**
+ * Whatever runs containers gives each a file for its host's name, at a path that says its id and stays over its restarts. One that
+ * people put there in its place may be another container's as well.
+ */
+function container(): string | undefined {
+  const mounts = textOf('/proc/self/mountinfo')?.split('\n') ?? [];
+  const fields = mounts.map((line) => line.split(' ')).findLast(([, , , , at]) => at === '/etc/hostname');
+  return /[0-9a-f]{64}/.exec(fields?.[3] ?? '')?.[0];
+}
+
+function shortOf(text: string): string {
+  return text === '' ? '' : createHash('sha256').update(text).digest('hex').slice(0, 8);
 }
 
 /** Undefined for words that are not of this form. */
 export function ownerOf(text: string): Owner | undefined {
   try {
-    const { pid, started, host } = JSON.parse(text) as Partial<Owner>;
+    const { pid, started, host, place } = JSON.parse(text) as Partial<Owner>;
     return Number.isInteger(pid) && Number(pid) > 0 && typeof started === 'string' && typeof host === 'string'
-      ? { pid: Number(pid), started, host }
+      ? { pid: Number(pid), started, host, place: typeof place === 'string' ? place : undefined }
       : undefined;
   } catch {
     return undefined;
@@ -42,13 +79,25 @@ export function ownerOf(text: string): Owner | undefined {
  */
 export function lives(path: string, text: string): boolean {
   const owner = ownerOf(text);
-  if (owner !== undefined) return owner.host === hostname() ? livesHere(owner) : age_ms(path) < silent_ms;
+  if (owner !== undefined) {
+    const where = whereIs(owner);
+    return where === 'here' ? livesHere(owner) : where === 'elsewhere' && age_ms(path) < silent_ms;
+  }
   // Ours appear whole: half of one is what a power cut left.
   if (isTorn(text)) return false;
   const age = age_ms(path);
   if (age < silent_ms) return true;
   const pid = pidIn(text);
   return pid !== undefined && wasThere(pid, age);
+}
+
+/** `before`: in an earlier run of this container, which nothing of it outlived. */
+function whereIs({ host, place }: Owner): 'here' | 'elsewhere' | 'before' {
+  const own = ownPlace();
+  if (host !== hostname()) return 'elsewhere';
+  if (place === undefined || own === undefined || place === own) return 'here';
+  const [, theirs = ''] = place.split('-');
+  return theirs !== '' && own.endsWith(`-${theirs}`) ? 'before' : 'elsewhere';
 }
 
 function livesHere({ pid, started }: Owner): boolean {
@@ -109,6 +158,14 @@ function startOf(pid: number): string | undefined {
 
 function existsProc(): boolean {
   return textOf('/proc/self/stat') !== undefined;
+}
+
+function linkOf(file: string): string | undefined {
+  try {
+    return readlinkSync(file);
+  } catch {
+    return undefined;
+  }
 }
 
 function textOf(file: string): string | undefined {

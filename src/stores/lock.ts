@@ -27,10 +27,11 @@ const pause_ms = 5;
  * Makes this process the owner of what `file` stands for. Throws where another one is alive; takes over from a dead
  * one, which of several that find it exactly one does. An owner on another host cannot be asked, so it counts as alive
  * while it touches the file; so does one whose words only another version of this program knows, and while the process
- * they name may be the one that wrote them.
+ * they name may be the one that wrote them. `lost` is called where one took over while this process stood still for so long
+ * that it looked dead: what the file stands for is that one's from then on.
  */
-export function lock(file: string): Lock {
-  const held = tried(file, tries_max);
+export function lock(file: string, lost: () => void = () => {}): Lock {
+  const held = tried(file, tries_max, lost);
   if ('release' in held) return held;
   throw new Error(`${file}: ${whose(held)} holds this; only one process may open it at a time`);
 }
@@ -49,11 +50,11 @@ interface Taken {
 
 /** The same; undefined where another one is alive, or about to take over. */
 export function tryLock(file: string): Lock | undefined {
-  const held = tried(file, 1);
+  const held = tried(file, 1, () => {});
   return 'release' in held ? held : undefined;
 }
 
-function tried(file: string, tries_max: number): Lock | Taken {
+function tried(file: string, tries_max: number, lost: () => void): Lock | Taken {
   const text = ownWords();
   for (let tries = 1; ; tries++) {
     const held = read(file);
@@ -67,6 +68,12 @@ function tried(file: string, tries_max: number): Lock | Taken {
     Atomics.wait(nobody, 0, 0, pause_ms);
   }
   const beat = setInterval(() => {
+    const words = read(file);
+    if (words !== undefined && words !== text) {
+      clearInterval(beat);
+      lost();
+      return;
+    }
     try {
       utimesSync(file, new Date(), new Date());
     } catch {

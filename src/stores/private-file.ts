@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
  * Writes a file that only its owner may read, whole or not at all: beside it first, synced, then put in its place.
  * With `exclusive` a file that is there stays, and the call throws `EEXIST`.
  */
-export function writePrivateFile(path: string, text: string, { exclusive = false } = {}): void {
+export function writePrivateFile(path: string, text: string | Uint8Array, { exclusive = false } = {}): void {
   const beside = `${path}.${process.pid}.${randomBytes(6).toString('hex')}`;
   const file = openSync(beside, 'wx', 0o600);
   try {

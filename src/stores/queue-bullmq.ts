@@ -181,11 +181,19 @@ export function openBullQueue(options: BullQueueOptions): JobQueue {
       const ended = (worker?.close() ?? Promise.resolve()).catch(() => {});
       await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, deadline_ms))]);
       for (const wait of waits.values()) wait.tell({ kind: 'closed' });
-      if (opened !== undefined) await within(opened.close()).catch(() => {});
+      if (opened !== undefined) {
+        await within(forgetFinished(opened)).catch(() => {});
+        await within(opened.close()).catch(() => {});
+      }
       connection.disconnect();
       workerConnection?.disconnect();
     },
   };
+}
+
+/** Old ones go as new ones are finished, and here nobody may ever finish any more: a name is a machine's, and machines come and go. */
+async function forgetFinished(queue: Queue<Payload>): Promise<void> {
+  await Promise.all([queue.clean(0, 0, 'completed'), queue.clean(0, 0, 'failed'), queue.trimEvents(0)]);
 }
 
 function reasonOf(job: BullJob<Payload> | undefined): Error | undefined {

@@ -1,4 +1,6 @@
+import { availableParallelism } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';
+import { workerCount } from '../../src/gateway/slots.ts';
 import { Place, problemsOf } from './place.ts';
 
 let place: Place | undefined;
@@ -22,6 +24,14 @@ describe('server.workers', () => {
     expect(await workers(`server: { workers: "\${W:-auto}" }`)).toBe('auto');
     expect(await workers('server: { workers: 2 }', { WORKERS: '5' })).toBe(5);
     expect(await workers('', { WORKERS: 'auto' })).toBe('auto');
+  });
+
+  it('that is auto is as many as run at once here', async () => {
+    place = new Place(`${redis}\nserver: { workers: auto }`);
+    const { settings } = await place.load({});
+    expect(workerCount(settings!)).toBe(availableParallelism());
+    const { settings: three } = await place.load({ WORKERS: '3' });
+    expect(workerCount(three!)).toBe(3);
   });
 
   it('is told where it is neither', async () => {

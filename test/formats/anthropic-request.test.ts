@@ -50,6 +50,13 @@ describe('reading a Messages request', () => {
     });
   });
 
+  test('thinking that is to be left out is output nobody sees', () => {
+    const unseen = (thinking: object) => view({ ...blocks(), thinking }).unseenOutput ?? false;
+    expect(unseen({ type: 'adaptive', display: 'omitted' })).toBe(true);
+    expect(unseen({ type: 'adaptive', display: 'summarized' })).toBe(false);
+    expect(unseen({ type: 'disabled' })).toBe(false);
+  });
+
   test.each<[string, unknown, string]>([
     ['a limit of zero', { ...blocks(), max_tokens: 0 }, 'max_tokens'],
     ['a system prompt that is a number', { ...blocks(), system: 1 }, 'system'],

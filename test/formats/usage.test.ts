@@ -91,6 +91,27 @@ describe('usage as OpenAI and those who speak like it tell it', () => {
   });
 });
 
+describe('usage that comes more than once in a stream of chunks', () => {
+  const told = (...usages: object[]): Usage | undefined => {
+    const decoder = openaiChat.streamDecoder({ usageInjected: false });
+    const chunks = usages.map((usage) => ({ id: 'x', choices: [], usage }));
+    const frames = chunks.flatMap((chunk) => decoder.push(Buffer.from(`data: ${JSON.stringify(chunk)}\n\n`)));
+    return last(frames.flatMap(({ events }) => events));
+  };
+  const real = { prompt_tokens: 1000, completion_tokens: 50, prompt_tokens_details: { cached_tokens: 900 } };
+  const nothing = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
+
+  test.each([
+    { name: 'the last counts', usages: [{ ...real, completion_tokens: 20 }, real] },
+    { name: 'zeros before say nothing yet', usages: [nothing, nothing, real] },
+    { name: 'zeros after do not undo it', usages: [real, nothing] },
+    { name: 'nor does null', usages: [real, { prompt_tokens: null, completion_tokens: null }] },
+    { name: 'nor text', usages: [real, { prompt_tokens: '0', completion_tokens: '0' }] },
+  ])('$name', ({ usages }) => {
+    expect(told(...usages)).toMatchObject({ input: 1000, output: 50, cacheRead: 900 });
+  });
+});
+
 describe('usage as Anthropic and those who speak like it tell it', () => {
   test('an input of zero at the end does not undo what the start told', () => {
     expect(messagesUsage({ input_tokens: 1500, output_tokens: 1 }, { input_tokens: 0, output_tokens: 40 })).toEqual({
@@ -112,6 +133,36 @@ describe('usage as Anthropic and those who speak like it tell it', () => {
         { input_tokens: 0, cache_read_input_tokens: 100, output_tokens: 40 },
       ),
     ).toEqual({ input: 100, output: 40, cacheRead: 100 });
+  });
+
+  test('a conversation that was made shorter first is paid for too: the top does not count it, the steps do', () => {
+    const step = (type: string, input_tokens: number, output_tokens: number, more = {}) => ({
+      type,
+      input_tokens,
+      output_tokens,
+      ...more,
+    });
+    const short = step('message', 23_000, 1000);
+    const cached = { cache_read_input_tokens: 50, cache_creation_input_tokens: 7 };
+    const hour = { cache_creation: { ephemeral_5m_input_tokens: 0, ephemeral_1h_input_tokens: 7 } };
+    const iterations = [step('compaction', 180_000, 3500, { ...cached, ...hour }), short];
+    expect(messagesUsage({ input_tokens: 23_000, output_tokens: 1 }, { output_tokens: 1000, iterations })).toEqual({
+      input: 203_057,
+      output: 4500,
+      cacheRead: 50,
+      cacheWrite: 7,
+      cacheWrite1h: 7,
+    });
+    const paused = { input_tokens: 0, output_tokens: 0, iterations: iterations.slice(0, 1) };
+    expect(messagesUsage({ input_tokens: 0, output_tokens: 0 }, paused)).toMatchObject({
+      input: 180_057,
+      output: 3500,
+    });
+    // One step alone, or steps that the top counts already, change nothing.
+    for (const steps of [[short], [step('message', 13_000, 400), step('message', 10_000, 600)], [], [null, 'x'], 'x']) {
+      const told = { input_tokens: 23_000, output_tokens: 1000, iterations: steps };
+      expect(messagesUsage({ input_tokens: 23_000, output_tokens: 1 }, told)).toEqual({ input: 23_000, output: 1000 });
+    }
   });
 
   test('numbers that are none are not taken', () => {

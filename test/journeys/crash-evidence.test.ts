@@ -137,6 +137,7 @@ describe.each(stores)('kill -9 with calls under way, on the %s store', (store) =
     for (const record of lost) {
       expect(record).toMatchObject({ caller: { organization: 'acme', team: 'research' }, cost_estimated: true });
       expect(record.cost_nusd).toBe(record.held_nusd);
+      expect(record.prices).toMatch(/^[0-9a-f]{16}$/);
       const { body } = inFlight[record.request_id.replace(/-\d$/, '')]!;
       expect([record.model_asked, record.streamed]).toEqual([body.model, body.stream === true]);
       expect(record.held_nusd).toBe(heldFor(body));

@@ -53,7 +53,7 @@ describe.each(stores)('a stream without a limit on the %s store', (store) => {
   let house: MoneyHouse;
   beforeAll(async () => {
     const teams = Object.fromEntries(
-      ['extends', 'renews', 'short', 'shared', ...speaks.map((_, at) => `ends-${at}`)].map((team) => [
+      ['extends', 'renews', 'short', 'shared', 'tells', ...speaks.map((_, at) => `ends-${at}`)].map((team) => [
         team.replace('-', ''),
         { budgets: [budget] },
       ]),
@@ -129,6 +129,28 @@ describe.each(stores)('a stream without a limit on the %s store', (store) => {
       expect(house.provider.violations).toEqual([]);
     },
   );
+
+  test('grows, and ends, by what its provider tells while it runs, where that is more than it shows', async () => {
+    const chunk = (content: string, output: number, finish_reason: string | null = null) =>
+      `data: ${JSON.stringify({
+        id: 'x',
+        choices: [{ index: 0, delta: { content }, finish_reason }],
+        usage: { prompt_tokens: 9, completion_tokens: output },
+      })}\n\n`;
+    // Nothing of what it thinks is shown.
+    const chunks = Array.from({ length: 60 }, (_, at) => chunk('w ', 20 * (at + 1)));
+    chunks.push(chunk('', 1200, 'stop'), 'data: [DONE]\n\n');
+    house.says({ raw: { contentType: 'text/event-stream', chunks }, pace_ms: 20 });
+    const requestId = `${store}-tells`;
+    const answer = await house.ask('tells', stream, { headers: { 'x-request-id': requestId } });
+    expect(wellFormed('openai-chat', Buffer.from(answer.text), { provider: true })).toBe('end');
+    expect(reasonOf('openai-chat', answer)).toBe('length');
+    const { spent, limit } = await house.atRest('tells');
+    expect(spent).toBeGreaterThan(limit / 2);
+    // The piece that told it had passed the limit is paid for.
+    expect(spent).toBeLessThanOrEqual(limit + costOf({ input: 0, output: 20 }));
+    expect(await house.record(requestId)).toMatchObject({ ending: 'ended_by_ceiling', cost_nusd: spent });
+  });
 
   test('is refused where not even its first hold fits', async () => {
     house.says({});

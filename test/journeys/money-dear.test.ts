@@ -24,6 +24,7 @@ describe('a word that is dear', () => {
             'claude-runs': {
               ...beyond,
               service_tiers: { fast: { input_usd_per_mtok: 2, output_usd_per_mtok: 4 } },
+              inference_geo_percent: { us: 150 },
             },
           },
         },
@@ -65,13 +66,46 @@ describe('a word that is dear', () => {
   });
 
   test.each([
-    { ran: 'fast', times: 2 },
-    { ran: 'standard', times: 1 },
-  ])('speed is held for, and paid as it ran: $ran', async ({ ran, times }) => {
-    const body = { model: 'claude-runs', max_tokens: 50, messages: hi, speed: 'fast' };
+    { asked: 'text', output: 4096, held: 'a part', more: {} },
+    { asked: 'audio', output: 4096, held: 'all', more: { modalities: ['text', 'audio'], audio: { voice: 'alloy' } } },
+    { asked: 'images', output: 4096, held: 'all', more: { modalities: ['image', 'text'] } },
+    { asked: 'reasoning', output: 4096, held: 'all', more: { include_reasoning: false } },
+    { asked: 'reasoning', output: 4096, held: 'all', more: { reasoning_format: 'hidden' } },
+    { asked: 'reasoning', output: 4096, held: 'all', more: { reasoning: { exclude: true } } },
+    { asked: 'shown reasoning', output: 4096, held: 'a part', more: { reasoning: { exclude: false } } },
+  ])('of a stream that may bring $asked $held is held for: nobody sees how many tokens they take', async (row) => {
+    let held = -1;
+    house.says(async () => {
+      held = (await house.budget('research')).held;
+      return { usage: { input: 10, output: 5 } };
+    });
+    expect((await house.ask('research', { model: 'gpt-speaks', stream: true, messages: hi, ...row.more })).status).toBe(
+      200,
+    );
+    await house.atRest('research');
+    const rate = row.asked === 'audio' ? 80_000 : 2000;
+    if (row.held === 'all') expect(held).toBeGreaterThan(row.output * rate);
+    else expect(held).toBeLessThan(row.output * rate);
+  });
+
+  test.each([
+    { word: 'speed', asked: { speed: 'fast' }, most: 2, ran: { speed: 'fast' }, times: 2 },
+    { word: 'speed', asked: { speed: 'fast' }, most: 2, ran: { speed: 'standard' }, times: 1 },
+    { word: 'a place', asked: { inference_geo: 'us' }, most: 1.5, ran: { inference_geo: 'us' }, times: 1.5 },
+    { word: 'a place', asked: { inference_geo: 'us' }, most: 1.5, ran: {}, times: 1.5 },
+    { word: 'a place nobody asked for', asked: {}, most: 1, ran: { inference_geo: 'us' }, times: 1.5 },
+    {
+      word: 'speed in a place',
+      asked: { speed: 'fast', inference_geo: 'us' },
+      most: 3,
+      ran: { speed: 'fast', inference_geo: 'us' },
+      times: 3,
+    },
+  ])('$word is held for $most times, and paid as it ran: $ran', async ({ asked, most, ran, times }) => {
+    const body = { model: 'claude-runs', max_tokens: 50, messages: hi, ...asked };
     let held = -1;
     const message = { id: 'm', type: 'message', role: 'assistant', model: 'c', stop_reason: 'end_turn' };
-    const usage = { input_tokens: 20, output_tokens: 10, service_tier: 'standard', speed: ran };
+    const usage = { input_tokens: 20, output_tokens: 10, service_tier: 'standard', ...ran };
     const reply = JSON.stringify({ ...message, content: [{ type: 'text', text: 'Hi' }], usage });
     house.says(async () => {
       held = (await house.budget('research')).held;
@@ -79,8 +113,24 @@ describe('a word that is dear', () => {
     });
     const before = (await house.atRest('research')).spent;
     expect((await house.ask('research', body)).status).toBe(200);
-    expect(held).toBe(2 * costOf(heldBy(body)));
+    expect(held).toBe(most * costOf(heldBy(body)));
     expect((await house.atRest('research')).spent - before).toBe(times * costOf({ input: 20, output: 10 }));
+  });
+
+  test.each([
+    { from: 10, times: 2 },
+    { from: 100_000, times: 1 },
+  ])('a conversation that may be made shorter first, from $from tokens on, is held for $times times', async (row) => {
+    const edits = [{ type: 'compact_20260112', trigger: { type: 'input_tokens', value: row.from } }];
+    const body = { model: 'claude-seeks', max_tokens: 50, messages: hi, context_management: { edits } };
+    let held = -1;
+    house.says(async () => {
+      held = (await house.budget('research')).held;
+      return {};
+    });
+    expect((await house.ask('research', body)).status).toBe(200);
+    await house.atRest('research');
+    expect(held).toBe(row.times * costOf(heldBy(body)));
   });
 
   test('searches of a reply that broke off are paid for as many as were seen', async () => {

@@ -242,6 +242,15 @@ describe.each(stores)('on the %s store', (store) => {
     const { held_nusd } = await (await ask('learns', body)).record();
     expect(held_nusd).toBeGreaterThanOrEqual(costOf(heldBy(body, 400)));
     expect(held_nusd).toBeLessThan(costOf(heldBy(body, 500)));
+    // It says nothing of another caller's replies, nor of another model's.
+    const mini = { ...body, model: 'gpt-4o-mini' };
+    for (const [team, other] of [
+      ['debtor', body],
+      ['learns', mini],
+    ] as const) {
+      house.says({ text: 'Hi.', usage: { input: 9, output: 400 } });
+      expect((await (await ask(team, other)).record()).held_nusd, team).toBe(costOf(heldBy(other, 64)));
+    }
     // An agent that asks for much more than it takes holds what it takes.
     house.says({ text: 'Hi.', usage: { input: 9, output: 400 } });
     const huge = await (await ask('learns', { ...body, max_tokens: 4000 })).record();

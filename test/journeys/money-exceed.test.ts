@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { fakeOpenai, prices } from '../support/gateway.ts';
+import { fakeOpenai, prices, ref } from '../support/gateway.ts';
 import {
   type AskedBody,
   barredPolicy,
@@ -37,6 +37,10 @@ describe.each(stores)('a budget that is used up on the %s store', (store) => {
         models: budgets(total(1)),
         circles: budgets(total(usd(1), instead('wished')), { window: 'day', limit_usd: usd(1), ...instead('costly') }),
         denied: budgets(total(usd(1), instead('barred'))),
+        people: {
+          keys: [{ key: ref('KEY_OF_PEOPLE'), may_assert: true }],
+          users: { default: budgets(total(usd(dearHold / 2), instead('cheap'))) },
+        },
         warned: budgets(total(usd(dearHold), { on_exceed: 'warn' })),
         throttled: budgets(total(usd(1.5 * dearHold), { on_exceed: 'throttle', queue_ms: 5000 })),
         patient: budgets({ window: 'month', limit_usd: usd(1.5 * dearHold), on_exceed: 'throttle', queue_ms: 200 }),
@@ -85,6 +89,19 @@ describe.each(stores)('a budget that is used up on the %s store', (store) => {
     expect([answer.status, asked()]).toEqual([429, []]);
     expect(answer.error).toMatchObject({ code: 'insufficient_quota', scope_id: 'denied' });
     expect(answer.headers.get('x-should-retry')).toBe('false');
+  });
+
+  test('substitutes for a person, whose name the open part of the record does not tell', async () => {
+    for (const user of ['jane.roe', 'auth0|jane:roe']) {
+      house.says({ usage: { input: 4, output: 3 } });
+      const id = `${store}-${user.replace(/\W/g, '-')}`;
+      const answer = await house.ask('people', body, { headers: { 'x-request-id': id, 'x-llm-user': user } });
+      expect([answer.status, answer.headers.get('x-llm-model')]).toEqual([200, 'cheap']);
+      const { decision, caller } = await house.record(id);
+      expect(caller.user).toBe(user);
+      expect(decision.request?.obligations).toEqual(['substitute_model (total budget of the user)']);
+      expect(JSON.stringify(decision)).not.toMatch(/jane|roe/i);
+    }
   });
 
   test('that only warns counts and tells', async () => {

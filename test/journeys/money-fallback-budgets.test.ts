@@ -18,7 +18,18 @@ const body: AskedBody = { model: 'either', max_tokens: 50, messages: hi };
 const room = (more: Record<string, unknown> = {}) => ({
   budgets: [{ window: 'total', limit_usd: usd(2 * costOf(heldBy(body))), ...more }],
 });
-const policies = { barred: barredPolicy };
+const policies = {
+  barred: barredPolicy,
+  affordable: `
+metadata: { id: affordable, name: Affordable, version: 1.0.0 }
+rules:
+  - id: lower
+    condition: { operator: eq, field: team.id, value: lowered }
+    action: { decision: modify, cap_max_tokens: { affordable_tokens_min: 1 }, reason: what is left is used }
+`,
+};
+/** What the dear model costs where it may write so much. */
+const dear = (output: number) => 10 * costOf(heldBy(body, output));
 
 describe.each(stores)('a fallback that a budget has no room for, on the %s store', (store) => {
   let house: MoneyHouse;
@@ -28,13 +39,15 @@ describe.each(stores)('a fallback that a budget has no room for, on the %s store
       policies,
       teams: {
         plain: room(),
+        strict: room(),
         led: room({ on_exceed: 'substitute', substitute_model: 'small' }),
         misled: room({ on_exceed: 'substitute', substitute_model: 'barred' }),
         circling: room({ on_exceed: 'substitute', substitute_model: 'costly' }),
+        lowered: { budgets: [{ window: 'total', limit_usd: usd(dear(30)) }] },
       },
       providers: (baseUrl) => ({
         first: { ...fakeOpenai(baseUrl), id: 'first', models: { cheap: prices, small: prices, barred: prices } },
-        second: { ...fakeOpenai(baseUrl), id: 'second', models: { costly: dearPrices, last: prices } },
+        second: { ...fakeOpenai(baseUrl), id: 'second', models: { costly: dearPrices, last: prices, unpriced: {} } },
       }),
       config: {
         models: Object.fromEntries(
@@ -51,6 +64,14 @@ describe.each(stores)('a fallback that a budget has no room for, on the %s store
               [
                 ['first', 'cheap'],
                 ['second', 'costly'],
+                ['second', 'last'],
+              ],
+            ],
+            [
+              'unpriced-between',
+              [
+                ['first', 'cheap'],
+                ['second', 'unpriced'],
                 ['second', 'last'],
               ],
             ],
@@ -72,6 +93,16 @@ describe.each(stores)('a fallback that a budget has no room for, on the %s store
     const answer = await house.ask('plain', { ...body, model: 'three' });
     expect([answer.status, asked()]).toEqual([200, ['cheap', 'last']]);
     expect(await house.atRest('plain')).toMatchObject({ spent: costOf({ input: 20, output: 10 }), held: 0 });
+  });
+
+  test('and one that nobody told the price of as well; where none is left, what failed first is told', async () => {
+    firstFails();
+    const answer = await house.ask('strict', { ...body, model: 'unpriced-between' });
+    expect([answer.status, asked()]).toEqual([200, ['cheap', 'last']]);
+    expect(await house.atRest('strict')).toMatchObject({ spent: costOf({ input: 20, output: 10 }), held: 0 });
+    house.says({ status: 503 });
+    const failed = await house.ask('strict', { ...body, model: 'unpriced-between' });
+    expect([failed.status, asked()]).toEqual([503, ['cheap', 'last']]);
   });
 
   test('goes on with the model that the budget names: decided, held, paid and told', async () => {
@@ -102,6 +133,14 @@ describe.each(stores)('a fallback that a budget has no room for, on the %s store
       expect(answer.error).toMatchObject({ code: 'insufficient_quota', scope_id: team });
       expect(await house.atRest(team)).toMatchObject({ spent: 0, held: 0 });
     }
+  });
+
+  test('is lowered to all that the budget affords: what the call holds already is its own', async () => {
+    firstFails();
+    const answer = await house.ask('lowered', body);
+    expect([answer.status, asked()]).toEqual([200, ['cheap', 'costly']]);
+    expect(house.provider.requests.map((request) => request.body.max_tokens)).toEqual([50, 30]);
+    expect(await house.atRest('lowered')).toMatchObject({ spent: 10 * costOf({ input: 20, output: 10 }), held: 0 });
   });
 
   test('and the books agree', async () => {

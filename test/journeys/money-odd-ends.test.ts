@@ -114,16 +114,27 @@ describe('what a provider reads or runs by itself', () => {
   beforeAll(async () => {
     house = await startMoney({
       store: 'embedded',
-      teams: { research: enough, poor: { budgets: [{ window: 'total', limit_usd: 0.01 }] } },
+      teams: {
+        research: enough,
+        poor: { budgets: [{ window: 'total', limit_usd: 0.01 }] },
+        narrow: { ...enough, models: ['claude-told'] },
+        counted: { budgets: [{ window: 'total', limit_tokens: 1_000_000 }] },
+      },
       providers: (baseUrl) => ({
-        'fake-openai': fakeOpenai(baseUrl),
+        'fake-openai': {
+          ...fakeOpenai(baseUrl),
+          models: {
+            'gpt-4o': prices,
+            'gpt-seeks': { ...prices, tool_call_usd: { web_search: 0.01, browser_search: 0.005 }, hosted_calls_max: 2 },
+          },
+        },
         'fake-anthropic': {
           ...fakeAnthropic(baseUrl),
           models: {
             'claude-sonnet-4-5': { ...prices, tool_call_usd: { web_search: 0.01 } },
             'claude-told': {
               ...prices,
-              tool_call_usd: { web_search: 0.01 },
+              tool_call_usd: { web_search: 0.01, advisor: 0.02 },
               hosted_calls_max: 4,
               hosted_input_tokens_max: 2 * context,
             },
@@ -135,13 +146,13 @@ describe('what a provider reads or runs by itself', () => {
   });
   afterAll(() => house.close());
 
-  async function heldFor(body: AskedBody): Promise<number> {
+  async function heldFor(body: AskedBody, id = 'held'): Promise<number> {
     let held = -1;
     house.says(async () => {
       held = (await house.budget('research')).held;
       return {};
     });
-    const answer = await house.ask('research', body);
+    const answer = await house.ask('research', body, { headers: { 'x-request-id': id } });
     expect([answer.status, answer.text]).toEqual([200, expect.anything()]);
     return held;
   }
@@ -170,6 +181,55 @@ describe('what a provider reads or runs by itself', () => {
     );
     const short = { ...claude, model: 'claude-short', tools: [search] };
     expect(await heldFor(short)).toBe(costOf({ input: heldBy(short).input + 512 + 5_000, output: 50 }) + 10 * cent);
+  });
+
+  const seeks: AskedBody = { ...plain, model: 'gpt-seeks' };
+  test.each([
+    { asked: { web_search_options: {} }, fee: cent },
+    { asked: { tools: [{ type: 'browser_search' }] }, fee: cent / 2 },
+    { asked: { web_search_options: {}, tools: [{ type: 'browser_search' }] }, fee: 1.5 * cent },
+  ])("is held for in OpenAI's chat, and paid for once each, by an estimate, since no usage tells: %j", async (row) => {
+    const before = (await house.atRest('research')).spent;
+    const body = { ...seeks, ...row.asked };
+    const id = `seeks-${row.fee}`;
+    expect(await heldFor(body, id)).toBe(costOf({ input: context, output: 50 }) + 2 * row.fee);
+    const { usage, cost_nusd, cost_estimated } = await house.record(id);
+    expect(cost_nusd).toBe(costOf({ input: Number(usage?.input), output: Number(usage?.output) }) + row.fee);
+    expect(cost_estimated).toBe(true);
+    expect((await house.atRest('research')).spent - before).toBe(cost_nusd);
+  });
+
+  test.each<AskedBody>([
+    { ...plain, tools: [{ type: 'browser_search' }] },
+    { ...plain, web_search_options: {} },
+    { ...claude, tools: [{ type: 'web_fetch_20250910', name: 'web_fetch' }] },
+  ])('and whose fee nobody told is refused under a money budget, and passes without one, %j', async (body) => {
+    house.says({ usage: { input: 40, output: 30 } });
+    const refused = await house.ask('research', body);
+    expect(refused.status).toBe(403);
+    expect(refused.error).toMatchObject({ code: 'price_unknown', param: 'tools', model: body.model });
+    expect(house.provider.requests).toEqual([]);
+    expect((await house.ask('counted', body)).status).toBe(200);
+    // A provider of another language never hears of it.
+    const [model, path] =
+      body.model === claude.model
+        ? (['gpt-4o', '/v1/messages'] as const)
+        : ([claude.model, '/v1/chat/completions'] as const);
+    expect((await house.ask('research', { ...body, model }, { path })).status).toBe(200);
+  });
+
+  test('and that asks another model is for those who may ask that model', async () => {
+    const asking = (model: string) => ({
+      ...claude,
+      model: 'claude-told',
+      tools: [{ type: 'advisor_20260301', name: 'advisor', model }],
+    });
+    house.says({});
+    const refused = await house.ask('narrow', asking('claude-short'));
+    expect([refused.status, house.provider.requests.length]).toEqual([404, 0]);
+    expect(refused.error).toMatchObject({ code: 'model_not_found', param: 'tools' });
+    expect((await house.ask('narrow', asking('claude-told'))).status).toBe(200);
+    expect((await house.ask('research', asking('claude-short'))).status).toBe(200);
   });
 
   const bash = { type: 'bash_20250124', name: 'bash' };

@@ -85,7 +85,22 @@ describe.each(stores)('a ledger with a long history, %s', (store) => {
         ids.map((id, more) => ledger.post({ id, ...settlement, labels: { team: `t${more % 50}`, model: 'm' } })),
       );
     }
+    // Not all of it in one turn of the event loop, however fast that is.
+    expect(await turnsWhileRead(ledger)).toBeGreaterThan(2);
     await ledger.close();
+  }
+
+  /** How often others get their turn from the first entry that is read to the last. */
+  async function turnsWhileRead(ledger: Ledger): Promise<number> {
+    let turns = -1;
+    for await (const _ of ledger.entries('acme')) if (turns < 0) count();
+    const counted = turns;
+    turns = Number.POSITIVE_INFINITY;
+    return counted;
+    function count(): void {
+      turns += 1;
+      if (turns < 1e6) setImmediate(count);
+    }
   }
 
   test('is reported on while calls pass and health is told, none waiting for it (PITFALLS 55)', async () => {

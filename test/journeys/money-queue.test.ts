@@ -1,8 +1,18 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ref } from '../support/gateway.ts';
-import { type AskedBody, eventually, hi, type MoneyHouse, startMoney, stores } from '../support/money.ts';
+import {
+  type Answered,
+  type AskedBody,
+  eventually,
+  hi,
+  type MoneyHouse,
+  startMoney,
+  stores,
+} from '../support/money.ts';
 
 const body: AskedBody = { model: 'gpt-4o', max_tokens: 20, messages: hi };
+const resetOf = ({ headers }: Answered) =>
+  Number(/^(\d+)s$/.exec(headers.get('x-ratelimit-reset-requests') ?? '')?.[1]);
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Exchanges under way, at a provider or in a line. */
@@ -69,10 +79,19 @@ describe.each(stores)('waiting for room on the %s store', (store) => {
       expect(wait_s).toBeGreaterThanOrEqual(1);
       expect(wait_s).toBeLessThanOrEqual(2);
       expect(refused.headers.get('x-ratelimit-remaining-requests')).toBe('0');
+      // A window of a second is empty when that is over, and the second that has begun.
+      const reset_s = resetOf(refused);
+      expect([1, 2]).toContain(reset_s);
+      expect(reset_s).toBeGreaterThanOrEqual(wait_s);
       expect((await house.ask('seconds', body)).status).toBe(429);
       await pause(wait_s * 1000);
     }
-    expect((await house.ask('seconds', body)).status).toBe(200);
+    const passed = await house.ask('seconds', body);
+    expect(passed.status).toBe(200);
+    expect([1, 2]).toContain(resetOf(passed));
+    await pause(resetOf(passed) * 1000);
+    // Everything is free again when the headers said it would be.
+    expect((await house.ask('seconds', body)).headers.get('x-ratelimit-remaining-requests')).toBe('1');
   });
 
   test('a burst is spread over the seconds instead of being refused', async () => {

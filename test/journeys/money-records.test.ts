@@ -194,6 +194,12 @@ describe.each(stores)('one exchange of every kind on the %s store', (store) => {
     if (told !== undefined && code !== 'upstream_error') expect(told).toBe(code);
   });
 
+  test('what was let through is recorded with the price book it was paid by', () => {
+    const paid = records.filter(({ ending }) => ending !== 'denied').map((record) => record.prices);
+    expect(paid.length).toBeGreaterThan(8);
+    expect([...new Set(paid)]).toEqual([expect.stringMatching(/^[0-9a-f]{16}$/)]);
+  });
+
   test('there is no record beside, and the trail holds', async () => {
     expect(records.length).toBe(kinds.length);
     expect(new Set(records.map(({ exchange }) => exchange)).size).toBe(kinds.length);

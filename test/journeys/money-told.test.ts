@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { FakeReply } from '../support/fake-provider.ts';
 import { fakeAnthropic, fakeOpenai, prices } from '../support/gateway.ts';
 import { type AskedBody, costOf, eventually, heldBy, hi, type MoneyHouse, startMoney, usd } from '../support/money.ts';
 
@@ -162,6 +163,45 @@ describe('a try that nobody tells the cost of', () => {
     const { attempts = [], cost_nusd } = await house.record(id);
     expect(attempts.map((one) => one.cost_nusd)).toEqual(attempts.map(() => each));
     expect(cost_nusd).toBe(each * attempts.length);
+  });
+
+  test.each<{ said: string; reply: FakeReply; code: number; paid: boolean }>([
+    { said: '504 of who stands before it', reply: { status: 504 }, code: 504, paid: true },
+    { said: '524 of who stands before it', reply: { status: 524 }, code: 524, paid: true },
+    { said: '408 of its own', reply: { status: 408 }, code: 408, paid: true },
+    {
+      said: 'that the prompt was filtered',
+      reply: { status: 400, error: { code: 'content_filter' } },
+      code: 400,
+      paid: true,
+    },
+    { said: 'that it is busy', reply: { status: 503 }, code: 503, paid: false },
+    { said: 'to ask elsewhere', reply: { status: 307 }, code: 502, paid: false },
+  ])('and may have run though all it said was $said is paid for: $paid', async ({ said, reply, code, paid }) => {
+    house.says(reply);
+    const { stream: _, ...plain } = stream;
+    const id = `said-${said.replaceAll(' ', '-')}`;
+    expect((await house.ask('research', plain, { headers: { 'x-request-id': id } })).status).toBe(code);
+    const each = costOf({ input: Math.ceil(Buffer.byteLength(JSON.stringify(plain)) / 4), output: 0 });
+    const { attempts = [], cost_nusd, cost_estimated } = await house.record(id);
+    expect(attempts.map((one) => one.cost_nusd)).toEqual(attempts.map(() => (paid ? each : undefined)));
+    expect([cost_nusd, cost_estimated]).toEqual([paid ? each * attempts.length : 0, paid]);
+  });
+
+  test('and was sent a document is not paid for more than its model can read', async () => {
+    const source = { type: 'base64', media_type: 'application/pdf', data: 'QUFB'.repeat(300_000) };
+    const body = {
+      model: 'claude-sees',
+      max_tokens: 50,
+      stream: true,
+      messages: [{ role: 'user', content: [{ type: 'document', source }] }],
+    };
+    house.says({ stall: 'head' });
+    expect((await house.ask('research', body, { headers: { 'x-request-id': 'document' } })).status).toBe(504);
+    const most = costOf({ input: prices.context_tokens, output: 0 });
+    const { attempts = [], cost_nusd, held_nusd } = await house.record('document');
+    expect(attempts.map((one) => one.cost_nusd)).toEqual(attempts.map(() => most));
+    expect(cost_nusd).toBeLessThanOrEqual(Number(held_nusd));
   });
 
   test('stands under the model that may bill it, whoever refused after that', async () => {

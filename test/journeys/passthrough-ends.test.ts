@@ -161,6 +161,16 @@ describe('a provider that fails is told as it is', () => {
     });
   });
 
+  test('out of time, behind a proxy: it may have run, so what was held counts', async () => {
+    house.api.answer = (response) => json(response, 504, '{"error":"gateway timeout"}');
+    const spent = await spentBy(house, async () => {
+      const response = await house.pass('/files', { headers: { 'x-request-id': 'out-of-time' } });
+      expect([response.status, await response.text()]).toEqual([504, '{"error":"gateway timeout"}']);
+    });
+    expect(spent).toBe(cent);
+    expect(await house.asker.record('out-of-time')).toMatchObject({ cost_nusd: cent, cost_estimated: true });
+  });
+
   test('a redirect is not followed', async () => {
     house.api.answer = (response) => void response.writeHead(302, { location: `${house.api.origin}/v1/other` }).end();
     const spent = await spentBy(house, async () => {

@@ -52,6 +52,22 @@ describe('what a call costs is read off its reply where that can be done', () =>
     });
   });
 
+  test('a reply of another kind, with usage in the same words: embeddings', async () => {
+    const usage = { prompt_tokens: 800, total_tokens: 800 };
+    const list = {
+      object: 'list',
+      data: [{ object: 'embedding', index: 0, embedding: [0.5] }],
+      model: 'gpt-4o',
+      usage,
+    };
+    expect(await settled('/embeddings', JSON.stringify(list))).toMatchObject({
+      cost_nusd: costOf({ input: 800, output: 0 }),
+      cost_estimated: false,
+      usage: { input: 800, output: 0 },
+      model_used: 'gpt-4o',
+    });
+  });
+
   test.each([
     [{ prompt_tokens: 10.5, completion_tokens: 3.25 }, costOf({ input: 11, output: 4 })],
     [{ prompt_tokens: 1e300, completion_tokens: 3 }, Number.MAX_SAFE_INTEGER],
@@ -88,23 +104,33 @@ describe('what a call costs is read off its reply where that can be done', () =>
       model: 'claude-sonnet-4-5',
       usage: { input_tokens: 900, cache_read_input_tokens: 100, output_tokens: 1 },
     };
-    const events = [
+    const events = (last: object) => [
       { type: 'message_start', message: { id: 'm', type: 'message', role: 'assistant', content: [], ...start } },
-      { type: 'message_delta', delta: { stop_reason: 'end_turn' }, usage: { output_tokens: 200 } },
+      { type: 'message_delta', delta: { stop_reason: 'end_turn' }, usage: { output_tokens: 200, ...last } },
       { type: 'message_stop' },
     ];
-    house.api.answer = (response) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' });
-      response.end(events.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join(''));
+    const pass = async (last: object) => {
+      house.api.answer = (response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream' });
+        response.end(
+          events(last)
+            .map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`)
+            .join(''),
+        );
+      };
+      const response = await fetch(`${gateway.gateway.origin}/passthrough/fake-anthropic/messages`, {
+        method: 'POST',
+        headers: { 'x-api-key': teamKey, 'anthropic-version': '2023-06-01', 'anthropic-beta': 'new' },
+        body: '{}',
+      });
+      await response.text();
     };
-    const response = await fetch(`${gateway.gateway.origin}/passthrough/fake-anthropic/messages`, {
-      method: 'POST',
-      headers: { 'x-api-key': teamKey, 'anthropic-version': '2023-06-01', 'anthropic-beta': 'new' },
-      body: '{}',
-    });
-    await response.text();
+    await pass({ server_tool_use: { web_search_requests: 0 } });
     expect(house.api.calls[0]?.headers).toMatchObject({ 'anthropic-version': '2023-06-01', 'anthropic-beta': 'new' });
     expect(await standing(gateway)).toEqual({ spent: costOf(told), held: 0 });
+    // A fee nobody told is not nothing.
+    await pass({ server_tool_use: { web_search_requests: 2 } });
+    expect(await standing(gateway)).toEqual({ spent: costOf(told) + cent, held: 0 });
   });
 
   test('more than was held is debt, not forgiven', async () => {

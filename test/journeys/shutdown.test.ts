@@ -1,12 +1,14 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { run } from '../cli/world.ts';
-import { type ServedGateway, serveCli } from '../support/cli-process.ts';
+import { type ServedGateway, serveCli, startCli } from '../support/cli-process.ts';
 import { type FakeProvider, startFakeProvider } from '../support/fake-provider.ts';
-import { teamKey, testEnv, writeGatewayFiles } from '../support/gateway.ts';
+import { ref, teamKey, testEnv, writeGatewayFiles } from '../support/gateway.ts';
 import { eventually } from '../support/money.ts';
 import { openSocket, rawReply, requestBytes } from '../support/raw-http.ts';
 import { wellFormed } from '../support/well-formed.ts';
@@ -172,6 +174,27 @@ test('a second signal ends it at once; the next start records what was lost and 
 });
 
 describe('SIGHUP', () => {
+  test.each(['SIGHUP', 'SIGUSR2'] as const)(
+    '(and SIGUSR2) does not end a gateway that is starting: %s',
+    async (signal) => {
+      // A Redis that takes connections and says nothing: whoever is connected is in the middle of starting.
+      const silent = createServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1');
+      await once(silent, 'listening');
+      const asked = once(silent, 'connection') as Promise<[Socket]>;
+      const directory = mkdtempSync(join(tmpdir(), 'llm-policy-shutdown-'));
+      const state = { driver: 'redis', url: ref('SILENT_REDIS'), path: join(directory, 'data') };
+      place = writeGatewayFiles({ openai: provider.baseUrl, directory, config: { state } });
+      const env = { ...testEnv, SILENT_REDIS: `redis://127.0.0.1:${(silent.address() as AddressInfo).port}` };
+      const cli = await startCli(['serve', '--config', place.file], { cwd: directory, env });
+      gateway = { ...gateway, cli };
+      const [socket] = await asked;
+      cli.kill(signal);
+      expect(await Promise.race([cli.ended, wait(500)])).toBeUndefined();
+      socket.destroy();
+      silent.close();
+    },
+  );
+
   test('reads the configuration again, says so, and refuses what is wrong with its place', async () => {
     await start(1000);
     const inForce = () =>

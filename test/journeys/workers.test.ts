@@ -294,7 +294,7 @@ test('a second gateway with fewer workers brings in what the others left', slow,
   expect(new Set(records.map(({ ending }) => ending))).toEqual(new Set(['lost']));
 });
 
-test('the doctor tells how many workers there are, and an embedded ledger refuses more than one', slow, async () => {
+test('the doctor tells how many workers there are; a second gateway and an embedded ledger refuse', slow, async () => {
   const ports = { port: await freePort() };
   const admin = { port: await freePort(), keys: [ref('TEST_ADMIN_KEY')] };
   const fleet = await start({ server: ports, config: { admin } });
@@ -302,6 +302,10 @@ test('the doctor tells how many workers there are, and an embedded ledger refuse
   const options = { cwd: fleet.directory, env: fleet.env };
   const told = await runCli(['doctor', '--config', fleet.file], options);
   expect(told.out).toMatch(/gateway: ready at \S+, 2 of 2 workers/);
+  // Another gateway on its data says so and ends.
+  const second = await runCli(['serve', '--config', fleet.file], options);
+  expect(second.code, second.out).toBe(3);
+  expect(second.err).toMatch(/process \d+ on \S+ holds this; only one process may open it at a time/);
   expect(await fleet.stop()).toBe(0);
   const before = await runCli(['doctor', '--config', fleet.file], options);
   expect(before.out).toMatch(/workers: 2/);

@@ -1,4 +1,4 @@
-import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Queue } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -194,19 +194,25 @@ describe.each(Object.entries(kinds))('delivery over %s', { timeout: 180_000 }, (
       await new Promise((later) => setImmediate(later));
     }
     await trail.close(0);
-    // An older segment: of the one that was written last an opening itself sees what does not hold.
+    // In an older segment, and in the one that was written last, which an opening itself reads.
     const spool = join(dir, 'data', 'spools', 'one');
-    const [oldest = ''] = readdirSync(spool).filter((name) =>
-      readFileSync(join(spool, name), 'utf8').includes('"seq":3,'),
-    );
-    const text = readFileSync(join(spool, oldest), 'utf8');
-    writeFileSync(join(spool, oldest), text.replace('"seq":3,', '"seq":x,'));
+    for (const seq of ['"seq":3,', '"seq":59,']) {
+      const [file = ''] = readdirSync(spool).filter((name) => readFileSync(join(spool, name), 'utf8').includes(seq));
+      const text = readFileSync(join(spool, file), 'utf8');
+      writeFileSync(join(spool, file), text.replace(seq, '"seq":x,'));
+    }
     const next = await open(dir, fileSink(join(dir, 'audit')), await makeQueue());
     await until(() => next.state().waiting === 0);
-    expect(listAside(join(dir, 'data'))).toMatchObject([{ seq: 0, reason: 'this line is no record any more' }]);
-    expect(next.state().aside).toEqual({ file: 1 });
+    const reason = 'this line is no record any more';
+    expect(listAside(join(dir, 'data'))).toMatchObject([
+      { seq: 0, reason },
+      { seq: 0, reason },
+    ]);
+    expect(next.state().aside).toEqual({ file: 2 });
     await next.close();
-    expect(await delivered(dir)).toEqual(names(60).filter((name) => name !== 'x2'));
+    // The opening knows that the exchange of the later one had begun, and tells that its record is lost.
+    const whole = names(60).filter((name) => name !== 'x2' && name !== 'x58');
+    expect(await delivered(dir)).toEqual([...whole, 'x58']);
     expect((await verify(dir)).ok).toBe(false);
   });
 
@@ -270,6 +276,19 @@ describe('what lies in Redis', { timeout: 180_000 }, () => {
     expect(await redis.client().xlen('{bounded}:many:events')).toBeLessThan(300);
   });
 
+  test('of finished jobs is nothing once their gateway has stopped: another one may never come', async () => {
+    const dir = temporary();
+    const trail = await open(dir, fileSink(join(dir, 'audit')), await queueOf('left'));
+    for (let count = 1; count <= 5; count++) {
+      put(trail, count, 1);
+      await until(() => trail.state().waiting === 0);
+    }
+    const jobs = async () => (await keysOf('left')).filter((key) => key.includes('one.'));
+    expect(await jobs()).toHaveLength(5);
+    await trail.close();
+    expect(await jobs()).toEqual([]);
+  });
+
   test('forgets finished jobs with time', async () => {
     const queue = await queueOf('aged', { keep_seconds: 1 });
     onTestFinished(() => queue.close());
@@ -329,4 +348,31 @@ test('a late record that the trail has already is not written twice, and one wit
   appendFileSync(join(dir, 'audit', 'other.txt'), '');
   await expect(sink.write(forged, { late: true })).rejects.toThrow(/there already with another hash/);
   await trail.close();
+});
+
+test('what is set aside and cannot be read is not taken for nothing: the trail opens once it can be, and has it whole', async () => {
+  const dir = temporary();
+  const sink = fussySink(join(dir, 'audit'));
+  sink.refuses = (batch) => batch.some(({ seq }) => [2, 5].includes(seq));
+  const trail = await open(dir, sink, openEmbeddedQueue(tries));
+  put(trail, 0, 3);
+  await until(() => trail.state().waiting === 0);
+  await trail.close();
+  const aside = join(dir, 'data', 'spools', 'one', 'aside-file.jsonl');
+  renameSync(aside, `${aside}.kept`);
+  // Reading goes in circles, and a new file could take its place.
+  symlinkSync(aside, aside);
+  await expect(open(dir, sink, openEmbeddedQueue(tries))).rejects.toThrow(
+    /aside-file.jsonl holds records that are set aside, and cannot be read/,
+  );
+  expect(() => listAside(join(dir, 'data'))).toThrow(
+    /aside-file.jsonl holds records that are set aside, and cannot be read/,
+  );
+  renameSync(`${aside}.kept`, aside);
+  // By the same process: nothing of the one that did not open holds the spool.
+  const next = await open(dir, sink, openEmbeddedQueue(tries));
+  put(next, 3, 3);
+  await until(() => next.state().waiting === 0);
+  await next.close();
+  expect(listAside(join(dir, 'data'))).toMatchObject([{ seq: 2 }, { seq: 5 }]);
 });

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
-import { appendFileSync, readFileSync } from 'node:fs';
+import { appendFileSync, cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { openSpool } from '../../src/observe/index.ts';
+import { eraseUser, openSpool } from '../../src/observe/index.ts';
 import { parseLine } from '../../src/observe/trail/line.ts';
 import { SubjectReader } from '../../src/observe/trail/subjects.ts';
 import { runProgram } from './program.ts';
@@ -49,4 +49,28 @@ test('persons who come while others are erased, by two at once, can still be rea
     .flatMap((text) => parseLine(text)?.personalJson ?? [])
     .map((personal) => reader.open(personal)?.who.user);
   expect(readable).toEqual([...leave.map(() => undefined), ...Array.from({ length: count }, (_, at) => `user-${at}`)]);
+});
+
+test('a key is thrown away wherever one who erased before and was killed over it left a copy', async () => {
+  const path = temporary();
+  const spool = openSpool({
+    path,
+    spoolId: 'one',
+    fsync: 'group',
+    segment_bytes_max: 64 << 20,
+    reserve_bytes: 16_384,
+    clock: Date.now,
+  });
+  onTestFinished(() => spool.close());
+  for (const user of ['ann', 'bob']) await spool.end(record(user, { caller: { key: 'key-1', user } }));
+  const { dir } = spool.keys;
+  const file = join(dir, 'subjects-one.jsonl');
+  const [, id = ''] = /"id":"(\w+)"/.exec(readFileSync(file, 'utf8')) ?? [];
+  // As it is written beside, before it takes the other's place.
+  cpSync(file, `${file}.4242.0123456789ab`);
+  expect(eraseUser(path, 'ann')).toBe(true);
+  expect(eraseUser(path, 'carl')).toBe(false);
+  const texts = readdirSync(dir).map((name) => readFileSync(join(dir, name), 'utf8'));
+  expect(texts.filter((text) => text.includes(id))).toEqual([]);
+  spool.close();
 });

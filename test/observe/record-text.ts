@@ -129,6 +129,7 @@ const usage = object<Usage>({
   audioOutput: number,
   toolCalls: any,
   serviceTier: word,
+  inferenceGeo: word,
 });
 
 const timings = object<RecordTimings>({

@@ -1,8 +1,10 @@
-import { cpSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, closeSync, cpSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { fileSink, listAside, openTrail, queryTrail, type Trail, verifyTrail } from '../../src/observe/index.ts';
+import { trailFile } from '../../src/observe/trail/file-sink.ts';
 import {
   closeLine,
   genesis,
@@ -10,6 +12,7 @@ import {
   openLine,
   type ParsedLine,
   parsedLine,
+  parseLine,
   recordOf,
 } from '../../src/observe/trail/line.ts';
 import type { Run } from '../../src/observe/trail/run.ts';
@@ -120,7 +123,7 @@ describe('a file sink takes no record for there that is not', () => {
   test('though another one has its number: they are set aside when a spool was put back to what it was before', async () => {
     const dir = temporary();
     const [data, audit] = [join(dir, 'data'), join(dir, 'audit')];
-    const open = async (): Promise<Trail> => {
+    const openAgain = async (): Promise<Trail> => {
       const trail = await openTrail({
         path: data,
         spoolId: 'one',
@@ -134,7 +137,7 @@ describe('a file sink takes no record for there that is not', () => {
       return trail;
     };
     const put = async (names: readonly string[]): Promise<void> => {
-      const trail = await open();
+      const trail = await openAgain();
       for (const name of names) void trail.end(record(name));
       await until(() => trail.state().waiting === 0);
       await trail.close();
@@ -157,3 +160,31 @@ describe('a file sink takes no record for there that is not', () => {
     expect(problems.at(-1)).toMatchObject({ kind: 'edited', seq: 7 });
   });
 });
+
+test('a file that others made large meanwhile is gone on with behind what they wrote', async () => {
+  const dir = join(temporary(), 'audit');
+  const [first, ...rest] = recordsOn([0, 0, 0]);
+  const sink = fileSink(dir);
+  await sink.write([first!]);
+  const others = recordsOn([0, 0], 'two');
+  const path = join(dir, trailFile(start_ms));
+  // More than a text can be: holes, with an end of line now and then.
+  const file = openSync(path, 'r+');
+  for (let at = 1; at <= 2200; at++) writeSync(file, '\n', at * 256 * 1024);
+  closeSync(file);
+  appendFileSync(path, others.map(({ line }) => `${line}\n`).join(''));
+  await sink.append?.(runOf(rest));
+  await sink.append?.(runOf(rest));
+  const end = await findLines(path);
+  expect(end).toEqual(['two-1', 'two-2', 'one-2', 'one-3']);
+});
+
+/** The records at the end of a file. */
+async function findLines(path: string): Promise<string[]> {
+  const file = await open(path);
+  const { size } = await file.stat();
+  const { buffer } = await file.read(Buffer.alloc(20_000), 0, 20_000, size - 20_000);
+  await file.close();
+  const lines = buffer.toString('utf8').split('\n').map(parseLine);
+  return lines.flatMap((line) => (line === undefined ? [] : [recordOf(line).exchange]));
+}

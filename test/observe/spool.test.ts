@@ -17,6 +17,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { type AuditRecord, openSpool, type Spool, SpoolUnavailable } from '../../src/observe/index.ts';
 import { genesis, lineHolds, type ParsedLine, parseLine, recordOf } from '../../src/observe/trail/line.ts';
 import { listSegments, segmentFile, type WriteSync } from '../../src/observe/trail/segment.ts';
+import { SubjectReader } from '../../src/observe/trail/subjects.ts';
 import { crash, runProgram } from './program.ts';
 import { intent, record, temporary, until } from './records.ts';
 
@@ -207,6 +208,61 @@ describe('a spool', () => {
     );
   });
 
+  test('loses one record, and none of those behind it, where a disk changed a line of what it wrote last', async () => {
+    const path = temporary();
+    const spool = open(path);
+    const caller = Object.freeze({ ...intent('').caller });
+    for (let at = 0; at < 6; at += 1) {
+      void spool.begin(intent(`x${at}`, { caller }));
+      if (at !== 4) void spool.end(record(`x${at}`));
+      spool.flush();
+    }
+    spool.close();
+    const file = segmentFile(spool.dir, 1);
+    const text = readFileSync(file, 'utf8');
+    // The record of x1; the intent of x0, which others say they are like; the intent of x4, which has no record.
+    expect(text).toContain('{"like":1,"exchange":"x4"');
+    for (const [from, to, seqs, lost] of [
+      ['"seq":2,', '"seq":x,', [1, 3, 4, 5, 6, 7], ['x1', 'x4']],
+      ['"seq":2,', '"seq":3,', [1, 3, 4, 5, 6, 7], ['x1', 'x4']],
+      ['{"begin":', '{"begun":', [1, 2, 3, 4, 5], []],
+      ['{"like":1,"exchange":"x4"', '{"like":1,"exchange":#x4"', [1, 2, 3, 4, 5], []],
+      ['{"segment":1,', '{"segment":#,', [1, 2, 3, 4, 5, 6], ['x4']],
+    ] as const) {
+      writeFileSync(file, text.replace(from, to));
+      const next = open(path);
+      expect(next.found, to).toMatchObject({ lost: lost.length, cut_bytes: 0, missing: 0 });
+      next.close();
+      const sound = readFileSync(file, 'utf8')
+        .split('\n')
+        .flatMap((one) => parseLine(one) ?? [])
+        .filter(lineHolds);
+      expect(sound.map(({ seq }) => seq)).toEqual(seqs);
+      expect(sound.map(recordOf).flatMap(({ ending, exchange }) => (ending === 'lost' ? exchange : []))).toEqual(lost);
+      const [last, before] = [sound.at(-1), sound.at(-2)];
+      expect(last?.prev).toBe(before?.hash);
+    }
+  });
+
+  test('throws nothing away that does not hold, however often that comes', async () => {
+    const path = temporary();
+    const spoiled = (name: string): void => {
+      const spool = open(path);
+      for (const id of [`${name}1`, `${name}2`]) void spool.end(record(id));
+      spool.close();
+      const file = segmentFile(spool.dir, 1);
+      const spoil = (text: string, at: number): string =>
+        text.replace(`"exchange":"${name}${at}"`, `"exchange":"${name}X${at}"`);
+      writeFileSync(file, spoil(spoil(readFileSync(file, 'utf8'), 1), 2));
+    };
+    for (const name of ['a', 'b', 'c']) spoiled(name);
+    const { dir, found } = open(path);
+    expect(found.cut_bytes).toBeGreaterThan(1000);
+    const kept = readdirSync(dir).filter((name) => name.includes('torn'));
+    const text = kept.map((name) => readFileSync(join(dir, name), 'utf8')).join('');
+    for (const name of ['aX1', 'aX2', 'bX1', 'bX2', 'cX1', 'cX2']) expect(text).toContain(`"exchange":"${name}"`);
+  });
+
   test('never takes back a number that a signed position has seen', async () => {
     const path = temporary();
     const spool = open(path);
@@ -352,6 +408,34 @@ describe('personal data', () => {
       rails: [{ rail: 'pii', outcome: 'findings' }],
     });
   });
+
+  test('nor does what is sealed of it: what a caller filled in at length is kept as its hash', async () => {
+    const path = temporary();
+    const spool = open(path);
+    const filled = { 'metadata.note': 'long '.repeat(100_000), 'metadata.more': { a: Array(90_000).fill(1) } };
+    const facts = { ...filled, 'metadata.kind': 'test', 'request.headers': { 'x-a': 'b'.repeat(2000) } };
+    await spool.end(record('a', { facts }));
+    await spool.end(record('b', { facts: { ...facts, ...{ 'metadata.note': 'short', 'metadata.more': 1 } } }));
+    const { lines, records } = read(spool.dir);
+    expect(lines[0]!.line.length).toBeLessThan(32_768);
+    expect(records.map(({ trimmed }) => trimmed)).toEqual([true, undefined]);
+    const { keys } = spool;
+    const subjects = new SubjectReader(keys.dir, keys.textHash);
+    expect(lines.map(({ personalJson = '' }) => subjects.open(personalJson)?.who.facts)).toEqual([
+      {
+        'metadata.note': `hmac:${keys.textHash(filled['metadata.note'])}`,
+        'metadata.more': `hmac:${keys.textHash(JSON.stringify(filled['metadata.more']))}`,
+        'metadata.kind': 'test',
+        'request.headers': `hmac:${keys.textHash(JSON.stringify(facts['request.headers']))}`,
+      },
+      {
+        'metadata.note': 'short',
+        'metadata.more': 1,
+        'metadata.kind': 'test',
+        'request.headers': facts['request.headers'],
+      },
+    ]);
+  });
 });
 
 interface SmallDisk {
@@ -454,6 +538,40 @@ describe('a full disk', () => {
     broken = false;
     await until(() => read(spool.dir).records.length === 1);
     expect(read(spool.dir).records).toMatchObject([{ exchange: 'a', ending: 'complete' }]);
+  });
+
+  test('records refused calls once there is room, also at its end, and tells how many have no record', async () => {
+    let broken = true;
+    const told: number[] = [];
+    const session = async (calls: number, room: boolean): Promise<Spool> => {
+      broken = false;
+      const spool = openSpool({
+        path,
+        spoolId: 'one',
+        fsync: 'group',
+        segment_bytes_max: 16 << 20,
+        reserve_bytes: 8192,
+        clock: () => 1_000_000,
+        write: (fd, bytes, offset, length) => {
+          if (broken) throw Object.assign(new Error('full'), { code: 'ENOSPC' });
+          return writeSync(fd, bytes, offset, length);
+        },
+        onGivenUp: (count) => told.push(count),
+      });
+      broken = true;
+      await expect(spool.begin(intent('a'))).rejects.toThrow(SpoolUnavailable);
+      for (let at = 0; at < calls; at += 1) void spool.end(record(`${calls}-${at}`, { ending: 'denied' }));
+      broken = !room;
+      spool.close();
+      return spool;
+    };
+    const path = temporary();
+    const { dir } = await session(3, true);
+    expect(read(dir).records.map(({ exchange }) => exchange)).toEqual(['3-0', '3-1', '3-2']);
+    await session(5, false);
+    expect([read(dir).records.length, told]).toEqual([3, [5]]);
+    await session(4100, true);
+    expect([read(dir).records.length, told]).toEqual([3 + 4096, [5, 4]]);
   });
 
   test('takes exchanges again as soon as it can, though the clock was put back meanwhile', async () => {

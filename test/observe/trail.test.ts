@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import {
   eraseUser,
   fileSink,
+  lateRecords,
   openLog,
   openTrail,
   queryTrail,
@@ -349,6 +350,26 @@ describe('a verified trail', () => {
     expect((await verify(dir)).problems[0]).toMatchObject({ kind: 'repeated', seq: 4, line: 7 });
   });
 
+  test('a record in the file of another day shows, though all are in their order: a search by time would pass it by', async () => {
+    const dir = temporary();
+    let now = Date.UTC(2026, 10, 21, 12);
+    const trail = await open(dir, { clock: () => now });
+    for (let at = 0; at < 4; at++) {
+      await trail.end(record(`x${at}`, { time_ms: now }));
+      if (at === 1) now += 86_400_000;
+    }
+    await trail.close();
+    const [before = '', after = ''] = trailFiles(dir);
+    const lines = [before, after].flatMap((file) => readFileSync(file, 'utf8').split(/(?<=\n)/));
+    writeFileSync(before, lines.slice(0, 3).join(''));
+    writeFileSync(after, lines.slice(3).join(''));
+    expect(await all(dir, { since: now })).toHaveLength(1);
+    expect((await verify(dir)).problems).toMatchObject([{ kind: 'reordered', file: before, line: 3, seq: 3 }]);
+    writeFileSync(before, lines.slice(0, 1).join(''));
+    writeFileSync(after, lines.slice(1).join(''));
+    expect((await verify(dir)).problems).toMatchObject([{ kind: 'reordered', file: after, line: 1, seq: 2 }]);
+  });
+
   test('a trail cut anywhere shows, even without the heads beside it', async () => {
     const { dir, file, text } = await sample();
     writeFileSync(join(dir, 'audit', 'heads.jsonl'), '');
@@ -508,6 +529,36 @@ describe('a query', () => {
     const [kept] = await all(dir, { exchange: 'told' });
     expect(told?.facts).toEqual(kept?.record.facts);
     expect(told?.facts).toMatchObject({ 'request.region': 'eu', 'user.email': 'ann@example.com' });
+  });
+
+  test('goes on over what a broken disk changed: that is what verify is for', async () => {
+    const { dir, file, text } = await sample();
+    const damage: readonly (readonly [string, string])[] = [
+      // No JSON any more, and a personal part that no key opens, or that is none.
+      ['"route":', '"route"#'],
+      ['"who":"', '"who":"AAAA'],
+      ['"who":"', '"who#:"'],
+      ['"subject":', '"subject"#'],
+    ];
+    for (const [from, to] of damage) {
+      const lines = text.trim().split('\n');
+      lines[2] = lines[2]?.replace(from, to) ?? '';
+      writeFileSync(file, `${lines.join('\n')}\n`);
+      const names = (await all(dir)).map((one) => [one.record.exchange, one.record.caller.user]);
+      expect(names.filter(([name]) => name !== 'x2')).toEqual([
+        ...[
+          ['x0', 'ann'],
+          ['x1', 'bob'],
+          ['x3', 'bob'],
+        ],
+        ...[
+          ['x4', 'ann'],
+          ['x5', 'bob'],
+        ],
+      ]);
+      expect((await lateRecords(join(dir, 'audit'), {})).length).toBeGreaterThanOrEqual(5);
+      expect((await verify(dir)).ok).toBe(false);
+    }
   });
 
   test('without the keys a user cannot be asked for', async () => {

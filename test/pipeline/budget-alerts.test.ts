@@ -49,3 +49,15 @@ it('raises an alert whose mark it made although the ledger goes away before it i
   expect((await entriesOf(second)).length).toBe(1);
   await second.close();
 });
+
+it('raises the alerts of a raised limit again, once', async () => {
+  const ledger = await open();
+  const alerts = new BudgetAlerts();
+  const raised: BudgetState = { ...nearlyUsed(), limit: 200, spent: 160 };
+  for (const state of [nearlyUsed(), nearlyUsed(), raised, raised]) {
+    alerts.see(walkOn(ledger), 'acme', [state]);
+    await turns();
+  }
+  expect(records.map(({ alert }) => alert?.limit)).toEqual([100, 200]);
+  await ledger.close();
+});

@@ -106,6 +106,18 @@ describe('a price', () => {
     expect(usd({ input: 1000, output: 0, serviceTier: 'batch' })).toBe(0.0015);
   });
 
+  test('counts once what is cached and an image at the same time', () => {
+    const usage = { input: 1000, output: 0, cacheRead: 900, imageInput: 800 };
+    expect(cost(plain, usage)).toBe(cost(plain, { input: 1000, output: 0, cacheRead: 900 }));
+    expect(cost(rich, usage)).toBe(cost(rich, { input: 1000, output: 0, cacheRead: 900, imageInput: 100 }));
+    const heard = { input: 1000, output: 0, cacheRead: 900, audioInput: 60, imageInput: 70 };
+    expect(cost(rich, heard)).toBe(cost(rich, { ...heard, imageInput: 40 }));
+    // A part that is more than its whole is paid for all the same.
+    expect(cost(rich, { input: 10, output: 0, audioInput: 50 })).toBe(
+      cost(rich, { input: 50, output: 0, audioInput: 50 }),
+    );
+  });
+
   test('long context begins above its threshold, for all tokens of the call', () => {
     expect(cost(rich, { input: 200_000, output: 1000 })).toBe(615_000_000);
     expect(cost(rich, { input: 200_001, output: 1000 })).toBe(1_222_506_000);
@@ -148,6 +160,22 @@ describe('a price', () => {
     expect(at({ region: 'eu', discount_percent: 50 })).toBe(11_000_000);
     expect(at({ discount_percent: 25 }, { discount_percent: 10 })).toBe(18_000_000);
     expect(at({ discount_percent: 100 })).toBe(0);
+  });
+
+  test('is that of where the model ran, or was asked to run, for tokens alone', () => {
+    const model = { ...richSettings, inference_geo_percent: { us: 110 }, discount_percent: 50 };
+    const known = book(model);
+    const usage: Usage = { input: 250_000, output: 1000, cacheRead: 50_000, toolCalls: { web_search: 2 } };
+    const at = (geo: string | undefined, serviceTier: string, told: Usage = usage) =>
+      price(known, told, at_ms, { serviceTier, ...(geo === undefined ? {} : { inferenceGeo: geo }) })!;
+    for (const tier of ['standard', 'batch', 'priority']) {
+      const fees = 10_000_000;
+      expect(at('us', tier) - fees).toBe(1.1 * (at(undefined, tier) - fees));
+      expect(at('global', tier)).toBe(at(undefined, tier));
+      expect(at('us', tier, { ...usage, inferenceGeo: 'global' })).toBe(at(undefined, tier));
+      expect(at(undefined, tier, { ...usage, inferenceGeo: 'us' })).toBe(at('us', tier));
+    }
+    expect(() => book({ ...model, inference_geo_percent: { us: 110.001 } })).toThrow('more than two decimals');
   });
 
   test('of a region or a contract that cannot be what is meant is an error', () => {

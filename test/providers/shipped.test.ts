@@ -84,6 +84,21 @@ describe('the providers in the box', () => {
     expect(sent.warnings).toHaveLength(4);
   });
 
+  test.each(['"default"', '[{"model":"claude-opus-5"}]'])('nor one to fall back to: %s', (fallbacks) => {
+    const [provider] = build(everything()).filter(({ id }) => id === 'anthropic');
+    const { format, quirks } = provider!;
+    const rest = '"model":"claude-haiku-4-5","max_tokens":5,"messages":[{"role":"user","content":"fall"}]}';
+    const edits = { model: 'claude-haiku-4-5', texts: [], set: {}, remove: [], askUsage: false };
+    for (const name of ['fallbacks', 'f\\u0061llbacks']) {
+      const view = format.read(Buffer.from(`{"${name}":${fallbacks},${rest}`));
+      const sent = format.encodeRequest(view, { ...edits, ...quirks });
+      expect(sent.body.toString()).toBe(`{${rest}`);
+      expect(sent.warnings).toEqual(['fallbacks: not supported by this provider, left out']);
+    }
+    const plain = format.encodeRequest(format.read(Buffer.from(`{${rest}`)), { ...edits, ...quirks });
+    expect([plain.body.toString(), plain.warnings]).toEqual([`{${rest}`, []]);
+  });
+
   test('cost what the price lists say', () => {
     const providers = build(everything());
     const cost = (id: string, name: string, usage: Parameters<typeof price>[1]) => {

@@ -132,6 +132,34 @@ test('a process whose clock is years ahead when it begins forgets nothing of wha
   expect((await ledger.counters('acme')).map(({ spent }) => spent)).toEqual([4]);
 });
 
+test('a limit that people set until tomorrow holds after the clock was years ahead, and is over when that has come', async () => {
+  const total = budget({ window: 'total', limit: 100 });
+  await ledger.override('acme', { budget: total, limit: 10, expires_at_ms: now + day_ms });
+  for (const ahead_ms of [1_200 * day_ms, -1_200 * day_ms]) {
+    await ledger.close();
+    now += ahead_ms;
+    ledger = await open();
+  }
+  expect(await call({ budgets: [total] }, 11)).toMatchObject({ kind: 'budget', limit: 10 });
+  now += day_ms;
+  expect(await call({ budgets: [total] }, 11)).toBeUndefined();
+  expect(await ledger.overrides('acme')).toEqual([]);
+  expect(await ledger.clearOverride('acme', total)).toBe(false);
+});
+
+test('what a call cost that ran while the clock was days ahead takes the place of its estimate', async () => {
+  await ledger.close();
+  ledger = await openEmbeddedLedger({ path, clock: () => now, reap_interval_ms: 0, segment_bytes_max: 100 });
+  const total = budget({ window: 'total', limit: 100 });
+  await ledger.reserve(request('long', { nusd: 10 }, { budgets: [total] }));
+  now += 8 * day_ms;
+  expect(await ledger.reap()).toBe(1);
+  await call({ budgets: [total] }, 1);
+  now -= 8 * day_ms;
+  await ledger.settle({ id: 'long', organization: 'acme', amount: { nusd: 25, tokens: 0 }, estimated: false });
+  expect(await ledger.counters('acme')).toMatchObject([{ spent: 26, held: 0 }]);
+});
+
 test('a machine that begins in 1970 and is told the time later forgets nothing of a rolling window', async () => {
   const rolling = budget({ window: 'rolling', rolling_ms: day_ms, limit: 100 });
   await call({ budgets: [rolling] }, 60);

@@ -246,6 +246,26 @@ describe('the directory', () => {
   });
 });
 
+test('a directory that another process took over while this one stood still is its own: nothing more is admitted or written', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  try {
+    const ledger = await open({ segment_bytes_max: 500 });
+    await ledger.reserve(request('before', { nusd: 1 }));
+    writeFileSync(join(path, 'lock'), JSON.stringify({ pid: 1, started: '1', host: 'elsewhere' }));
+    const theirs = join(path, 'ledger-00000002.journal');
+    writeFileSync(theirs, 'theirs');
+    vi.advanceTimersByTime(5_000);
+    await expect(ledger.reserve(request('after', { nusd: 1 }))).rejects.toThrow('another process');
+    for (let at = 0; at < 20; at++) await settle(ledger, 'before', 1).catch(() => {});
+    expect(readFileSync(theirs, 'utf8')).toBe('theirs');
+    expect(notices).toEqual([expect.stringContaining('another process')]);
+    await expect(opened.pop()!.close()).rejects.toThrow(LedgerUnavailable);
+    expect(readFileSync(join(path, 'lock'), 'utf8')).toContain('elsewhere');
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 test('a closed ledger is unavailable', async () => {
   const ledger = await open();
   await ledger.close();

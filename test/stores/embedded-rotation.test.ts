@@ -1,78 +1,41 @@
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type EmbeddedLedger, openEmbeddedLedger } from '../../src/stores/index.ts';
-import { budget, request } from '../contracts/ledger.ts';
+import { expect, test } from 'vitest';
+import type { EmbeddedLedger } from '../../src/stores/index.ts';
+import { journalHouse, spend } from '../support/journal-house.ts';
 
-let home: string;
-let notices: string[];
-const opened: EmbeddedLedger[] = [];
-
-beforeEach(() => {
-  home = mkdtempSync(join(tmpdir(), 'rotation-'));
-  notices = [];
-});
-afterEach(async () => {
-  for (const ledger of opened.splice(0)) await ledger.close();
-  rmSync(home, { recursive: true });
-});
-
-const place = () => join(home, String(opened.length));
-async function open(path: string): Promise<EmbeddedLedger> {
-  const ledger = await openEmbeddedLedger({
-    path,
-    reap_interval_ms: 0,
-    segment_bytes_max: 2_000,
-    entries_bytes_max: 4_000,
-    notice: (text) => notices.push(text),
-  });
-  opened.push(ledger);
-  return ledger;
-}
-
-const total = budget({ window: 'total', limit: 1e9 });
-/** Spends one at a time until `enough`; how much that was. */
-async function spend(ledger: EmbeddedLedger, prefix: string, enough: (spent: number) => boolean): Promise<number> {
-  let spent = 0;
-  for (; !enough(spent); spent++) {
-    const id = `${prefix}${spent}`;
-    await ledger.reserve(request(id, { nusd: 1 }, { budgets: [total] }));
-    await ledger.settle({ id, organization: 'acme', amount: { nusd: 1, tokens: 0 }, estimated: false });
-  }
-  return spent;
-}
+const house = journalHouse();
 
 /** What a process that is killed now leaves behind, without the directory that stood in its way, opened anew. */
 async function afterKill(path: string, obstacle: string): Promise<EmbeddedLedger> {
-  const next = place();
+  const next = house.place();
   cpSync(path, next, { recursive: true });
   rmSync(join(next, 'lock'));
   rmSync(join(next, obstacle), { recursive: true });
-  return open(next);
+  return house.open(next);
 }
 
 test('what is spent after an old segment could not be removed is there after a crash', async () => {
-  const path = place();
-  const ledger = await open(path);
+  const path = house.place();
+  const ledger = await house.open(path);
   const obstacle = 'ledger-00000000.journal';
   // A directory in the place of the oldest segment cannot be removed as a file.
   mkdirSync(join(path, obstacle));
-  const spent = await spend(ledger, 'a', () => notices.length > 0);
+  const spent = await spend(ledger, 'a', () => house.notices.length > 0);
   const after = await spend(ledger, 'b', (so_far) => so_far === 1);
-  expect(notices.join()).toContain(obstacle);
+  expect(house.notices.join()).toContain(obstacle);
   const second = await afterKill(path, obstacle);
   expect(await second.counters('acme')).toMatchObject([{ spent: spent + after, held: 0 }]);
   expect(await second.reconcile('acme', { repair: false })).toEqual([]);
 });
 
 test('a segment that cannot be started leaves no draft on the disk, and nothing is lost', async () => {
-  const path = place();
-  const ledger = await open(path);
+  const path = house.place();
+  const ledger = await house.open(path);
   const obstacle = 'ledger-00000002.journal';
   mkdirSync(join(path, obstacle));
-  const spent = await spend(ledger, 'a', () => notices.length > 0);
-  expect(notices.join()).toContain('cannot start a new segment');
+  const spent = await spend(ledger, 'a', () => house.notices.length > 0);
+  expect(house.notices.join()).toContain('cannot start a new segment');
   expect(readdirSync(path).filter((name) => name.endsWith('.draft'))).toEqual([]);
   const after = await spend(ledger, 'b', (so_far) => so_far === 20);
   const second = await afterKill(path, obstacle);
@@ -80,7 +43,7 @@ test('a segment that cannot be started leaves no draft on the disk, and nothing 
 });
 
 test('whoever reads entries slowly gets all there were, though the oldest segments are removed meanwhile', async () => {
-  const ledger = await open(place());
+  const ledger = await house.open(house.place());
   const spent = await spend(ledger, 'a', (so_far) => so_far === 40);
   const reading = ledger.entries('acme')[Symbol.asyncIterator]();
   const list = [(await reading.next()).value?.id];

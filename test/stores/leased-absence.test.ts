@@ -70,6 +70,25 @@ describe('a machine that slept for longer than its leases', () => {
   });
 });
 
+test('a clock that is days ahead for a moment makes nobody forget the call whose estimate is to be replaced', async () => {
+  const ledger = await process();
+  expect((await reserve(ledger, 'long', 10)).outcome).toBe('held');
+  vi.useFakeTimers({ toFake: ['Date'] });
+  try {
+    const right_ms = Date.now();
+    vi.setSystemTime(right_ms + 8 * 86_400_000);
+    expect(await ledger.reap()).toBe(1);
+    expect(await ledger.reap()).toBe(0);
+    vi.setSystemTime(right_ms);
+    await ledger.settle({ id: 'long', organization: 'acme', amount: { nusd: 25, tokens: 0 }, estimated: false });
+    await ledger.flush();
+    expect(await counted()).toMatchObject({ spent: 25, held: 0 });
+    await sound();
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 describe('a process that was stopped for longer than its leases', () => {
   const slice_lease_ms = 1_000;
   const home = mkdtempSync(join(tmpdir(), 'absent-'));

@@ -85,6 +85,39 @@ test('more of a window is asked for while calls take of it, before one has to wa
   expect(asks(1_000)).toHaveLength(50);
 });
 
+test('a trade names fifty limits on calls at once, those first of which something is to be told, and all are renewed in time', () => {
+  const books = new Books('acme');
+  const all = Array.from({ length: 250 }, (_, at) => {
+    const limit = rate({ scope: { kind: 'user', id: `u${at}` }, unit: 'concurrent', window_ms: 0 });
+    const seats = books.rate(limit) as SeatsSlice;
+    return Object.assign(seats, { taken: 1, granted: 1, told_ms: 0, used_ms: 0 });
+  });
+  const asking = new Asking({ ahead_ms: 500, idle_ms: 1_000, lease_ms: 10_000 } as Office, books);
+  const names = (now_ms: number, { asked = new Map(), whole = false } = {}) => {
+    asking.slices(new Map(), now_ms, whole);
+    return asking.seats(asked, now_ms, new Set(), whole).map(([one]) => one);
+  };
+  const told = new Set<SeatsSlice>();
+  // In their turns, as there is nothing to tell.
+  for (let trades = 0; trades < 5; trades++) for (const one of names(1_000)) told.add(one);
+  expect(told.size).toBe(250);
+  all[200]!.dirty = true;
+  Object.assign(all[210]!, { granted: 2, wanted: true });
+  Object.assign(all[220]!, { granted: 2, used_ms: -1_000 });
+  const asked = new Map([[all[230]!, { limit: all[230]!.rate, least: 1, sum: 1, held: false }]]);
+  const first = names(900, { asked });
+  expect(first.slice(0, 4)).toEqual([all[200], all[210], all[220], all[230]]);
+  expect(first).toHaveLength(51);
+  expect(asking.more).toBe(false);
+  const renewed = new Set<SeatsSlice>();
+  for (let trades = 1; trades <= 5; trades++) {
+    for (const one of names(2_500)) renewed.add(Object.assign(one, { told_ms: 2_500 }));
+    expect(asking.more).toBe(trades < 5);
+  }
+  expect(renewed.size).toBe(250);
+  expect(names(2_600, { whole: true })).toHaveLength(250);
+});
+
 test('those who wait for many slices take turns', () => {
   const books = new Books('acme');
   const waiters = Array.from({ length: 250 }, (_, at) => {

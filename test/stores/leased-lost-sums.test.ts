@@ -34,14 +34,14 @@ async function two(open: typeof openLeasedLedger | typeof openSharingLedger) {
 const settle = (ledger: Ledger, id: string, nusd: number) =>
   ledger.settle({ id, organization: 'acme', amount: { nusd, tokens: 0 }, estimated: false });
 
-async function spend(ledger: Ledger, id: string, nusd: number): Promise<void> {
-  expect((await ledger.reserve(request(id, { nusd }, { budgets: [shared] }))).outcome).toBe('held');
+async function spend(ledger: Ledger, id: string, nusd: number, of = shared): Promise<void> {
+  expect((await ledger.reserve(request(id, { nusd }, { budgets: [of] }))).outcome).toBe('held');
   await settle(ledger, id, nusd);
 }
 
-async function spentIn(server: RedisServer): Promise<number> {
+async function spentIn(server: RedisServer, team = 'research'): Promise<number> {
   const client = server.client();
-  const value = await client.hget('llm:{acme}:budget:team:research:total', 'spent');
+  const value = await client.hget(`llm:{acme}:budget:team:${team}:total`, 'spent');
   client.disconnect();
   return Number(value ?? '0');
 }
@@ -85,3 +85,26 @@ test.each([
     expect(await other.reconcile('acme', { repair: false })).toEqual([]);
   },
 );
+
+test('what Redis told of a counter counts once where a share of another one was told after that', async () => {
+  const { server, ledgers } = await two(openSharingLedger);
+  const [ledger] = ledgers;
+  const beside = { ...aside, limit: 100_000 };
+  await spend(ledger, 'beside', 10_000, beside);
+  await spend(ledger, 'before', 5_000);
+  await expect.poll(() => spentIn(server, 'aside')).toBe(10_000);
+  // The sums are told with the next calls.
+  for (const [at, of] of [beside, shared].entries()) {
+    await ledger.reserve(request(`looks${at}`, { nusd: 1 }, { budgets: [of] }));
+    await ledger.release(`looks${at}`, 'acme');
+  }
+  server.freeze();
+  await spend(ledger, 'share', 300);
+  server.thaw();
+  await expect.poll(() => spentIn(server)).toBe(5_300);
+  const client = server.client();
+  await client.flushall();
+  await expect.poll(() => client.hget('llm:{acme}:primary', 'state')).toBe('open');
+  client.disconnect();
+  expect([await spentIn(server), await spentIn(server, 'aside')]).toEqual([5_300, 10_000]);
+});

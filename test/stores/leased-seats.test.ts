@@ -82,6 +82,24 @@ test('a seat that nobody sits on goes back with the next report, once others who
   expect((await call(there, 'new')).outcome).toBe('refused');
 });
 
+test('seats of which nothing has changed are not written anew with each trade, and last for a lease from each', async () => {
+  const here = await process({ ahead_ms: 0 });
+  const client = house.server.client();
+  const ends = async () => {
+    const [, ...words] = await client.zrange('llm:{acme}:rate:team:research:concurrent', '0', '-1', 'WITHSCORES');
+    return new Set(words.filter((_, at) => at % 2 === 0).map(Number));
+  };
+  await calls(here, 'a', 30);
+  const first = await ends();
+  for (const more of ['b', 'c']) {
+    const asked_ms = Date.now();
+    await calls(here, more, 1);
+    expect(Math.min(...(await ends()))).toBeGreaterThanOrEqual(asked_ms + 60_000);
+  }
+  expect(await ends()).toEqual(first);
+  expect(await used()).toBe(32);
+});
+
 test('a Redis that lost everything knows who sits before it admits others', async () => {
   const [here, there] = [await process(), await process()];
   const mine = await calls(here, 'a', 35);

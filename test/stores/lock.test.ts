@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   existsSync,
@@ -144,6 +144,52 @@ describe('processes that find the same dead owner', () => {
   afterAll(() => {
     for (const { child } of children) child.kill('SIGKILL');
   });
+
+  // Processes of their own and the same host name: `named` is the file a container is given for it.
+  const enter = 'mount --bind "$0" /etc/hostname && exec "$@"';
+  const contained = ['-pf', '--kill-child', '--mount-proc', 'sh', '-c', enter];
+  const noContainers = spawnSync('unshare', [...contained, '/etc/hostname', 'true']).status !== 0;
+
+  test.skipIf(noContainers)(
+    'are in containers: another of the same host name may live, an earlier run of the same one does not',
+    async () => {
+      const [mine, theirs] = [join(home, 'mine'), join(home, 'theirs')];
+      const containers: ChildProcess[] = [];
+      const run = (name: string) => {
+        writeFileSync(join(home, name), hostname());
+        const of = [...contained, join(home, name), process.execPath, join(home, 'out', 'lock-child.js')];
+        const child = spawn('unshare', of, { stdio: ['pipe', 'pipe', 'inherit'] });
+        containers.push(child);
+        const lines = createInterface({ input: child.stdout! });
+        const asks = async (file: string) => {
+          child.stdin!.write(`${file}\n`);
+          return String((await once(lines, 'line'))[0]);
+        };
+        return { child, asks };
+      };
+      const held = lock(mine);
+      try {
+        const [named, unlike] = ['a', 'b'].map((letter) => letter.repeat(64)) as [string, string];
+        const [first, other, again] = [run(named), run(unlike), run(named)];
+        expect(await first.asks(mine)).toContain(`process ${process.pid} on ${hostname()} holds this`);
+        expect(await first.asks(theirs)).toBe('mine');
+        expect(await other.asks(theirs)).toContain(`process 1 on ${hostname()} holds this`);
+        expect(() => lock(theirs)).toThrow(`process 1 on ${hostname()} holds this`);
+        first.child.kill('SIGKILL');
+        await once(first.child, 'exit');
+        expect(() => lock(theirs)).toThrow(/holds this/);
+        expect(await again.asks(theirs)).toBe('mine');
+        again.child.kill('SIGKILL');
+        await once(again.child, 'exit');
+        const silent = Date.now() / 1000 - 60;
+        utimesSync(theirs, silent, silent);
+        lock(theirs).release();
+      } finally {
+        held.release();
+        for (const child of containers) child.kill('SIGKILL');
+      }
+    },
+  );
 
   /** Each asks for all at once. */
   async function each<T>(told: string): Promise<T[]> {

@@ -86,6 +86,19 @@ describe('while Redis is lost, limits that say local_share', () => {
     expect((await settle(ledger, held[0]!, 60)).outcome).toBe('repeated');
   });
 
+  test('admit no more than was left when a call was refused, which tells of it as well', async () => {
+    const [ledger, other] = [await process(), await house.watcher()];
+    await reserve(ledger, 'seen', 0);
+    await reserve(other, 'theirs', 600);
+    expect((await reserve(ledger, 'over', 101)).outcome).toBe('refused');
+    house.server.freeze();
+    expect(await admitted(ledger, 'lost', 2)).toHaveLength(1);
+    await back(ledger);
+    await other.release('theirs', 'acme');
+    for (const id of ['seen', 'lost0']) await ledger.release(id, 'acme');
+    await expect.poll(() => spentOf(ledger)).toEqual({ spent: 0, held: 0 });
+  });
+
   test('let a hold of a running call grow as far as the share goes, and renew it', async () => {
     const ledger = await process();
     await reserve(ledger, 'seen', 0);

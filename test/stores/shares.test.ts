@@ -11,12 +11,13 @@ import { budget, rate } from '../contracts/ledger.ts';
 const day_ms = 86_400_000;
 
 /** What is refused of a call of so much, of budgets the ledger told of at noon, before it was lost. */
-function lostSince(noon_ms: number, budgets: readonly ReturnType<typeof budget>[]) {
+function lostSince(noon_ms: number, budgets: readonly ReturnType<typeof budget>[], limit?: number) {
   let now_ms = noon_ms;
   const office = { clock: () => now_ms, now: () => now_ms } as Office;
   const books = new Books('acme');
   const shares = new Shares();
-  const states = budgets.map((one) => ({ budget: one, limit: one.limit, spent: 600, held: 0, resets_at_ms: 0 }));
+  const figures = { spent: 600, held: 0, resets_at_ms: 0 };
+  const states = budgets.map((one) => ({ budget: one, limit: limit ?? one.limit, ...figures }));
   shares.seen(office, books, states, []);
   shares.lives(2, noon_ms);
   return {
@@ -24,6 +25,9 @@ function lostSince(noon_ms: number, budgets: readonly ReturnType<typeof budget>[
     forget() {
       for (const slice of books.slices.values()) slice.dropped = true;
       books.slices.clear();
+    },
+    givenBack(nusd: number) {
+      for (const slice of books.slices.values()) draw(slice, -nusd, now_ms);
     },
     taken(one: ReturnType<typeof budget>, nusd: number, at_ms: number): boolean {
       now_ms = at_ms;
@@ -61,6 +65,46 @@ test('a window that began while the ledger was lost has a share of its whole lim
   expect(lost.taken(day, 500, noon_ms + day_ms)).toBe(true);
   expect(lost.taken(day, 1, noon_ms + day_ms)).toBe(false);
   expect(lost.taken(total, 1, noon_ms + day_ms)).toBe(false);
+});
+
+test('a limit that was changed while the ledger is lost holds from the next call on', () => {
+  const day = budget({ window: 'day', limit: 1_000 });
+  const noon_ms = 20_000 * day_ms + day_ms / 2;
+  for (const [limit, share] of [
+    [500, 0],
+    [800, 100],
+    [2_000, 700],
+  ] as const) {
+    const lost = lostSince(noon_ms, [day]);
+    const changed = { ...day, limit };
+    expect([lost.taken(changed, share + 1, noon_ms), lost.taken(changed, share, noon_ms)]).toEqual([false, true]);
+    expect(lost.taken(changed, 1, noon_ms)).toBe(false);
+  }
+  // What was taken and comes back is no room under a limit that is passed.
+  const lost = lostSince(noon_ms, [day]);
+  expect(lost.taken(day, 200, noon_ms)).toBe(true);
+  lost.givenBack(200);
+  expect(lost.taken({ ...day, limit: 700 }, 101, noon_ms)).toBe(false);
+  expect(lost.taken({ ...day, limit: 700 }, 100, noon_ms)).toBe(true);
+});
+
+test('a limit that people put in the place of the configured one is no larger in a window that begins meanwhile', () => {
+  const day = budget({ window: 'day', limit: 1_000 });
+  const noon_ms = 20_000 * day_ms + day_ms / 2;
+  for (const [limit, share] of [
+    [0, 0],
+    [300, 150],
+    // It may be over by then.
+    [5_000, 500],
+  ] as const) {
+    const lost = lostSince(noon_ms, [day], limit);
+    const tomorrow_ms = noon_ms + day_ms;
+    expect([lost.taken(day, share + 1, tomorrow_ms), lost.taken(day, share, tomorrow_ms)]).toEqual([false, true]);
+  }
+  // It stands whatever the configuration says.
+  const lost = lostSince(noon_ms, [day], 700);
+  const changed = { ...day, limit: 2_000 };
+  expect([lost.taken(changed, 51, noon_ms), lost.taken(changed, 50, noon_ms)]).toEqual([false, true]);
 });
 
 test('what was taken ahead of a rate and not used is uncounted where it was counted, not where shares are', () => {

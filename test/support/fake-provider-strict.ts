@@ -9,7 +9,8 @@ const known = {
   'openai-chat': words(`model messages temperature top_p n stream stream_options stop max_tokens max_completion_tokens
     presence_penalty frequency_penalty logit_bias logprobs top_logprobs user safety_identifier prompt_cache_key
     prompt_cache_retention tools tool_choice parallel_tool_calls functions function_call response_format seed
-    service_tier store metadata modalities audio prediction reasoning_effort verbosity web_search_options moderation`),
+    service_tier store metadata modalities audio prediction reasoning_effort verbosity web_search_options moderation
+    include_reasoning reasoning_format reasoning`),
   'anthropic-messages': words(`model messages max_tokens system metadata stop_sequences stream temperature top_k top_p
     tools tool_choice thinking service_tier container mcp_servers context_management output_config output_format
     inference_geo cache_control speed`),
@@ -29,7 +30,7 @@ const knownIn = {
       data title context caller`),
     tool: words(`name description input_schema type cache_control strict eager_input_streaming defer_loading
       allowed_callers input_examples max_uses allowed_domains blocked_domains user_location display_width_px
-      display_height_px display_number max_characters citations max_content_tokens`),
+      display_height_px display_number max_characters citations max_content_tokens model`),
   },
 };
 

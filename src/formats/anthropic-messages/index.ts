@@ -9,6 +9,7 @@ export const anthropicMessages: Format = {
   name: 'anthropic-messages',
   // Anthropic's own clients send it with beta features.
   passQuery: ['beta'],
+  tellsHostedCalls: true,
   read,
   failureBody,
   streamEncoder,

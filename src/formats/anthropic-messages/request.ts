@@ -12,6 +12,7 @@ import {
   checkContent,
   messagesOf,
   modelOf,
+  modelsIn,
   optionalBoolean,
   optionalInteger,
   optionalNumber,
@@ -57,16 +58,20 @@ export function read(bytes: Buffer): RequestView {
       choices: 1,
       maxOutputTokens,
       predictedBytes: undefined,
+      unseenOutput: isObject(body.thinking) && body.thinking.display === 'omitted',
       temperature,
       toolNames: tools.flatMap(({ name }) => (typeof name === 'string' ? [name] : [])),
+      otherModels: hosted === undefined ? undefined : modelsIn(tools),
       hasImages: messages.some(({ content }) => hasImage(content)),
       usageAsked: true,
       // Nothing is cached there unless the client marks it.
       cacheWrites: unescaped(bytes).includes(cacheMark),
       readsElsewhere:
         hosted !== undefined || hasServers(body) || messages.some(({ content }) => readsElsewhere(content)),
+      compactsFrom: compactsFrom(body.context_management),
       hostedCalls: hosted,
       serviceTier: tierOf(body),
+      inferenceGeo: typeof body.inference_geo === 'string' ? body.inference_geo : undefined,
       user,
       metadata,
     },
@@ -120,6 +125,20 @@ function readsElsewhere(content: unknown): boolean {
 
 function hasServers({ mcp_servers }: JsonObject): boolean {
   return Array.isArray(mcp_servers) && mcp_servers.length > 0;
+}
+
+/** Where the request does not say (compaction, 2026-10). */
+const compactsFromDefault = 150_000;
+
+function compactsFrom(management: unknown): number | undefined {
+  const edits = isObject(management) && Array.isArray(management.edits) ? management.edits : [];
+  let least: number | undefined;
+  for (const edit of edits) {
+    if (!isObject(edit) || typeof edit.type !== 'string' || !edit.type.startsWith('compact_')) continue;
+    const value = isObject(edit.trigger) ? edit.trigger.value : undefined;
+    least = Math.min(least ?? compactsFromDefault, typeof value === 'number' ? value : compactsFromDefault);
+  }
+  return least;
 }
 
 /** Tools that have a type of their own and are run by the client all the same. */

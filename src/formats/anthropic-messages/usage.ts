@@ -4,6 +4,37 @@ import { isObject, type JsonObject } from '../json/index.ts';
 /** The name of the tier that `speed: fast` is: prices know it by that. */
 export const fastTier = 'fast';
 
+const counted = ['input_tokens', 'output_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens'] as const;
+
+/**
+ * What was billed: where a reply was made in several steps (a conversation made shorter first), the numbers at the top are
+ * not all of it, and those of the steps are (Anthropic, compaction, "understanding usage", 2026-10).
+ */
+function billed(told: JsonObject): JsonObject {
+  const { iterations } = told;
+  if (!Array.isArray(iterations) || iterations.length === 0) return told;
+  const steps = iterations.filter(isObject);
+  const whole: Record<string, unknown> = { ...told };
+  for (const field of counted) {
+    const all = sumOf(steps.map((step) => step[field]));
+    const top = told[field];
+    if (all !== undefined && (!isCount(top) || all > top)) whole[field] = all;
+  }
+  const hours = steps.map(({ cache_creation: parts }) =>
+    isObject(parts) ? parts.ephemeral_1h_input_tokens : undefined,
+  );
+  const hour = sumOf(hours);
+  const creation = isObject(told.cache_creation) ? told.cache_creation : {};
+  if (hour !== undefined) whole.cache_creation = { ...creation, ephemeral_1h_input_tokens: hour };
+  return whole;
+}
+
+/** Of the counts among these; undefined where there is none. */
+function sumOf(values: readonly unknown[]): number | undefined {
+  const counts = values.filter(isCount);
+  return counts.length === 0 ? undefined : counts.reduce((sum, one) => sum + one, 0);
+}
+
 type Field = 'input' | 'read' | 'write' | 'write1h' | 'output' | 'thinking';
 
 /**
@@ -16,9 +47,11 @@ export class UsageSoFar {
   #hosted: Record<string, number> | undefined;
   #tier: string | undefined;
   #speed: string | undefined;
+  #geo: string | undefined;
 
   /** Takes in one `usage` object; the canonical usage so far. */
-  add(told: JsonObject): Usage {
+  add(object: JsonObject): Usage {
+    const told = billed(object);
     const before = this.#last;
     this.#last = { ...before };
     this.#note('input', told.input_tokens);
@@ -27,9 +60,8 @@ export class UsageSoFar {
     const creation = told.cache_creation;
     if (isObject(creation)) {
       this.#note('write1h', creation.ephemeral_1h_input_tokens);
-      const parts = [creation.ephemeral_5m_input_tokens, creation.ephemeral_1h_input_tokens];
-      const numbers = parts.filter(isCount);
-      if (numbers.length > 0) this.#last.write = numbers.reduce((sum, part) => sum + part, 0);
+      const write = sumOf([creation.ephemeral_5m_input_tokens, creation.ephemeral_1h_input_tokens]);
+      if (write !== undefined) this.#last.write = write;
     }
     this.#note('write', told.cache_creation_input_tokens);
     // Input does not vanish: some who imitate the format tell 0 of it at the end, where it stands for nothing new.
@@ -42,6 +74,7 @@ export class UsageSoFar {
     if (isObject(told.server_tool_use)) this.#hostedTools(told.server_tool_use);
     if (typeof told.service_tier === 'string') this.#tier = told.service_tier;
     if (typeof told.speed === 'string') this.#speed = told.speed;
+    if (typeof told.inference_geo === 'string') this.#geo = told.inference_geo;
     return this.#canonical();
   }
 
@@ -75,6 +108,7 @@ export class UsageSoFar {
       ...(thinking === undefined ? {} : { reasoning: thinking }),
       ...(this.#hosted === undefined ? {} : { toolCalls: this.#hosted }),
       ...(tier === undefined ? {} : { serviceTier: tier }),
+      ...(this.#geo === undefined ? {} : { inferenceGeo: this.#geo }),
     };
   }
 }

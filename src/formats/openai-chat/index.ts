@@ -8,6 +8,7 @@ import { closer, streamDecoder, streamEncoder } from './stream.ts';
 export const openaiChat: Format = {
   name: 'openai-chat',
   passQuery: [],
+  tellsHostedCalls: false,
   read,
   failureBody,
   streamEncoder,

@@ -320,7 +320,10 @@ export class ReplyReading {
     const groq = isObject(value.x_groq) ? value.x_groq.usage : undefined;
     const told = isObject(own) ? own : isObject(groq) ? groq : undefined;
     if (told === undefined) return false;
-    this.#usage = mergeUsage(this.#usage, usageOf(told, this.#tier));
+    const usage = usageOf(told, this.#tier);
+    // What was read does not vanish: zeros after that stand for nothing new, as in the other format.
+    const isEmpty = usage.input === 0 && usage.output === 0 && (this.#usage?.input ?? 0) > 0;
+    if (this.#usage === undefined || !isEmpty) this.#usage = mergeUsage(this.#usage, usage);
     said.events.push({ type: 'usage', usage: this.#usage });
     return true;
   }
@@ -462,7 +465,13 @@ function wholeReply(value: JsonObject, body: Buffer): Said {
   const said = new ReplyReading().said(value, body, false);
   if (said.events.at(-1)?.type !== 'error') {
     if (Array.isArray(value.choices)) closeLanes(said);
-    else said.events.push(noReply());
+    else {
+      // Of another kind (embeddings), it tells who made it all the same, and what that took.
+      const { model } = value;
+      const begun = said.events.some(({ type }) => type === 'start');
+      if (!begun && typeof model === 'string' && model !== '') said.events.push({ type: 'start', model });
+      said.events.push(noReply());
+    }
   }
   return said;
 }

@@ -4,6 +4,7 @@ import {
   checkContent,
   messagesOf,
   modelOf,
+  modelsIn,
   optionalBoolean,
   optionalInteger,
   optionalNumber,
@@ -34,6 +35,7 @@ export function read(bytes: Buffer): RequestView {
   if (!isObject(options)) refuse('stream_options', 'an object');
   const completion = optionalInteger(body, 'max_completion_tokens', 1);
   const legacy = optionalInteger(body, 'max_tokens', 1);
+  const hosted = hostedCallsOf(tools, body);
   const maxOutputTokens =
     completion === undefined || legacy === undefined ? (completion ?? legacy) : Math.max(completion, legacy);
   const temperature = optionalNumber(body, 'temperature');
@@ -49,14 +51,18 @@ export function read(bytes: Buffer): RequestView {
       choices: optionalInteger(body, 'n', 1, 128) ?? 1,
       maxOutputTokens,
       predictedBytes: predictedBytes(body.prediction),
+      unseenOutput: asksUnseen(body),
       temperature,
       toolNames: tools.length === 0 && functions.length === 0 ? none : toolNamesOf(tools, functions),
+      otherModels: hosted === undefined ? undefined : modelsIn(tools.map(({ parameters }) => parameters)),
       hasImages: messages.some(hasImage),
       usageAsked: stream && options.include_usage === true,
       // Providers of this format cache by themselves.
       cacheWrites: true,
-      readsElsewhere: messages.some(readsElsewhere),
-      hostedCalls: undefined,
+      readsElsewhere: hosted !== undefined || Array.isArray(body.data_sources) || messages.some(readsElsewhere),
+      compactsFrom: undefined,
+      hostedCalls: hosted,
+      inferenceGeo: undefined,
       serviceTier: typeof body.service_tier === 'string' ? body.service_tier : undefined,
       user,
       metadata,
@@ -69,6 +75,15 @@ export function read(bytes: Buffer): RequestView {
 /** As JSON it is never shorter than its text, in whatever parts that is written. */
 function predictedBytes(prediction: unknown): number | undefined {
   return prediction === undefined || prediction === null ? undefined : Buffer.byteLength(JSON.stringify(prediction));
+}
+
+/** Whether a reply may hold more than the text that is shown: audio, images, and reasoning that is to be kept back. */
+function asksUnseen(body: JsonObject): boolean {
+  const { modalities, audio, reasoning } = body;
+  if (isObject(audio) || (Array.isArray(modalities) && modalities.some((one) => one !== 'text'))) return true;
+  // Three names for one switch (OpenRouter, reasoning tokens, and Groq, reasoning, 2026-11): it is billed all the same.
+  if (body.include_reasoning === false || body.reasoning_format === 'hidden') return true;
+  return isObject(reasoning) && reasoning.exclude === true;
 }
 
 const reading: Reading = { read, passages: passagesOf, chat: toChat };
@@ -116,7 +131,28 @@ function checkStop(stop: unknown): void {
 const none: readonly string[] = [];
 
 function toolNamesOf(tools: readonly JsonObject[], functions: readonly JsonObject[]): string[] {
-  return [...tools.flatMap((tool) => nameOf(tool.function ?? tool.custom)), ...functions.flatMap(nameOf)];
+  return [...tools.flatMap(toolNameOf), ...functions.flatMap(nameOf)];
+}
+
+function toolNameOf(tool: JsonObject): string[] {
+  return isHosted(tool) ? [tool.type] : nameOf(tool.function ?? tool.custom);
+}
+
+/** Tools that the client runs; what has another kind (`browser_search`, `web_search`) its provider runs itself. */
+const clientTools = new Set(['function', 'custom']);
+
+function isHosted(tool: JsonObject): tool is JsonObject & { readonly type: string } {
+  return typeof tool.type === 'string' && !clientTools.has(tool.type);
+}
+
+/** What the provider runs itself, by kind; nobody says how often. Models that search do it where this member stands. */
+function hostedCallsOf(
+  tools: readonly JsonObject[],
+  { web_search_options: search }: JsonObject,
+): Readonly<Record<string, null>> | undefined {
+  let calls: Record<string, null> | undefined = isObject(search) ? { web_search: null } : undefined;
+  for (const tool of tools) if (isHosted(tool)) calls = { ...calls, [tool.type]: null };
+  return calls;
 }
 
 function nameOf(tool: unknown): string[] {

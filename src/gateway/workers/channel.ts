@@ -53,9 +53,19 @@ export interface Answered {
 /** The number of the first thing a worker says: that it hears questions now. */
 export const listening = 0;
 
+/** The number under which a worker that ends by itself tells its last figures. */
+export const leaving = -1;
+
 /** A worker that went away, or did not answer in time. */
 export class NoAnswerFromWorker extends Error {
   override readonly name = 'NoAnswerFromWorker';
+  /** The time it had, where that was over; undefined where it went away. */
+  readonly within_ms: number | undefined;
+
+  constructor(message: string, within_ms?: number) {
+    super(message);
+    this.within_ms = within_ms;
+  }
 }
 
 /** Asks one worker, over its pipe. */
@@ -66,6 +76,7 @@ export class Channel {
   #gone = false;
   /** Asked before the worker hears. */
   #early: Asked[] | undefined = [];
+  #lastFigures: Figures | undefined;
 
   constructor(send: (message: Asked) => void) {
     this.#send = send;
@@ -83,7 +94,8 @@ export class Channel {
     try {
       return (await new Promise<unknown>((resolve, reject) => {
         this.#open.set(id, { resolve, reject });
-        timer = setTimeout(() => reject(new NoAnswerFromWorker(`no answer within ${within_ms} ms`)), within_ms);
+        const late = () => reject(new NoAnswerFromWorker(`no answer within ${within_ms} ms`, within_ms));
+        timer = setTimeout(late, within_ms);
         if (this.#early === undefined) this.#send({ id, ask, told });
         else this.#early.push({ id, ask, told });
       })) as Questions[Q]['answer'];
@@ -99,9 +111,18 @@ export class Channel {
       this.#early = undefined;
       return;
     }
+    if (id === leaving) {
+      this.#lastFigures = answer as Figures;
+      return;
+    }
     const waiting = this.#open.get(id);
     if (failed === undefined) waiting?.resolve(answer);
     else waiting?.reject(new Error(failed));
+  }
+
+  /** What a worker told that ended by itself; undefined where it had no time to. */
+  get lastFigures(): Figures | undefined {
+    return this.#lastFigures;
   }
 
   /** The worker's process is over: nobody waits for it. */

@@ -6,9 +6,10 @@ import type { WorkerView } from '../../surfaces/http/admin.ts';
 import { together } from '../left-slots.ts';
 import { NoAnswerFromWorker, type Versioned } from './channel.ts';
 import { packSettings } from './parcel.ts';
+import type { WorkerProcess } from './process.ts';
 import { Slot, type SlotOptions } from './slot.ts';
 
-export interface PoolOptions extends Pick<SlotOptions, 'program' | 'adminListens' | 'log' | 'metrics'> {
+export interface PoolOptions extends Pick<SlotOptions, 'program' | 'adminListens' | 'log' | 'metrics' | 'start_ms'> {
   readonly count: number;
   readonly settings: Settings;
 }
@@ -37,6 +38,7 @@ export class Pool {
   /** What only grows, of processes that are over. */
   #grown: Promise<Figures> = Promise.resolve([]);
   #restarting: Promise<void> | undefined;
+  #swapping: Promise<void> = Promise.resolve();
   #closing = false;
 
   constructor(options: PoolOptions) {
@@ -80,23 +82,33 @@ export class Pool {
    * Puts a configuration in force in every worker, or throws `Refused` and changes none. One that does not answer is
    * ended: the next one in its place starts with what is in force.
    */
-  async swap(next: Settings): Promise<void> {
+  swap(next: Settings): Promise<void> {
+    const swapping = this.#swap(next);
+    this.#swapping = swapping.catch(() => {});
+    return swapping;
+  }
+
+  async #swap(next: Settings): Promise<void> {
     const wanted: Versioned = { version: this.#inForce.version + 1, parcel: packSettings(next) };
-    const asked = this.#slots.filter(({ ready }) => ready);
-    const answers = await Promise.all(asked.map((slot) => prepared(slot, wanted, next.file)));
-    const problems = answers.find((one) => one.length > 0);
+    // Those that are here now: one that crashes or is replaced meanwhile has another one in its place, which was not asked.
+    const asked = this.#slots.flatMap((slot) => {
+      const one = slot.serving;
+      return one === undefined ? [] : [{ slot, one }];
+    });
+    const answers = await Promise.all(asked.map(({ one }) => prepared(one, wanted, next.file)));
+    const problems = answers.find((one) => one !== undefined && one.length > 0) ?? unanswered(answers, next.file);
     if (problems !== undefined) {
       const { version } = wanted;
       // The number is used up: a late answer to it must not be taken for one to the next.
       this.#inForce = { ...wanted, parcel: this.#inForce.parcel };
-      await Promise.allSettled(asked.map((slot) => slot.process?.ask('discard', { version }, scrape_ms)));
+      await Promise.allSettled(asked.map(({ one }) => one.ask('discard', { version }, scrape_ms)));
       throw new Refused(problems);
     }
     this.#inForce = wanted;
-    await Promise.all(asked.map((slot) => slot.commit(wanted.version).catch(() => slot.process?.kill())));
+    await Promise.all(asked.map(({ slot, one }) => slot.commit(one, wanted.version)));
     // One that became ready meanwhile started with the configuration before.
-    const ready = this.#slots.filter((slot) => slot.ready && slot.version !== wanted.version);
-    await Promise.all(ready.map((slot) => slot.follow().catch(() => slot.process?.kill())));
+    const late = this.#slots.filter((slot) => slot.ready && slot.version !== wanted.version);
+    await Promise.all(late.map((slot) => slot.follow()));
   }
 
   /** Figures of all workers, those that are over included as far as they only grow. */
@@ -115,9 +127,10 @@ export class Pool {
     return states.reduce((sum, state) => together(sum, state?.audit ?? nothing), nothing);
   }
 
-  async recent(filter: QueryFilter): Promise<readonly AuditRecord[]> {
+  /** Of all workers and of this process, newest first. */
+  async recent(filter: QueryFilter, own: readonly AuditRecord[]): Promise<readonly AuditRecord[]> {
     const lists = await this.#each((slot) => slot.process?.ask('recent', filter, scrape_ms));
-    const all = lists.flatMap((list) => list ?? []).sort((one, other) => other.time_ms - one.time_ms);
+    const all = [own, ...lists].flatMap((list) => list ?? []).sort((one, other) => other.time_ms - one.time_ms);
     return all.slice(0, filter.limit);
   }
 
@@ -149,8 +162,13 @@ export class Pool {
   async #restart(grace_ms: number): Promise<void> {
     this.#options.log.info('workers are replaced one by one', { count: this.#slots.length });
     for (const slot of this.#slots) {
-      while (!this.#closing && !this.#slots.some((other) => other !== slot && other.ready)) await wait(look_ms);
-      if (this.#closing) return;
+      // One that is asked to take a configuration is not taken away, and the last one that is ready neither.
+      for (;;) {
+        await this.#swapping;
+        if (this.#closing) return;
+        if (this.#slots.some((other) => other !== slot && other.ready)) break;
+        await wait(look_ms);
+      }
       await slot.replace(grace_ms);
     }
     this.#options.log.info('all workers are replaced', { count: this.#slots.length });
@@ -162,12 +180,19 @@ export class Pool {
   }
 }
 
-async function prepared(slot: Slot, wanted: Versioned, file: string): Promise<readonly Problem[]> {
+/** What is wrong with it; undefined where there was no answer. */
+async function prepared(one: WorkerProcess, wanted: Versioned, file: string): Promise<readonly Problem[] | undefined> {
   try {
-    return (await slot.process?.ask('prepare', wanted, prepare_ms)) ?? [];
+    return await one.ask('prepare', wanted, prepare_ms);
   } catch (error) {
     if (!(error instanceof NoAnswerFromWorker)) return [{ file, message: (error as Error).message }];
-    slot.process?.kill();
-    return [];
+    one.kill();
+    return undefined;
   }
+}
+
+/** What ended every worker that was asked would end those that start with it as well. */
+function unanswered(answers: readonly unknown[], file: string): readonly Problem[] | undefined {
+  if (answers.length === 0 || answers.some((answer) => answer !== undefined)) return undefined;
+  return [{ file, message: 'no worker lived to take it: each ended, or did not answer, while it prepared' }];
 }

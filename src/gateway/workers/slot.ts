@@ -11,13 +11,17 @@ export interface SlotOptions {
   readonly adminListens: boolean;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** How long a worker may take to be ready. Default two minutes. */
+  readonly start_ms?: number;
   /** The configuration in force. */
   inForce(): Versioned;
   /** Told the last figures of a process that is over. */
   retire(figures: Figures): void;
 }
 
-/** How long a worker may take to be ready, or to take a configuration; then it is taken for stuck and killed. */
+/** How long a worker may take to be ready: many start at once, and each may have much to read. Then it is taken for stuck and killed. */
+const start_ms_max = 120_000;
+/** The same of taking a configuration. */
 const answer_ms = 30_000;
 /** Beyond the grace: what closing takes, and exchanges that were cut being recorded. */
 const close_ms = 20_000;
@@ -51,6 +55,11 @@ export class Slot {
     return this.#process;
   }
 
+  /** The one that answers calls: also while it leaves, those of clients that kept their connections. */
+  get serving(): WorkerProcess | undefined {
+    return this.ready || this.#state === 'draining' ? this.#process : undefined;
+  }
+
   get view(): WorkerView {
     const since = this.ready && this.#since !== undefined ? new Date(this.#since).toISOString() : undefined;
     const { slot } = this.#options;
@@ -60,7 +69,7 @@ export class Slot {
 
   /** Starts a process here and resolves with its address once it takes calls. Rejects with why it could not. */
   async open(): Promise<string> {
-    const { slot, program, adminListens } = this.#options;
+    const { slot, program, adminListens, start_ms = start_ms_max } = this.#options;
     const one = new WorkerProcess(program);
     this.#process = one;
     this.#state = 'starting';
@@ -72,9 +81,9 @@ export class Slot {
     });
     const { version, parcel } = this.#options.inForce();
     try {
-      const address = await one.ask('start', { slot, adminListens, version, parcel }, answer_ms);
+      const address = await one.ask('start', { slot, adminListens, version, parcel }, start_ms);
       this.#version = version;
-      await this.follow();
+      await this.#follow(one);
       opened = true;
       this.#state = 'ready';
       this.#since = Date.now();
@@ -82,25 +91,37 @@ export class Slot {
     } catch (error) {
       one.kill();
       const how = await over;
-      throw error instanceof NoAnswerFromWorker
-        ? new Error(`worker ${slot} ended with ${how} before it was ready`)
-        : error;
+      if (!(error instanceof NoAnswerFromWorker)) throw error;
+      throw new Error(
+        error.within_ms === undefined
+          ? `worker ${slot} ended with ${how} before it was ready`
+          : `worker ${slot} was not ready within ${error.within_ms} ms, and was ended`,
+      );
     }
   }
 
-  /** Takes over the configuration in force where this worker has another one. */
+  /** Takes over the configuration in force where this worker has another one, or is ended. */
   async follow(): Promise<void> {
+    const one = this.#process;
+    await (one && this.#follow(one).catch(() => one.kill()));
+  }
+
+  async #follow(one: WorkerProcess): Promise<void> {
     for (let wanted = this.#options.inForce(); this.#version !== wanted.version; wanted = this.#options.inForce()) {
-      const problems = (await this.#process?.ask('prepare', wanted, answer_ms)) ?? [];
+      const problems = await one.ask('prepare', wanted, answer_ms);
       if (problems.length > 0) throw new Error(problems.map(({ message }) => message).join('\n'));
-      await this.commit(wanted.version);
+      await this.#commit(one, wanted.version);
     }
   }
 
-  /** Puts in force what was prepared. */
-  async commit(version: number): Promise<void> {
-    await this.#process?.ask('commit', { version }, answer_ms);
-    this.#version = version;
+  /** Puts in force what this process prepared, or ends it. Another one in its place by now was not asked. */
+  async commit(one: WorkerProcess, version: number): Promise<void> {
+    await this.#commit(one, version).catch(() => one.kill());
+  }
+
+  async #commit(one: WorkerProcess, version: number): Promise<void> {
+    await one.ask('commit', { version }, answer_ms);
+    if (one === this.#process) this.#version = version;
   }
 
   get version(): number {
@@ -130,6 +151,7 @@ export class Slot {
     this.#restarts += 1;
     this.#options.metrics.workerReplaced(this.#options.slot, 'restart');
     await this.open().catch((error: unknown) => {
+      if (this.#closing) return;
       this.#again(error);
       throw error;
     });
@@ -161,7 +183,8 @@ export class Slot {
 
   #over(one: WorkerProcess, how: number | string, opened: boolean): void {
     const expected = this.#state === 'draining';
-    if (this.#figures !== undefined) this.#options.retire(this.#figures);
+    const figures = one.lastFigures ?? this.#figures;
+    if (figures !== undefined) this.#options.retire(figures);
     this.#figures = undefined;
     if (this.#process === one) this.#process = undefined;
     this.#state = 'gone';
@@ -184,7 +207,7 @@ export class Slot {
     const pause_ms = this.#row <= 1 ? 0 : Math.min(100 * 2 ** (this.#row - 2), pause_ms_max);
     void wait(pause_ms, undefined, { ref: false }).then(async () => {
       if (this.#closing) return;
-      await this.open().catch((reason: unknown) => this.#again(reason));
+      await this.open().catch((reason: unknown) => this.#closing || this.#again(reason));
     });
   }
 }

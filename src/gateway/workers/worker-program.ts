@@ -5,8 +5,10 @@ import { leaveStartBehind, tuneHeap } from '../heap.ts';
 import { drained, listen } from '../listening.ts';
 import { openServing, type Serving } from '../serving.ts';
 import { openWhole } from '../whole.ts';
-import { type Answered, type Asked, listening, type Question, type Questions, type Start } from './channel.ts';
+import { type Answered, type Asked, leaving, listening, type Question, type Questions, type Start } from './channel.ts';
 import { unpackSettings } from './parcel.ts';
+
+const say = (answered: Answered) => new Promise((said) => process.send?.(answered, undefined, {}, said));
 
 /** A process that serves calls for the one that started it, and does what that one asks. */
 class Worker {
@@ -80,7 +82,6 @@ class Worker {
 
   async hear({ id, ask, told }: Asked): Promise<void> {
     const answer = this.#answers[ask] as (told: unknown) => Promise<unknown>;
-    const say = (answered: Answered) => new Promise((said) => process.send?.(answered, undefined, {}, said));
     try {
       await say({ id, answer: await answer(told) });
     } catch (thrown) {
@@ -96,7 +97,8 @@ class Worker {
     const { shutdown_grace_ms } = this.#running.settings.server;
     // Nobody may be there to end it any more.
     void wait(shutdown_grace_ms + 20_000, undefined, { ref: false }).then(() => process.exit(1));
-    await this.#drain(shutdown_grace_ms);
+    const answer = await this.#drain(shutdown_grace_ms);
+    await say({ id: leaving, answer });
     process.exit(0);
   }
 }

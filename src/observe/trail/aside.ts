@@ -1,5 +1,6 @@
-import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writePrivateFile } from '../../stores/index.ts';
 
 /** A record that a sink would not take though it took others, kept whole until it is tried again. */
 export interface Aside {
@@ -25,7 +26,7 @@ function asidePath(dir: string, sink: string): string {
   return join(dir, `aside-${sink}.jsonl`);
 }
 
-/** The first line set aside in a spool's directory for a sink that is wanted. */
+/** The first line set aside in a spool's directory for a sink that is wanted. Throws where the file cannot be read. */
 export function asideLine(dir: string, sink: string, wanted: (line: string) => boolean): string | undefined {
   return entriesIn(asidePath(dir, sink)).find(({ line }) => wanted(line))?.line;
 }
@@ -57,35 +58,26 @@ export class AsideFile {
     return true;
   }
 
-  /** A new file takes the place of the old one in one step. */
   #write(entries: readonly Entry[]): void {
-    const fd = openSync(`${this.#path}.new`, 'w', 0o600);
-    try {
-      const bytes = Buffer.from(entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
-      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(`${this.#path}.new`, this.#path);
+    writePrivateFile(this.#path, entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
     this.#entries = entries;
   }
 }
 
+/** None where there is no file. Throws where there is one that cannot be read: the next one would take its place. */
 function entriesIn(path: string): readonly Entry[] {
-  let text: string;
   try {
-    text = readFileSync(path, 'utf8');
-  } catch {
-    return [];
+    return readFileSync(path, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Entry);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw new Error(`${path} holds records that are set aside, and cannot be read`, { cause });
   }
-  return text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Entry);
 }
 
-/** Everything set aside below a trail's data directory, of all spools and sinks, oldest first. */
+/** Everything set aside below a trail's data directory, of all spools and sinks, oldest first. Throws where a file of it cannot be read. */
 export function listAside(dataDir: string): readonly Aside[] {
   const spools = join(dataDir, 'spools');
   return namesIn(spools)

@@ -18,6 +18,8 @@ interface Parts {
  */
 export class BatchJob implements Job {
   readonly id: string;
+  /** Its sink has taken the records from this process's hand: nobody else's word. */
+  handed = false;
   readonly #parts: Parts;
 
   constructor(id: string, parts: Parts) {

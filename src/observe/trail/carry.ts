@@ -18,7 +18,7 @@ export interface Means {
  */
 export async function carry(job: Job, { path, sinks, log }: Means): Promise<void> {
   try {
-    if (job instanceof BatchJob) await hand(job, sinks);
+    if (job instanceof BatchJob) await hand(job, named(sinks, job.sink));
     else await collect(job, path, sinks);
   } catch (error) {
     if (error instanceof JobRefused) {
@@ -34,11 +34,11 @@ function named(sinks: readonly Sink[], name: string): Sink {
   return sink;
 }
 
-/** As they lie in memory. */
-async function hand(job: BatchJob, sinks: readonly Sink[]): Promise<void> {
-  const sink = named(sinks, job.sink);
+/** Gives the sink of a job its records as they lie in memory. Rejects where it does not take them. */
+export async function hand(job: BatchJob, sink: Sink): Promise<void> {
   if (job.run !== undefined && sink.append !== undefined) await sink.append(job.run);
   else await sink.write(job.records(), { late: job.late });
+  job.handed = true;
 }
 
 /** From where another process wrote them down. */
@@ -46,7 +46,7 @@ async function collect(job: Job, path: string, sinks: readonly Sink[]): Promise<
   const claimed = readClaim(job, path);
   const { late, place } = claimed;
   const sink = named(sinks, claimed.sink);
-  if (place !== undefined && place !== placeDigest(sink)) {
+  if (place !== placeDigest(sink)) {
     throw new JobRefused('sink_elsewhere', `Sink ${claimed.sink} writes to another place here`);
   }
   await sink.write(await claimed.records(), { late });

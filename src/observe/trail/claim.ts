@@ -62,8 +62,8 @@ export function lateClaim({ sink, place, spool }: Address, late: number, line: s
 /** Records that a job of another process is about. */
 export interface Claimed {
   readonly sink: string;
-  /** Digest of the place the sink had; undefined where the job does not say. */
-  readonly place: string | undefined;
+  /** Digest of the place the sink had. */
+  readonly place: string;
   /** The records after them are there already. */
   readonly late: boolean;
   /**
@@ -74,15 +74,12 @@ export interface Claimed {
 }
 
 /**
- * Reads what a job says of its records; `path` is the trail's directory, where their spool should be. A job of an older
- * version holds their lines.
+ * Reads what a job says of its records; `path` is the trail's directory, where their spool should be. Throws `JobRefused`
+ * for one that holds lines instead, as an older version's did: anybody might have put them there, and what is true of them
+ * lies in a spool.
  */
 export function readClaim({ payload }: Job, path: string): Claimed {
-  if (!payload.startsWith('{')) {
-    const [head = '', ...lines] = payload.split('\n');
-    const [sink = '', late] = head.split(' ');
-    return { sink, place: undefined, late: late === 'late', records: async () => lines.map(parsedLine) };
-  }
+  if (!payload.startsWith('{')) throw new JobRefused('no_claim', 'A job holds something else than a claim');
   const claim = JSON.parse(payload) as BatchClaim | LateClaim;
   const { sink, place } = claim;
   if ('late' in claim) return { sink, place, late: true, records: async () => [recordAside(claim, path)] };

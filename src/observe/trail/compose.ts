@@ -19,6 +19,8 @@ const textFacts = new Set([
 /** Facts that tell who somebody is, or that callers fill freely. */
 const personalFact = /^(?:user\.(?:id|email)$|request\.(?:ip$|headers|userAgent$)|metadata\.|metadata$)/;
 const fact_characters_max = 256;
+/** Facts of a person that a record keeps as they are: callers fill some of them freely. */
+const personal_characters_max = 16_384;
 
 type Eyes = 'everybody' | 'nobody' | 'person';
 
@@ -73,11 +75,17 @@ function openly(name: string, value: unknown, hash: (text: string) => string): u
   return eyesOf(name) === 'nobody' || text.length > fact_characters_max ? `hmac:${hash(text)}` : value;
 }
 
+/** A person's facts as they are kept: where they are long in all, what is long of them as its keyed hash. */
+function shortened(personal: SplitFacts['personal'], hash: (text: string) => string): SplitFacts['personal'] {
+  if (personal === undefined || JSON.stringify(personal).length <= personal_characters_max) return personal;
+  return Object.fromEntries(Object.entries(personal).map(([name, value]) => [name, openly(name, value, hash)]));
+}
+
 /** A record as whoever may read its personal part sees it: texts as keyed hashes; the same object where it has none. */
 export function withoutTexts(record: AuditRecord, hash: (text: string) => string): AuditRecord {
   if (record.content === undefined && allPlainlyOpen(record.facts)) return record;
   const { open, personal } = splitFacts(record.facts, hash);
-  return { ...record, facts: { ...open, ...personal }, content: undefined };
+  return { ...record, facts: { ...open, ...shortened(personal, hash) }, content: undefined };
 }
 
 /** The record as it is told of nobody: who it was and what was known of them is gone, and what reasons quote of it. */
@@ -213,7 +221,9 @@ export class Composer {
     const { open, personal } = splitFacts(record.facts, this.#hash);
     // Before anything is cut: half a name is a name.
     const decision = withoutNames(record.decision, record.caller, personal);
-    const whole = trimmed ? trim({ ...record, decision }) : record;
+    const kept = shortened(personal, this.#hash);
+    const told = kept === personal ? record : { ...record, trimmed: true };
+    const whole = trimmed ? trim({ ...record, decision }) : told;
     const start = lines.size;
     if (trimmed) writeRecord(lines, whole);
     else writeRecord(lines, whole, open, decision);
@@ -222,7 +232,7 @@ export class Composer {
       return this.#record(record, true, lines);
     }
     const content = whole.content === undefined ? undefined : JSON.stringify(whole.content);
-    return this.#seal(whole, trimmed ? undefined : personal, content);
+    return this.#seal(whole, trimmed ? undefined : kept, content);
   }
 }
 

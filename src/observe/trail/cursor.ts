@@ -1,6 +1,6 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { Place } from './batch.ts';
-import { headText, parseHead, type SignedHead } from './head.ts';
+import { headText, parseHead, type SignedHead, writeSigned } from './head.ts';
 import { segmentFile } from './segment.ts';
 import type { Spool } from './spool.ts';
 
@@ -33,11 +33,10 @@ export function readOn({ segment, offset }: Cursor, { dir, current }: Spool): Pl
   return past || !existsSync(segmentFile(dir, segment)) ? { segment: 0, offset: 0 } : { segment, offset };
 }
 
-/** A new file takes the place of the old one in one step. Throws where the disk does not take it. */
+/** Throws where the disk does not take it. */
 export function writeCursor(file: string, { head, segment, offset }: Cursor): void {
   const text = `${headText(head).slice(0, -1)},"segment":${segment},"offset":${offset}}\n`;
-  writeFileSync(`${file}.new`, text, { mode: 0o600 });
-  renameSync(`${file}.new`, file);
+  writeSigned(file, text);
 }
 
 /** How often it is written down at the most; after a restart a sink leaves out what it has already. */

@@ -134,6 +134,7 @@ export class Delivery {
         continue;
       }
       failing = step === 'failed';
+      if (failing && this.#stopping) return;
       if (failing) {
         await this.#nap.sleep(pause_ms);
         pause_ms = Math.min(pause_ms * 2, this.#options.retry_ms_max);

@@ -1,7 +1,8 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { openKeys } from './keys.ts';
-import { eraseIn, subjectHash } from './subjects.ts';
+import { eraseIn } from './subject-file.ts';
+import { subjectHash } from './subjects.ts';
 
 /**
  * Forgets a user's keys in a trail's data directory: their id, texts and personal facts can no longer be read, in any

@@ -16,6 +16,11 @@ export function trailFile(at_ms: number): string {
   return `audit-${new Date(at_ms).toISOString().slice(0, 10)}.jsonl`;
 }
 
+/** Whether a file has the name of a trail's: of a day, or of what came late of it. */
+export function isTrailFile(name: string): boolean {
+  return daily.test(name) || lateOnes.test(name);
+}
+
 /** Days since the epoch, UTC. */
 function dayOf(at_ms: number): number {
   return Math.floor(at_ms / 86_400_000);
@@ -32,6 +37,8 @@ export async function listLate(dir: string): Promise<string[]> {
 }
 
 const block_bytes = 1 << 18;
+/** Others may have written for hours what one who had nothing to write learns at once: what is more is looked for instead. */
+const learned_bytes_max = 4 << 20;
 const flags = constants.O_RDWR | constants.O_CREAT | constants.O_APPEND;
 
 /** How far a spool's records have come in this directory. */
@@ -56,7 +63,7 @@ class FileSink implements Sink {
   async #catchUp(name: string, file: FileHandle): Promise<number> {
     let size = (await file.stat()).size;
     const known = this.#known.get(name);
-    if (known === undefined) {
+    if (known === undefined || size - known > learned_bytes_max) {
       size = await repair(file, size);
       // Of whatever spool: another process may have written more of it into this file.
       this.#reached.clear();

@@ -1,4 +1,5 @@
 import { type KeyObject, sign, verify } from 'node:crypto';
+import { renameSync, writeFileSync } from 'node:fs';
 import { sha256 } from './line.ts';
 
 /** How often positions are signed, where nobody says otherwise. */
@@ -66,4 +67,10 @@ export function parseHead(json: string): SignedHead | undefined {
 export function headText(head: SignedHead): string {
   const { spool, seq, hash, at_ms, sink, place, key, sig } = head;
   return JSON.stringify({ spool, seq, hash, at_ms, sink, place, key, sig });
+}
+
+/** Puts a text with a head in it into a file, in one step: what lies there stays where the disk does not take it whole. */
+export function writeSigned(file: string, text: string): void {
+  writeFileSync(`${file}.new`, text, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
 }

@@ -1,5 +1,6 @@
 import type { Lines } from '../../stores/index.ts';
 import type { Intent } from '../record.ts';
+import { isRecord } from './batch.ts';
 import { writeOpenIntent } from './compose.ts';
 import type { Sealed } from './line.ts';
 import { writeOwn } from './record-json.ts';
@@ -74,6 +75,11 @@ export class IntentReader {
     const open = openIntent(said.begin, said.personal === undefined ? undefined : JSON.stringify(said.personal));
     if (said.as !== undefined) this.#whole.set(said.as, open);
     return open;
+  }
+
+  /** A line that does not hold: where it was a whole one, what later ones say they are like may be that one. */
+  passBy(line: string): void {
+    if (!isRecord(line) && !line.startsWith(likeness)) this.#whole.clear();
   }
 
   #like({ like = 0, exchange, request_id = exchange, time_ms, held_nusd }: Said): OpenIntent | undefined {

@@ -143,3 +143,13 @@ export function dropPersonal(line: ParsedLine): string {
 export function recordOf(line: ParsedLine): AuditRecord {
   return JSON.parse(line.recordJson) as AuditRecord;
 }
+
+/** The same; undefined where a broken disk or somebody made it unreadable: the others are still searched, and verifying tells of it. */
+export function readableRecord(line: ParsedLine): AuditRecord | undefined {
+  try {
+    const record = recordOf(line);
+    return typeof record.caller === 'object' && typeof record.decision === 'object' ? record : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import type { AuditRecord } from '../record.ts';
 import { listLate, listTrail, trailFile } from './file-sink.ts';
 import { openKeys } from './keys.ts';
-import { type ParsedLine, parseLine, recordOf } from './line.ts';
+import { type ParsedLine, parseLine, readableRecord } from './line.ts';
 import { readLines } from './read-lines.ts';
 import { SubjectReader } from './subjects.ts';
 
@@ -107,8 +107,8 @@ async function* fittingIn(
       const line = parseLine(text);
       if (line === undefined) continue;
       if (ids !== undefined && !ids.has(subjectOf(line))) continue;
-      const record = recordOf(line);
-      if (fits(record, filter)) yield withPersonal(line, record, subjects);
+      const record = readableRecord(line);
+      if (record !== undefined && fits(record, filter)) yield withPersonal(line, record, subjects);
     }
   }
 }

@@ -81,6 +81,7 @@ const usageFields = {
   audioOutput: number('audioOutput'),
   toolCalls: any('toolCalls'),
   serviceTier: word('serviceTier'),
+  inferenceGeo: word('inferenceGeo'),
 } satisfies { readonly [Name in keyof Usage]-?: unknown };
 
 function writeUsage(lines: Lines, one: Usage): void {
@@ -96,6 +97,7 @@ function writeUsage(lines: Lines, one: Usage): void {
   usageFields.audioOutput(lines, one.audioOutput);
   usageFields.toolCalls(lines, one.toolCalls);
   usageFields.serviceTier(lines, one.serviceTier);
+  usageFields.inferenceGeo(lines, one.inferenceGeo);
   close(lines, start, braces);
 }
 

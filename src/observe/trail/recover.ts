@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { writePrivateFile } from '../../stores/index.ts';
 import type { Intent } from '../record.ts';
 import { parseHead } from './head.ts';
 import { IntentReader, isIntent, type OpenIntent } from './intent-line.ts';
-import { genesis, lineHolds, parseLine } from './line.ts';
+import { genesis, lineHolds, type ParsedLine, parseLine } from './line.ts';
 import { listSegments, segmentFile } from './segment.ts';
 
 /** Where a chain stands: after `seq`, whose hash is `hash`, appended at `at_ms`. */
@@ -50,30 +50,43 @@ interface Scanned {
   readonly sound: number;
 }
 
-/** Reads a segment up to its first line that does not hold. Undefined where not even the opening does. */
+/**
+ * Reads a segment up to its last line that holds. One before it that does not is passed by and stays: a broken disk costs
+ * that line and none behind it. Undefined where neither the opening nor any record holds.
+ */
 function scan(bytes: Buffer, spool: string, number: number): Scanned | undefined {
   const open = new Map<string, OpenIntent>();
   const intents = new IntentReader();
-  let tail: Tail | undefined;
-  let at = 0;
+  let at = bytes.indexOf(10) + 1;
+  let tail = readOpening(bytes.toString('utf8', 0, at), spool, number);
+  let sound = tail === undefined ? 0 : at;
   for (let end = bytes.indexOf(10, at); end >= 0; end = bytes.indexOf(10, at)) {
     const text = bytes.toString('utf8', at, end);
-    if (tail === undefined) {
-      tail = readOpening(text, spool, number);
-      if (tail === undefined) return undefined;
-    } else if (isIntent(text)) {
-      const intent = intents.read(text);
-      if (intent === undefined) break;
-      open.set(intent.intent.exchange, intent);
-    } else {
-      const line = parseLine(text);
-      if (line === undefined || line.seq !== tail.seq + 1 || line.prev !== tail.hash || !lineHolds(line)) break;
+    at = end + 1;
+    const intent = isIntent(text) ? intents.read(text) : undefined;
+    const line = intent === undefined ? lineAfter(tail ?? unknown, text, spool) : undefined;
+    if (intent !== undefined) open.set(intent.intent.exchange, intent);
+    else if (line !== undefined) {
       tail = { seq: line.seq, hash: line.hash, at_ms: line.at_ms };
       open.delete((JSON.parse(line.recordJson) as Intent).exchange);
+    } else {
+      intents.passBy(text);
+      continue;
     }
-    at = end + 1;
+    sound = at;
   }
-  return tail === undefined ? undefined : { tail, open, sound: at };
+  return tail === undefined ? undefined : { tail, open, sound };
+}
+
+/** An opening that cannot be read says nothing of where the chain stood. */
+const unknown: Tail = { seq: 0, hash: genesis, at_ms: 0 };
+
+/** The record of a line that holds and follows; where numbers are missing between them, what stood there did not hold. */
+function lineAfter(tail: Tail, text: string, spool: string): ParsedLine | undefined {
+  const line = parseLine(text);
+  if (line === undefined || line.spool !== spool || line.seq <= tail.seq) return undefined;
+  if (line.seq === tail.seq + 1 && line.prev !== tail.hash) return undefined;
+  return lineHolds(line) ? line : undefined;
 }
 
 /** Positions that were signed: the spool's own last head, and how far each sink has come. */
@@ -87,8 +100,15 @@ function vouchedTail(dir: string, spool: string): Tail {
   return best;
 }
 
+/** What lies there from an earlier time stays. */
+function freeName(path: string): string {
+  let name = path;
+  for (let count = 2; existsSync(name); count += 1) name = `${path}-${count}`;
+  return name;
+}
+
 /**
- * Reads a spool after its process went away. A torn last line is cut. Anything else that does not hold is moved aside
+ * Reads a spool after its process went away. A torn last line is cut. What does not hold at the end is moved aside
  * (`.torn`), never thrown away; where signed positions say that records are missing, the chain goes on after them, so
  * that the gap shows instead of being closed.
  */
@@ -101,14 +121,14 @@ export function recover(dir: string, spool: string): Recovered {
     const bytes = readFileSync(path);
     found = scan(bytes, spool, number);
     if (found === undefined) {
-      renameSync(path, `${path}.torn`);
+      renameSync(path, freeName(`${path}.torn`));
       cut_bytes += bytes.length;
       continue;
     }
     segment = number;
     if (found.sound < bytes.length) {
       const rest = bytes.subarray(found.sound);
-      if (rest.indexOf(10) >= 0) writeFileSync(`${path}.torn`, rest, { mode: 0o600 });
+      if (rest.indexOf(10) >= 0) writePrivateFile(freeName(`${path}.torn`), rest);
       truncateSync(path, found.sound);
       cut_bytes += rest.length;
     }

@@ -4,10 +4,13 @@ import {
   existsSync,
   fdatasync,
   fdatasyncSync,
+  fstatSync,
+  fsyncSync,
   ftruncateSync,
   openSync,
   readdirSync,
   renameSync,
+  rmSync,
   statSync,
   unlinkSync,
   writeSync,
@@ -66,6 +69,26 @@ function together(one: Slice, other: Slice): Slice {
 
 const nothing: Slice = { block: scratch, start: 0, end: 0 };
 
+export interface Making {
+  readonly write?: WriteSync | undefined;
+  /** The name of the file survives a power cut as well. */
+  readonly lasting?: boolean;
+}
+
+/** Gives a file its name, which outlasts a power cut where a directory is given; or leaves no file of it. */
+function rename(temporary: string, path: string, dir: string | undefined): void {
+  const directory = dir === undefined ? undefined : openSync(dir, 'r');
+  try {
+    renameSync(temporary, path);
+    if (directory !== undefined) fsyncSync(directory);
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw error;
+  } finally {
+    if (directory !== undefined) closeSync(directory);
+  }
+}
+
 /** A file that only grows, by whole lines: a write that fails half way is taken back. */
 export class Segment {
   readonly number: number;
@@ -78,35 +101,50 @@ export class Segment {
   /** Behind the whole lines lies a part of one. */
   #torn = false;
 
-  private constructor(number: number, path: string, write: WriteSync) {
+  private constructor(
+    number: number,
+    path: string,
+    file: { readonly fd: number; readonly size: number },
+    write: WriteSync,
+  ) {
     this.number = number;
     this.path = path;
     this.#write = write;
-    this.#fd = openSync(path, 'a', 0o600);
-    this.#size = statSync(path).size;
+    this.#fd = file.fd;
+    this.#size = file.size;
   }
 
   static open(dir: string, number: number, write: WriteSync = writeSync): Segment {
-    return new Segment(number, segmentFile(dir, number), write);
+    const path = segmentFile(dir, number);
+    const fd = openSync(path, 'a', 0o600);
+    return new Segment(number, path, { fd, size: fstatSync(fd).size }, write);
   }
 
-  /** A new segment that begins with these lines, all of them or no file. */
-  static create(dir: string, number: number, lines: string, write: WriteSync = writeSync): Segment {
+  /**
+   * A new segment that begins with these lines, all of them or no file. Nothing is opened once it has its name: a segment
+   * that is there and not written is one that the next process takes for the last.
+   */
+  static create(
+    dir: string,
+    number: number,
+    lines: string,
+    { write = writeSync, lasting = false }: Making = {},
+  ): Segment {
     const path = segmentFile(dir, number);
     const temporary = `${path}.new`;
     if (existsSync(temporary)) unlinkSync(temporary);
-    const first = new Segment(number, temporary, write);
+    const made = new Segment(number, path, { fd: openSync(temporary, 'a', 0o600), size: 0 }, write);
     try {
       const block = Buffer.from(lines);
-      first.append({ block, start: 0, end: block.length });
+      made.append({ block, start: 0, end: block.length });
+      made.sync();
+      rename(temporary, path, lasting ? dir : undefined);
+      return made;
     } catch (error) {
-      first.close();
-      unlinkSync(temporary);
+      closeSync(made.#fd);
+      rmSync(temporary, { force: true });
       throw error;
     }
-    first.close();
-    renameSync(temporary, path);
-    return new Segment(number, path, write);
   }
 
   /** Bytes of whole lines. */

@@ -1,21 +1,21 @@
 import { existsSync, rm } from 'node:fs';
-import { bytesBefore, listSegments, Segment, segmentFile, type WriteSync } from './segment.ts';
+import { bytesBefore, listSegments, type Making, Segment, segmentFile } from './segment.ts';
 
 /** A spool's segments: the one that is written, and those before it that some sink still needs. */
 export class Segments {
   readonly #dir: string;
   readonly #bytes_max: number;
-  readonly #write: WriteSync | undefined;
+  readonly #making: Making;
   #current: Segment;
   #rotateAt: number;
   #olderBytes = 0;
   #removedBefore = 0;
 
-  constructor(dir: string, current: Segment, bytes_max: number, write?: WriteSync) {
+  constructor(dir: string, current: Segment, bytes_max: number, making: Making) {
     this.#dir = dir;
     this.#current = current;
     this.#bytes_max = bytes_max;
-    this.#write = write;
+    this.#making = making;
     this.#rotateAt = bytes_max;
     this.#countOlder();
   }
@@ -55,7 +55,7 @@ export class Segments {
 
   #renew(opening: (number: number) => string): void {
     const number = this.#current.number + 1;
-    const next = Segment.create(this.#dir, number, opening(number), this.#write);
+    const next = Segment.create(this.#dir, number, opening(number), this.#making);
     this.#current.closeSoon();
     this.#current = next;
     this.#rotateAt = Math.max(this.#bytes_max, next.size * 2);

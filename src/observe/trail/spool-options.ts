@@ -8,8 +8,6 @@ export class SpoolUnavailable extends Error {
 
 /** How often a full disk is tried again. */
 export const retry_ms = 1000;
-/** Records of refused calls kept in memory while the disk is full; what is over it is counted. */
-export const waiting_max = 4096;
 
 export function unwritable(cause: unknown): SpoolUnavailable {
   return new SpoolUnavailable('The audit spool cannot be written', { cause });
@@ -34,6 +32,8 @@ export interface SpoolOptions {
   readonly clock: () => number;
   /** Told when the spool stops and starts taking exchanges. */
   readonly onState?: (accepting: boolean, error: unknown) => void;
+  /** Told how many refused calls have no record: more of them ended while the disk was full than memory holds, or the process ends. */
+  readonly onGivenUp?: (count: number) => void;
   /** Told when the segment that is written was removed, and what is written from now on goes into another one. */
   readonly onRemoved?: (path: string) => void;
   /** In place of `fs.writeSync`: a disk that fails on purpose. */

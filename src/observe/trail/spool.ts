@@ -11,6 +11,7 @@ import { openKeys, type TrailKeys } from './keys.ts';
 import { sealedText } from './line.ts';
 import { Live } from './live.ts';
 import { recover, segmentOpening, spoolIdentity } from './recover.ts';
+import { RefusedRecords } from './refused-records.ts';
 import { probe, Reserve } from './reserve.ts';
 import { Segment } from './segment.ts';
 import { Segments } from './segments.ts';
@@ -21,7 +22,6 @@ import {
   type SpoolState,
   SpoolUnavailable,
   unwritable,
-  waiting_max,
 } from './spool-options.ts';
 import { Subjects } from './subjects.ts';
 
@@ -49,11 +49,9 @@ export class Spool {
   readonly #timer: NodeJS.Timeout;
   readonly #live: Live;
   readonly #ended = new RecentIds(4096);
-  /** Refused calls that ended while the disk was full: their records wait for room of their own. */
-  readonly #waiting: AuditRecord[] = [];
+  readonly #refused = new RefusedRecords();
   readonly #segments: Segments;
   readonly #chain: Chain;
-  #unrecorded = 0;
   #written: Deferred | undefined;
   #scheduled = false;
   #accepting = true;
@@ -79,10 +77,11 @@ export class Spool {
       const fresh = found.segment === 0 || found.missing > 0;
       const carried = [...found.open.values()].map((open) => open.line).join('');
       const number = fresh ? found.segment + 1 : found.segment;
+      const making = { write: options.write, lasting: options.fsync === 'always' };
       const segment = fresh
-        ? Segment.create(this.dir, number, segmentOpening(this.id, number, this.#chain.tail) + carried, options.write)
+        ? Segment.create(this.dir, number, segmentOpening(this.id, number, this.#chain.tail) + carried, making)
         : Segment.open(this.dir, number, options.write);
-      this.#segments = new Segments(this.dir, segment, options.segment_bytes_max, options.write);
+      this.#segments = new Segments(this.dir, segment, options.segment_bytes_max, making);
       for (const open of found.open.values()) {
         writeJson(this.#chain.begin(), lostRecord(open.intent, options.clock()));
         const personal = open.personalJson;
@@ -133,8 +132,7 @@ export class Spool {
     if (!begun && this.#ended.has(exchange)) return Promise.resolve();
     this.#ended.add(exchange);
     if (!begun && !this.#accepting) {
-      if (this.#waiting.length < waiting_max) this.#waiting.push(record);
-      else this.#unrecorded += 1;
+      this.#refused.add(record);
       return Promise.resolve();
     }
     return this.#put(record);
@@ -150,7 +148,7 @@ export class Spool {
   get state(): SpoolState {
     return {
       spooled: this.#chain.count,
-      unrecorded: this.#unrecorded + this.#waiting.length,
+      unrecorded: this.#refused.count,
       bytes: this.#segments.bytes,
       live: this.#live.size,
       accepting: this.#accepting,
@@ -173,6 +171,9 @@ export class Spool {
     if (this.#closed) return;
     clearInterval(this.#timer);
     this.flush();
+    this.#triedAt = Number.NEGATIVE_INFINITY;
+    if (this.#accepting || this.#recovered()) this.flush();
+    else this.#tellGivenUp(this.#refused.givenUp() + this.#refused.take().length);
     this.#closed = true;
     this.#segments.current.close();
     this.#lock.release();
@@ -231,8 +232,9 @@ export class Spool {
         // Kept in memory for the next tick; the intent on disk still stands for the record.
       }
     }
-    // Replies do not wait for a broken disk.
+    // Replies do not wait for a broken disk. What was written and could not be synced goes to the sinks.
     this.#settleWaiters();
+    this.onAppend?.();
   }
 
   /** After the promises of this step: calls whose holds were journalled together begin together. */
@@ -275,8 +277,13 @@ export class Spool {
       return false;
     }
     this.#setAccepting(true, undefined);
-    for (const record of this.#waiting.splice(0)) void this.#put(record);
+    for (const record of this.#refused.take()) void this.#put(record);
+    this.#tellGivenUp(this.#refused.givenUp());
     return true;
+  }
+
+  #tellGivenUp(count: number): void {
+    if (count > 0) this.#options.onGivenUp?.(count);
   }
 
   #setAccepting(accepting: boolean, error: unknown): void {

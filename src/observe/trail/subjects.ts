@@ -1,21 +1,10 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import {
-  appendFileSync,
-  closeSync,
-  fdatasyncSync,
-  fstatSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fdatasyncSync, fstatSync, openSync, readdirSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { LRUCache } from 'lru-cache';
-import { lock, writePrivateFile } from '../../stores/index.ts';
 import type { RecordCaller } from '../record.ts';
 import { type Sealed, sealedText } from './line.ts';
+import { type Entry, eraseIn, readEntries } from './subject-file.ts';
 
 /** What of a record belongs to a person. */
 export interface Personal {
@@ -29,37 +18,6 @@ interface Subject {
   /** Random: after the entry is gone nothing leads from a person to it. */
   readonly id: string;
   readonly key: Buffer;
-}
-
-interface Entry {
-  /** Keyed hash of the subject's name. */
-  readonly of: string;
-  readonly id: string;
-  readonly key: string;
-}
-
-function readEntries(file: string): Entry[] {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch {
-    return [];
-  }
-  return entriesOf(text);
-}
-
-function entriesOf(text: string): Entry[] {
-  const entries: Entry[] = [];
-  for (const line of text.split('\n')) {
-    try {
-      const entry = JSON.parse(line) as Entry | null;
-      if (typeof entry?.of === 'string' && typeof entry.id === 'string' && typeof entry.key === 'string')
-        entries.push(entry);
-    } catch {
-      // A torn last line: its key was never used, since a key is on disk before its first use.
-    }
-  }
-  return entries;
 }
 
 /** Keyed hash under which a subject's key is filed. */
@@ -210,54 +168,6 @@ export class Subjects {
   }
 }
 
-/** Another one takes as long as its file is large. */
-const erase_tries_max = 2000;
-const erase_pause_ms = 5;
-
-/**
- * Takes a subject's entry out of a key file, on disk when it returns; whether there was one. Throws where another process
- * is at it for long: of two that write it anew at once the later one would bring back whom the other took out.
- */
-export function eraseIn(file: string, of: string): boolean {
-  if (statSync(file, { throwIfNoEntry: false }) === undefined) return false;
-  const held = patiently(() => lock(`${file}.lock`));
-  const old = openSync(file, 'r');
-  try {
-    const entries = entriesOf(wholeOf(old));
-    const kept = entries.filter((entry) => entry.of !== of);
-    if (kept.length === entries.length) return false;
-    writePrivateFile(file, textOf(kept));
-    // Whoever writes about people goes on: what was filed in the old file since then is taken along.
-    const ids = new Set(entries.map(({ id }) => id));
-    const since = entriesOf(wholeOf(old)).filter((entry) => entry.of !== of && !ids.has(entry.id));
-    if (since.length > 0) appendFileSync(file, `\n${textOf(since)}`, { flush: true });
-    return true;
-  } finally {
-    closeSync(old);
-    held.release();
-  }
-}
-
-function patiently<T>(step: () => T): T {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return step();
-    } catch (error) {
-      if (tries === erase_tries_max) throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, erase_pause_ms);
-    }
-  }
-}
-
-function wholeOf(fd: number): string {
-  const bytes = Buffer.alloc(fstatSync(fd).size);
-  return bytes.toString('utf8', 0, readSync(fd, bytes, 0, bytes.length, 0));
-}
-
-function textOf(entries: readonly Entry[]): string {
-  return entries.map((entry) => `${JSON.stringify(entry)}\n`).join('');
-}
-
 /** Opens what subjects' keys still open, across all spools of a data directory. */
 export class SubjectReader {
   readonly #keys = new Map<string, Buffer>();
@@ -281,14 +191,18 @@ export class SubjectReader {
     return this.#ids.get(subjectHash(name, this.#hash)) ?? new Set();
   }
 
-  /** The personal part in clear; undefined where its subject was erased. */
+  /** The personal part in clear; undefined where its subject was erased, or it is not what was sealed any more. */
   open(personalJson: string): { readonly who: Personal; readonly content: string | undefined } | undefined {
-    const parts = JSON.parse(personalJson) as { subject?: string; who?: string; content?: string };
-    const key = this.#keys.get(parts.subject ?? '');
-    if (key === undefined || parts.who === undefined) return undefined;
-    return {
-      who: JSON.parse(decrypt(key, parts.who)) as Personal,
-      content: parts.content === undefined ? undefined : decrypt(key, parts.content),
-    };
+    try {
+      const parts = JSON.parse(personalJson) as { subject?: string; who?: string; content?: string };
+      const key = this.#keys.get(parts.subject ?? '');
+      if (key === undefined || parts.who === undefined) return undefined;
+      return {
+        who: JSON.parse(decrypt(key, parts.who)) as Personal,
+        content: parts.content === undefined ? undefined : decrypt(key, parts.content),
+      };
+    } catch {
+      return undefined;
+    }
   }
 }

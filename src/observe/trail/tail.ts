@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AuditRecord } from '../record.ts';
 import { listTrail } from './file-sink.ts';
-import { parseLine, recordOf } from './line.ts';
+import { parseLine, readableRecord } from './line.ts';
 import { fits, type QueryFilter } from './query.ts';
 
 /** A record without what is personal of it; `sealed` where there was something. */
@@ -37,8 +37,8 @@ export async function lateRecords(
       if (at % turn_lines === turn_lines - 1) await new Promise((resolve) => setImmediate(resolve));
       // The first one may have been cut: then it is no line.
       const line = parseLine(text);
-      if (line === undefined) continue;
-      const record = recordOf(line);
+      const record = line === undefined ? undefined : readableRecord(line);
+      if (line === undefined || record === undefined) continue;
       if (fits(record, filter)) found.push({ ...record, sealed: line.commit !== '' });
     }
   }

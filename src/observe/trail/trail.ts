@@ -1,18 +1,18 @@
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobQueue } from '../../stores/index.ts';
 import type { Log } from '../log.ts';
 import type { AuditRecord, Intent } from '../record.ts';
 import { carry } from './carry.ts';
 import { Delivery } from './delivery.ts';
-import { head_ms, headText, type SignedHead, signHead } from './head.ts';
+import { head_ms, headText, type SignedHead, signHead, writeSigned } from './head.ts';
 import type { QueryFilter } from './query.ts';
 import { Recent } from './recent.ts';
 import type { Sink } from './sink.ts';
 import { openSpool, type Spool } from './spool.ts';
 import { type SpoolOptions, SpoolUnavailable } from './spool-options.ts';
 
-export interface TrailOptions extends Partial<Omit<SpoolOptions, 'onState'>> {
+export interface TrailOptions extends Partial<Omit<SpoolOptions, 'onState' | 'onGivenUp' | 'onRemoved'>> {
   readonly path: string;
   readonly spoolId: string;
   /** Every record goes to each of them. */
@@ -161,7 +161,7 @@ class LiveTrail implements Trail {
     // Before the first record there is nothing to vouch for.
     if (head.seq === 0) return;
     try {
-      writeFileSync(join(this.#spool.dir, 'head.json'), headText(head), { mode: 0o600 });
+      writeSigned(join(this.#spool.dir, 'head.json'), headText(head));
     } catch (error) {
       this.#options.log?.change('audit head', 'unwritable', 'warn', 'audit head not written', { error });
     }
@@ -182,9 +182,12 @@ class LiveTrail implements Trail {
     this.#closing = true;
     clearInterval(this.#timer);
     this.#spool.flush();
-    await Promise.all(this.#deliveries.map((delivery) => delivery.close(grace_ms)));
-    this.#putOutHeads();
+    const delivered = Promise.all(this.#deliveries.map((delivery) => delivery.close(grace_ms)));
+    // A job that nobody works at is waited for until the queue closes.
+    await Promise.race([delivered, sleep(grace_ms, undefined, { ref: false })]);
     await this.#options.queue.close();
+    await delivered;
+    this.#putOutHeads();
     await Promise.all(this.#options.sinks.map((sink) => sink.close()));
     this.#spool.close();
   }
@@ -213,6 +216,7 @@ export async function openTrail(options: TrailOptions): Promise<Trail> {
         accepting ? 'audit spool takes records again' : 'audit spool cannot be written; calls are refused',
         { error },
       ),
+    onGivenUp: (count) => log?.error('refused calls have no audit record: the disk had no room for them', { count }),
     onRemoved: (file) => log?.error('the audit segment that is written was removed; another one goes on', { file }),
   });
   const { found } = spool;
@@ -224,6 +228,24 @@ export async function openTrail(options: TrailOptions): Promise<Trail> {
       missing: found.missing,
     });
   }
+  try {
+    const deliveries = deliveriesOf(spool, options);
+    spool.onAppend = () => {
+      for (const delivery of deliveries) delivery.wake();
+    };
+    await queue.work((job) => carry(job, options));
+    for (const delivery of deliveries) delivery.start();
+    return new LiveTrail(spool, deliveries, options);
+  } catch (error) {
+    // Whoever tries again in this process finds the spool free.
+    spool.close();
+    throw error;
+  }
+}
+
+/** Carries the spool's records to each sink, once they are started. */
+function deliveriesOf(spool: Spool, options: TrailOptions): readonly Delivery[] {
+  const { log, sinks, queue } = options;
   const deliveries: Delivery[] = [];
   for (const sink of sinks) {
     deliveries.push(
@@ -271,15 +293,5 @@ export async function openTrail(options: TrailOptions): Promise<Trail> {
       }),
     );
   }
-  spool.onAppend = () => {
-    for (const delivery of deliveries) delivery.wake();
-  };
-  try {
-    await queue.work((job) => carry(job, options));
-  } catch (error) {
-    spool.close();
-    throw error;
-  }
-  for (const delivery of deliveries) delivery.start();
-  return new LiveTrail(spool, deliveries, options);
+  return deliveries;
 }

@@ -1,4 +1,6 @@
 import type { KeyObject } from 'node:crypto';
+import { basename } from 'node:path';
+import { isTrailFile, trailFile } from './file-sink.ts';
 import { headHolds, type SignedHead } from './head.ts';
 import { genesis, lineHolds, type ParsedLine, parseLine } from './line.ts';
 import { due_ms, type Signing, signingOf, type Unsigned, withUnsigned } from './signing.ts';
@@ -35,6 +37,12 @@ interface Chain {
 export interface Where {
   readonly file: string;
   readonly line: number;
+}
+
+/** Whether a record may lie in a file of this name: searches look at the files of the days they are about. */
+function isOfDay({ at_ms }: ParsedLine, file: string): boolean {
+  const name = basename(file);
+  return !isTrailFile(name) || name.startsWith(trailFile(at_ms).replace('.jsonl', ''));
 }
 
 interface Late {
@@ -144,7 +152,11 @@ export class Verification {
     if (chain.records === 0) this.#begin(chain, line);
     chain.records += 1;
     if (line.commit !== '' && line.personalJson === undefined) chain.erased += 1;
-    if (!lineHolds(line)) {
+    const holds = lineHolds(line);
+    if (holds && !isOfDay(line, where.file)) {
+      this.report('reordered', where, line.spool, line.seq, 'The record lies in the file of another day');
+    }
+    if (!holds) {
       this.report('edited', where, line.spool, line.seq, 'The record does not match its hash');
     } else if (line.seq === chain.seq + 1) {
       if (chain.hash !== undefined && line.prev !== chain.hash) {

@@ -67,7 +67,12 @@ class ThreadCounter implements TokenCounter {
     // The thread builds the table and shares it: built here it would hold up every other call.
     const tokens = await this.#elsewhere(encoding, texts);
     if (tokens !== undefined || this.#closed || this.#failures === 0) return tokens;
-    return counted(await this.#tableHere(encoding), encoding, texts);
+    try {
+      return counted(await this.#tableHere(encoding), encoding, texts);
+    } catch {
+      // No descriptor left to read the ranks with: whoever asks settles, and goes by a bound.
+      return undefined;
+    }
   }
 
   async close(): Promise<void> {

@@ -76,10 +76,11 @@ export function frameAt(bytes: Buffer, at: number): { readonly text: string; rea
   return hex(crc32(body)) === match[2] ? { text: body.toString('latin1'), end } : undefined;
 }
 
-/** Whether any whole frame starts after `at`: then what is broken there is in the middle, not a torn end. */
-export function frameAfter(bytes: Buffer, at: number): boolean {
-  for (let next = bytes.indexOf('#', at + 1, 'latin1'); next >= 0; next = bytes.indexOf('#', next + 1, 'latin1')) {
-    if (frameAt(bytes, next) !== undefined) return true;
+/** Whole frames that start after `at`, where there is none: what is broken there is in the middle, not a torn end. */
+export function* framesAfter(bytes: Buffer, at: number): Generator<string> {
+  for (let next = bytes.indexOf('#', at + 1, 'latin1'); next >= 0; ) {
+    const frame = frameAt(bytes, next);
+    if (frame !== undefined) yield frame.text;
+    next = bytes.indexOf('#', frame?.end ?? next + 1, 'latin1');
   }
-  return false;
 }

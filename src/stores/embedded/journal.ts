@@ -1,8 +1,8 @@
-import { closeSync, fdatasync, ftruncateSync, writeSync } from 'node:fs';
+import { closeSync, fdatasync, fdatasyncSync, ftruncateSync, writeSync } from 'node:fs';
 import { LedgerUnavailable } from '../ledger.ts';
 import type { Lines } from '../lines.ts';
 import { Frame } from './frames.ts';
-import type { Started } from './segments.ts';
+import { flushedWord, type Started } from './segments.ts';
 
 interface Waiter {
   readonly resolve: (value: unknown) => void;
@@ -18,6 +18,11 @@ interface Segment {
   size: number;
   flushing: number;
   retired: boolean;
+  /** Bytes that are known to be on the disk, and how many of them the journal says to be. */
+  flushed: number;
+  told: number;
+  /** A flush of it failed: the system may have let go of what it did not write, and no later flush tells of that. */
+  spoiled: Error | undefined;
 }
 
 export interface JournalOptions {
@@ -30,6 +35,8 @@ export interface JournalOptions {
 
 const group_ms = 50;
 const retry_ms = 200;
+/** A disk that flushes nothing must not be filled with segments. */
+const respite_ms = 5_000;
 const none: readonly Waiter[] = [];
 
 /**
@@ -50,12 +57,14 @@ export class Journal {
   #timer: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
+  /** Monotonic ms until which no other segment takes the place of a spoiled one. */
+  #respite_ms = Number.NEGATIVE_INFINITY;
   /** Why nothing can be written at the moment. */
   failure: LedgerUnavailable | undefined;
 
   constructor(first: Started, options: JournalOptions) {
     this.#options = options;
-    this.#segment = segmentOf(first);
+    this.#segment = this.#began(first);
     this.#rotate_bytes = options.segment_bytes_max;
   }
 
@@ -94,6 +103,7 @@ export class Journal {
     const waiters = this.#waiters ?? none;
     this.#waiters = undefined;
     if (this.#closed) {
+      this.#frame.clear();
       for (const waiter of waiters) giveUp(waiter, new LedgerUnavailable('the ledger journal is closed'));
       return;
     }
@@ -115,11 +125,16 @@ export class Journal {
       this.#timer ??= setTimeout(this.#group, group_ms).unref();
     }
     if (this.#segment.size > this.#rotate_bytes) this.#rotate();
+    else this.#makeSound();
     this.#join();
   };
 
   #write(): void {
     const segment = this.#segment;
+    if (segment.flushed > segment.told) {
+      segment.told = segment.flushed;
+      this.#frame.letters(`${flushedWord} ${segment.flushed}\n`);
+    }
     this.#frame.seal();
     const { bytes, size } = this.#frame;
     try {
@@ -154,30 +169,57 @@ export class Journal {
     const waiters = this.#unsynced;
     this.#unsynced = [];
     this.#syncing = true;
-    this.#sync((error) => {
+    this.#sync(() => {
       this.#syncing = false;
-      if (error === null) for (const waiter of waiters) waiter.resolve(waiter.value);
-      else for (const waiter of waiters) giveUp(waiter, unavailable('flushed', error));
+      // A segment that began since has all of it in its head, and that was flushed.
+      const { spoiled } = this.#makeSound();
+      for (const waiter of waiters) {
+        if (spoiled === undefined) waiter.resolve(waiter.value);
+        else giveUp(waiter, unavailable('flushed', spoiled));
+      }
       this.#join();
     });
   }
 
-  #sync(done: (error: Error | null) => void): void {
+  #sync(done: () => void): void {
     const segment = this.#segment;
+    const { size } = segment;
     segment.flushing++;
     fdatasync(segment.fd, (error) => {
       segment.flushing--;
-      if (error !== null) this.#options.notice(`the ledger journal cannot be flushed: ${error.message}`);
-      done(error);
+      if (error !== null) {
+        if (segment.spoiled === undefined)
+          this.#options.notice(`the ledger journal cannot be flushed: ${error.message}`);
+        segment.spoiled ??= error;
+      } else if (segment.spoiled === undefined) segment.flushed = size;
+      done();
       if (segment.retired && segment.flushing === 0) closeSync(segment.fd);
     });
   }
 
+  /** Goes on in another segment where this one is spoiled: nothing more can be promised of that. */
+  #makeSound(): Segment {
+    if (this.#segment.spoiled === undefined) return this.#segment;
+    const now_ms = performance.now();
+    // What waits to be written names things as the spoiled one does, and the head of another would have it already.
+    if (now_ms >= this.#respite_ms && this.#frame.empty && !this.#closed) {
+      this.#respite_ms = now_ms + respite_ms;
+      this.#rotate();
+    }
+    return this.#segment;
+  }
+
+  #began({ file, fd, size, spoiled }: Started): Segment {
+    const flushed = this.#options.fsync === 'always' && spoiled === undefined ? size : 0;
+    return { file, fd, size, flushing: 0, retired: false, flushed, told: 0, spoiled };
+  }
+
   #rotate(): void {
     const old = this.#segment;
+    if (this.#options.fsync === 'always') flushNow(old);
     try {
       const next = this.#options.rotate();
-      this.#segment = segmentOf(next);
+      this.#segment = this.#began(next);
       this.#rotate_bytes = next.size + this.#options.segment_bytes_max;
     } catch (error) {
       this.#rotate_bytes = old.size + this.#options.segment_bytes_max / 8;
@@ -196,6 +238,15 @@ export class Journal {
       segment.flushing--;
       if (segment.flushing === 0) closeSync(segment.fd);
     });
+  }
+
+  /** The directory is another process's: nothing more is written to it. */
+  abandon(): void {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#retry);
+    this.#closed = true;
+    this.failure = new LedgerUnavailable(`${this.#segment.file}: another process has taken over its directory`);
+    this.#options.notice(`${this.failure.message}; nothing is admitted here until this one is started again`);
   }
 
   /** Writes and flushes all there is. Throws where it cannot. */
@@ -217,8 +268,13 @@ export class Journal {
   }
 }
 
-function segmentOf({ file, fd, size }: Started): Segment {
-  return { file, fd, size, flushing: 0, retired: false };
+/** Entries are read out of segments that are over as well: a power cut must not leave one without its end. */
+function flushNow(segment: Segment): void {
+  try {
+    fdatasyncSync(segment.fd);
+  } catch (error) {
+    segment.spoiled ??= error as Error;
+  }
 }
 
 /** Half a frame must not stay where the next one will follow. It is written over in any case. */

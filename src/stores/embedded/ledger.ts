@@ -197,7 +197,7 @@ export class Embedded implements EmbeddedLedger {
   async clearOverride(organization: string, budget: Override['budget']): Promise<boolean> {
     checkOverride(organization, { budget, limit: 0 });
     this.#mustWrite();
-    const stood = people.clearOverride(this.#parts.scribe, this.#organization(organization), budget);
+    const stood = people.clearOverride(this.#parts.scribe, this.#organization(organization), budget, this.#now());
     return this.#parts.journal.commit(stood);
   }
 

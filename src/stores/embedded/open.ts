@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { LedgerUnavailable } from '../ledger.ts';
 import { lock } from '../lock.ts';
 import { inherit } from './expire.ts';
 import type { EmbeddedLedger, EmbeddedLedgerOptions } from './index.ts';
@@ -20,7 +21,8 @@ export async function openEmbeddedLedger(options: EmbeddedLedgerOptions): Promis
   const segment_bytes_max = options.segment_bytes_max ?? 32 * 1_048_576;
   const entries_bytes_max = options.entries_bytes_max ?? 512 * 1_048_576;
   mkdirSync(path, { recursive: true, mode: 0o700 });
-  const held = lock(join(path, 'lock'));
+  let written: Journal | undefined;
+  const held = lock(join(path, 'lock'), () => written?.abandon());
   try {
     for (const name of readdirSync(path)) if (name.endsWith('.draft')) rmSync(join(path, name));
     const loaded = load(path, notice, () => new Replay(new Map()));
@@ -48,10 +50,15 @@ export async function openEmbeddedLedger(options: EmbeddedLedgerOptions): Promis
     // Always a fresh segment: numbers of names start anew with this process.
     const first = rotate();
     const journal = new Journal(first, { fsync, segment_bytes_max, rotate, notice });
+    written = journal;
     const reap_interval_ms = options.reap_interval_ms ?? 1_000;
     let ticks = 0;
+    // A disk that takes nothing the journal tells of itself, once.
+    const unsettled = (error: Error): void => {
+      if (!(error instanceof LedgerUnavailable)) notice(`abandoned holds could not be settled: ${error.message}`);
+    };
     const tick = () => {
-      void ledger.reap().catch((error: Error) => notice(`abandoned holds could not be settled: ${error.message}`));
+      void ledger.reap().catch(unsettled);
       if (++ticks % prune_every === 0) prune();
     };
     const timer = reap_interval_ms === 0 ? undefined : setInterval(tick, reap_interval_ms).unref();

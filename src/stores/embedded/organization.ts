@@ -4,6 +4,7 @@ import { rateKey, slotting } from '../rate-key.ts';
 import { RecentIds } from '../recent-ids.ts';
 import { advance, rollingOf } from '../tally.ts';
 import { kept_ms, seriesOfKey, windowKey } from '../window-key.ts';
+import { Overdue, sure_ms } from './overdue.ts';
 import { Ring } from './ring.ts';
 import type { Counter, Hold, Seats } from './state.ts';
 
@@ -11,9 +12,6 @@ import type { Counter, Hold, Seats } from './state.ts';
 const waited_ms = 10_000;
 /** A clock that is behind and jumps by more is being put right: no time has passed. */
 const passed_ms_max = 3_600_000;
-
-/** For how long the clock must say that a window is over for long, before it is forgotten. */
-const sure_ms = 3_600_000;
 
 /** Settled ids remembered, so that a second delivery is told apart from an unknown one. */
 const settled_max = 32_768;
@@ -33,6 +31,8 @@ export class Organization {
   time_ms = 0;
   /** What the clock said last. */
   #clock_ms = 0;
+  readonly #overHolds = new Overdue();
+  readonly #overLimits = new Overdue();
   readonly #settled = new RecentIds(settled_max);
   readonly #ofBudget = new WeakMap<Budget, { counter: Counter; start_ms: number }>();
   readonly #ofRate = new WeakMap<Rate, Ring | Seats>();
@@ -161,11 +161,11 @@ export class Organization {
   /** Lets go of windows long over, of rates at rest, and of provisional holds whose owner never came back. */
   prune(now_ms: number): void {
     const time_ms = this.tick(now_ms);
-    for (const hold of this.holds.values()) {
-      if (hold.provisional && now_ms > hold.expires_ms + provisional_ms) {
-        this.holds.delete(hold.id);
-        this.remember(hold.id);
-      }
+    const isLate = ({ provisional, expires_ms }: Hold) => provisional && now_ms > expires_ms + provisional_ms;
+    const late = this.holds.values().flatMap((hold) => (isLate(hold) ? [hold.id] : []));
+    for (const id of this.#overHolds.surely(late, now_ms)) {
+      this.holds.delete(id);
+      this.remember(id);
     }
     const used = new Set<Counter | Ring | Seats>();
     for (const hold of this.holds.values()) {
@@ -185,9 +185,9 @@ export class Organization {
       if (counter.rolling !== undefined) return counter.spent + counter.held + counter.requests === 0;
       return this.#isOld(counter, now_ms);
     });
-    for (const [series, { expires_at_ms }] of this.overrides) {
-      if (expires_at_ms !== undefined && now_ms >= expires_at_ms) this.overrides.delete(series);
-    }
+    const isOver = ({ expires_at_ms = Number.POSITIVE_INFINITY }: Override) => now_ms >= expires_at_ms;
+    const limits = [...this.overrides].flatMap(([series, one]) => (isOver(one) ? [series] : []));
+    for (const series of this.#overLimits.surely(limits, now_ms)) this.overrides.delete(series);
     drop(this.rings, (ring) => {
       ring.advance(time_ms);
       return ring.used === 0;

@@ -14,16 +14,22 @@ export function override(scribe: Scribe, org: Organization, given: Override): vo
   scribe.override(org, series, given);
 }
 
-export function clearOverride(scribe: Scribe, org: Organization, budget: Override['budget']): boolean {
+export function clearOverride(scribe: Scribe, org: Organization, budget: Override['budget'], now_ms: number): boolean {
   const series = seriesKey(budget);
-  if (!org.overrides.delete(series)) return false;
+  const one = org.overrides.get(series);
+  if (one === undefined) return false;
+  org.overrides.delete(series);
   scribe.override(org, series, undefined);
-  return true;
+  return stands(one, now_ms);
+}
+
+function stands({ expires_at_ms }: Override, now_ms: number): boolean {
+  return expires_at_ms === undefined || now_ms < expires_at_ms;
 }
 
 export function overridesOf(org: Organization, now_ms: number): readonly Override[] {
   return [...org.overrides]
-    .filter(([, { expires_at_ms }]) => expires_at_ms === undefined || now_ms < expires_at_ms)
+    .filter(([, one]) => stands(one, now_ms))
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([, one]) => one);
 }

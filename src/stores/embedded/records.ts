@@ -34,6 +34,7 @@ const labels_max = 10_000;
  *   v id org now prior K..                                       held again after that
  *   x id org now prior K..                                       released
  *   z n now                                                      a counter set to zero
+ *   f bytes                                                      so much of the segment is on the disk (`journal.ts`)
  *
  * `prior` is `nusd:tokens:input:at` where the step replaces the reaper's estimate, else `-`; a counter with `!` behind it
  * does not count that estimate any more. Version 1 had no `O` time, `Q`, `w`, `o`, `z`, and none of what follows them.

@@ -12,9 +12,12 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { Lines } from '../lines.ts';
-import { Frame, frameAfter, frameAt } from './frames.ts';
+import { Frame, frameAt, framesAfter } from './frames.ts';
 
 const frame_bytes = 1_048_576;
+
+/** Begins a line that says how many bytes of its segment are known to be on the disk; for `load`, whoever follows the others. */
+export const flushedWord = 'f';
 
 /** The journal's files, oldest first: `ledger-00000001.journal`. Each starts with a snapshot of all there was. */
 export function segments(directory: string): { readonly number: number; readonly file: string }[] {
@@ -44,7 +47,8 @@ export interface Loaded<R extends Follower> {
 /**
  * The state the newest segment describes, followed by what `begin` makes; undefined for an empty directory. A torn end is
  * cut off with a notice, a newest segment whose very head is torn (a power cut while it was started) gives way to the one
- * before it. Throws where whole frames follow a broken one: that is damage, and to go on would forget money.
+ * before it. Throws where whole frames follow a broken one: that is damage, and to go on would forget money. But for what was
+ * not flushed yet when the power went: its parts reach the disk in any order, and nobody was promised any of it.
  */
 export function load<R extends Follower>(
   directory: string,
@@ -55,11 +59,16 @@ export function load<R extends Follower>(
     const replay = begin();
     const bytes = readFileSync(file);
     let at = 0;
+    let flushed: number | undefined;
     for (let next = frameAt(bytes, at); next !== undefined; next = frameAt(bytes, at)) {
       follow(replay, next.text, file, at);
+      flushed = flushedIn(next.text) ?? flushed;
       at = next.end;
     }
-    if (at < bytes.length && frameAfter(bytes, at)) {
+    for (const text of framesAfter(bytes, at)) {
+      // What does not say at all how much was flushed may all have been.
+      flushed = flushed === undefined ? Number.POSITIVE_INFINITY : Math.max(flushed, flushedIn(text) ?? 0);
+      if (flushed <= at) continue;
       throw new Error(`${file}: damaged at byte ${at}, and whole records follow; restore the file or move it away`);
     }
     if (!replay.whole) {
@@ -76,11 +85,18 @@ export function load<R extends Follower>(
   return undefined;
 }
 
+function flushedIn(text: string): number | undefined {
+  let flushed: number | undefined;
+  for (const [, told] of text.matchAll(/^f (\d+)$/gm)) flushed = Number(told);
+  return flushed;
+}
+
 function follow(replay: Follower, text: string, file: string, at: number): void {
   let start = 0;
   for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
     try {
-      replay.line(text.slice(start, end));
+      const line = text.slice(start, end);
+      if (!line.startsWith(`${flushedWord} `)) replay.line(line);
     } catch (error) {
       throw new Error(`${file}: the frame at byte ${at} cannot be followed: ${(error as Error).message}`, {
         cause: error,
@@ -95,6 +111,8 @@ export interface Started {
   readonly file: string;
   readonly fd: number;
   readonly size: number;
+  /** Its name may not be on the disk, and with it nothing that is written to it. */
+  readonly spoiled?: Error;
 }
 
 /**
@@ -138,15 +156,16 @@ export function start(
     rmSync(draft, { force: true });
     throw error;
   }
-  if (place !== undefined) {
-    try {
-      fsyncSync(place);
-    } catch (error) {
-      notice(`${file}: its name may not be on the disk yet: ${(error as Error).message}`);
-    }
+  if (place === undefined) return { file, fd, size };
+  try {
+    fsyncSync(place);
+    return { file, fd, size };
+  } catch (error) {
+    notice(`${file}: its name may not be on the disk yet: ${(error as Error).message}`);
+    return { file, fd, size, spoiled: error as Error };
+  } finally {
     closeSync(place);
   }
-  return { file, fd, size };
 }
 
 /** Deletes the oldest closed segments beyond `bytes_max`, never the two newest. */

@@ -44,20 +44,21 @@ export async function standing(
 
 /** The answer to a hold: every limit as it is known to stand. */
 export function held(office: Office, books: Books, budgets: readonly Budget[], rates: readonly Rate[]) {
-  const now_ms = office.now();
+  const [now_ms, clock_ms] = [office.now(), office.clock()];
   return {
     outcome: 'held' as const,
     budgets: budgets.map((budget): BudgetState => budgetState(budget, books.slice(budget, now_ms))),
-    rates: rates.map((rate): RateState => rateState(rate, books.rate(rate))),
+    rates: rates.map((rate): RateState => rateState(rate, books.rate(rate), clock_ms)),
   } satisfies Reserved;
 }
 
 /** The answer to more of a hold: every limit it has. */
-export function heldBy(needs: readonly Need[]) {
+export function heldBy(office: Office, needs: readonly Need[]) {
+  const now_ms = office.clock();
   return {
     outcome: 'held' as const,
     budgets: needs.flatMap((need) => (need.of === 'budget' ? [budgetState(need.budget, need.slice)] : [])),
-    rates: needs.flatMap((need) => (need.of === 'budget' ? [] : [rateState(need.rate, need.slice)])),
+    rates: needs.flatMap((need) => (need.of === 'budget' ? [] : [rateState(need.rate, need.slice, now_ms)])),
   } satisfies Reserved;
 }
 

@@ -136,7 +136,7 @@ export function refusalOf(need: Need, asked_ms: number, now_ms: number): Refusal
     if (state.spent + state.held + asked <= limit) return undefined;
     return refusedByBudget(asked, state, now_ms);
   }
-  const state = rateState(need.rate, need.slice);
+  const state = rateState(need.rate, need.slice, asked_ms);
   if (state.used + asked <= need.rate.limit) return undefined;
   const excess = state.used + asked - need.rate.limit;
   const retry_after_ms = need.of === 'seats' ? seat_retry_ms : retry_ms(need.slice, excess);

@@ -35,7 +35,7 @@ export function amend(office: Office, account: Account, amendment: Amendment, am
     // Its lease was over while it waited.
     if (hold.provisional) return amend(office, account, amendment, amending);
     widen(office, books, hold, needs, amount, expiry());
-    return office.journal.commit(heldBy(needs));
+    return office.journal.commit(heldBy(office, needs));
   };
   // Where its limits admit a share, a hold is renewed and grows within it.
   const lost = (error: Error): Promise<Reserved> => {

@@ -5,10 +5,17 @@ import { uncount } from './granted.ts';
 import { Namer } from './naming.ts';
 import { isIdle, type Office } from './office.ts';
 import type { RateAsk, SeatsAsk, SliceAsk } from './port.ts';
+import { looked_max, Round } from './round.ts';
 import type { RateSlice, SeatsSlice, Slice } from './slices.ts';
 
 /** Taken ahead of the first calls, whose pace is not known yet, in calls. */
 const first_calls = 4;
+
+/** What others took of a window that calls draw from is known so soon, as answers tell how it stands. */
+const fresh_ms = 1_000;
+
+/** Limits on calls at once in one trade that nobody waits for. */
+const seats_max = 50;
 
 /** Windows in one trade that more is taken of before a call waits for it. */
 const windows_max = 50;
@@ -24,13 +31,15 @@ export class Asking {
   readonly #office: Office;
   readonly #books: Books;
   readonly #namer: Namer;
-  /** Slices were left out that have something to tell. */
+  readonly #sitting: Round<SeatsSlice>;
+  /** Slices or seats were left out that have something to tell. */
   more = false;
 
   constructor(office: Office, books: Books) {
     this.#office = office;
     this.#books = books;
     this.#namer = new Namer(books);
+    this.#sitting = new Round(books.seats);
   }
 
   /** All slices where `whole`, else those that somebody waits for or that have something to tell. */
@@ -77,8 +86,11 @@ export class Asking {
     return drawn > 0 && free < this.#ahead(pace, undefined) / 2;
   }
 
-  /** Windows that calls drew from and that will not last, as many as there is room for; the rest is looked at again. */
-  #short(asked: ReadonlyMap<RateSlice, unknown>): ReadonlySet<RateSlice> {
+  /**
+   * Windows that calls drew from and that will not last, or of which nothing was heard lately, as many as there is room for; the
+   * rest is looked at again.
+   */
+  #short(asked: ReadonlyMap<RateSlice, unknown>, now_ms: number): ReadonlySet<RateSlice> {
     const short = new Set<RateSlice>();
     const { drawn } = this.#books;
     let looked = 0;
@@ -86,7 +98,8 @@ export class Asking {
       const slice = drawn[looked];
       if (slice === undefined) continue;
       slice.dirty = false;
-      if (!slice.dropped && !asked.has(slice) && this.#runsOut(slice)) short.add(slice);
+      if (slice.dropped || asked.has(slice)) continue;
+      if (this.#runsOut(slice) || now_ms - slice.told_ms > fresh_ms) short.add(slice);
     }
     drawn.splice(0, looked);
     return short;
@@ -94,11 +107,11 @@ export class Asking {
 
   rates(asked: ReadonlyMap<RateSlice, Asked<Rate>>, now_ms: number, looks: Looks): [RateSlice, RateAsk][] {
     const list: [RateSlice, RateAsk][] = [];
-    const short = this.#short(asked);
+    const short = this.#short(asked, now_ms);
     for (const slice of new Set([...asked.keys(), ...looks, ...short])) {
       if (isSeats(slice) || slice.dropped) continue;
       const want = asked.get(slice);
-      const runsOut = short.has(slice);
+      const runsOut = short.has(slice) && this.#runsOut(slice);
       if (want !== undefined && want.limit.limit !== slice.rate.limit) uncount(this.#office, this.#books, slice);
       if (want !== undefined) slice.rate = want.limit;
       measure(slice, now_ms);
@@ -112,6 +125,39 @@ export class Asking {
     return list;
   }
 
+  /**
+   * Seats that somebody waits for or looks at, and of the others as many as there is room for: those first of which something is
+   * to be told, given back or renewed, then one after the other, to hear of others who sit. All where `whole`.
+   */
+  #named(
+    asked: ReadonlyMap<SeatsSlice, unknown>,
+    now_ms: number,
+    looks: Looks,
+    whole: boolean,
+  ): ReadonlySet<SeatsSlice> {
+    const office = this.#office;
+    const named = new Set<SeatsSlice>();
+    let room = seats_max;
+    for (const one of this.#books.seats.values()) {
+      if (whole || asked.has(one) || looks.has(one)) {
+        named.add(one);
+        continue;
+      }
+      const { dirty, granted, taken, wanted, used_ms, told_ms } = one;
+      const spare = granted > taken && (wanted || isIdle(office, used_ms, now_ms));
+      if (dirty || spare || (granted + taken > 0 && now_ms - told_ms >= office.lease_ms / 4)) {
+        if (room-- > 0) named.add(one);
+        else this.more = true;
+      }
+    }
+    for (const one of room > 0 ? this.#sitting.next(looked_max) : []) {
+      if (one.granted + one.taken === 0 || named.has(one)) continue;
+      named.add(one);
+      if (--room === 0) break;
+    }
+    return named;
+  }
+
   seats(
     asked: ReadonlyMap<SeatsSlice, Asked<Rate>>,
     now_ms: number,
@@ -119,15 +165,13 @@ export class Asking {
     whole: boolean,
   ): [SeatsSlice, SeatsAsk][] {
     const list: [SeatsSlice, SeatsAsk][] = [];
-    for (const slice of this.#books.seats.values()) {
+    for (const slice of this.#named(asked, now_ms, looks, whole)) {
       const want = asked.get(slice);
-      const looked = looks.has(slice) || whole;
-      if (want === undefined && !slice.dirty && slice.granted === 0 && slice.taken === 0 && !looked) continue;
       const { key, taken } = slice;
       const changed = want !== undefined && want.limit.limit !== slice.rate.limit;
       if (want !== undefined) slice.rate = want.limit;
-      const idle = changed || isIdle(this.#office, slice.used_ms, now_ms);
-      const free = idle ? 0 : Math.max(0, slice.granted - taken);
+      const back = changed || slice.wanted || isIdle(this.#office, slice.used_ms, now_ms);
+      const free = back ? 0 : Math.max(0, slice.granted - taken);
       slice.granted = Math.min(slice.granted, taken + free);
       slice.dirty = false;
       const more = want === undefined ? 0 : Math.max(0, want.sum - free);

@@ -59,24 +59,10 @@ export function giveBack(slice: Slice): void {
   slice.free = 0;
 }
 
-/**
- * What is known to be spent of a slice's counter, of which so much was not told. What was told in trades that did not name the
- * slice, the last of them at `told_ms` of the ledger's clock, is in no sum that came back.
- */
-export function floorOf(slice: Slice, untold: number, told_ms: number): Floor {
-  const { key, budget, expires_ms, spent, heard, told_at_ms, resets } = slice;
-  const told = Math.max(0, spent - heard - untold);
-  return {
-    key,
-    budget,
-    expires_ms,
-    spent: heard,
-    at_ms: told_at_ms,
-    resets,
-    added: Math.max(0, untold),
-    told,
-    told_ms,
-  };
+/** What is known to be spent of a slice's counter, and what was not told: all that was told is in the sum that came back. */
+export function floorOf(slice: Slice, untold: number): Floor {
+  const { key, budget, expires_ms, heard, told_at_ms, resets } = slice;
+  return { key, budget, expires_ms, spent: heard, at_ms: told_at_ms, resets, added: Math.max(0, untold) };
 }
 
 /** How fast calls take of a slice of late. */

@@ -53,7 +53,7 @@ export function holdAtOnce(
       const asked = sizeIn(rate.unit, amount);
       if (asked > 0) parts[counted++] = drawWindow(slice, asked);
     }
-    speeds[at] = rateState(rate, slice);
+    speeds[at] = rateState(rate, slice, clock_ms);
   }
   if (counted < parts.length) parts.length = counted;
   const hold = newHold(request, slices, parts, seats);

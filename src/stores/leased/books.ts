@@ -1,3 +1,4 @@
+import { Overdue } from '../embedded/overdue.ts';
 import type { Budget, BudgetState, Rate, RateState } from '../ledger.ts';
 import { LiveMap } from '../live-map.ts';
 import { rateKey, slotting } from '../rate-key.ts';
@@ -28,6 +29,8 @@ export class Books {
   readonly settled = new RecentIds(settled_max);
   readonly untold = new Untold();
   readonly standing = new Standing();
+  /** Estimates that nobody will replace any more, as far as the clock tells. */
+  readonly late = new Overdue();
   /** Estimates that are to be held again, until the shared ledger said whether they are. */
   readonly renewing = new Map<string, Promise<void>>();
   /** The same of an earlier process: the numbers of their items, and the counters in which they counted on it. */
@@ -127,6 +130,7 @@ export class Books {
         granted: 0,
         taken: 0,
         others: 0,
+        wanted: false,
         until_ms: never,
         told_ms: never,
         used_ms: never,
@@ -143,12 +147,19 @@ export class Books {
     let slice = this.rates.get(key);
     if (slice === undefined) {
       const never = Number.NEGATIVE_INFINITY;
-      const figures = { slot: 0, free: 0, used: 0, reset_ms: 0, fades: [], drawn: 0, pace: 0 };
-      const told = { key, rate, ...figures, until_ms: never, told_ms: never };
+      const figures = { slot: 0, free: 0, used: 0, reset_ms: 0, fades: [], least: 0, drawn: 0, pace: 0 };
+      const told = { key, rate, ...figures, until_ms: never, told_ms: never, least_ms: never };
       slice = { ...told, dirty: false, news: this.drawn, touched: true, dropped: false, shared_ms: never };
       this.rates.set(key, slice);
     }
     return slice;
+  }
+
+  /** No call will take of it any more. */
+  leave(): void {
+    for (const table of [this.slices, this.seats]) {
+      for (const one of table.values()) one.used_ms = Number.NEGATIVE_INFINITY;
+    }
   }
 
   #evict(clock_ms: number): void {
@@ -221,9 +232,10 @@ export function budgetState(budget: Budget, slice: Slice): BudgetState {
   return { budget, limit: standing, spent, held: total - free, resets_at_ms: end_ms || empty_at_ms };
 }
 
-export function rateState(rate: Rate, slice: RateSlice | SeatsSlice): RateState {
+/** A rate as it was told last, at a moment of the monotonic clock. */
+export function rateState(rate: Rate, slice: RateSlice | SeatsSlice, now_ms: number): RateState {
   const used = isSeats(slice) ? slice.others + slice.taken : Math.max(0, slice.used - slice.free);
-  const reset_ms = isSeats(slice) ? 0 : slice.reset_ms;
+  const reset_ms = isSeats(slice) ? 0 : Math.max(0, slice.reset_ms - (now_ms - slice.told_ms));
   return { rate, used, remaining: Math.max(0, rate.limit - used), reset_ms };
 }
 

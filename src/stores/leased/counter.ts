@@ -10,6 +10,7 @@ import {
   draw,
   type LocalHold,
   move,
+  needed,
   type RatePart,
   type RateSlice,
   type SeatsSlice,
@@ -116,6 +117,7 @@ export function sit(seats: SeatsSlice, count: number, now_ms: number): void {
 /** Takes a part of a sliding window. */
 export function drawWindow(slice: RateSlice, amount: number): RatePart {
   slice.free -= amount;
+  needed(slice);
   slice.drawn += amount;
   stir(slice);
   return { slice, slot: slice.slot, amount };
@@ -192,6 +194,7 @@ function correct(office: Office, books: Books, part: RatePart, delta: number): v
   if (open) {
     const here = Math.min(rest, slice.free);
     slice.free -= here;
+    needed(slice);
     rest -= here;
   }
   if (rest === 0) return;

@@ -4,7 +4,7 @@ import type { Need } from './admission.ts';
 import { Asking } from './asking.ts';
 import { asks } from './asks.ts';
 import type { Books } from './books.ts';
-import { takeRate, takeSeats, takeSlice, uncount } from './granted.ts';
+import { hear, maySpare, spare, takeRate, takeSeats, takeSlice } from './granted.ts';
 import { endUncovered } from './lacking.ts';
 import { fitting } from './naming.ts';
 import { firstNumber, margin, type Office } from './office.ts';
@@ -48,16 +48,14 @@ export class Desk {
   readonly #books: Books;
   #waiters: Waiter[] = [];
   readonly #renewals = new Renewals();
-  /** Windows whose slots may be over. */
-  readonly #over: Round<RateSlice>;
+  /** Windows of which something may be for no call any more. */
+  readonly #spare: Round<RateSlice>;
   #looks = new Set<RateSlice | SeatsSlice>();
   #running: Promise<void> | undefined;
   #again = false;
   #whole = true;
   #number = firstNumber(0);
   #traded_ms: number;
-  /** On the ledger's clock: when it last answered what was told. */
-  #acknowledged_ms = 0;
   readonly #asking: Asking;
   readonly #patience: Patience;
 
@@ -66,7 +64,7 @@ export class Desk {
     this.#books = books;
     this.#traded_ms = office.clock();
     this.#asking = new Asking(office, books);
-    this.#over = new Round(books.rates);
+    this.#spare = new Round(books.rates);
     this.#patience = new Patience(office.store.deadline_ms, office.clock);
   }
 
@@ -100,20 +98,21 @@ export class Desk {
 
   /** Tells a store that lost its data what calls hold here, before it admits anything; what was free is not ours any more. */
   async retell(permit: string): Promise<readonly Floor[]> {
-    const { parts, floors } = retelling(this.#books, this.#renewals, this.#acknowledged_ms, items_max);
+    const { parts, floors } = retelling(this.#books, this.#renewals, items_max);
     for (const part of parts) await this.#send(part, { permit, whole: false });
     return floors;
   }
 
   /** Whether it is time to report, to give back or to renew. */
   due(): boolean {
-    const { untold, slices, seats } = this.#books;
+    const { untold, slices, rates, seats } = this.#books;
     if (this.#whole || untold.size > 0) return true;
     const now_ms = this.#office.clock();
     const renew = now_ms - this.#traded_ms > this.#office.lease_ms / 4;
     for (const slice of slices.values()) {
       if (slice.dirty || slice.free > 0 || (renew && slice.held > 0)) return true;
     }
+    for (const one of rates.values()) if (maySpare(one, this.#office, now_ms)) return true;
     for (const one of seats.values()) {
       if (one.dirty || one.granted > one.taken || (renew && one.granted + one.taken > 0)) return true;
     }
@@ -147,7 +146,7 @@ export class Desk {
     const waiting = this.#waiters.splice(0, fitting(this.#waiters));
     const { budgets, rates, seats } = asks(waiting);
     const sent_ms = office.clock();
-    for (const rate of this.#over.next(looked_max)) if (sent_ms >= rate.until_ms) uncount(office, books, rate);
+    for (const rate of this.#spare.next(looked_max)) spare(office, books, rate, sent_ms);
     const { items, last } = books.untold.oldest(items_max);
     const renewals = this.#renewals.told(last);
     alsoNamed(budgets, renewals);
@@ -188,15 +187,17 @@ export class Desk {
   #take({ sent_ms, last, slices, rates, seats, renewals }: Sent, answer: Done): void {
     const office = this.#office;
     const books = this.#books;
-    this.#whole = false;
+    this.#whole = answer.lapsed;
+    if (answer.lapsed) this.#again = true;
     this.#traded_ms = sent_ms;
     const lacking = new Map<Slice, number>();
     const returned = this.#renewals.returned(renewals, answer.renewals);
     books.lease_until_ms = sent_ms + office.lease_ms - margin(office.lease_ms);
     for (const [at, [slice, ask]] of slices.entries()) {
+      const told = grant(answer.slices, at);
+      hear(slice, told, answer.now_ms);
       // A share that was taken meanwhile is no part of it: the next trade tells both.
       if (slice.shared_ms >= sent_ms) continue;
-      const told = grant(answer.slices, at);
       const amount = told.amount - (returned.get(slice) ?? 0);
       const lack = takeSlice(slice, ask, told, amount, sent_ms, answer.now_ms);
       if (lack > 0) lacking.set(slice, lack);
@@ -205,11 +206,12 @@ export class Desk {
     for (const [at, [slice]] of rates.entries()) takeRate(office, books, slice, grant(answer.rates, at), sent_ms);
     for (const [at, [slice]] of seats.entries()) {
       takeSeats(slice, grant(answer.seats, at), sent_ms, books.lease_until_ms);
+      if (slice.wanted && slice.granted > slice.taken) this.#again = true;
     }
     // Before its item is acknowledged: who finds that and no hold knows that it was refused.
     this.#renewals.answered(renewals, answer.renewals);
     endUncovered(office, books, lacking);
-    if (last > 0) this.#acknowledged(last, answer.now_ms);
+    this.#acknowledged(last, answer);
   }
 
   /** The answer to a trade that was given up, before any other was sent: what it took is ours all the same. */
@@ -235,13 +237,18 @@ export class Desk {
       const asked = { items, slices: [], rates: [], seats: [], renewals: renewals.map(renewalAsk) };
       const answer = await this.#send(asked, { whole: false });
       this.#renewals.answered(renewals, answer.renewals);
-      this.#acknowledged(last, answer.now_ms);
+      this.#acknowledged(last, answer);
+      this.#whole ||= answer.lapsed;
     }
   }
 
-  #acknowledged(last: number, now_ms: number): void {
+  #acknowledged(last: number, { sums, now_ms }: Done): void {
     const books = this.#books;
-    this.#acknowledged_ms = Math.max(this.#acknowledged_ms, now_ms);
+    if (last === 0) return;
+    for (const sum of sums) {
+      const slice = books.slices.get(sum.key);
+      if (slice !== undefined) hear(slice, sum, now_ms);
+    }
     books.untold.heard(last);
     books.standing.heard(last);
     this.#office.notes.acknowledged(books, last);

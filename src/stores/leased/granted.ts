@@ -1,8 +1,8 @@
 import { type Books, slotsOf } from './books.ts';
 import { item } from './items.ts';
-import { note, type Office } from './office.ts';
-import type { RateGrant, SeatsGrant, SliceAsk, SliceGrant } from './port.ts';
-import type { RateSlice, SeatsSlice, Slice } from './slices.ts';
+import { isIdle, type Leasing, note, type Office } from './office.ts';
+import type { CounterSum, RateGrant, SeatsGrant, SliceAsk, SliceGrant } from './port.ts';
+import { needed, type RateSlice, type SeatsSlice, type Slice } from './slices.ts';
 
 /**
  * What the shared ledger told of a slice that was asked about at `sent_ms`; `amount` of it is the calls'. Returns what it
@@ -19,17 +19,21 @@ export function takeSlice(
   const lack = Math.max(0, ask.holds - amount);
   slice.free = Math.max(0, slice.free + amount + lack - ask.holds - ask.free);
   slice.spent = told.spent + slice.later_spent;
-  slice.heard = told.spent;
   slice.total = told.held - slice.later_used;
   slice.limit = told.limit;
   slice.empty_at_ms = told.empty_at_ms;
-  slice.resets = told.resets;
   // A limit that was cut below what is taken wants it back as well.
   slice.wanted = told.wanted || (slice.budget.hard && told.spent + told.held > told.limit);
   slice.told_ms = sent_ms;
-  slice.told_at_ms = now_ms;
   slice.until_ms = slice.end_ms === 0 ? Number.POSITIVE_INFINITY : sent_ms + slice.end_ms - now_ms;
   return lack;
+}
+
+/** What is spent of a slice's counter, all that was told in it, at a moment of the ledger's clock. */
+export function hear(slice: Slice, { spent, resets }: Pick<CounterSum, 'spent' | 'resets'>, now_ms: number): void {
+  slice.heard = spent;
+  slice.resets = resets;
+  slice.told_at_ms = now_ms;
 }
 
 /**
@@ -39,6 +43,7 @@ export function takeSlice(
 export function takeSeats(slice: SeatsSlice, told: SeatsGrant, sent_ms: number, until_ms: number): void {
   slice.granted = Math.min(told.amount, Math.max(0, slice.rate.limit - told.others));
   slice.others = told.others;
+  slice.wanted = told.wanted;
   slice.until_ms = until_ms;
   slice.told_ms = sent_ms;
 }
@@ -55,12 +60,32 @@ export function takeRate(office: Office, books: Books, slice: RateSlice, granted
   slice.told_ms = sent_ms;
 }
 
+/** Whether some of what is free of a window may be for no call any more: its slot is over, or no call took of it lately. */
+export function maySpare({ free, until_ms, least_ms }: RateSlice, leasing: Leasing, now_ms: number): boolean {
+  return free > 0 && (now_ms >= until_ms || isIdle(leasing, least_ms, now_ms));
+}
+
+/**
+ * Gives back what no call took of for a while: all of it where none took any, and where some do, what is more than they will
+ * likely take next. Where its slot is over, it is nobody's.
+ */
+export function spare(office: Office, books: Books, slice: RateSlice, now_ms: number): void {
+  if (!maySpare(slice, office, now_ms)) return;
+  const { free, least, until_ms, pace } = slice;
+  const idle = office.ahead_ms === 0 || now_ms >= until_ms || least === free;
+  const kept = Math.floor((pace * office.ahead_ms) / 1_000);
+  uncount(office, books, slice, idle ? free : Math.max(0, Math.min(free, least) - kept));
+  slice.least = slice.free;
+  slice.least_ms = now_ms;
+}
+
 /** What was taken of a slot and not used is uncounted in that slot. */
-export function uncount(office: Office, books: Books, slice: RateSlice): void {
-  if (slice.free === 0) return;
-  const { key, slot, free, rate } = slice;
+export function uncount(office: Office, books: Books, slice: RateSlice, amount = slice.free): void {
+  if (amount === 0) return;
+  const { key, slot, rate } = slice;
   const { slot_ms, count } = slotsOf(rate);
-  slice.free = 0;
-  item.rate(books, key, slot, -free, slot_ms, count);
+  slice.free -= amount;
+  needed(slice);
+  item.rate(books, key, slot, -amount, slot_ms, count);
   note(office, books, item);
 }

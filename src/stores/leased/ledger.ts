@@ -26,6 +26,7 @@ import { newHold, open, releaseHold } from './counter.ts';
 import { Desk } from './desk.ts';
 import { post, release, settle } from './ending.ts';
 import { expire } from './expire.ts';
+import { uncount } from './granted.ts';
 import { obtain } from './obtain.ts';
 import { firstNumber, type Office } from './office.ts';
 import { Passing } from './passing.ts';
@@ -219,8 +220,10 @@ export class LeasedLedger extends Passing implements Ledger {
     this.#closed = true;
     for (const timer of this.#timers) clearInterval(timer);
     try {
-      for (const { books } of this.#accounts.values())
-        for (const slice of books.slices.values()) slice.used_ms = -Infinity;
+      for (const { books } of this.#accounts.values()) {
+        books.leave();
+        for (const rate of books.rates.values()) uncount(this.#office, books, rate);
+      }
       await this.flush().catch(() => {});
       await this.#office.journal.close();
     } finally {

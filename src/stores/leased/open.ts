@@ -59,7 +59,8 @@ export function leaseFrom(
 ): LeasedLedger {
   const { path, notice = () => {}, segment_bytes_max = 8 * 1_048_576 } = options;
   mkdirSync(path, { recursive: true, mode: 0o700 });
-  const held = lock(join(path, 'lock'));
+  let written: Journal | undefined;
+  const held = lock(join(path, 'lock'), () => written?.abandon());
   try {
     for (const name of readdirSync(path)) if (name.endsWith('.draft')) rmSync(join(path, name));
     const loaded = load(path, notice, () => new Replay());
@@ -82,6 +83,7 @@ export function leaseFrom(
     });
     const first = rotate();
     const journal = new Journal(first, { fsync: 'group', segment_bytes_max, rotate, notice });
+    written = journal;
     let ahead_ms = 0;
     const leasing: Leasing = {
       lease_ms: options.slice_lease_ms ?? 10_000,

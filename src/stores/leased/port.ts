@@ -125,6 +125,8 @@ export interface SeatsGrant {
   readonly amount: number;
   /** Taken by others. */
   readonly others: number;
+  /** Somebody else could not get what a call needed. */
+  readonly wanted: boolean;
 }
 
 /** Held again; or still an estimate, and where it counts, in the order of its counters. */
@@ -140,28 +142,36 @@ export interface EstimateGrant {
   readonly resets: readonly number[];
 }
 
+/** What is spent of a counter that was told of and not asked about, and how often it was set to zero. */
+export interface CounterSum {
+  readonly key: string;
+  readonly spent: number;
+  readonly resets: number;
+}
+
 /**
  * The sum a counter was last told to have, and when, on the ledger's clock (0: never), how often it was set to zero by then,
- * what was spent here that nobody was told until now, and what the ledger was told since that sum, the last of it at `told_ms`.
+ * and what was spent here that nobody was told until now.
  */
 export interface Floor extends Pick<SliceAsk, 'key' | 'budget' | 'expires_ms'> {
   readonly spent: number;
   readonly at_ms: number;
   readonly resets: number;
   readonly added: number;
-  readonly told: number;
-  readonly told_ms: number;
 }
 
 export type Traded =
   | { readonly outcome: 'late'; readonly number: number }
   | {
       readonly outcome: 'done';
+      /** The owner's lease had been over: nobody knew who of its calls sits. */
+      readonly lapsed: boolean;
       readonly now_ms: number;
       readonly slices: readonly SliceGrant[];
       readonly rates: readonly RateGrant[];
       readonly seats: readonly SeatsGrant[];
       readonly renewals: readonly RenewalGrant[];
+      readonly sums: readonly CounterSum[];
       /** Of those told again, and of those whose items were told. */
       readonly estimates: readonly EstimateGrant[];
     };

@@ -54,7 +54,7 @@ export function renew(
     hold.provisional = false;
     take(office, hold, needs);
     change(office, books, hold, amount, expiry());
-    return office.journal.commit(heldBy(needs));
+    return office.journal.commit(heldBy(office, needs));
   };
 
   /** Where its limits admit a share, all of it is taken of that: what comes back the lost ledger cannot say. */
@@ -91,7 +91,7 @@ export function renew(
             holdAgain(hold, taken, back);
             for (const slice of hold.slices) keepOnly(slice, amountIn(slice.unit, amount), taken, back);
             change(office, books, hold, amount, expiry());
-            return office.journal.commit(heldBy(needs));
+            return office.journal.commit(heldBy(office, needs));
           }),
         stands: (counts) =>
           end(() => {

@@ -16,7 +16,6 @@ type Part = Pick<Trade, 'items' | 'slices' | 'rates' | 'seats' | 'renewals' | 'a
 export function retelling(
   books: Books,
   waiting: Renewals,
-  acknowledged_ms: number,
   most: number,
 ): { readonly parts: readonly Part[]; readonly floors: readonly Floor[] } {
   const slices = [...books.slices.values()];
@@ -32,8 +31,8 @@ export function retelling(
   // Of the same moment as the items: what comes after them is told on top of it all.
   const untold = spentBy(books.untold.texts());
   const floors = slices
-    .map((slice) => floorOf(slice, untold.get(slice.key)?.spent ?? 0, acknowledged_ms))
-    .filter(({ key, at_ms, told }) => at_ms > 0 || told > 0 || untold.has(key));
+    .map((slice) => floorOf(slice, untold.get(slice.key)?.spent ?? 0))
+    .filter(({ key, at_ms }) => at_ms > 0 || untold.has(key));
   // A counter that is made is made with them.
   const known = slices.filter(({ resets }) => resets > 0);
   const resets = known.map((slice) => ({ ...counterOf(slice), resets: slice.resets }));

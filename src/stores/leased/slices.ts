@@ -69,6 +69,9 @@ export interface RateSlice {
   /** As told: what of it goes first. */
   fades: readonly Fade[];
   told_ms: number;
+  /** The least that was free since a monotonic moment: nobody needed it. */
+  least: number;
+  least_ms: number;
   drawn: number;
   pace: number;
   /** Drawn from since the last trade. Set by `stir`. */
@@ -89,6 +92,7 @@ export interface SeatsSlice {
   granted: number;
   taken: number;
   others: number;
+  wanted: boolean;
   until_ms: number;
   told_ms: number;
   used_ms: number;
@@ -147,6 +151,11 @@ export function move(slice: Slice, cost: number, used: number): void {
   slice.total -= used;
   slice.later_used += used;
   stir(slice);
+}
+
+/** Calls have taken of a window what is not free any more. */
+export function needed(slice: RateSlice): void {
+  if (slice.free < slice.least) slice.least = slice.free;
 }
 
 /** The next trade is to look at it. */

@@ -1,5 +1,6 @@
 import type {
   CounterResets,
+  CounterSum,
   EstimateGrant,
   Fade,
   Floor,
@@ -80,15 +81,11 @@ export class RemoteSlices implements SliceStore {
     if (floors.length === 0) return;
     const { line, prefix, me } = this.#options;
     const base = baseOf(prefix, organization);
-    const sum = ({ key, budget, expires_ms, spent, at_ms, resets }: Floor) => {
-      return [key, at_ms, spent, shapeOf(budget)[0], budget.limit, budget.hard ? 1 : 0, expires_ms, resets];
-    };
-    const untold = floors.flatMap((floor) => [...sum(floor), untold_ms, floor.added]);
-    await tellFloors(line, base, permit, [`${me}.slices`, ...untold]);
-    const told = floors.filter(({ told }) => told > 0);
-    if (told.length === 0) return;
-    const since = told.flatMap((floor) => [...sum(floor), floor.told_ms, floor.told]);
-    await tellFloors(line, base, permit, [`${me}.told`, ...since]);
+    const told = floors.flatMap(({ key, budget, expires_ms, spent, at_ms, resets, added }) => {
+      const sum = [key, at_ms, spent, shapeOf(budget)[0], budget.limit, budget.hard ? 1 : 0, expires_ms, resets];
+      return [...sum, untold_ms, added];
+    });
+    await tellFloors(line, base, permit, [`${me}.slices`, ...told]);
   }
 
   async beat(owner: string, ttl_ms: number): Promise<number> {
@@ -161,10 +158,13 @@ function read(answer: readonly unknown[], trade: Trade): Traded {
     const fades = Array.from({ length: parts }, (): Fade => ({ amount: next(), in_ms: next() }));
     return { granted, slot, lasts_ms, used, reset_ms, fades };
   });
-  const seats = trade.seats.map((): SeatsGrant => ({ amount: next(), others: next() }));
+  const seats = trade.seats.map((): SeatsGrant => ({ amount: next(), others: next(), wanted: next() === 1 }));
   const renewals = trade.renewals.map((): RenewalGrant => {
     const [state, ...counts] = String(answer[at++]);
     return state === 'h' ? { held: true } : { held: false, counts: counts.map((one) => one === '1') };
+  });
+  const sums = Array.from({ length: next() }, (): CounterSum => {
+    return { key: String(answer[at++]), spent: next(), resets: next() };
   });
   const estimates: EstimateGrant[] = [];
   for (; at < answer.length; at += 2) {
@@ -172,5 +172,6 @@ function read(answer: readonly unknown[], trade: Trade): Traded {
     const [at_ms = 0, ...resets] = words.filter((word) => word !== '').map(Number);
     estimates.push({ id: String(answer[at]), at_ms, resets });
   }
-  return { outcome: 'done', now_ms: Number(answer[1]), slices, rates, seats, renewals, estimates };
+  const [lapsed, now_ms] = [Number(answer[0]) === 2, Number(answer[1])];
+  return { outcome: 'done', lapsed, now_ms, slices, rates, seats, renewals, sums, estimates };
 }

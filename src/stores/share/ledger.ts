@@ -48,8 +48,9 @@ export class SharingLedger implements Ledger {
     const { organization, budgets, rates } = request;
     try {
       const reserved = await remote.reserve(request);
-      if (reserved.outcome === 'held' && (shares(budgets, onLoss()) || shares(rates, onLoss()))) {
-        local.saw(organization, reserved.budgets, reserved.rates);
+      if (shares(budgets, onLoss()) || shares(rates, onLoss())) {
+        const told = toldBy(reserved);
+        local.saw(organization, told.budgets, told.rates);
       }
       return reserved;
     } catch (error) {
@@ -119,6 +120,13 @@ export class SharingLedger implements Ledger {
   close(): Promise<void> {
     return this.#parts.local.close();
   }
+}
+
+/** Limits of which an answer tells how they stand: one that refuses does as well. */
+function toldBy(reserved: Reserved) {
+  if (reserved.outcome === 'held') return reserved;
+  const { refusal } = reserved;
+  return refusal.kind === 'budget' ? { budgets: [refusal], rates: [] } : { budgets: [], rates: [refusal] };
 }
 
 function shares(limits: readonly (Budget | Rate)[], fallback: OnLoss): boolean {

@@ -37,7 +37,8 @@ export class Shares {
   #phase = 0;
   /** Monotonic ms at which the ledger was back last; undefined while it is lost. */
   #back_ms: number | undefined;
-  readonly #seen = new Set<string>();
+  /** The limit that stood in for the configured one, or infinity. */
+  readonly #seen = new Map<string, number>();
 
   /** The ledger answered how many live, at a moment of its clock. */
   lives(processes: number, now_ms: number): void {
@@ -61,7 +62,7 @@ export class Shares {
       if (need.asked <= 0) continue;
       if (need.of === 'budget') {
         const lacking = Math.max(0, need.asked - need.slice.free);
-        const amount = this.#leftOf(books, need.slice) - lacking;
+        const amount = this.#leftOf(books, need) - lacking;
         this.#left.set(need.slice, { amount, phase: this.#phase });
         need.slice.free += lacking;
         need.slice.total += lacking;
@@ -108,11 +109,14 @@ export class Shares {
     if (asked <= 0) return undefined;
     if (need.of === 'budget') {
       const { slice, budget } = need;
-      if (!budget.hard || asked <= slice.free + this.#leftOf(books, slice)) return undefined;
+      const limit = this.#limitOf(books, need);
+      // Of a limit that was lowered since not even all that was taken may be left.
+      const room = limit < slice.limit ? limit - slice.spent - slice.total + slice.free : Number.POSITIVE_INFINITY;
+      const most = Math.min(room, slice.free + this.#leftOf(books, need));
+      if (!budget.hard || asked <= most) return undefined;
       // All but this share may be spent by others: that is what the caller is told.
-      const limit = Math.max(budgetState(budget, slice).limit, 0);
-      const held = Math.max(0, limit - slice.spent - slice.free - this.#leftOf(books, slice));
-      return refusedByBudget(asked, { ...budgetState(budget, slice), held }, now_ms);
+      const held = Math.max(0, limit - slice.spent - Math.max(0, most));
+      return refusedByBudget(asked, { ...budgetState(budget, slice), limit, held }, now_ms);
     }
     const limit = Math.floor(need.rate.limit / this.#processes);
     const told = need.slice.told_ms > never;
@@ -142,8 +146,8 @@ export class Shares {
   #sees(books: Books, slice: Slice): void {
     const series = seriesOf(books, slice);
     this.#seen.delete(series);
-    this.#seen.add(series);
-    if (this.#seen.size > seen_max) this.#seen.delete(this.#seen.values().next().value ?? '');
+    this.#seen.set(series, standsIn(slice) ? slice.limit : Number.POSITIVE_INFINITY);
+    if (this.#seen.size > seen_max) this.#seen.delete(this.#seen.keys().next().value ?? '');
   }
 
   #ringOf(slice: RateSlice): Ring {
@@ -156,27 +160,43 @@ export class Shares {
     return ring;
   }
 
-  #leftOf(books: Books, slice: Slice): number {
-    const known = this.#left.get(slice);
-    const share = this.#shareOf(books, slice);
+  #leftOf(books: Books, need: BudgetNeed): number {
+    const known = this.#left.get(need.slice);
+    const share = this.#shareOf(books, need);
     // What the ledger was not told yet is of the share of before.
-    const standing = known !== undefined && (known.phase === this.#phase || slice.dirty || books.untold.size > 0);
+    const standing = known !== undefined && (known.phase === this.#phase || need.slice.dirty || books.untold.size > 0);
     return standing ? Math.min(known.amount, share) : share;
   }
 
-  #shareOf(books: Books, slice: Slice): number {
-    const { limit } = budgetState(slice.budget, slice);
+  #shareOf(books: Books, need: BudgetNeed): number {
+    const { slice } = need;
     let left = 0;
     if (slice.told_ms > never) {
       this.#sees(books, slice);
-      left = limit - slice.spent - slice.total;
+      left = this.#limitOf(books, need) - slice.spent - slice.total;
     } else if (slice.start_ms > this.#heard_ms && this.#seen.has(seriesOf(books, slice))) {
       // Its window began while the ledger was lost: nobody can have spent more of it than a share. One that has no
       // beginning, or an earlier one, is only unknown here: what was told of it may have been let go.
-      left = slice.budget.limit;
+      left = this.#limitOf(books, need);
     }
     return Math.floor(Math.max(0, left) / this.#processes);
   }
+
+  /**
+   * The limit in force, as far as that is known: one that people put in the place of the configured one stands, whatever is
+   * configured meanwhile. Until when is not known: in a window that began since it raises nothing.
+   */
+  #limitOf(books: Books, { slice, budget: { limit } }: BudgetNeed): number {
+    if (slice.told_ms > never) return standsIn(slice) ? slice.limit : limit;
+    return Math.min(limit, this.#seen.get(seriesOf(books, slice)) ?? limit);
+  }
+}
+
+type BudgetNeed = Extract<Need, { of: 'budget' }>;
+
+/** Whether the limit that was told is another one than was configured then. */
+function standsIn({ limit, budget }: Slice): boolean {
+  return limit !== budget.limit;
 }
 
 /** A budget through its windows. */

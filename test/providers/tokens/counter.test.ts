@@ -70,6 +70,11 @@ describe('a counter of tokens', () => {
     }
   });
 
+  test('nor where the ranks cannot be read', async () => {
+    const tokens = open({ thread: new URL('https://127.0.0.1/no-thread.js') });
+    expect(await tokens.count('ranks that are not there' as 'o200k_base', ['hello world'])).toBeUndefined();
+  });
+
   test('without its thread counts short texts here, and says of long ones that it does not know', async () => {
     const tokens = open({ thread: new URL('./no-such-thread.js', import.meta.url) });
     expect(await tokens.count('o200k_base', ['Hello, world!'])).toBe(oracle.encode('Hello, world!').length);

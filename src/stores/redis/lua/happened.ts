@@ -69,7 +69,10 @@ local function stillCounts(c, at, resets) return resets == c.resets and counts(c
 local done, forgotten, estimated = rec.done or 0, {}, {}
 ${toldAgain}
 for _, item in ipairs(cjson.decode(A[4])) do
-  if item[1] > done then
+  if item[1] <= done then
+    -- its teller did not hear that it was done, and so not of its counters
+    for _, k in ipairs(item[2] ~= 'r' and item[12] or {}) do counter(k[1], k[2], k[5], k[6], k[7]) end
+  else
     done = item[1]
     if item[2] == 'r' then
       local w = window(item[3], item[6], item[7])

@@ -12,7 +12,7 @@ import { books, written } from './turn.ts';
  *                   `l|<counter>` what a slice that was found again lacks of its amount, `lacks` where there are some,
  *                   `r|<counter>` its resets when it was lost, `p|<id>` when an estimate was counted, `have` how many
  *                   slices and seats there are
- *   wanted          a hash: who could not get what a call needed of a counter, and until when that is told
+ *   wanted          a hash: who could not get what a call needed of a counter or of seats, and until when that is told
  */
 const slicing = `
 local owners = base .. 'slices'
@@ -60,18 +60,20 @@ end
 
 /**
  * KEYS: the owner's slices, the epoch. ARGV: base, the trade as JSON, how long an owner that went away is remembered, items.
- * Answer: 1, time, number where a later trade was done before; else 0, time, and of every slice asked about its amount,
- * spent, what everyone holds, limit in force, wanted, turned, when it is empty, how often it was set to zero; of every window
- * granted, slot, how long it lasts, used, reset, how many parts go first, amount and time of each; of all seats the amount
- * and what others have; of every renewal `h`, held again, or `e`, still an estimate, with 1 for each counter it counts in and
- * 0 for the others; then where estimates count that were told, two words each (see happened).
+ * Answer: 1, time, number where a later trade was done before; else 0, or 2 where its lease had been over, time, and of every
+ * slice asked about its amount, spent, what everyone holds, limit in force, wanted, turned, when it is empty, how often it was
+ * set to zero; of every window granted, slot, how long it lasts, used, reset, how many parts go first, amount and time of each;
+ * of all seats the amount, what others have, wanted; of every renewal `h`, held again, or `e`, still an estimate, with 1 for each
+ * counter it counts in and 0 for the others; then of counters that were told of and not asked about how many, and of each its
+ * key, spent, how often it was set to zero; then where estimates count that were told, two words each (see happened).
  */
 export const trade = `${books}${slicing}
 local t = cjson.decode(A[2])
 local rec = load(K[1], not t.whole)
 local owner = t.owner
 if t.number <= (rec.number or 0) then return plain({1, now, rec.number}) end
-if rec.lost then find_again(owner, rec) end
+local lapsed = rec.lost
+if lapsed then find_again(owner, rec) end
 
 ${happened}
 local alive = max(1, call('ZCOUNT', owners, '(' .. text(now), '+inf') + (call('ZSCORE', owners, owner) and 0 or 1))
@@ -83,14 +85,14 @@ local function granted(left, ask)
   return math.min(left, max(ask.asked, math.min(ask.asked + ask.ahead, share)))
 end
 
-local reply, touched = {0, now}, {}
+local reply, touched = {lapsed and 2 or 0, now}, {}
 local function say(...)
   for _, one in ipairs({...}) do reply[#reply + 1] = one end
 end
-local starving, wanted, wants = call('HGETALL', base .. 'wanted'), {}, {}
+local starving, wanted, wants, fed = call('HGETALL', base .. 'wanted'), {}, {}, {}
 for at = 1, #starving, 2 do
   local who, till = match(starving[at + 1], '^(%S+) (%d+)$')
-  if tonumber(till) > now and who ~= owner then wanted[starving[at]] = true end
+  if tonumber(till) <= now then fed[#fed + 1] = starving[at] elseif who ~= owner then wanted[starving[at]] = true end
 end
 for _, ask in ipairs(t.slices) do
   local short, hard = ask.key, ask.hard == 1
@@ -132,19 +134,29 @@ local function seat(at) return 'slice:' .. owner .. ':' .. at end
 for _, ask in ipairs(t.seats) do
   local s, has, live = seats(ask.key), rec.c[ask.key] or 0, 0
   touched[ask.key] = true
-  for at = 1, has do
-    local score = call('ZSCORE', base .. ask.key, seat(at))
-    if score and tonumber(score) > now then live = live + 1 end
-  end
+  -- all of them last as long, and longer than a lease, so that not each trade has to renew thousands
+  local lasts = tonumber(has > 0 and call('ZSCORE', base .. ask.key, seat(1)) or '0')
+  if lasts > now then live = has end
+  local stays = lasts >= expires
+  if not stays then lasts = expires + floor(t.lease_ms / 4) end
   local others = s.taken - live
   local mine = max(ask.holds, math.min(ask.holds + ask.free, ask.limit - others))
-  mine = mine + granted(ask.limit - others - mine, ask)
-  for at = 1, mine do s.moved[seat(at)] = expires end
+  if wanted[ask.key] then ask.ahead = 0 end
+  local grant = granted(ask.limit - others - mine, ask)
+  if grant < ask.asked and others > 0 then wants[ask.key] = owner .. ' ' .. text(now + 2000) end
+  mine = mine + grant
+  for at = stays and has + 1 or 1, mine do s.moved[seat(at)] = lasts end
   for at = mine + 1, has do s.moved[seat(at)] = false end
   rec.c[ask.key] = mine
-  say(mine, others)
+  say(mine, others, wanted[ask.key] and 1 or 0)
 end
 for _, word in ipairs(renewed) do say(word) end
+local aside = {}
+for _, c in ipairs(t.estimates and {} or ordered) do
+  if c.alive and not touched[c.key] then aside[#aside + 1] = c end
+end
+say(#aside)
+for _, c in ipairs(aside) do say(c.key, c.spent, c.resets) end
 for _, word in ipairs(estimated) do say(word) end
 if t.whole then
   for short, amount in each(rec.b) do
@@ -202,6 +214,7 @@ end
 for name in pairs(forgotten) do gone[#gone + 1] = name end
 spread('HDEL', K[1], gone)
 spread('HSET', K[1], fields)
+spread('HDEL', base .. 'wanted', fed)
 for short, word in pairs(wants) do
   call('HSET', base .. 'wanted', short, word)
   call('PEXPIRE', base .. 'wanted', 10000)
