@@ -127,6 +127,7 @@ export class Epochs {
     const all = [...this.#known].map(([organization, known]) => this.#begin(organization, known));
     const [first] = (await Promise.allSettled(all)).flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
     if (first !== undefined) throw first;
+    this.#parts.line.proved();
   }
 
   /** Nobody needs to wait for this process any more. */
@@ -170,6 +171,8 @@ export class Epochs {
       const nonce = randomBytes(6).toString('base64url');
       const args = [base, me, known.token, nonce, lease_ms, young_ms, ...known.owners];
       const answer = (await line.run(scripts.meet, [`${base}primary`], args, meeting_ms)) as Raw;
+      // Meeting writes down who came.
+      line.proved();
       const [state, , word, came, ...owners] = answer;
       const [code, token] = [Number(state), String(word)];
       if (code !== young) {
