@@ -14,7 +14,7 @@ import { HoldGone, LedgerUnavailable } from '../ledger.ts';
 import { checkAmendment, checkId, checkLimits, checkReserve, checkSettlement } from '../validate.ts';
 import { budgetOfKey } from '../window-key.ts';
 import { abandonedIn } from './abandoned.ts';
-import { amended, asAsked, refusal, standing } from './answers.ts';
+import { amended, asAsked, refusal, resetsOf, standing } from './answers.ts';
 import { Enrolled } from './enrolled.ts';
 import { Epochs } from './epoch.ts';
 import type { RedisLedger } from './index.ts';
@@ -179,7 +179,7 @@ export class RemoteLedger implements RedisLedger {
     this.#turns.hurry(organization);
     const answer = await this.#turns.alone(organization, operation, { deadline_ms: upkeep_ms });
     if (answer.code !== 1) return false;
-    this.#memory.reset(organization, key, answer.now_ms);
+    this.#memory.reset(organization, { key, resets: resetsOf(answer), at_ms: answer.now_ms });
     return true;
   }
 

@@ -33,7 +33,7 @@ writeEntries()
  *   [5, id, plan, nusd, tokens, input, estimated, keep_ms, labels]   settles a hold this store has lost
  *   [6, how many]                                     reap: answers how many leases were over, and as JSON what was settled
  *                                                     and its counters' sums
- *   [7, key, unit, slot_ms, slots]                    sets a counter to zero
+ *   [7, key, unit, slot_ms, slots]                    sets a counter to zero; answers how often it was by now
  *   [8, id, plan, nusd, tokens, input, lease_ms, owner, nonce, labels]   holds again, whatever the limits say, what this
  *                                                     store admitted and has lost
  *   [9, id, plan, nusd, tokens, input, owner, nonce, labels]   settles a hold at the estimate again that this store has lost
@@ -138,14 +138,10 @@ end
 verbs[7] = function(o)
   local c = counter(o[2], o[3], 0, o[4], o[5])
   if not c.alive then return {0} end
-  c.spent, c.requests, c.tokens, c.resets = 0, 0, 0, c.resets + 1
-  c.touched, c.spends, c.cleared = true, true, true
-  if c.ms then
-    for at = 0, c.n - 1 do c.slots[at], c.gone[at + 1] = {0, 0, 0}, at end
-    c.changed, c.last = {}, 0
-  end
+  zero(c)
+  c.resets = c.resets + 1
   entry('reset:' .. o[2], 'reset', 0, 0, 0, '0', '', o[2], '', c.ms and true)
-  return {1}
+  return {1, c.resets}
 end
 
 verbs[8] = function(o)
