@@ -72,7 +72,7 @@ local function count(c, spent, tokens, requests, slot)
 end
 local function counts(c, at) return not c.ms or (floor(at / c.ms) > c.slot - c.n and floor(at / c.ms) <= c.slot) end
 local function slotOf(c, at) return c.ms and floor(at / c.ms) end
-local function empties(c) return c.spent > 0 and (c.last + c.n) * c.ms or ticks end
+local function empties(c) return (c.spent > 0 and (c.last + c.n) * c.ms or ticks) - (ticks - now) end
 local function govern(c, limit, hard)
   if c.limit ~= limit or c.hard ~= hard then c.limit, c.hard, c.governed, c.touched = limit, hard, true, true end
 end
@@ -129,6 +129,7 @@ local function writeCounters()
     end
   end
   if ticks and ticks > ticked then call('SET', base .. 'clock', ticks) end
+  if behind then call('SET', base .. 'clock:was', now) end
 end
 `;
 
