@@ -103,6 +103,21 @@ describe.each(Object.keys(kinds) as Kind[])('%s: a counter that people set to ze
     await sound();
   });
 
+  test('stays at zero when the one comes late who spent before', async () => {
+    const [here, there] = await open();
+    await spend(here, 'a', 300);
+    await reset(there);
+    await loseAll();
+    await come(there);
+    await spend(there, 'b', 20);
+    await come(here);
+    await expect.poll(async () => (await spent())[0]).toBe(20);
+    await sound();
+    await spend(here, 'c', 7);
+    expect((await spent())[0]).toBe(27);
+    await sound();
+  });
+
   test('is not set to zero once more by one that tells it to a Redis that knows', async () => {
     const [here, there] = await open();
     await spend(here, 'a', 300);
@@ -142,4 +157,24 @@ describe.each(Object.keys(kinds) as Kind[])('%s: a counter that people set to ze
     expect((await spent())[0]).toBe(10);
     await sound();
   });
+});
+
+test('what people set to zero after Redis had lost everything stays at zero when those come late who spent before', async () => {
+  const open = ['here', 'there', 'third'].map((owner) => kinds.redis(owner));
+  const [here, there, third] = (await Promise.all(open)) as [RedisLedger, RedisLedger, RedisLedger];
+  await spend(there, 'a', 300);
+  await spend(third, 'b', 400);
+  await spend(here, 'c', 1);
+  await loseAll();
+  await come(here);
+  await reset(here);
+  await spend(here, 'd', 20);
+  for (const late of [there, third]) {
+    await come(late);
+    expect((await spent())[0]).toBe(20);
+    await sound();
+  }
+  await spend(third, 'e', 7);
+  expect((await spent())[0]).toBe(27);
+  await sound();
 });

@@ -60,7 +60,8 @@ local function begin(fenced, intact)
   local begins = {}
   if late then
     for _, key in ipairs(call('SMEMBERS', base .. 'counters')) do
-      begins[#begins + 1], begins[#begins + 2] = key, text(shaped(key).spent)
+      local c = shaped(key)
+      begins[#begins + 1], begins[#begins + 2] = key, text(c.spent) .. ' ' .. text(c.resets)
     end
   end
   if token then

@@ -11,8 +11,8 @@ const lost_ms = 7 * 86_400_000;
  * was opened is not: of every counter `lost` keeps how much of before was told one by one, and how much stands in it, so that
  * sums which come late raise it by what they add to that, whatever was spent meanwhile.
  *
- * Where people had set a counter to zero, and this store does not know, only what was told of after that counts: it is set to
- * zero once more, and the rest stands in an entry behind that.
+ * Where people had set a counter to zero, only what was told of after that counts: where this store does not know, or has heard one
+ * by one of what was before, it is set to zero once more, and the rest stands in an entry behind that.
  */
 export const floors = `${folding}${shaping}
 local function hashed(name)
@@ -37,7 +37,7 @@ local function begin_anew(key, c, times, total)
   local e = entries[#entries]
   e[#e + 1], e[#e + 2] = 'moved', total
 end
-local function raise(key, floor, settled, was, began, estimates, zeroed)
+local function raise(key, floor, late, settled, was, begins, estimates, zeroed)
   local at, before, expires, limit, hard, resets = 0, 0, 0
   if floor then
     local told_at, spent, most, isHard, ends, told = match(floor, '^(%d+) (%d+) %a (%d+) (%d) (%d+) (%-?%d+)$')
@@ -52,14 +52,22 @@ local function raise(key, floor, settled, was, began, estimates, zeroed)
   for _, one in ipairs(settled or {}) do
     if one[1] >= at then before = before + one[2] end
   end
-  local stood, reached = match(was or '0 0', '^(%-?%d+) (%-?%d+)$')
+  local stood, reached, opened = match(was or '0 0 0', '^(%-?%d+) (%-?%d+) ?(%d*)$')
+  local began, had = match(begins or '0 0', '^(%d+) (%d+)$')
+  began, opened = tonumber(began), tonumber(opened)
   local one_by_one = c.spent - began
-  if times and times > max(resets or 0, c.resets) then
-    if not c.alive and before == 0 then return end
+  -- it was set to zero since this store was opened: nothing that one tells of before counts
+  if late and resets == -1 and opened and tonumber(had) > opened then
+    if one_by_one ~= 0 then begin_anew(key, c, c.resets, began) end
+    return was or '0 0 0'
+  end
+  if times and times > (resets or 0) and (late or times > c.resets) then
+    local total = before + max(0, began - reached)
+    if not c.alive and total == 0 then return end
     create(c)
     if c.made then govern(c, limit, hard) end
-    begin_anew(key, c, times, before + max(0, began - reached))
-    return text(before) .. ' ' .. text(before)
+    if times > c.resets or total ~= c.spent then begin_anew(key, c, max(times, c.resets), total) end
+    return text(before) .. ' ' .. text(before) .. ' ' .. text(c.resets)
   end
   -- estimates of before a counter was set to zero are in no sum of after that
   stood = stood + one_by_one - forgiven(estimates, max(resets or 0, c.resets))
@@ -77,7 +85,7 @@ local function raise(key, floor, settled, was, began, estimates, zeroed)
   -- an estimate of before the newest sum counts where the counter was not set to zero since, as far as that is known
   if resets and resets < 0 and call('SISMEMBER', base .. 'again', key) == 1 then resets = c.resets + 1 end
   if resets and resets > c.resets then c.resets, c.cleared, c.touched = resets, true, true end
-  return text(stood) .. ' ' .. text(reached + one_by_one + missing)
+  return text(stood) .. ' ' .. text(reached + one_by_one + missing) .. ' ' .. text(c.resets)
 end
 local function raiseAll(late, lossy)
   local kept = lossy and '' or ':now'
@@ -97,16 +105,15 @@ local function raiseAll(late, lossy)
   local function note(key, word)
     if word then words[#words + 1], words[#words + 2] = key, word end
   end
-  local function began(key) return tonumber(begins[key] or '0') end
   local function raised_to(key, floor)
-    note(key, raise(key, floor, settled[key], lost[key], began(key), estimates[key], zeroed[key]))
+    note(key, raise(key, floor, late, settled[key], lost[key], begins[key], estimates[key], zeroed[key]))
   end
   for key, floor in pairs(list) do raised_to(key, floor) end
   for _, key in ipairs(call('SMEMBERS', base .. 'counters')) do
     if not list[key] and (late or zeroed[key]) then raised_to(key)
     elseif not list[key] then
-      local spent = text(counted[key] and counted[key].spent or tonumber(call('HGET', base .. key, 'spent') or '0'))
-      note(key, spent .. ' ' .. spent)
+      local c = shaped(key)
+      note(key, text(c.spent) .. ' ' .. text(c.spent) .. ' ' .. text(c.resets))
     end
   end
   call('DEL', base .. 'again', base .. 'again:sums', base .. 'begins')
