@@ -102,6 +102,8 @@ class Model {
       const there = new Set((await ledger.holds(organization)).map(({ id }) => id));
       if ((await ledger.reap()) > 0) this.#hear(at);
       for (const call of this.calls) {
+        // One that is over, and whose end was lost: it counts beside what its owner tells who comes later.
+        if (call.state === 'over' && call.short && there.has(call.id)) this.#perhaps(call.held);
         // Redis that lost a call of one who is away cannot settle it.
         if (call.state !== 'held' || !call.short || !there.has(call.id)) continue;
         Object.assign(call, { state: 'estimated', spent: call.held });
