@@ -66,6 +66,7 @@ export class RemoteLedger implements RedisLedger {
   #reserves = 0;
   #sending: Promise<void> | undefined;
   #ticks = 0;
+  #ticking = false;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -79,10 +80,9 @@ export class RemoteLedger implements RedisLedger {
     this.#epochs = new Epochs({ ...parts, me, assert });
     this.#turns = new Turns({ ...parts, epochs: this.#epochs });
     this.#enrolled = new Enrolled({ ...parts, deadline_ms: upkeep_ms });
-    const { enrol } = this.#enrolled;
-    this.slices = new RemoteSlices({ ...parts, me, epochs: this.#epochs, enrol });
+    this.slices = new RemoteSlices({ ...parts, me, epochs: this.#epochs, enrol: this.#enrolled.enrol });
     this.#settling = new Settling({ ...parts, turns: this.#turns, memory: this.#memory });
-    this.#reserving = { turns: this.#turns, memory: this.#memory, enrol, abandon: this.#abandon };
+    this.#reserving = { turns: this.#turns, memory: this.#memory, enrol: this.#enrolled.enrol, abandon: this.#abandon };
     if (parts.reap_interval_ms > 0) this.#timer = setInterval(() => void this.#tick(), parts.reap_interval_ms).unref();
   }
 
@@ -279,7 +279,9 @@ export class RemoteLedger implements RedisLedger {
   }
 
   async #tick(): Promise<void> {
-    if (this.#parts.line.lost) return;
+    // Of thousands of organisations a round may take longer than until the next one.
+    if (this.#parts.line.lost || this.#ticking) return;
+    this.#ticking = true;
     try {
       await this.#epochs.greet();
       if (this.#parts.outbox.size > 0) await this.flush();
@@ -288,6 +290,7 @@ export class RemoteLedger implements RedisLedger {
     } catch (error) {
       if (!(error instanceof LedgerUnavailable)) this.#parts.notice(`upkeep failed: ${(error as Error).message}`);
     }
+    this.#ticking = false;
   }
 }
 
