@@ -13,7 +13,6 @@ import type {
 import { HoldGone, LedgerUnavailable } from '../ledger.ts';
 import { checkAmendment, checkId, checkLimits, checkReserve, checkSettlement } from '../validate.ts';
 import { budgetOfKey } from '../window-key.ts';
-import { abandonedIn } from './abandoned.ts';
 import { amended, asAsked, refusal, resetsOf, standing } from './answers.ts';
 import { Enrolled } from './enrolled.ts';
 import { Epochs } from './epoch.ts';
@@ -32,6 +31,7 @@ import { Settling } from './settling.ts';
 import { RemoteSlices } from './slices.ts';
 import { inTime } from './timely.ts';
 import { Turns } from './turns.ts';
+import { eachOf, reapedOfAll, upkeep_ms } from './upkeep.ts';
 
 export interface Parts {
   readonly line: Line;
@@ -183,19 +183,9 @@ export class RemoteLedger implements RedisLedger {
     return true;
   }
 
-  async reap(): Promise<number> {
-    let reaped = 0;
-    for (const organization of await this.#enrolled.all()) {
-      for (let done = reap_max; done === reap_max; reaped += done) {
-        const answer = await this.#turns.alone(organization, [6, reap_max], { deadline_ms: upkeep_ms });
-        const { settled, sums } = abandonedIn(answer);
-        this.#memory.hearAll(organization, sums, answer.now_ms);
-        this.#memory.reaped(organization, settled);
-        done = answer.code;
-      }
-      await this.slices.reclaim(organization, upkeep_ms);
-    }
-    return reaped;
+  reap(): Promise<number> {
+    const reaping = { line: this.#parts.line, turns: this.#turns, memory: this.#memory, slices: this.slices };
+    return reapedOfAll(reaping, this.#enrolled);
   }
 
   /** For who looks at what Redis has: all that was settled here is on its way before. */
@@ -282,19 +272,18 @@ export class RemoteLedger implements RedisLedger {
     // Of thousands of organisations a round may take longer than until the next one.
     if (this.#parts.line.lost || this.#ticking) return;
     this.#ticking = true;
-    try {
-      await this.#epochs.greet();
-      if (this.#parts.outbox.size > 0) await this.flush();
-      await this.reap();
-      if (this.#ticks++ % trim_every === 0) await reports.trim(this.#parts, await this.#enrolled.all());
-    } catch (error) {
+    const failed = await eachOf([
+      () => this.#epochs.greet(),
+      async () => this.#parts.outbox.size > 0 && this.flush(),
+      () => this.reap(),
+      async () => this.#ticks++ % trim_every === 0 && reports.trim(this.#parts, await this.#enrolled.all()),
+    ]);
+    this.#ticking = false;
+    for (const error of failed) {
       if (!(error instanceof LedgerUnavailable)) this.#parts.notice(`upkeep failed: ${(error as Error).message}`);
     }
-    this.#ticking = false;
   }
 }
 
-const reap_max = 50;
 const send_max = 500;
 const trim_every = 10;
-export const upkeep_ms = 5_000;

@@ -6,6 +6,7 @@ import { budgetOfKey } from '../window-key.ts';
 import type { Line } from './line.ts';
 import { baseOf } from './plan.ts';
 import { scripts } from './scripts.ts';
+import { eachOf } from './upkeep.ts';
 
 export interface Source {
   readonly line: Line;
@@ -200,13 +201,16 @@ function stepOf(id: string, fields: readonly string[], organization: string, sai
   return { entry, prior, forgiven, spends, ...(moved === undefined ? {} : { moved }) };
 }
 
-/** Folds entries beyond the number kept into sums, and forgets what is known of expired counters. */
-export async function trim({ line, prefix, entries_max }: Source, organizations: Iterable<string>): Promise<void> {
-  for (const organization of organizations) {
-    const base = baseOf(prefix, organization);
-    for (let folded = fold_max; folded === fold_max; ) {
-      folded = Number(await line.run(scripts.fold, [`${base}entries`], [base, entries_max, fold_max], report_ms));
-    }
-    await line.run(scripts.tidy, [`${base}counters`], [base, tidy_max], report_ms);
+/** Folds entries beyond the number kept into sums, and forgets what is known of expired counters. Rejects as `reapedOfAll`. */
+export async function trim(source: Source, organizations: Iterable<string>): Promise<void> {
+  const [failed] = await eachOf([...organizations].map((organization) => () => trimOne(source, organization)));
+  if (failed !== undefined) throw failed;
+}
+
+async function trimOne({ line, prefix, entries_max }: Source, organization: string): Promise<void> {
+  const base = baseOf(prefix, organization);
+  for (let folded = fold_max; folded === fold_max; ) {
+    folded = Number(await line.run(scripts.fold, [`${base}entries`], [base, entries_max, fold_max], report_ms));
   }
+  await line.run(scripts.tidy, [`${base}counters`], [base, tidy_max], report_ms);
 }
