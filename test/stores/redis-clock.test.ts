@@ -75,3 +75,31 @@ test('money of a rolling window comes back in its own time after the clock of Re
   const [state] = (await ledger.read('other', budgets, [])).budgets;
   expect(state).toMatchObject({ spent: 50, held: 0 });
 });
+
+test('what was held by one that died while the clock of Redis was a month ahead is held as long as a lease, and no longer', async () => {
+  const limits = {
+    budgets: [budget({ window: 'total' })],
+    rates: [rate({ unit: 'concurrent', limit: 1, window_ms: 0 })],
+  };
+  const options = { url: server.url, keyPrefix: 'llm', owner: 'reaper', deadline_ms: 30_000, reap_interval_ms: 0 };
+  const reaper = await openRedisLedger({ ...options, lease_ms: 500 });
+  const asked = { ...request('left', { nusd: 60 }, { organization: 'third', ...limits }), lease_ms: 31 * 86_400_000 };
+  expect((await reaper.reserve(asked)).outcome).toBe('held');
+  expect(await reaper.reap()).toBe(0);
+  const another = request('another', { nusd: 60 }, { organization: 'third', ...limits });
+  expect(refusalOf(await reaper.reserve(another))).toMatchObject({ kind: 'rate', used: 1 });
+  await sleep(510);
+  expect(await reaper.reap()).toBe(1);
+  expect(await reaper.counters('third')).toMatchObject([{ spent: 60, held: 0 }]);
+  expect((await reaper.reserve(another)).outcome).toBe('held');
+  expect(await reaper.reconcile('third', { repair: false })).toEqual([]);
+  await reaper.close();
+});
+
+test('slices of one that died then come back as well', async () => {
+  const redis = server.client();
+  await redis.zadd('llm:{fourth}:slices', Date.now() + 31 * 86_400_000, 'gone');
+  await redis.sadd('llm:organizations', 'fourth');
+  await ledger.reap();
+  expect(Number(await redis.zscore('llm:{fourth}:slices', 'gone'))).toBeLessThan(Date.now() + 120_000);
+});

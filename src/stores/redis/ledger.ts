@@ -184,7 +184,7 @@ export class RemoteLedger implements RedisLedger {
   }
 
   reap(): Promise<number> {
-    const reaping = { line: this.#parts.line, turns: this.#turns, memory: this.#memory, slices: this.slices };
+    const reaping = { ...this.#parts, turns: this.#turns, memory: this.#memory, slices: this.slices };
     return reapedOfAll(reaping, this.#enrolled);
   }
 

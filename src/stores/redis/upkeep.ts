@@ -15,13 +15,15 @@ export interface ReapingParts {
   readonly turns: Turns;
   readonly memory: Memory;
   readonly slices: RemoteSlices;
+  /** The longest lease asked for. */
+  readonly lease_ms: number;
 }
 
 /** Settles what owners abandoned of an organisation at the estimate, and takes back their slices. Answers how many holds. */
-export async function reaped({ turns, memory, slices }: ReapingParts, organization: string): Promise<number> {
+export async function reaped({ turns, memory, slices, lease_ms }: ReapingParts, organization: string): Promise<number> {
   let reaped = 0;
   for (let done = reap_max; done === reap_max; reaped += done) {
-    const answer = await turns.alone(organization, [6, reap_max], { deadline_ms: upkeep_ms });
+    const answer = await turns.alone(organization, [6, reap_max, lease_ms], { deadline_ms: upkeep_ms });
     const { settled, sums } = abandonedIn(answer);
     memory.hearAll(organization, sums, answer.now_ms);
     memory.reaped(organization, settled);

@@ -31,7 +31,7 @@ writeEntries()
  *   [3, id, nonce]                                    release: only what that very reserve took (empty: whatever is held);
  *                                                     all by key where an estimate is taken back
  *   [5, id, plan, nusd, tokens, input, estimated, keep_ms, labels]   settles a hold this store has lost
- *   [6, how many]                                     reap: answers how many leases were over, and as JSON what was settled
+ *   [6, how many, lease_ms]                           reap: answers how many leases were over, and as JSON what was settled
  *                                                     and its counters' sums
  *   [7, key, unit, slot_ms, slots]                    sets a counter to zero; answers how often it was by now
  *   [8, id, plan, nusd, tokens, input, lease_ms, owner, nonce, labels]   holds again, whatever the limits say, what this
@@ -95,7 +95,26 @@ verbs[5] = function(o)
   keep(id, 's', o[8])
   return named(shape)
 end
+-- leases end further away than any is long where the clock had been ahead: they are as long as one from now on
+local function shorten(bound, lease_ms, most)
+  local far = call('ZRANGEBYSCORE', base .. 'leases', '(' .. text(bound), '+inf', 'LIMIT', 0, most)
+  fetch(far)
+  for _, id in ipairs(far) do
+    local h = held[id]
+    if not h or h == 's' or h[STATE] ~= 'o' then
+      leases[id] = false
+    else
+      h[EXPIRES] = now + lease_ms
+      keep(id, h, 0)
+      leases[id] = h[EXPIRES]
+      for _, r in ipairs(shapeOf(h[PLANS]).rates) do
+        if r.unit == 'c' then seats(r.key).moved[id] = h[EXPIRES] end
+      end
+    end
+  end
+end
 verbs[6] = function(o)
+  shorten(now + max(2 * o[3], 3600000), o[3], o[2])
   local due = call('ZRANGEBYSCORE', base .. 'leases', '-inf', text(now), 'LIMIT', 0, o[2])
   fetch(due)
   local settled = {}
