@@ -57,7 +57,8 @@ export class Line {
   #reason: string | undefined;
   /** What was told last: while it only answers, and goes on refusing, nothing has changed. */
   #away = false;
-  #refusing = false;
+  /** Since something was written: that it tells what it has proves nothing. */
+  #refusals = 0;
 
   constructor(redis: Redis | Cluster, options: LineOptions) {
     this.#redis = redis;
@@ -200,9 +201,8 @@ export class Line {
         this.#hear();
         return error;
       }
-      this.#refusing = true;
-      this.#late++;
-      if (this.#away || this.#late >= late_max) this.#lose(`Redis answers ${error.message}`, code);
+      this.#refusals++;
+      if (this.#away || this.#refusals >= late_max) this.#lose(`Redis answers ${error.message}`, code);
       return new LedgerUnavailable(`Redis answers ${error.message}`, { cause: error });
     }
     this.#lose(`Redis is lost: ${error.message}`);
@@ -235,11 +235,8 @@ export class Line {
 
   /** Something was written: it refuses nothing any more. */
   proved(): void {
-    this.#refusing = false;
-    if (this.#away && this.#reason === undefined) this.#return();
-  }
-
-  #return(): void {
+    this.#refusals = 0;
+    if (!this.#away || this.#reason !== undefined) return;
     this.#away = false;
     this.#options.onState('back');
   }
@@ -283,8 +280,8 @@ export class Line {
     this.#reason = undefined;
     this.#hear();
     this.#other();
-    if (this.#refusing && this.#options.onTry !== undefined) this.#options.onTry();
-    else this.#return();
+    if (this.#refusals > 0 && this.#options.onTry !== undefined) this.#options.onTry();
+    else this.proved();
   }
 
   close(): void {
