@@ -51,7 +51,8 @@ export async function openLedger(
     owner,
     deadline_ms: state.deadline_ms,
     ...(reader ? {} : { outbox_path: places.outbox }),
-    onState: (now: 'lost' | 'back') => log.change('ledger', now, now === 'lost' ? 'error' : 'info', `ledger is ${now}`),
+    onState: (now: 'lost' | 'back', code?: string) =>
+      log.change('ledger', now, now === 'lost' ? 'error' : 'info', `ledger is ${now}`, { code }),
     notice,
   };
   if (reader) return openRedisLedger(redis);

@@ -38,8 +38,8 @@ export async function openLeasedLedger(options: LeasedLedgerOptions): Promise<Le
   let ledger: LeasedLedger | undefined;
   const remote = await openRedisLedger({
     ...rest,
-    onState(state) {
-      onState?.(state);
+    onState(state, code) {
+      onState?.(state, code);
       if (state === 'back') ledger?.back();
     },
   });

@@ -196,6 +196,13 @@ export function sumsOf(answer: Answer): Sum[] {
   return sums;
 }
 
+/** What `reset` answers: how often that counter was set to zero. */
+export function resetsOf(answer: Answer): number {
+  const reader = answer.read();
+  reader.number();
+  return reader.number();
+}
+
 /** What `settle` answers, of a hold whose counters these are as far as we know. */
 export function settled(answer: Answer, mine: readonly Planned[]): BudgetState[] {
   const reader = answer.read();

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { refusalOf } from './refusals.ts';
 
 /** Files in PEM. A certificate and its key are what a server that asks for one is shown; they come together. */
 export interface RedisTls {
@@ -76,7 +77,7 @@ export function clientOf(place: RedisPlace, options: ConnectOptions): Redis | Cl
     enableOfflineQueue: patient,
     retryStrategy: pause,
     // A primary that became a replica is left, so that the new one is looked for.
-    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 1 : false),
+    reconnectOnError: (error) => (refusalOf(error.message) === 'READONLY' ? 1 : false),
   };
   const { url, sentinel } = place;
   if (sentinel !== undefined) {

@@ -25,6 +25,8 @@ interface Known {
   permit: string | undefined;
   owners: readonly string[];
   meeting: Promise<void> | undefined;
+  /** How often it was to be met again: who answers a meeting of before may be another one. */
+  forgotten: number;
 }
 
 /** What a script answers: a code, and what it calls for. */
@@ -42,8 +44,9 @@ interface Running {
 const [open, young, waiting] = [0, 2, 3];
 const meeting_ms = 2_000;
 const look_ms = 100;
-/** Some that come one after the other are met one after the other. */
-const tries_max = 4;
+/** Some that come one after the other are met one after the other: so often at least, and as long as a verb may take. */
+const tries_min = 4;
+const crowded = 'gateways come to Redis faster than they can be met: what was asked is to be asked again';
 const recovering = 'Redis has lost data, or may have: those who hold something are telling it again';
 
 /**
@@ -92,15 +95,17 @@ export class Epochs {
     args: readonly (string | number | Buffer)[],
     { permit, deadline_ms, late }: Running = {},
   ): Promise<Raw> {
-    for (let tries = 0; tries < tries_max; tries++) {
+    let until_ms = 0;
+    for (let tries = 0; tries < tries_min || performance.now() < until_ms; tries++) {
       const key = permit ?? this.#known.get(organization)?.permit ?? (await this.#admit(organization));
       const heard = late && ((answer: unknown) => Number((answer as Raw)[0]) !== -1 && late(answer as Raw));
       const answer = (await this.#parts.line.run(one, [...keys, key], args, deadline_ms, heard)) as Raw;
       if (Number(answer[0]) !== -1) return answer;
-      if (permit !== undefined) break;
+      if (permit !== undefined) throw new LedgerUnavailable(recovering);
       this.refused(organization, key);
+      if (tries === 0) until_ms = performance.now() + (deadline_ms ?? this.#parts.deadline_ms);
     }
-    throw new LedgerUnavailable(recovering);
+    throw new LedgerUnavailable(crowded);
   }
 
   /** The key to name last in a verb's script; undefined where the primary must be met first (`run`). */
@@ -116,7 +121,10 @@ export class Epochs {
 
   /** The primary of every organisation must be met again. */
   forget(): void {
-    for (const known of this.#known.values()) known.permit = undefined;
+    for (const known of this.#known.values()) {
+      known.permit = undefined;
+      known.forgotten += 1;
+    }
   }
 
   /**
@@ -127,6 +135,7 @@ export class Epochs {
     const all = [...this.#known].map(([organization, known]) => this.#begin(organization, known));
     const [first] = (await Promise.allSettled(all)).flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
     if (first !== undefined) throw first;
+    this.#parts.line.proved();
   }
 
   /** Nobody needs to wait for this process any more. */
@@ -144,7 +153,7 @@ export class Epochs {
   #of(organization: string): Known {
     let known = this.#known.get(organization);
     if (known === undefined) {
-      known = { token: '', permit: undefined, owners: [], meeting: undefined };
+      known = { token: '', permit: undefined, owners: [], meeting: undefined, forgotten: 0 };
       this.#known.set(organization, known);
     }
     return known;
@@ -169,13 +178,17 @@ export class Epochs {
       if (line.lost) throw new LedgerUnavailable('Redis is lost');
       const nonce = randomBytes(6).toString('base64url');
       const args = [base, me, known.token, nonce, lease_ms, young_ms, ...known.owners];
+      const { forgotten } = known;
       const answer = (await line.run(scripts.meet, [`${base}primary`], args, meeting_ms)) as Raw;
+      // Meeting writes down who came.
+      line.proved();
       const [state, , word, came, ...owners] = answer;
       const [code, token] = [Number(state), String(word)];
       if (code !== young) {
         known.owners = owners.map(String);
         if (code === open) {
           known.token = token;
+          if (known.forgotten !== forgotten) continue;
           known.permit = `${base}epoch:${token}:${came}`;
           if (told) notice(`Redis has been told again what ${organization} holds and has spent; it admits calls`);
           return;

@@ -24,8 +24,8 @@ export interface RedisLedgerOptions extends RedisPlace {
   readonly young_ms?: number;
   /** How often abandoned holds are looked for. Default 1000; 0 never (call `reap`). */
   readonly reap_interval_ms?: number;
-  /** Called once for each change. */
-  readonly onState?: (state: 'lost' | 'back') => void;
+  /** Called once for each change; `code` is what Redis refuses everything for, as it names it (`OOM`, `READONLY`). */
+  readonly onState?: (state: 'lost' | 'back', code?: string) => void;
   readonly notice?: (message: string) => void;
 }
 

@@ -13,8 +13,7 @@ import type {
 import { HoldGone, LedgerUnavailable } from '../ledger.ts';
 import { checkAmendment, checkId, checkLimits, checkReserve, checkSettlement } from '../validate.ts';
 import { budgetOfKey } from '../window-key.ts';
-import { abandonedIn } from './abandoned.ts';
-import { amended, asAsked, refused, standing } from './answers.ts';
+import { amended, asAsked, refused, resetsOf, standing } from './answers.ts';
 import { Enrolled } from './enrolled.ts';
 import { Epochs } from './epoch.ts';
 import type { RedisLedger } from './index.ts';
@@ -32,6 +31,7 @@ import { Settling } from './settling.ts';
 import { RemoteSlices } from './slices.ts';
 import { inTime } from './timely.ts';
 import { Turns } from './turns.ts';
+import { eachOf, reapedOfAll, upkeep_ms } from './upkeep.ts';
 
 export interface Parts {
   readonly line: Line;
@@ -66,6 +66,7 @@ export class RemoteLedger implements RedisLedger {
   #reserves = 0;
   #sending: Promise<void> | undefined;
   #ticks = 0;
+  #ticking = false;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -79,10 +80,9 @@ export class RemoteLedger implements RedisLedger {
     this.#epochs = new Epochs({ ...parts, me, assert });
     this.#turns = new Turns({ ...parts, epochs: this.#epochs });
     this.#enrolled = new Enrolled({ ...parts, deadline_ms: upkeep_ms });
-    const { enrol } = this.#enrolled;
-    this.slices = new RemoteSlices({ ...parts, me, epochs: this.#epochs, enrol });
+    this.slices = new RemoteSlices({ ...parts, me, epochs: this.#epochs, enrol: this.#enrolled.enrol });
     this.#settling = new Settling({ ...parts, turns: this.#turns, memory: this.#memory });
-    this.#reserving = { turns: this.#turns, memory: this.#memory, enrol, abandon: this.#abandon };
+    this.#reserving = { turns: this.#turns, memory: this.#memory, enrol: this.#enrolled.enrol, abandon: this.#abandon };
     if (parts.reap_interval_ms > 0) this.#timer = setInterval(() => void this.#tick(), parts.reap_interval_ms).unref();
   }
 
@@ -179,23 +179,13 @@ export class RemoteLedger implements RedisLedger {
     this.#turns.hurry(organization);
     const answer = await this.#turns.alone(organization, operation, { deadline_ms: upkeep_ms });
     if (answer.code !== 1) return false;
-    this.#memory.reset(organization, key, answer.now_ms);
+    this.#memory.reset(organization, { key, resets: resetsOf(answer), at_ms: answer.now_ms });
     return true;
   }
 
-  async reap(): Promise<number> {
-    let reaped = 0;
-    for (const organization of await this.#enrolled.all()) {
-      for (let done = reap_max; done === reap_max; reaped += done) {
-        const answer = await this.#turns.alone(organization, [6, reap_max], { deadline_ms: upkeep_ms });
-        const { settled, sums } = abandonedIn(answer);
-        this.#memory.hearAll(organization, sums, answer.now_ms);
-        this.#memory.reaped(organization, settled);
-        done = answer.code;
-      }
-      await this.slices.reclaim(organization, upkeep_ms);
-    }
-    return reaped;
+  reap(): Promise<number> {
+    const reaping = { ...this.#parts, turns: this.#turns, memory: this.#memory, slices: this.slices };
+    return reapedOfAll(reaping, this.#enrolled);
   }
 
   /** For who looks at what Redis has: all that was settled here is on its way before. */
@@ -279,19 +269,21 @@ export class RemoteLedger implements RedisLedger {
   }
 
   async #tick(): Promise<void> {
-    if (this.#parts.line.lost) return;
-    try {
-      await this.#epochs.greet();
-      if (this.#parts.outbox.size > 0) await this.flush();
-      await this.reap();
-      if (this.#ticks++ % trim_every === 0) await reports.trim(this.#parts, await this.#enrolled.all());
-    } catch (error) {
+    // Of thousands of organisations a round may take longer than until the next one.
+    if (this.#parts.line.lost || this.#ticking) return;
+    this.#ticking = true;
+    const failed = await eachOf([
+      () => this.#epochs.greet(),
+      async () => this.#parts.outbox.size > 0 && this.flush(),
+      () => this.reap(),
+      async () => this.#ticks++ % trim_every === 0 && reports.trim(this.#parts, await this.#enrolled.all()),
+    ]);
+    this.#ticking = false;
+    for (const error of failed) {
       if (!(error instanceof LedgerUnavailable)) this.#parts.notice(`upkeep failed: ${(error as Error).message}`);
     }
   }
 }
 
-const reap_max = 50;
 const send_max = 500;
 const trim_every = 10;
-export const upkeep_ms = 5_000;

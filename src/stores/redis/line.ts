@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { Cluster, Command, type Redis } from 'ioredis';
 import { LedgerUnavailable } from '../ledger.ts';
 import { type Argument, InFlight, type Receiver, type Script, Waiting } from './in-flight.ts';
+import { elsewhere, refusalOf } from './refusals.ts';
+import { slotMapOf } from './slot-map.ts';
 import { Wired } from './wired.ts';
 
 export type { Script } from './in-flight.ts';
@@ -14,7 +16,10 @@ export class NoAnswer extends LedgerUnavailable {}
 
 export interface LineOptions {
   readonly deadline_ms: number;
-  readonly onState: (state: 'lost' | 'back') => void;
+  /** Told once a change; `code` is what a server that answers refuses everything for. */
+  readonly onState: (state: 'lost' | 'back', code?: string) => void;
+  /** One that refused everything answers again: whether it does more is to be tried, and `proved`. */
+  readonly onTry?: () => void;
   /** A connection is new, or a Cluster's slots are elsewhere: who answers may not be who answered before. */
   readonly onOther?: () => void;
   /** Commands sent and not answered; one more is refused. Default 20,000. */
@@ -29,10 +34,8 @@ const probes_max = 5;
 const late_max = 10;
 /** Looks at a connection that is open and not ready, after which it is given up: it may be nobody's any more. */
 const looks_max = 15;
-/** A Cluster's node that did nothing, since the keys are elsewhere or on the way: asked again after `again_ms`. */
-const elsewhere = /\b(MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b|access a non local key/;
+/** How soon a Cluster is asked again whose node did nothing, since the keys are elsewhere. */
 const again_ms = 10;
-const broken = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|MISCONF|OOM|BUSY|NOREPLICAS|TRYAGAIN|UNBLOCKED|NOAUTH)/;
 
 /**
  * The way to Redis: every command has a deadline, and a store that is slow is treated like one that is gone. While it is
@@ -52,6 +55,10 @@ export class Line {
   #inFlight = 0;
   #slots = '';
   #reason: string | undefined;
+  /** What was told last: while it only answers, and goes on refusing, nothing has changed. */
+  #away = false;
+  /** Since something was written: that it tells what it has proves nothing. */
+  #refusals = 0;
 
   constructor(redis: Redis | Cluster, options: LineOptions) {
     this.#redis = redis;
@@ -177,23 +184,10 @@ export class Line {
   }
 
   #compare(cluster: Cluster): void {
-    const slots = cluster.nodes('master').map(({ options }) => `${options.host}:${options.port}`);
-    const now = JSON.stringify([slots.sort(), this.#shape(cluster)]);
+    const now = slotMapOf(cluster);
     if (now === this.#slots) return;
     this.#slots = now;
     this.#other();
-  }
-
-  /** Which node each run of slots is at. */
-  #shape(cluster: Cluster): string {
-    let text = '';
-    let last = '';
-    for (const [slot, keys] of cluster.slots.entries()) {
-      const primary = keys?.[0] ?? '';
-      if (primary !== last) text += `${slot} ${primary};`;
-      last = primary;
-    }
-    return text;
   }
 
   #other(): void {
@@ -202,12 +196,13 @@ export class Line {
 
   #failure(error: Error): Error {
     if (error.name === 'ReplyError') {
-      if (!broken.test(error.message)) {
+      const code = refusalOf(error.message);
+      if (code === undefined) {
         this.#hear();
         return error;
       }
-      this.#late++;
-      if (this.#late >= late_max) this.#lose(`Redis answers ${error.message}`);
+      this.#refusals++;
+      if (this.#away || this.#refusals >= late_max) this.#lose(`Redis answers ${error.message}`, code);
       return new LedgerUnavailable(`Redis answers ${error.message}`, { cause: error });
     }
     this.#lose(`Redis is lost: ${error.message}`);
@@ -229,12 +224,21 @@ export class Line {
     this.#late = 0;
   }
 
-  #lose(reason: string): void {
+  #lose(reason: string, code?: string): void {
     if (this.#reason !== undefined || this.#closed) return;
     this.#reason = reason;
     this.#probes = 0;
     this.#probe = setInterval(this.#look, probe_ms).unref();
-    this.#options.onState('lost');
+    if (!this.#away) this.#options.onState('lost', code);
+    this.#away = true;
+  }
+
+  /** Something was written: it refuses nothing any more. */
+  proved(): void {
+    this.#refusals = 0;
+    if (!this.#away || this.#reason !== undefined) return;
+    this.#away = false;
+    this.#options.onState('back');
   }
 
   readonly #look = (): void => {
@@ -276,7 +280,8 @@ export class Line {
     this.#reason = undefined;
     this.#hear();
     this.#other();
-    this.#options.onState('back');
+    if (this.#refusals > 0 && this.#options.onTry !== undefined) this.#options.onTry();
+    else this.proved();
   }
 
   close(): void {

@@ -33,6 +33,13 @@ export interface Told {
   known: boolean;
 }
 
+/** A counter that was set to zero from here: how often it was by then, and when on the server's clock. */
+export interface Zeroed {
+  readonly key: string;
+  readonly resets: number;
+  readonly at_ms: number;
+}
+
 /** The counters of a list of budgets, found once. */
 interface Found {
   readonly organization: string;
@@ -41,6 +48,7 @@ interface Found {
 
 const held_max = 100_000;
 const told_max = 20_000;
+const zeroed_max = 10_000;
 const acknowledged_max = 20_000;
 /** How far behind a replica may be that becomes the primary, for all it lost to be told again one by one. */
 const acknowledged_ms = 120_000;
@@ -58,6 +66,8 @@ export class Memory {
   readonly #found = new WeakMap<readonly Planned[], Found>();
   #acknowledged: AcknowledgedLately | undefined;
   readonly #abandoned = new AbandonedLately();
+  /** Of each organisation, by their keys; the latest last. */
+  readonly #zeroed = new Map<string, Map<string, Zeroed>>();
 
   held(organization: string, id: string): Held | undefined {
     return this.#held.get(organization)?.get(id);
@@ -151,10 +161,20 @@ export class Memory {
     }
   }
 
-  /** A counter was set to zero. */
-  reset(organization: string, key: string, at_ms: number): void {
+  /** A counter was set to zero from here, whether or not anything else was asked of it. */
+  reset(organization: string, zeroed: Zeroed): void {
+    const { key, at_ms } = zeroed;
     const known = this.#told.get(organization)?.get(key);
     if (known !== undefined) Object.assign(known, { spent: 0, at_ms, added: 0 });
+    const own = this.#zeroed.get(organization) ?? new Map<string, Zeroed>();
+    this.#zeroed.set(organization, own);
+    own.delete(key);
+    own.set(key, zeroed);
+    if (own.size > zeroed_max) shrink(own);
+  }
+
+  zeroed(organization: string): Zeroed[] {
+    return [...(this.#zeroed.get(organization)?.values() ?? [])];
   }
 
   /** Those of a list of budgets, in its order. */

@@ -38,10 +38,11 @@ export async function openRedisLedger(options: RedisLedgerOptions): Promise<Redi
   }
   const line = new Line(redis, {
     deadline_ms,
-    onState: (state) => {
-      options.onState?.(state);
+    onState: (state, code) => {
+      options.onState?.(state, code);
       if (state === 'back') void ledger.back();
     },
+    onTry: () => void ledger.back(),
     onOther: () => ledger.met(),
   });
   const ledger = new RemoteLedger({

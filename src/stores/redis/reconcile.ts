@@ -10,7 +10,7 @@ const tries_max = 5;
 /** Rebuilds every counter from folded sums, entries and open holds of one moment, and says where it differs. */
 export async function reconcile(source: Source, organization: string, repair: boolean) {
   for (let tries = 0; tries < tries_max; tries++) {
-    const { newest, generation, time_ms, counters } = await sums(source, organization);
+    const { newest, generation, time_ms, epoch, counters } = await sums(source, organization);
     const rebuilt = new Map(counters.map(({ key, folded }) => [key, folded]));
     if (newest !== '') {
       for await (const step of steps(source, organization, newest)) follow(step, (key) => rebuilt.get(key));
@@ -18,7 +18,7 @@ export async function reconcile(source: Source, organization: string, repair: bo
     // Entries folded while they were read would be missing from both sides.
     if ((await sums(source, organization)).generation !== generation) continue;
     const found: { key: string; counted: number; rebuilt: number }[] = [];
-    for (const { key, counted, held, leased, folded: real, heldByHolds } of counters) {
+    for (const { key, counted, held, leased, folded: real, heldByHolds, resets, repairs } of counters) {
       const holding = heldByHolds + leased;
       advance(counted, time_ms);
       advance(real, time_ms);
@@ -28,9 +28,9 @@ export async function reconcile(source: Source, organization: string, repair: bo
       const told = budgetOfKey(key);
       if (!repair || told === undefined || (parts.length === 0 && held === holding)) continue;
       const base = baseOf(source.prefix, organization);
-      // What happened meanwhile stays: only the difference is put right.
+      // What happened meanwhile stays: only the difference is put right, unless it is none any more.
       const more = parts.flatMap(({ at_ms, spent, requests, tokens }) => [at_ms, spent, requests, tokens]);
-      const args = [base, key, ...shapeOf(told.budget), holding - held, ...more];
+      const args = [base, key, ...shapeOf(told.budget), epoch, resets, repairs, holding - held, ...more];
       await source.line.run(scripts.repair, [base + key], args, report_ms);
     }
     return found;

@@ -6,6 +6,7 @@ import { budgetOfKey } from '../window-key.ts';
 import type { Line } from './line.ts';
 import { baseOf } from './plan.ts';
 import { scripts } from './scripts.ts';
+import { eachOf } from './upkeep.ts';
 
 export interface Source {
   readonly line: Line;
@@ -32,6 +33,9 @@ export interface CounterSums {
   /** What of its history is told by sums instead of entries. */
   readonly folded: Tally;
   readonly heldByHolds: number;
+  /** How often it was set to zero, and how often repaired. */
+  readonly resets: number;
+  readonly repairs: number;
 }
 
 export interface Sums {
@@ -39,10 +43,12 @@ export interface Sums {
   readonly generation: number;
   /** The time as spending is counted. */
   readonly time_ms: number;
+  /** Of the store that told it. */
+  readonly epoch: string;
   readonly counters: readonly CounterSums[];
 }
 
-const columns = 13;
+const columns = 15;
 
 /** Every counter at one moment. */
 export async function sums({ line, prefix }: Source, organization: string): Promise<Sums> {
@@ -50,7 +56,7 @@ export async function sums({ line, prefix }: Source, organization: string): Prom
   const answer = (await line.run(scripts.sums, [`${base}counters`], [base], report_ms)) as (string | number)[];
   const time_ms = Number(answer[2]);
   const counters: CounterSums[] = [];
-  for (let at = 3; at < answer.length; at += columns) {
+  for (let at = 4; at < answer.length; at += columns) {
     const key = String(answer[at]);
     const [limit = 0, spent = 0, held = 0, requests = 0, tokens = 0, leased = 0] = answer
       .slice(at + 1, at + 7)
@@ -64,9 +70,11 @@ export async function sums({ line, prefix }: Source, organization: string): Prom
       counted: tallyOf(key, { spent, requests, tokens }, String(answer[at + 7])),
       folded: tallyOf(key, { spent: s, requests: r, tokens: t }, String(answer[at + 11])),
       heldByHolds: Number(answer[at + 12]),
+      resets: Number(answer[at + 13]),
+      repairs: Number(answer[at + 14]),
     });
   }
-  return { newest: String(answer[0]), generation: Number(answer[1]), time_ms, counters };
+  return { newest: String(answer[0]), generation: Number(answer[1]), time_ms, epoch: String(answer[3]), counters };
 }
 
 /** `slots` as scripts tell them: `slot:spent:requests:tokens,...`. */
@@ -193,13 +201,16 @@ function stepOf(id: string, fields: readonly string[], organization: string, sai
   return { entry, prior, forgiven, spends, ...(moved === undefined ? {} : { moved }) };
 }
 
-/** Folds entries beyond the number kept into sums, and forgets what is known of expired counters. */
-export async function trim({ line, prefix, entries_max }: Source, organizations: Iterable<string>): Promise<void> {
-  for (const organization of organizations) {
-    const base = baseOf(prefix, organization);
-    for (let folded = fold_max; folded === fold_max; ) {
-      folded = Number(await line.run(scripts.fold, [`${base}entries`], [base, entries_max, fold_max], report_ms));
-    }
-    await line.run(scripts.tidy, [`${base}counters`], [base, tidy_max], report_ms);
+/** Folds entries beyond the number kept into sums, and forgets what is known of expired counters. Rejects as `reapedOfAll`. */
+export async function trim(source: Source, organizations: Iterable<string>): Promise<void> {
+  const [failed] = await eachOf([...organizations].map((organization) => () => trimOne(source, organization)));
+  if (failed !== undefined) throw failed;
+}
+
+async function trimOne({ line, prefix, entries_max }: Source, organization: string): Promise<void> {
+  const base = baseOf(prefix, organization);
+  for (let folded = fold_max; folded === fold_max; ) {
+    folded = Number(await line.run(scripts.fold, [`${base}entries`], [base, entries_max, fold_max], report_ms));
   }
+  await line.run(scripts.tidy, [`${base}counters`], [base, tidy_max], report_ms);
 }

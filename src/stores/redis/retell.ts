@@ -27,7 +27,7 @@ const resets_unknown = -1;
 /**
  * Tells a Redis that lost data what this process knows of an organisation, in an order that never counts less than
  * before: what was settled lately, one by one, also at the estimate for others; what is held; then of every counter the newest sum that was told and what
- * was settled here since. Says how much it was, in words.
+ * was settled here since, and which were set to zero from here. Says how much it was, in words.
  */
 export async function retell(teller: Teller, organization: string, permit: string): Promise<string> {
   const { line, prefix, memory, settling, turns, me } = teller;
@@ -56,6 +56,11 @@ export async function retell(teller: Teller, organization: string, permit: strin
     });
     await tellFloors(line, base, permit, [me, ...told]);
   }
+  const zeroed = memory.zeroed(organization);
+  for (let at = 0; at < zeroed.length; at += batch) {
+    const told = zeroed.slice(at, at + batch).flatMap(({ key, resets, at_ms }) => [key, resets, at_ms]);
+    heard(await line.run(scripts.zeroed, [`${base}zeroed`, permit], [base, ...told], telling_ms));
+  }
   return `${holds.length} holds, ${settled.length} settlements and ${counters.length} counters`;
 }
 
@@ -64,7 +69,10 @@ export async function retell(teller: Teller, organization: string, permit: strin
  * opened the store without these sums, so that they must be told anew.
  */
 export async function tellFloors(line: Line, base: string, permit: string, told: readonly (string | number)[]) {
-  const answer = await line.run(scripts.tell, [`${base}floors`, permit], [base, ...told], telling_ms);
+  heard(await line.run(scripts.tell, [`${base}floors`, permit], [base, ...told], telling_ms));
+}
+
+function heard(answer: unknown): void {
   if (Number((answer as readonly unknown[])[0]) === -1) {
     throw new LedgerUnavailable('Redis was opened before it had been told everything; it is told again');
   }

@@ -1,5 +1,6 @@
 import { script } from './line.ts';
 import * as epoch from './lua/epoch.ts';
+import * as floors from './lua/floors.ts';
 import * as slices from './lua/slices.ts';
 import { turn } from './lua/turn.ts';
 import * as upkeep from './lua/upkeep.ts';
@@ -14,7 +15,8 @@ export const scripts = {
   repair: script(upkeep.repair),
   overrides: script(upkeep.standing),
   meet: script(epoch.meet),
-  tell: script(epoch.tell),
+  tell: script(floors.tell),
+  zeroed: script(floors.zeroed),
   done: script(epoch.done),
   leave: script(epoch.leave),
   trade: script(slices.trade),

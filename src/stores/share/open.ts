@@ -19,8 +19,8 @@ export async function openSharingLedger(options: SharingLedgerOptions): Promise<
   let local: LeasedLedger | undefined;
   const remote = await openRedisLedger({
     ...options,
-    onState(state) {
-      options.onState?.(state);
+    onState(state, code) {
+      options.onState?.(state, code);
       if (state === 'back') local?.back();
     },
   });

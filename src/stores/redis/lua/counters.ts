@@ -4,7 +4,7 @@
  * and where the window rolls: ms and n (its slots), slot (the newest), last (the newest with spending).
  * What workers have taken out in slices counts as held, and is told by itself as leased.
  * `counter(key, unit, expires, ms, n)` reads one, `taken(c)` is what no one else may have, `hold(c, difference)` and
- * `count(c, spent, tokens, requests, slot)` change one, `govern` tells its limit, `writeCounters()` writes what changed.
+ * `count(c, spent, tokens, requests, slot)` and `zero(c)` change one, `govern` tells its limit, `writeCounters()` writes what changed.
  * A slot of a rolling window is a field of its number in the ring: `spent requests tokens`.
  */
 export const counters = `
@@ -72,9 +72,17 @@ local function count(c, spent, tokens, requests, slot)
 end
 local function counts(c, at) return not c.ms or (floor(at / c.ms) > c.slot - c.n and floor(at / c.ms) <= c.slot) end
 local function slotOf(c, at) return c.ms and floor(at / c.ms) end
-local function empties(c) return c.spent > 0 and (c.last + c.n) * c.ms or ticks end
+local function empties(c) return (c.spent > 0 and (c.last + c.n) * c.ms or ticks) - (ticks - now) end
 local function govern(c, limit, hard)
   if c.limit ~= limit or c.hard ~= hard then c.limit, c.hard, c.governed, c.touched = limit, hard, true, true end
+end
+-- nothing is spent any more; what is held stays
+local function zero(c)
+  c.spent, c.requests, c.tokens, c.touched, c.spends, c.cleared = 0, 0, 0, true, true, true
+  if c.ms then
+    for at = 0, c.n - 1 do c.slots[at], c.gone[at + 1] = {0, 0, 0}, at end
+    c.changed, c.last = {}, 0
+  end
 end
 local function writeCounters()
   for _, c in ipairs(ordered) do
@@ -121,6 +129,7 @@ local function writeCounters()
     end
   end
   if ticks and ticks > ticked then call('SET', base .. 'clock', ticks) end
+  if behind then call('SET', base .. 'clock:was', now) end
 end
 `;
 

@@ -35,12 +35,18 @@ local function size(unit, nusd, tokens)
   if unit == 't' then return tokens end
   return 1
 end
--- time as spending is counted: where the clock goes back, it stands still
-local ticks, ticked
+-- time as spending is counted: where the clock goes back a little, it stands still. Where that would take long (it had been a
+-- month ahead) it goes on from where it was, as the clock does: else windows that roll would stay full all the while
+local ticks, ticked, behind
 local function tick()
   if not ticks then
     ticked = tonumber(call('GET', base .. 'clock') or '0')
-    ticks = max(now, ticked)
+    ticks, behind = max(now, ticked), ticked - now > 10000
+    if behind then
+      local passed = now - (call('GET', base .. 'clock:was') or now)
+      -- one that jumps by more is being put right: no time has passed
+      if passed > 0 and passed <= 3600000 then ticks = ticks + passed end
+    end
   end
   return ticks
 end

@@ -31,9 +31,9 @@ writeEntries()
  *   [3, id, nonce]                                    release: only what that very reserve took (empty: whatever is held);
  *                                                     all by key where an estimate is taken back
  *   [5, id, plan, nusd, tokens, input, estimated, keep_ms, labels]   settles a hold this store has lost
- *   [6, how many]                                     reap: answers how many leases were over, and as JSON what was settled
+ *   [6, how many, lease_ms]                           reap: answers how many leases were over, and as JSON what was settled
  *                                                     and its counters' sums
- *   [7, key, unit, slot_ms, slots]                    sets a counter to zero
+ *   [7, key, unit, slot_ms, slots]                    sets a counter to zero; answers how often it was by now
  *   [8, id, plan, nusd, tokens, input, lease_ms, owner, nonce, labels]   holds again, whatever the limits say, what this
  *                                                     store admitted and has lost
  *   [9, id, plan, nusd, tokens, input, owner, nonce, labels]   settles a hold at the estimate again that this store has lost
@@ -95,7 +95,26 @@ verbs[5] = function(o)
   keep(id, 's', o[8])
   return named(shape)
 end
+-- leases end further away than any is long where the clock had been ahead: they are as long as one from now on
+local function shorten(bound, lease_ms, most)
+  local far = call('ZRANGEBYSCORE', base .. 'leases', '(' .. text(bound), '+inf', 'LIMIT', 0, most)
+  fetch(far)
+  for _, id in ipairs(far) do
+    local h = held[id]
+    if not h or h == 's' or h[STATE] ~= 'o' then
+      leases[id] = false
+    else
+      h[EXPIRES] = now + lease_ms
+      keep(id, h, 0)
+      leases[id] = h[EXPIRES]
+      for _, r in ipairs(shapeOf(h[PLANS]).rates) do
+        if r.unit == 'c' then seats(r.key).moved[id] = h[EXPIRES] end
+      end
+    end
+  end
+end
 verbs[6] = function(o)
+  shorten(now + max(2 * o[3], 3600000), o[3], o[2])
   local due = call('ZRANGEBYSCORE', base .. 'leases', '-inf', text(now), 'LIMIT', 0, o[2])
   fetch(due)
   local settled = {}
@@ -138,14 +157,10 @@ end
 verbs[7] = function(o)
   local c = counter(o[2], o[3], 0, o[4], o[5])
   if not c.alive then return {0} end
-  c.spent, c.requests, c.tokens, c.resets = 0, 0, 0, c.resets + 1
-  c.touched, c.spends, c.cleared = true, true, true
-  if c.ms then
-    for at = 0, c.n - 1 do c.slots[at], c.gone[at + 1] = {0, 0, 0}, at end
-    c.changed, c.last = {}, 0
-  end
+  zero(c)
+  c.resets = c.resets + 1
   entry('reset:' .. o[2], 'reset', 0, 0, 0, '0', '', o[2], '', c.ms and true)
-  return {1}
+  return {1, c.resets}
 end
 
 verbs[8] = function(o)

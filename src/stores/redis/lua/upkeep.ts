@@ -25,7 +25,9 @@ local function addSums(key, spent, requests, tokens)
   call('HINCRBY', folded, key .. '|requests', text(requests))
   call('HINCRBY', folded, key .. '|tokens', text(tokens))
 end
-local function forget(key) call('HDEL', folded, key .. '|spent', key .. '|requests', key .. '|tokens', key .. '|slots') end
+local function forget(key)
+  call('HDEL', folded, key .. '|spent', key .. '|requests', key .. '|tokens', key .. '|slots', key .. '|repairs')
+end
 `;
 
 /**
@@ -90,9 +92,9 @@ return plain(reply)
 `;
 
 /**
- * One moment's sums: the newest entry, the folds' generation, the time as spending is counted, then of every counter its
- * key, limit in force, spent, held, requests, tokens, leased, its slots, folded spent, requests, tokens, slots, and what
- * open holds have in it.
+ * One moment's sums: the newest entry, the folds' generation, the time as spending is counted, the epoch, then of every counter
+ * its key, limit in force, spent, held, requests, tokens, leased, its slots, folded spent, requests, tokens, slots, what
+ * open holds have in it, and how often it was set to zero and repaired.
  */
 export const sums = `${books}${folding}
 local holding = {}
@@ -105,7 +107,8 @@ for _, id in ipairs(call('ZRANGE', base .. 'leases', 0, -1)) do
   end
 end
 local newest = call('XREVRANGE', base .. 'entries', '+', '-', 'COUNT', 1)
-local reply = {newest[1] and newest[1][1] or '', tonumber(call('HGET', folded, 'generation') or '0'), tick()}
+local reply = {newest[1] and newest[1][1] or '', tonumber(call('HGET', folded, 'generation') or '0'), tick(),
+  call('HGET', base .. 'primary', 'token') or ''}
 for _, key in ipairs(call('SMEMBERS', base .. 'counters')) do
   local ms, n
   if match(key, ':rolling:') then ms, n = slotting(key) end
@@ -117,9 +120,10 @@ for _, key in ipairs(call('SMEMBERS', base .. 'counters')) do
       local s = not c.slots[place] and call('HGET', base .. key, place)
       if s then slots[#slots + 1] = text(slot) .. ':' .. string.gsub(s, ' ', ':') end
     end
-    local f = call('HMGET', folded, key .. '|spent', key .. '|requests', key .. '|tokens', key .. '|slots')
+    local f = call('HMGET', folded, key .. '|spent', key .. '|requests', key .. '|tokens', key .. '|slots', key .. '|repairs')
     for _, one in ipairs({key, inForce(key, max(0, c.limit)), c.spent, c.held, c.requests, c.tokens, c.leased, table.concat(slots, ','),
-      tonumber(f[1] or '0'), tonumber(f[2] or '0'), tonumber(f[3] or '0'), f[4] or '', holding[key] or 0}) do
+      tonumber(f[1] or '0'), tonumber(f[2] or '0'), tonumber(f[3] or '0'), f[4] or '', holding[key] or 0,
+      c.resets, tonumber(f[5] or '0')}) do
       reply[#reply + 1] = one
     end
   end
@@ -128,18 +132,21 @@ return plain(reply)
 `;
 
 /**
- * ARGV[2..]: a counter's key, unit, slot_ms, slots, what to add to held, then when, spent, requests, tokens of each part
- * to be put right.
+ * ARGV[2..]: a counter's key, unit, slot_ms, slots, the epoch, how often it was set to zero and repaired, what to add to held,
+ * then when, spent, requests, tokens of each part to be put right. Where any of those is not as it was when somebody looked, the
+ * difference is none any more: another has put it right, people have set it to zero, or this store is another one. Answer: 1 done.
  */
 export const repair = `${books}
-local c = counter(A[2], A[3], 0, tonumber(A[4]), tonumber(A[5]))
-if not c.alive then return 0 end
-hold(c, tonumber(A[6]))
-for at = 7, #A, 4 do
+local c, repairs = counter(A[2], A[3], 0, tonumber(A[4]), tonumber(A[5])), call('HGET', base .. 'folded', A[2] .. '|repairs') or '0'
+if not c.alive or (call('HGET', base .. 'primary', 'token') or '') ~= A[6] then return 0 end
+if c.resets ~= tonumber(A[7]) or repairs ~= A[8] then return 0 end
+hold(c, tonumber(A[9]))
+for at = 10, #A, 4 do
   if counts(c, tonumber(A[at])) then
     count(c, tonumber(A[at + 1]), tonumber(A[at + 3]), tonumber(A[at + 2]), slotOf(c, tonumber(A[at])))
   end
 end
+call('HINCRBY', base .. 'folded', A[2] .. '|repairs', 1)
 ${written}
 return 1
 `;
