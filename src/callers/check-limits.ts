@@ -1,4 +1,5 @@
 import { nanoUsd } from './limits.ts';
+import { withinTeam } from './scope-name.ts';
 import type { BudgetSettings, LimitedSettings, LimitSettings, MatchSettings } from './settings.ts';
 
 type Path = readonly (string | number)[];
@@ -16,12 +17,8 @@ export function namedComplaints(named: Readonly<Record<string, LimitedSettings>>
 }
 
 /** Of the limits of models and tags. */
-export function matchComplaints(
-  owner: { readonly model_limits: readonly MatchSettings[]; readonly tag_limits: readonly MatchSettings[] },
-  at: Path,
-  say: Say,
-): void {
-  for (const section of ['model_limits', 'tag_limits'] as const) {
+export function matchComplaints(owner: Matching, at: Path, say: Say): void {
+  for (const section of matchSections) {
     const seen = new Set<string>();
     for (const [index, entry] of owner[section].entries()) {
       const path = [...at, section, index];
@@ -30,6 +27,26 @@ export function matchComplaints(
       seen.add(entry.match);
       if (entry.budgets.length === 0 && Object.keys(entry.limits).length === 0) say(path, 'limits nothing');
       limitComplaints(entry, path, say);
+    }
+  }
+}
+
+type Matching = { readonly [section in (typeof matchSections)[number]]: readonly MatchSettings[] };
+const matchSections = ['model_limits', 'tag_limits'] as const;
+
+/** A team's entries are counted under `team/match`, which an organisation may have as `provider/model`, or as a tag. */
+export function sharedComplaints(
+  organization: Matching,
+  team: Matching & { readonly id: string },
+  at: Path,
+  say: Say,
+): void {
+  for (const section of matchSections) {
+    for (const [index, { match }] of team[section].entries()) {
+      const name = withinTeam(team.id, match);
+      if (!organization[section].some((entry) => entry.match === name)) continue;
+      const message = `'${match}' of team '${team.id}' and '${name}' of its organization would share one counter`;
+      say([...at, section, index, 'match'], message);
     }
   }
 }

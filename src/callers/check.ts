@@ -1,4 +1,4 @@
-import { limitComplaints, matchComplaints, namedComplaints, type Say } from './check-limits.ts';
+import { limitComplaints, matchComplaints, namedComplaints, type Say, sharedComplaints } from './check-limits.ts';
 import { isKeyedHash, isWholeKeyedHash } from './key.ts';
 import type { AuthSettings, KeySettings, OrganizationSettings, TeamSettings } from './settings.ts';
 
@@ -32,6 +32,7 @@ export function checkCallers(organizations: readonly OrganizationSettings[], aut
         ambiguousTeam(teamOwners, team.id, organization.id, [...at, 'id'], say);
       }
       teamComplaints(team, at, say);
+      sharedComplaints(organization, team, at, say);
       for (const [k, entry] of team.keys.entries()) {
         keyComplaints(entry, team, [...at, 'keys', k], { keys, keyIds }, say);
       }

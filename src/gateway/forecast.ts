@@ -16,8 +16,8 @@ export interface Forecast {
 
 /**
  * Forecasts of the budgets whose windows are running. The rate is what was spent over the time the window has run: since
- * it began, and for windows without a beginning (total, rolling) since the first entry that counts in them. What was spent
- * before people set such a counter to zero counts no more.
+ * it began, and for windows without a beginning (total, rolling) since the first entry that counts in them. Where people set
+ * a counter to zero, what was spent before counts no more, nor does the time.
  */
 export async function forecasts(
   counters: readonly StandingCounter[],
@@ -27,10 +27,14 @@ export async function forecasts(
   const limited = counters.filter(({ current, limit }) => current && limit < unlimited);
   const endless = new Map(limited.filter(({ end_ms }) => end_ms === 0).map(({ key }) => [key, rollingOf(key)]));
   const began = new Map<string, number>();
-  if (endless.size > 0) {
+  const emptied = new Map<string, number>();
+  if (limited.length > 0) {
     for await (const { at_ms, budgets, reset } of entries) {
       for (const { key, amount } of budgets) {
-        if (reset === true) began.delete(key);
+        if (reset === true) {
+          began.delete(key);
+          emptied.set(key, at_ms);
+        }
         const rolling_ms = endless.get(key);
         const counts = rolling_ms !== undefined && amount > 0 && at_ms > now_ms - rolling_ms;
         if (counts && !began.has(key)) began.set(key, at_ms);
@@ -40,7 +44,8 @@ export async function forecasts(
   return limited.map((counter) => {
     const budget = budgetOfKey(counter.key)?.budget;
     const dated = counter.end_ms > 0 && budget !== undefined;
-    const start_ms = dated ? windowKey(budget, counter.end_ms - 1).start_ms : (began.get(counter.key) ?? now_ms);
+    const began_ms = dated ? windowKey(budget, counter.end_ms - 1).start_ms : began.get(counter.key);
+    const start_ms = (dated ? emptied.get(counter.key) : undefined) ?? began_ms ?? now_ms;
     const rolling_ms = endless.get(counter.key) ?? Number.POSITIVE_INFINITY;
     const end_ms = dated ? counter.end_ms : start_ms + rolling_ms;
     return forecastOf(counter, start_ms, end_ms, now_ms);

@@ -1,6 +1,7 @@
 import type { AuditMeasured, BudgetMeasured, Metrics } from '../observe/index.ts';
-import type { BudgetCounter, Ledger } from '../stores/index.ts';
-import { standingCounters, unitOf } from './counter-view.ts';
+import { windowName } from '../pipeline/refusal.ts';
+import { budgetOfKey, type Ledger } from '../stores/index.ts';
+import { type StandingCounter, standingCounters, unitOf } from './counter-view.ts';
 import { checkDrift } from './drift-check.ts';
 
 /** Budgets, holds, drift and the trail's state as metrics. Drift is looked for every `every_ms`, one organisation at a time. */
@@ -60,11 +61,16 @@ function sumOf(numbers: Iterable<number>): number {
   return sum;
 }
 
-/** `budget:team:research:day:2026-11-21` as labels; of a budget's windows the latest. */
-function latest(counters: readonly BudgetCounter[]): readonly BudgetMeasured[] {
+/**
+ * `budget:team:research:day:2026-11-21` as labels; of a budget's windows the latest. Where that is over, and nobody called
+ * since, nothing is spent in the one that runs.
+ */
+function latest(counters: readonly StandingCounter[]): readonly BudgetMeasured[] {
   const newest = new Map<string, { readonly date: string; readonly measured: BudgetMeasured }>();
-  for (const { organization, key, limit, spent, held } of counters) {
-    const [, kind = '', id = '', window = '', date = ''] = key.split(':');
+  for (const { organization, key, limit, spent, held, current } of counters) {
+    const [, kind = '', id = '', of = '', date = ''] = key.split(':');
+    // As its alerts have it: rolling windows of two lengths are two budgets.
+    const window = windowName(budgetOfKey(key)?.budget ?? { window: of });
     const budget = `${kind}:${id}:${window}`;
     if ((newest.get(budget)?.date ?? '') > date) continue;
     newest.set(budget, {
@@ -75,7 +81,7 @@ function latest(counters: readonly BudgetCounter[]): readonly BudgetMeasured[] {
         id,
         window,
         limit_nusd: limit,
-        spent_nusd: spent,
+        spent_nusd: current ? spent : 0,
         held_nusd: held,
       },
     });

@@ -108,7 +108,7 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
     metrics,
     tokens,
     outputs: new ObservedOutputs(),
-    waiting: new Waiting(() => performance.now(), Date.now),
+    waiting: new Waiting(() => performance.now()),
     alerts: new BudgetAlerts(),
     log,
     clock: Date.now,

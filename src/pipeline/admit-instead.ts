@@ -29,16 +29,12 @@ export async function admitInstead(walk: Walk, decided: Approved, refused: unkno
 }
 
 /** From a model to the one that the refusing budget names; undefined where it names none, or one of those `tried`. */
-export function budgetStep(
-  { refusal, substituteModel: to }: Refused,
-  from: string,
-  tried: readonly string[],
-): Substitution | undefined {
+export function budgetStep({ instead }: Refused, from: string, tried: readonly string[]): Substitution | undefined {
   // The first two are what was asked for and what it stands for.
-  if (to === undefined || refusal.kind !== 'budget' || tried.includes(to) || tried.length - 2 >= substitutionsMax)
-    return undefined;
-  const { kind, id } = refusal.budget.scope;
-  const window = windowName(refusal.budget);
+  if (instead === undefined || tried.includes(instead.to) || tried.length - 2 >= substitutionsMax) return undefined;
+  const { budget, to } = instead;
+  const { kind, id } = budget.scope;
+  const window = windowName(budget);
   const asked = tried[0] ?? from;
   // Both are told in the open part of the record, where nobody is named.
   const [whose, quoted] = kind === 'user' ? ['the user', 'the user'] : [`${kind} ${id}`, `${kind} '${id}'`];

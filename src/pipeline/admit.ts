@@ -221,7 +221,7 @@ function dearest(
  * What a verb of the ledger holds for this worst case, waiting in line where the limit that refuses lets calls wait.
  * Throws 429 where it refuses, and `state_unavailable` (503) where it is lost and a limit of the call says closed.
  */
-export async function held<W>(
+export async function held<W extends Pick<Worst, 'amount'>>(
   walk: Walk,
   identified: Identified,
   limits: CallLimits,
@@ -236,6 +236,7 @@ export async function held<W>(
       organization,
       caller: turnOf(identity),
       limits,
+      amount: worst.amount,
       abort,
       deadline: started + pinned.limits.timeout_ms,
     };
@@ -244,8 +245,9 @@ export async function held<W>(
     return { ...worst, ...unheld(identified, limits, thrown) };
   }
   if (reserved.outcome === 'refused') {
-    if (reserved.refusal.kind === 'budget') walk.alerts.see(walk, organization, [reserved.refusal]);
-    throw new Refused(reserved.refusal, limits, walk.clock());
+    const { refusal, refusals = [refusal] } = reserved;
+    for (const one of refusals) if (one.kind === 'budget') walk.alerts.see(walk, organization, [one]);
+    throw new Refused(reserved, limits);
   }
   walk.alerts.see(walk, organization, reserved.budgets);
   return { ...worst, budgets: reserved.budgets, rates: reserved.rates, kept: true };

@@ -45,7 +45,7 @@ export async function fitted(
     let reserved = told ?? (await hold(worst.amount));
     told = undefined;
     if (reserved.outcome === 'held') return reserved;
-    if (countsTokens(reserved.refusal)) {
+    if (refusalsOf(reserved).some(countsTokens)) {
       const { view, redacted } = sent(decided, verdict);
       counted ??= countedInputMax(walk.tokens, view, candidate, redacted);
       const exact = await counted;
@@ -59,20 +59,30 @@ export async function fitted(
     }
     const least = verdict.decision.modifications.affordableTokensMin;
     for (let fitting = 0; least !== undefined && fitting < fittingsMax; fitting += 1) {
-      const affordable = affordableOutput(decided, candidate, verdict, fit.worst, reserved.refusal);
+      const [first] = refusalsOf(reserved);
+      const affordable = affordableOutput(decided, candidate, verdict, fit.worst, first);
       if (affordable === undefined || affordable < least) break;
       const lower = { ...fit.worst.output, held: affordable, most: affordable, splice: affordable };
       const capped = withOutput(decided, candidate, verdict, fit.worst, lower);
-      fit = { worst: capped, limitedBy: limitName(reserved.refusal) };
+      fit = { worst: capped, limitedBy: limitName(first) };
       reserved = await hold(capped.amount);
       if (reserved.outcome === 'held') return reserved;
     }
     return reserved;
   };
-  const { budgets, rates, kept } = await held(walk, decided, limits, {}, ask);
+  const { budgets, rates, kept } = await held(walk, decided, limits, { amount: worst.amount }, ask);
   const { limitedBy } = fit;
   const amount = kept ? fit.worst.amount : nothing;
   return { ...fit.worst, amount, budgets, rates, kept, ...(limitedBy === undefined ? {} : { limitedBy }) };
+}
+
+/** In the order asked: what the first leaves may be little enough for the others as well. */
+function refusalsOf({
+  refusal,
+  refusals = [refusal],
+}: Extract<Reserved, { outcome: 'refused' }>): readonly [Refusal, ...Refusal[]] {
+  const [first = refusal, ...more] = refusals;
+  return [first, ...more];
 }
 
 const nothing: Amount = { nusd: 0, tokens: 0 };

@@ -1,27 +1,39 @@
 import { Failure } from '../exchange/index.ts';
-import type { Refusal } from '../stores/index.ts';
+import type { Refusal, Reserved } from '../stores/index.ts';
 import { type CallLimits, ownBudget } from './call-limits.ts';
 
 const nanoPerUsd = 1e9;
 
-/** A limit had no room for the call. */
+type BudgetRefusal = Extract<Refusal, { kind: 'budget' }>;
+
+/** A budget that names a model to go on with. */
+export interface Substituting extends Pick<BudgetRefusal, 'budget'> {
+  readonly to: string;
+}
+
+/** Limits had no room for the call. The one that lasts longest is told. */
 export class Refused extends Failure {
   readonly refusal: Refusal;
-  /** The model to go on with, where the budget that refused names one. */
-  readonly substituteModel: string | undefined;
+  /** Of the first budget that refuses, where it names another model. */
+  readonly instead: Substituting | undefined;
 
-  constructor(refusal: Refusal, limits: CallLimits, now_ms: number) {
-    const { code, message, detail } =
-      refusal.kind === 'budget' ? budgetRefused(refusal, limits, now_ms) : rateRefused(refusal);
+  constructor({ refusal, refusals = [refusal] }: Extract<Reserved, { outcome: 'refused' }>, limits: CallLimits) {
+    const { code, message, detail } = refusal.kind === 'budget' ? budgetRefused(refusal, limits) : rateRefused(refusal);
     super(code, message, detail);
     this.refusal = refusal;
-    this.substituteModel = refusal.kind === 'budget' ? ownBudget(limits, refusal.budget)?.substituteModel : undefined;
+    this.instead = insteadOf(refusals, limits);
   }
+}
+
+function insteadOf([first]: readonly Refusal[], limits: CallLimits): Substituting | undefined {
+  if (first?.kind !== 'budget') return undefined;
+  const to = ownBudget(limits, first.budget)?.substituteModel;
+  return to === undefined ? undefined : { budget: first.budget, to };
 }
 
 type Told = Pick<Failure, 'code' | 'message' | 'detail'>;
 
-function budgetRefused(refusal: Extract<Refusal, { kind: 'budget' }>, limits: CallLimits, now_ms: number): Told {
+function budgetRefused(refusal: BudgetRefusal, limits: CallLimits): Told {
   const { budget, limit, spent, held, asked, resets_at_ms } = refusal;
   const { scope, unit } = budget;
   const window = windowName(budget);
@@ -36,7 +48,7 @@ function budgetRefused(refusal: Extract<Refusal, { kind: 'budget' }>, limits: Ca
     code: 'insufficient_quota',
     message: `The ${window} budget of ${scope.kind} '${scope.id}' does not allow this call: limit ${say(limit)}${raised}, spent ${say(spent)}, held by running calls ${say(held)}, this call may take ${say(asked)}.${when}`,
     detail: {
-      ...retry(refusal, limits, now_ms),
+      ...retry(refusal, limits),
       extra: {
         scope: scope.kind,
         scope_id: scope.id,
@@ -58,27 +70,30 @@ function budgetRefused(refusal: Extract<Refusal, { kind: 'budget' }>, limits: Ca
  * back when its window turns. A spent budget is not to be hammered: no time is promised.
  */
 function retry(
-  { budget, limit, spent, asked, resets_at_ms }: Extract<Refusal, { kind: 'budget' }>,
+  { budget, limit, spent, asked, resets_at_ms, resets_in_ms }: BudgetRefusal,
   limits: CallLimits,
-  now_ms: number,
 ): Pick<Failure['detail'], 'retryable' | 'retryAfterSeconds'> {
   const throttles = ownBudget(limits, budget)?.onExceed === 'throttle' && asked <= limit;
   const retryable = throttles ? { retryable: true } : {};
   if (spent + asked <= limit) return { ...retryable, retryAfterSeconds: 1 };
   if (!throttles || resets_at_ms === 0) return {};
-  return { ...retryable, retryAfterSeconds: Math.max(1, Math.ceil((resets_at_ms - now_ms) / 1000)) };
+  return { ...retryable, retryAfterSeconds: Math.max(1, Math.ceil(resets_in_ms / 1000)) };
 }
 
 function rateRefused(refusal: Extract<Refusal, { kind: 'rate' }>): Told {
   const { scope, unit, limit, window_ms, rule } = refusal.rate;
   const seconds = Math.max(1, Math.ceil(refusal.retry_after_ms / 1000));
+  // Larger than the limit itself: no time makes room for it.
+  const never = refusal.asked > limit;
   const per = unit === 'concurrent' ? 'at once' : `per ${window_ms / 1000} s`;
   const what = unit === 'concurrent' ? 'calls' : unit.replace('_', ' ');
   return {
     code: 'rate_limit_exceeded',
-    message: `The rate of ${scope.kind} '${scope.id}' is reached: ${limit} ${what} ${per}. Try again in ${seconds} s.`,
+    message: never
+      ? `The rate of ${scope.kind} '${scope.id}' never allows this call: ${limit} ${what} ${per}, and it may take ${refusal.asked}.`
+      : `The rate of ${scope.kind} '${scope.id}' is reached: ${limit} ${what} ${per}. Try again in ${seconds} s.`,
     detail: {
-      retryAfterSeconds: seconds,
+      ...(never ? { retryable: false } : { retryAfterSeconds: seconds }),
       extra: {
         scope: scope.kind,
         scope_id: scope.id,

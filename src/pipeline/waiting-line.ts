@@ -1,5 +1,5 @@
 import type { Abort } from '../providers/index.ts';
-import type { Refusal, Reserved } from '../stores/index.ts';
+import { type Amount, amountIn, type Refusal, type Reserved, sizeIn } from '../stores/index.ts';
 import type { CallLimits } from './call-limits.ts';
 
 /** A call that may wait. */
@@ -8,6 +8,8 @@ export interface WaitingCall {
   /** Who takes turns with others: a user or a key. */
   readonly caller: string;
   readonly limits: CallLimits;
+  /** At most, as far as is known before it asks. */
+  readonly amount: Amount;
   readonly abort: Abort;
   /** Monotonic ms by which the exchange must be over. */
   readonly deadline: number;
@@ -20,9 +22,16 @@ export interface Waiter extends WaitingCall {
   readonly fail: (thrown: unknown) => void;
   /** Asks the ledger now: what it answers decides, whatever happens meanwhile. */
   asking: boolean;
+  /** What it took when it last asked itself, of the limit that refused then. */
+  asked: number | undefined;
   /** Its time was up while it asked. */
   expired: boolean;
   line: Line;
+}
+
+/** Where a line is found. Who came under a limit that was changed since has one of its own: others have room, or less. */
+export function placeOf(organization: string, name: string, limit: number): string {
+  return `${organization} ${name} ${limit}`;
 }
 
 /** Everyone who waits for one limit: each caller's calls in their order, and callers in the order of their turns. */
@@ -30,6 +39,7 @@ export class Line {
   readonly organization: string;
   /** The limit's, within the organisation. */
   readonly name: string;
+  readonly limit: number;
   /** A limit of models: which calls free it, their callers cannot tell. */
   readonly ofModel: boolean;
   readonly #callers = new Map<string, Waiter[]>();
@@ -40,9 +50,10 @@ export class Line {
   /** Something was given back while a call asked. */
   again = false;
 
-  constructor(organization: string, name: string, ofModel: boolean) {
+  constructor(organization: string, name: string, limit: number, ofModel: boolean) {
     this.organization = organization;
     this.name = name;
+    this.limit = limit;
     this.ofModel = ofModel;
   }
 
@@ -105,13 +116,23 @@ export class Line {
     this.#told = { refusal, at };
   }
 
-  /** What it last said, as it is to be told at this moment; undefined where nobody asked yet. */
-  refusedNow(now: number): Reserved | undefined {
+  /**
+   * What it last said, as a call of that amount is to be told at this moment; undefined where nobody asked yet. One that is
+   * larger than who asked last comes back when the window is empty: when there is room for it nobody was told.
+   */
+  refusedNow({ amount, asked: own }: Waiter, now: number): Reserved | undefined {
     if (this.#told === undefined) return undefined;
     const { refusal, at } = this.#told;
-    if (refusal.kind === 'budget') return { outcome: 'refused', refusal };
-    const retry_after_ms = Math.max(1, refusal.retry_after_ms - (now - at));
+    // At most it may be more than it takes, so it is not told that it never fits.
+    if (refusal.kind === 'budget') {
+      const asked = own ?? Math.min(amountIn(refusal.budget.unit, amount), refusal.limit);
+      const resets_in_ms = Math.max(0, refusal.resets_in_ms - (now - at));
+      return { outcome: 'refused', refusal: { ...refusal, asked, resets_in_ms } };
+    }
+    const asked = own ?? Math.min(sizeIn(refusal.rate.unit, amount), refusal.rate.limit);
+    const wait_ms = asked > refusal.asked ? refusal.reset_ms : refusal.retry_after_ms;
+    const retry_after_ms = Math.max(1, wait_ms - (now - at));
     const reset_ms = Math.max(0, refusal.reset_ms - (now - at));
-    return { outcome: 'refused', refusal: { ...refusal, retry_after_ms, reset_ms } };
+    return { outcome: 'refused', refusal: { ...refusal, asked, retry_after_ms, reset_ms } };
   }
 }

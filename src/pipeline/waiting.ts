@@ -1,7 +1,7 @@
 import { Failure } from '../exchange/index.ts';
 import type { Refusal, Reserved } from '../stores/index.ts';
 import { budgetName, type CallLimits, ownBudget, ownRate, rateName } from './call-limits.ts';
-import { Line, type Waiter, type WaitingCall } from './waiting-line.ts';
+import { Line, placeOf, type Waiter, type WaitingCall } from './waiting-line.ts';
 
 /** Calls that wait in one process, in all: a call in line holds its body. */
 const waiting_max = 4096;
@@ -23,16 +23,14 @@ interface Place {
  */
 export class Waiting {
   readonly #now: () => number;
-  readonly #clock: () => number;
   readonly #max: number;
   readonly #lines = new Map<string, Line>();
   #size = 0;
   #closed = false;
 
-  /** `monotonic` and `clock` (Unix time) in ms. */
-  constructor(monotonic: () => number, clock: () => number, max = waiting_max) {
+  /** `monotonic` in ms. */
+  constructor(monotonic: () => number, max = waiting_max) {
     this.#now = monotonic;
-    this.#clock = clock;
     this.#max = max;
   }
 
@@ -50,7 +48,7 @@ export class Waiting {
     if (before !== undefined) return this.#wait(before, call, ask);
     const reserved = await ask();
     if (reserved.outcome === 'held') return reserved;
-    const place = this.#place(call, reserved.refusal);
+    const place = this.#place(call, reserved);
     return place === undefined ? reserved : this.#wait(place, call, ask, reserved.refusal);
   }
 
@@ -79,30 +77,34 @@ export class Waiting {
 
   /** A line before one of the call's limits. */
   #occupied({ organization, limits }: WaitingCall): Place | undefined {
-    const find = (name: string, queue_ms: number): Place | undefined => {
-      const line = this.#lines.get(`${organization} ${name}`);
+    const find = (name: string, limit: number, queue_ms: number): Place | undefined => {
+      const line = this.#lines.get(placeOf(organization, name, limit));
       return line === undefined || line.empty ? undefined : { line, queue_ms };
     };
     for (const rate of limits.rates) {
-      const place = rate.queue_ms === undefined ? undefined : find(rateName(rate), rate.queue_ms);
+      const { queue_ms } = rate;
+      const place = queue_ms === undefined ? undefined : find(rateName(rate), rate.limit, queue_ms);
       if (place !== undefined) return place;
     }
     for (const budget of limits.budgets) {
-      const place = budget.queue_ms === undefined ? undefined : find(budgetName(budget), budget.queue_ms);
+      const { queue_ms } = budget;
+      const place = queue_ms === undefined ? undefined : find(budgetName(budget), budget.limit, queue_ms);
       if (place !== undefined) return place;
     }
     return undefined;
   }
 
   /** Where to wait after a refusal; undefined where waiting is not allowed, or in vain. */
-  #place({ organization, limits }: WaitingCall, refusal: Refusal): Place | undefined {
+  #place({ organization, limits }: WaitingCall, { refusal, refusals = [refusal] }: Refused): Place | undefined {
     if (this.#closed) return undefined;
-    const own = refusal.kind === 'rate' ? ownRate(limits, refusal.rate) : ownBudget(limits, refusal.budget);
-    const queue_ms = own?.queue_ms;
-    if (own === undefined || queue_ms === undefined || inVain(refusal, queue_ms, this.#clock())) return undefined;
+    // One that lets nobody wait refuses, though another one would.
+    if (!refusals.every((one) => waitable(one, limits))) return undefined;
+    const own = waitable(refusal, limits);
+    if (own === undefined) return undefined;
+    const { scope, limit, queue_ms } = own;
     const name = refusal.kind === 'rate' ? rateName(refusal.rate) : budgetName(refusal.budget);
-    const key = `${organization} ${name}`;
-    const line = this.#lines.get(key) ?? new Line(organization, name, own.scope.kind === 'model');
+    const key = placeOf(organization, name, limit);
+    const line = this.#lines.get(key) ?? new Line(organization, name, limit, scope.kind === 'model');
     this.#lines.set(key, line);
     return { line, queue_ms };
   }
@@ -132,6 +134,7 @@ export class Waiting {
           reject(thrown);
         },
         asking: false,
+        asked: told?.asked,
         expired: false,
         line,
       };
@@ -163,7 +166,7 @@ export class Waiting {
 
   /** The last word on the limit, or where nobody asked yet the call's own. */
   #answer(waiter: Waiter, line: Line): void {
-    const refused = line.refusedNow(this.#now());
+    const refused = line.refusedNow(waiter, this.#now());
     if (refused === undefined) void waiter.ask().then(waiter.done, waiter.fail);
     else waiter.done(refused);
   }
@@ -185,7 +188,7 @@ export class Waiting {
   #drop(line: Line): void {
     if (!line.empty || line.serving) return;
     clearTimeout(line.timer);
-    const key = `${line.organization} ${line.name}`;
+    const key = placeOf(line.organization, line.name, line.limit);
     if (this.#lines.get(key) === line) this.#lines.delete(key);
   }
 
@@ -240,7 +243,8 @@ export class Waiting {
     }
     const { refusal } = reserved;
     const gone = waiter.abort.reason ?? (this.#closed ? closing() : undefined);
-    const place = gone === undefined && !waiter.expired ? this.#place(waiter, refusal) : undefined;
+    const place = gone === undefined && !waiter.expired ? this.#place(waiter, reserved) : undefined;
+    waiter.asked = refusal.asked;
     if (place?.line === line) {
       line.said(refusal, this.#now());
       return refusal;
@@ -262,18 +266,27 @@ export class Waiting {
   }
 }
 
+type Refused = Extract<Reserved, { outcome: 'refused' }>;
+
+/** The caller's limit that refused, where it lets calls wait and room may come in time. */
+function waitable(refusal: Refusal, limits: CallLimits) {
+  const own = refusal.kind === 'rate' ? ownRate(limits, refusal.rate) : ownBudget(limits, refusal.budget);
+  if (own?.queue_ms === undefined || inVain(refusal, own.queue_ms)) return undefined;
+  return { ...own, queue_ms: own.queue_ms };
+}
+
 /** Whether no room can come in time: a call larger than its limit, a window that turns too late. */
-function inVain(refusal: Refusal, queue_ms: number, now_ms: number): boolean {
+function inVain(refusal: Refusal, queue_ms: number): boolean {
   const { asked } = refusal;
   if (refusal.kind === 'rate') {
     const { unit, limit } = refusal.rate;
     return asked > limit || (unit === 'requests' && refusal.retry_after_ms > queue_ms);
   }
-  const { budget, limit, spent, resets_at_ms } = refusal;
+  const { budget, limit, spent, resets_at_ms, resets_in_ms } = refusal;
   if (asked > limit) return true;
   // What is held may come back; what is spent goes with the window alone.
   if (spent + asked <= limit || budget.window === 'rolling') return false;
-  return resets_at_ms === 0 || resets_at_ms - now_ms > queue_ms;
+  return resets_at_ms === 0 || resets_in_ms > queue_ms;
 }
 
 function closing(): Failure {

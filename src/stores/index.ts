@@ -15,11 +15,13 @@ export type { Job, JobQueue, QueueOptions } from './queue.ts';
 export { JobFailed, JobRefused, QueueUnavailable } from './queue.ts';
 export type { BullQueueOptions } from './queue-bullmq.ts';
 export { openEmbeddedQueue } from './queue-embedded.ts';
+export { sizeIn } from './rate-key.ts';
 export { RecentIds } from './recent-ids.ts';
 export type { RedisLedger, RedisLedgerOptions, RedisPlace } from './redis/index.ts';
 export { onLossOf } from './share/on-loss.ts';
 export type { SharingLedgerOptions } from './share/open.ts';
 export type { SharedCache } from './shared-cache.ts';
+export { amountIn } from './tally.ts';
 export {
   openBullQueue,
   openLeasedLedger,

@@ -103,12 +103,23 @@ export interface RateState {
 
 /** Which limit refused, and everything a caller needs to be told. */
 export type Refusal =
-  | ({ readonly kind: 'budget'; readonly asked: number } & BudgetState)
+  | ({
+      readonly kind: 'budget';
+      readonly asked: number;
+      /** Milliseconds until `resets_at_ms`, on the ledger's clock; 0 where that is. */
+      readonly resets_in_ms: number;
+    } & BudgetState)
   | ({ readonly kind: 'rate'; readonly asked: number; readonly retry_after_ms: number } & RateState);
 
 export type Reserved =
   | { readonly outcome: 'held'; readonly budgets: readonly BudgetState[]; readonly rates: readonly RateState[] }
-  | { readonly outcome: 'refused'; readonly refusal: Refusal };
+  | {
+      readonly outcome: 'refused';
+      /** Of several limits without room the one that lasts longest. */
+      readonly refusal: Refusal;
+      /** All of them, in the order asked, where there are several. */
+      readonly refusals?: readonly Refusal[];
+    };
 
 export interface Amendment {
   readonly id: string;

@@ -201,6 +201,14 @@ describe('a configuration', () => {
         "'x' is there twice: they would share one counter",
       ],
       [
+        'model_limits: [{ match: x/y, limits: { concurrent: 1 } }], teams: [{ id: x, model_limits: [{ match: @y, limits: { concurrent: 2 } }] }]',
+        "'y' of team 'x' and 'x/y' of its organization would share one counter",
+      ],
+      [
+        'tag_limits: [{ match: x/y, limits: { concurrent: 1 } }], teams: [{ id: x, tag_limits: [{ match: @y, limits: { concurrent: 2 } }] }]',
+        "'y' of team 'x' and 'x/y' of its organization would share one counter",
+      ],
+      [
         'projects: { default: { budgets: [@{ window: day }] } }',
         'a budget has exactly one of limit_usd, limit_tokens, limit_requests',
       ],

@@ -302,6 +302,43 @@ export function ledgerContract(
         expect((await call('e')).outcome).toBe('held');
       });
 
+      test('of several limits without room the one that lasts longest is told, and who waits that long is let in', async () => {
+        const both = [rate({ limit: 2, window_ms: 480 }), rate({ limit: 1, window_ms: 600 })] as const;
+        const call = (id: string, rates: readonly Rate[], size = 10) =>
+          ledger.reserve(request(id, { nusd: size, tokens: size }, { budgets: [budget({ limit: 50 })], rates }));
+        const retry_after_ms = await within(300, async () => {
+          await call('a', [both[0]]);
+          await call('b', both);
+          const refused = await call('c', both);
+          expect(refusalOf(refused)).toMatchObject({ kind: 'rate', rate: both[1] });
+          expect(refused).toMatchObject({ refusals: both.map((one) => ({ kind: 'rate', rate: one })) });
+          // No time makes room for what is larger than a limit.
+          expect(refusalOf(await call('d', both, 51))).toMatchObject({ kind: 'budget', asked: 51 });
+          const small = rate({ unit: 'tokens', limit: 9 });
+          expect(refusalOf(await call('e', [...both, small]))).toMatchObject({ kind: 'rate', rate: small, asked: 10 });
+          const told = refusalOf(await call('c', both));
+          return told.kind === 'rate' ? told.retry_after_ms : 0;
+        });
+        await under.pass(retry_after_ms);
+        expect((await call('c', both)).outcome).toBe('held');
+      });
+
+      test('a call is told when there is room for as much as it asks, whoever else asks for less', async () => {
+        const tokens = rate({ unit: 'tokens', limit: 100, window_ms: 900 });
+        const call = (id: string, size: number) =>
+          ledger.reserve(request(id, { tokens: size }, { budgets: [], rates: [tokens] }));
+        const waits = await within(600, async () => {
+          await call('a', 60);
+          await under.pass(120);
+          await call('b', 40);
+          const both = (await Promise.all([call('c', 50), call('d', 90)])).map(refusalOf);
+          return both.map((one) => (one.kind === 'rate' ? one.retry_after_ms : 0));
+        });
+        expect(waits[1]! - waits[0]!).toBeGreaterThan(60);
+        await under.pass(waits[1]!);
+        expect((await call('d', 90)).outcome).toBe('held');
+      });
+
       test('a settled request goes on counting in its window; a released one does not', async () => {
         const rates = [rate()];
         await ledger.reserve(request('a', { nusd: 1 }, { rates }));
@@ -505,6 +542,9 @@ export function ledgerContract(
           const now = await under.now();
           expect(refusal.resets_at_ms - now).toBeGreaterThan(1_500);
           expect(refusal.resets_at_ms - now).toBeLessThanOrEqual(2_100);
+          // By the clock the window turns on, whatever the caller's own says.
+          expect(refusal.resets_in_ms - (refusal.resets_at_ms - now)).toBeGreaterThanOrEqual(0);
+          expect(refusal.resets_in_ms).toBeLessThanOrEqual(2_100);
           await under.pass(1_200);
           expect((await ledger.counters('acme'))[0]).toMatchObject({ spent: 40, requests: 1, tokens: 40 });
         });

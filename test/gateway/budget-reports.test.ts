@@ -62,3 +62,18 @@ test('a forecast goes by what was spent since people set the counter to zero', a
   const [forecast] = await forecastReport(ledger, ['acme'], now);
   expect(forecast).toMatchObject({ spent_usd: 10, per_hour_usd: 10 });
 });
+
+test('so does one of a calendar window, which goes by the window where nobody set it to zero', async () => {
+  const budgets = [budget({ window: 'month', limit: 1_000e9 })];
+  now = Date.parse('2026-01-26T20:00:00Z');
+  await hold('a', 300, { budgets });
+  await settle('a', 300);
+  expect(await forecastReport(ledger, ['acme'], now)).toMatchObject([{ per_hour_usd: 300 / (25 * 24 + 20) }]);
+  await ledger.reset('acme', 'budget:team:research:month:2026-01');
+  await hold('b', 30, { budgets });
+  await settle('b', 30);
+  now += 3 * 3_600_000;
+  const [forecast] = await forecastReport(ledger, ['acme'], now);
+  const spent_at = new Date(now + 97 * 3_600_000).toISOString();
+  expect(forecast).toMatchObject({ spent_usd: 30, per_hour_usd: 10, spent_at });
+});

@@ -30,7 +30,7 @@ const policies = {
 metadata: { id: affordable, name: Affordable, version: 1.0.0 }
 rules:
   - id: lower
-    condition: { operator: in, field: team.id, value: [lowered, lowerstream, lowermuch, lowerboth] }
+    condition: { operator: in, field: team.id, value: [lowered, lowerstream, lowermuch, lowerboth, lowerrate] }
     action: { decision: modify, cap_max_tokens: { affordable_tokens_min: 20 }, reason: what is left is used }
 `,
   priced: `
@@ -77,6 +77,10 @@ describe.each(stores)('on the %s store', (store) => {
         blind: total(costOf({ input: 2000, output: 50 })),
         lowered: small,
         lowerstream: small,
+        lowerrate: {
+          budgets: [{ window: 'month', limit_usd: usd(costOf({ input: 21 * heldBy(long).input, output: 100 })) }],
+          limits: { output_tokens_per_minute: 200 },
+        },
         lowermuch: total(costOf(heldBy({ ...long, max_tokens: 400 }, 10))),
         lowerboth: {
           budgets: [
@@ -192,6 +196,15 @@ describe.each(stores)('on the %s store', (store) => {
     expect(answer.status).toBe(200);
     expect((await answer.record()).limited_by).toBe("the day budget of team 'lowerboth'");
     expect(Number(house.provider.requests[0]?.body.max_tokens)).toBeLessThanOrEqual(60);
+  });
+
+  test('a limit is lowered to what a budget has left though all of it would be more than a rate ever lets through', async () => {
+    house.says({ usage: { input: 20 * heldBy(long).input, output: 1 } });
+    expect((await ask('lowerrate', { ...long, model: 'plain', max_tokens: 20 })).status).toBe(200);
+    house.says({ usage: { input: 10, output: 10 } });
+    const answer = await ask('lowerrate', { ...long, model: 'plain', max_tokens: 400 });
+    expect(answer.status).toBe(200);
+    expect((await answer.record()).limited_by).toBe("the month budget of team 'lowerrate'");
   });
 
   test('a limit that would be lower than the rule wants is a refusal, and nothing stays held', async () => {

@@ -24,12 +24,15 @@ let calls = 0;
 let places = 0;
 
 /** A place with so many seats, a line before it, and who was let in. */
-function place(seats: number, { queue_ms = 60_000, max = 4096, unit = 'concurrent' as CallerRate['unit'] } = {}) {
+function place(
+  seats: number,
+  { queue_ms = 60_000, max = 4096, unit = 'concurrent' as CallerRate['unit'], also = [] as CallerRate[] } = {},
+) {
   const organization = `place-${places++}`;
   const window_ms = unit === 'concurrent' ? 0 : 60_000;
   const seat: CallerRate = { scope: { kind: 'team', id: 't' }, unit, limit: seats, window_ms, queue_ms };
-  const limits = { budgets: [], rates: [seat] };
-  const waiting = new Waiting(() => performance.now(), Date.now, max);
+  let limits = { budgets: [], rates: [seat, ...also] };
+  const waiting = new Waiting(() => performance.now(), max);
   const served: string[] = [];
   return {
     waiting,
@@ -37,12 +40,14 @@ function place(seats: number, { queue_ms = 60_000, max = 4096, unit = 'concurren
     /** Waits for a seat and gives its name back for `leave`; or the refusal. */
     async enter(caller: string, name = caller, abort = new Abort(), deadline = Number.POSITIVE_INFINITY) {
       const id = `call-${calls++}`;
-      const reserved = await waiting.take({ organization, caller, limits, abort, deadline }, () =>
+      const pinned = limits;
+      const amount = { nusd: 0, tokens: 0 };
+      const reserved = await waiting.take({ organization, caller, limits: pinned, amount, abort, deadline }, () =>
         ledger.reserve({
           id,
           organization,
-          amount: { nusd: 0, tokens: 0 },
-          ...limits,
+          amount,
+          ...pinned,
           lease_ms: 60_000,
           owner: 'test',
         }),
@@ -50,6 +55,10 @@ function place(seats: number, { queue_ms = 60_000, max = 4096, unit = 'concurren
       if (reserved.outcome === 'refused') return reserved.refusal;
       served.push(name);
       return id;
+    },
+    /** For who comes from now on. */
+    limit(seats: number) {
+      limits = { ...limits, rates: [{ ...seat, limit: seats }] };
     },
     async leave(id: unknown) {
       await ledger.settle({ id: String(id), organization, amount: { nusd: 0, tokens: 0 }, estimated: false });
@@ -59,6 +68,9 @@ function place(seats: number, { queue_ms = 60_000, max = 4096, unit = 'concurren
 }
 
 const turn = () => new Promise((resolve) => setTimeout(resolve, 0));
+const until = async (is: () => boolean) => {
+  while (!is()) await turn();
+};
 
 describe('a line', () => {
   it('lets a caller with one call in before the second of a caller with a hundred', async () => {
@@ -124,6 +136,34 @@ describe('a line', () => {
     expect([waiting.size, patient.waiting.size]).toEqual([0, 0]);
   });
 
+  it('tells a call that never was asked about what it would take itself, and when there is room for that', async () => {
+    const tokens: CallerRate = {
+      scope: { kind: 'team', id: 't' },
+      unit: 'tokens',
+      limit: 100,
+      window_ms: 60_000,
+      queue_ms: 60,
+    };
+    const waiting = new Waiting(() => performance.now());
+    const state = { rate: tokens, used: 60, remaining: 40, reset_ms: 50_000 };
+    const enter = (size: number, most = size) => {
+      const call = { organization: 'o', caller: String(size), limits: { budgets: [], rates: [tokens] } };
+      const amount = { nusd: 0, tokens: most };
+      return waiting.take({ ...call, amount, abort: new Abort(), deadline: Number.POSITIVE_INFINITY }, async () => ({
+        outcome: 'refused',
+        refusal: { kind: 'rate', asked: size, retry_after_ms: 10_000, ...state },
+      }));
+    };
+    const first = enter(50, 70);
+    await until(() => waiting.size === 1);
+    // A bound: what it really takes may fit, so it is not told that it never will.
+    const answers = await Promise.all([first, enter(45), enter(90), enter(130)]);
+    const told = answers.map((answer) => (answer.outcome === 'refused' ? answer.refusal : undefined));
+    expect(told.map((refusal) => refusal?.asked)).toEqual([50, 45, 90, 100]);
+    const waits = told.map((refusal) => (refusal?.kind === 'rate' ? Math.ceil(refusal.retry_after_ms / 10_000) : 0));
+    expect(waits).toEqual([1, 1, 5, 5]);
+  });
+
   it('is left by a call that is called off, and those behind it move up', async () => {
     const { enter, leave, served, waiting } = place(1);
     const first = await enter('a', 'a 0');
@@ -179,6 +219,34 @@ describe('a line', () => {
     const refusal = await enter('b');
     expect(refusal).toMatchObject({ kind: 'rate' });
     expect(performance.now() - began).toBeLessThan(4_500);
+  });
+
+  it('is not formed where another limit that refuses lets nobody wait', async () => {
+    const once: CallerRate = { scope: { kind: 'team', id: 't' }, unit: 'requests', limit: 1, window_ms: 600 };
+    const { enter, waiting } = place(1, { also: [once] });
+    await enter('a');
+    let told: unknown;
+    const refused = enter('b').then((answer) => (told = answer));
+    await until(() => told !== undefined || waiting.size > 0);
+    waiting.close();
+    await Promise.allSettled([refused]);
+    expect(told).toMatchObject({ kind: 'rate' });
+  });
+
+  it('holds up nobody for whom the limit is another by now', async () => {
+    const { enter, leave, limit, served, waiting } = place(1);
+    const first = await enter('a');
+    const second = enter('b');
+    await until(() => waiting.size === 1);
+    limit(2);
+    const raised = enter('c');
+    await until(() => served.length === 2 || waiting.size === 2);
+    expect([served, waiting.size]).toEqual([['a', 'c'], 1]);
+    // Who came under the other one is let in as before.
+    await leave(first);
+    await leave(await raised);
+    await leave(await second);
+    expect(served).toEqual(['a', 'c', 'b']);
   });
 
   it('looks by itself for room that other processes make', async () => {

@@ -138,9 +138,12 @@ function timeless(reserved: Reserved): unknown {
     uses.sort((a, b) => (a.unit < b.unit ? -1 : 1));
     return { outcome: 'held', states: reserved.budgets.map(stateOf), uses };
   }
-  const { refusal } = reserved;
-  if (refusal.kind === 'budget') return { refused: stateOf(refusal), asked: refusal.asked };
-  return { refused: refusal.rate.unit, asked: refusal.asked, used: refusal.used, remaining: refusal.remaining };
+  // Which of them is told hangs on the moment.
+  const { refusal, refusals = [refusal] } = reserved;
+  return refusals.map((one) => {
+    if (one.kind === 'budget') return { refused: stateOf(one), asked: one.asked };
+    return { refused: one.rate.unit, asked: one.asked, used: one.used, remaining: one.remaining };
+  });
 }
 
 /** All that can be seen of an organisation, without times. */

@@ -1,20 +1,24 @@
 import type { Amount, Budget, BudgetState, Rate, RateState, Refusal, Reserved } from '../ledger.ts';
 import { rateOfKey, sizeIn } from '../rate-key.ts';
+import { refusedByBudget } from '../refused.ts';
 import { advance, amountIn, emptyAt } from '../tally.ts';
 import { budgetOfKey } from '../window-key.ts';
 import type { Organization } from './organization.ts';
 import { Ring } from './ring.ts';
 import { type Counter, type Hold, isForgiven, type Joining, type Seats } from './state.ts';
 
-/** What a call may hold, or what refused it. Nothing is changed but the limits in force. */
+/** What a call may hold, or all that refuses it. Nothing is changed but the limits in force. */
 export interface Admission extends Joining {
   readonly counters: Counter[];
   readonly rings: Ring[];
   readonly seats: Seats[];
   /** The budget that governs each counter: the strictest that refuses, else the lowest. */
   readonly governing: Budget[];
-  readonly refusal: Refusal | undefined;
+  /** Empty where there is room. */
+  readonly refusals: readonly Refusal[];
 }
+
+const none: readonly Refusal[] = Object.freeze([]);
 
 /** Checks every limit against the amount. `hold` is the one being amended: what it already holds is asked only for more. */
 export function admit(
@@ -28,12 +32,14 @@ export function admit(
   const counters = new Array<Counter>(budgets.length);
   const governing = new Array<Budget>(budgets.length);
   let counted = 0;
+  let refusals: Refusal[] | undefined;
   for (const budget of budgets) {
     const counter = org.counter(budget, now_ms);
     const asked = amountIn(budget.unit, amount) - hasIn(counter, hold);
     const limit = org.limitOf(counter, budget.limit, now_ms);
     if (exceeds(counter, budget.hard, limit, asked)) {
-      return refused({ kind: 'budget', asked, ...budgetState(budget, counter, limit, org) });
+      refusals ??= [];
+      refusals.push(refusedByBudget(asked, budgetState(budget, counter, limit, org), now_ms));
     }
     const place = counters.indexOf(counter);
     if (place < 0) {
@@ -52,12 +58,16 @@ export function admit(
     const limited = org.rate(rate);
     if (limited instanceof Ring) {
       const asked = askedOfRing(limited, amount, time_ms, hold);
-      if (overflows(limited, rate.limit, asked)) return refused(refusedByRing(rate, limited, asked, time_ms));
+      if (overflows(limited, rate.limit, asked)) {
+        refusals ??= [];
+        refusals.push(refusedByRing(rate, limited, asked, time_ms));
+      }
       if (!rings.includes(limited)) rings[turning++] = limited;
     } else {
       const asked = hold?.seats.includes(limited) && !hold.provisional ? 0 : 1;
       if (asked > 0 && limited.taken + asked > rate.limit) {
-        return refused({ kind: 'rate', asked, retry_after_ms: seat_retry_ms, ...rateState(rate, limited, time_ms) });
+        refusals ??= [];
+        refusals.push({ kind: 'rate', asked, retry_after_ms: seat_retry_ms, ...rateState(rate, limited, time_ms) });
       }
       if (!seats.includes(limited)) seats[sitting++] = limited;
     }
@@ -66,11 +76,7 @@ export function admit(
   cut(governing, counted);
   cut(rings, turning);
   cut(seats, sitting);
-  return { counters, rings, seats, governing, refusal: undefined };
-}
-
-function refused(refusal: Refusal): Admission {
-  return { counters: [], rings: [], seats: [], governing: [], refusal };
+  return { counters, rings, seats, governing, refusals: refusals ?? none };
 }
 
 function seatsAmong(rates: readonly Rate[]): number {
@@ -87,15 +93,16 @@ function cut(list: unknown[], length: number): void {
 /** A seat is free when some call ends: nobody knows when, so a caller is asked to come back soon. */
 export const seat_retry_ms = 1_000;
 
-/** More of what is held already, under the limits last asked for. */
+/** What refuses more of what is held already, under the limits last asked for. */
 export function admitMore(
   org: Organization,
   hold: Hold,
   amount: Amount,
   named: Admission,
   now_ms: number,
-): Refusal | undefined {
+): readonly Refusal[] {
   const { time_ms } = org;
+  let refusals: Refusal[] | undefined;
   for (const counter of hold.counters) {
     if (named.counters.includes(counter)) continue;
     const budget = budgetOf(counter);
@@ -103,22 +110,26 @@ export function admitMore(
     advance(counter, time_ms);
     const asked = amountIn(counter.unit, amount) - hasIn(counter, hold);
     if (exceeds(counter, budget.hard, limit, asked)) {
-      return { kind: 'budget', asked, ...budgetState(budget, counter, limit, org) };
+      refusals ??= [];
+      refusals.push(refusedByBudget(asked, budgetState(budget, counter, limit, org), now_ms));
     }
   }
   for (const { ring } of hold.rings) {
     if (named.rings.includes(ring)) continue;
     const asked = askedOfRing(ring, amount, time_ms, hold);
     const rate = ring.rate ?? rateOfKey(ring.key, ring.limit);
-    if (overflows(ring, ring.limit, asked)) return refusedByRing(rate, ring, asked, time_ms);
+    if (!overflows(ring, ring.limit, asked)) continue;
+    refusals ??= [];
+    refusals.push(refusedByRing(rate, ring, asked, time_ms));
   }
-  if (!hold.provisional) return undefined;
+  if (!hold.provisional) return refusals ?? none;
   for (const seats of hold.seats) {
     if (named.seats.includes(seats) || seats.taken < seats.limit) continue;
     const rate = seats.rate ?? rateOfKey(seats.key, seats.limit);
-    return { kind: 'rate', asked: 1, retry_after_ms: seat_retry_ms, ...rateState(rate, seats, time_ms) };
+    refusals ??= [];
+    refusals.push({ kind: 'rate', asked: 1, retry_after_ms: seat_retry_ms, ...rateState(rate, seats, time_ms) });
   }
-  return undefined;
+  return refusals ?? none;
 }
 
 /** The answer to a hold: every limit as it stands. */

@@ -11,6 +11,7 @@ import type {
   Settlement,
 } from '../ledger.ts';
 import { HoldGone, LedgerUnavailable } from '../ledger.ts';
+import { refusedBy } from '../refused.ts';
 import { advance } from '../tally.ts';
 import { checkAmendment, checkId, checkLimits, checkOverride, checkReserve, checkSettlement } from '../validate.ts';
 import { admit, admitMore, held, heldBy, states } from './admission.ts';
@@ -63,7 +64,7 @@ export class Embedded implements EmbeddedLedger {
       return journal.commit(held(org, request.budgets, request.rates, now_ms));
     }
     const admission = admit(org, request.amount, request.budgets, request.rates, now_ms);
-    if (admission.refusal !== undefined) return Promise.resolve({ outcome: 'refused', refusal: admission.refusal });
+    if (admission.refusals.length > 0) return Promise.resolve(refusedBy(admission.refusals));
     govern(org, scribe, admission, request.rates);
     const hold = holdOver(request, admission, now_ms + request.lease_ms, time_ms);
     org.holds.set(hold.id, hold);
@@ -92,8 +93,9 @@ export class Embedded implements EmbeddedLedger {
     const hold = org.holds.get(amendment.id);
     if (hold === undefined) throw new HoldGone(`nothing is held under ${amendment.id}`);
     const admission = admit(org, amendment.amount, amendment.budgets, amendment.rates, now_ms, hold);
-    const refusal = admission.refusal ?? admitMore(org, hold, amendment.amount, admission, now_ms);
-    if (refusal !== undefined) return Promise.resolve({ outcome: 'refused', refusal });
+    const more = admitMore(org, hold, amendment.amount, admission, now_ms);
+    const refusals = more.length === 0 ? admission.refusals : [...admission.refusals, ...more];
+    if (refusals.length > 0) return Promise.resolve(refusedBy(refusals));
     govern(org, scribe, admission, amendment.rates);
     if (hold.provisional) {
       scribe.undone('v', org, hold, time_ms);

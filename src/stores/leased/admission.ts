@@ -1,5 +1,6 @@
 import type { Amount, Budget, Rate, Refusal } from '../ledger.ts';
 import { sizeIn } from '../rate-key.ts';
+import { refusedByBudget } from '../refused.ts';
 import { amountIn } from '../tally.ts';
 import { type Books, budgetState, isSeats, rateState } from './books.ts';
 import type { LocalHold, RateSlice, SeatsSlice, Slice } from './slices.ts';
@@ -122,18 +123,32 @@ export function coversBudget(
 /** A seat is free when some call ends: nobody knows when, so a caller is asked to come back soon. */
 const seat_retry_ms = 1_000;
 
-/** Why a need cannot be met, going by what the ledger told after `asked_ms`; undefined where it may be. */
-export function refusalOf(need: Need, asked_ms: number): Refusal | undefined {
+/**
+ * Why a need cannot be met, going by what the ledger told after `asked_ms`; undefined where it may be. `now_ms` is on the
+ * ledger's clock.
+ */
+export function refusalOf(need: Need, asked_ms: number, now_ms: number): Refusal | undefined {
   const { asked, slice } = need;
   if (asked <= 0 || slice.told_ms < asked_ms) return undefined;
   if (need.of === 'budget') {
     const state = budgetState(need.budget, need.slice);
     const limit = need.budget.hard ? state.limit : Number.MAX_SAFE_INTEGER;
     if (state.spent + state.held + asked <= limit) return undefined;
-    return { kind: 'budget', asked, ...state };
+    return refusedByBudget(asked, state, now_ms);
   }
   const state = rateState(need.rate, need.slice, asked_ms);
   if (state.used + asked <= need.rate.limit) return undefined;
-  const retry_after_ms = need.of === 'seats' ? seat_retry_ms : need.slice.retry_after_ms;
+  const excess = state.used + asked - need.rate.limit;
+  const retry_after_ms = need.of === 'seats' ? seat_retry_ms : retry_ms(need.slice, excess);
   return { kind: 'rate', asked, retry_after_ms, ...state };
+}
+
+/** Milliseconds until so much of a window has gone; the whole window where it never will. */
+function retry_ms({ fades, rate }: RateSlice, excess: number): number {
+  let freed = 0;
+  for (const { amount, in_ms } of fades) {
+    freed += amount;
+    if (freed >= excess) return in_ms;
+  }
+  return rate.window_ms;
 }

@@ -41,8 +41,8 @@ export function amend(office: Office, account: Account, amendment: Amendment, am
   const lost = (error: Error): Promise<Reserved> => {
     const shared = sharedNeeds(books, wanting, onLoss(), office.now());
     if (!(error instanceof LedgerUnavailable) || shared === undefined) throw error;
-    const refusal = shares.take(office, books, shared);
-    return refusal === undefined ? more(shared) : Promise.resolve({ outcome: 'refused', refusal });
+    const refused = shares.take(office, books, shared);
+    return refused === undefined ? more(shared) : Promise.resolve(refused);
   };
   return obtain(office, account, wanting, more, lost);
 }

@@ -119,7 +119,8 @@ export class Asking {
       const least = more === 0 || want === undefined ? 0 : Math.max(1, want.least - slice.free);
       let ahead = want === undefined && !runsOut ? 0 : this.#ahead(slice.pace, want);
       if (runsOut) ahead = Math.max(0, ahead - slice.free);
-      list.push([slice, { key: slice.key, rate: slice.rate, least, asked: more, ahead }]);
+      const most = want === undefined ? 0 : want.most;
+      list.push([slice, { key: slice.key, rate: slice.rate, least, most, asked: more, ahead }]);
     }
     return list;
   }

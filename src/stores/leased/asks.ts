@@ -8,6 +8,7 @@ export interface Asked<L> {
   limit: L;
   /** The smallest of them, but for nothing. */
   least: number;
+  most: number;
   sum: number;
   /** Some of them hold of it already. */
   held: boolean;
@@ -31,10 +32,11 @@ export function asks(waiting: readonly { needs(): Need[] }[]) {
 function add<S, L>(table: Map<S, Asked<L>>, slice: S, limit: L, asked: number, held = false): void {
   const amount = Math.max(0, asked);
   const known = table.get(slice);
-  if (known === undefined) table.set(slice, { limit, least: amount, sum: amount, held });
+  if (known === undefined) table.set(slice, { limit, least: amount, most: amount, sum: amount, held });
   else {
     known.limit = limit;
     known.held ||= held;
+    known.most = Math.max(known.most, amount);
     known.sum = Math.min(Number.MAX_SAFE_INTEGER, known.sum + amount);
     if (amount > 0) known.least = known.least === 0 ? amount : Math.min(known.least, amount);
   }

@@ -147,7 +147,7 @@ export class Books {
     let slice = this.rates.get(key);
     if (slice === undefined) {
       const never = Number.NEGATIVE_INFINITY;
-      const figures = { slot: 0, free: 0, used: 0, reset_ms: 0, retry_after_ms: 0, least: 0, drawn: 0, pace: 0 };
+      const figures = { slot: 0, free: 0, used: 0, reset_ms: 0, fades: [], least: 0, drawn: 0, pace: 0 };
       const told = { key, rate, ...figures, until_ms: never, told_ms: never, least_ms: never };
       slice = { ...told, dirty: false, news: this.drawn, touched: true, dropped: false, shared_ms: never };
       this.rates.set(key, slice);

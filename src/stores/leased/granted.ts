@@ -56,7 +56,7 @@ export function takeRate(office: Office, books: Books, slice: RateSlice, granted
   slice.until_ms = sent_ms + granted.lasts_ms;
   slice.used = granted.used - stale;
   slice.reset_ms = granted.reset_ms;
-  slice.retry_after_ms = granted.retry_after_ms;
+  slice.fades = granted.fades;
   slice.told_ms = sent_ms;
 }
 

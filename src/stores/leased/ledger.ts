@@ -127,9 +127,7 @@ export class LeasedLedger extends Passing implements Ledger {
     const { books } = this.#account(request.organization);
     const { budgets, rates } = sharedLimits(request, this.#parts.onLoss());
     const needs = needsOf(books, { amount: request.amount, budgets, rates, hold: undefined }, this.#office.now());
-    const refusal = this.#shares.take(this.#office, books, needs);
-    if (refusal !== undefined) return { outcome: 'refused', refusal };
-    return this.#open(books, { ...request, budgets, rates }, needs);
+    return this.#shares.take(this.#office, books, needs) ?? this.#open(books, { ...request, budgets, rates }, needs);
   }
 
   /** Whether a call of that id is or was held here. */

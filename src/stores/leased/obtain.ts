@@ -1,4 +1,5 @@
 import { LedgerUnavailable, type Reserved } from '../ledger.ts';
+import { refusedBy } from '../refused.ts';
 import type { Account } from './account.ts';
 import { covered, type Need, needsOf, refusalOf, type Wanting } from './admission.ts';
 import type { Waiter } from './desk.ts';
@@ -49,10 +50,11 @@ export function obtain(
         // What was taken for this call was counted at the moment of the trade, as a call of its own would have been; but for
         // one whose lease was over before this process went on to read the answer.
         if (covers(all, now_ms < books.lease_until_ms ? sent_ms : now_ms)) return answer(() => hold(all));
-        for (const need of all) {
-          const refusal = covered(books, need, sent_ms) ? undefined : refusalOf(need, sent_ms);
-          if (refusal !== undefined) return answer(() => Promise.resolve({ outcome: 'refused', refusal }));
-        }
+        const told_ms = office.now();
+        const refusals = all.flatMap((need) =>
+          covered(books, need, sent_ms) ? [] : (refusalOf(need, sent_ms, told_ms) ?? []),
+        );
+        if (refusals.length > 0) return answer(() => Promise.resolve(refusedBy(refusals)));
         if (++tries < tries_max) return false;
         return answer(() =>
           Promise.reject(new LedgerUnavailable('slices were used up faster than they could be taken')),

@@ -17,7 +17,7 @@ export interface SliceAsk {
   readonly ahead: number;
 }
 
-export interface RateAsk {
+interface LimitAsk {
   readonly key: string;
   readonly rate: Rate;
   readonly least: number;
@@ -25,7 +25,12 @@ export interface RateAsk {
   readonly ahead: number;
 }
 
-export interface SeatsAsk extends RateAsk {
+export interface RateAsk extends LimitAsk {
+  /** What the largest call needs that waits: it is told when there is room for it. */
+  readonly most: number;
+}
+
+export interface SeatsAsk extends LimitAsk {
   readonly holds: number;
   readonly free: number;
 }
@@ -106,7 +111,14 @@ export interface RateGrant {
   readonly lasts_ms: number;
   readonly used: number;
   readonly reset_ms: number;
-  readonly retry_after_ms: number;
+  /** Where not all that was asked was granted: what goes first, until there is room for the largest call that waits. */
+  readonly fades: readonly Fade[];
+}
+
+/** A part of a sliding window, and in how many milliseconds it counts no more. */
+export interface Fade {
+  readonly amount: number;
+  readonly in_ms: number;
 }
 
 export interface SeatsGrant {

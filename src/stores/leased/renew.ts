@@ -63,8 +63,8 @@ export function renew(
     const shared = sharedNeeds(books, wanting, onLoss(), office.now());
     if (!(error instanceof LedgerUnavailable) || shared === undefined) throw error;
     if (!isMine()) return again();
-    const refusal = shares.take(office, books, shared);
-    return refusal === undefined ? anew(shared) : Promise.resolve({ outcome: 'refused', refusal });
+    const refused = shares.take(office, books, shared);
+    return refused === undefined ? anew(shared) : Promise.resolve(refused);
   };
 
   const swap = (needs: readonly Need[], back: Back): Promise<Reserved> => {

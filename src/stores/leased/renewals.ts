@@ -78,7 +78,7 @@ export function renewalAsk({ id, back }: Renewal): RenewalAsk {
 export function alsoNamed(asked: Map<Slice, Asked<Budget>>, told: readonly Renewal[]): void {
   for (const { back } of told) {
     for (const [slice] of back) {
-      if (!asked.has(slice)) asked.set(slice, { limit: slice.budget, least: 0, sum: 0, held: false });
+      if (!asked.has(slice)) asked.set(slice, { limit: slice.budget, least: 0, most: 0, sum: 0, held: false });
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { Budget, Rate } from '../ledger.ts';
+import type { Fade } from './port.ts';
 
 /** A part of a budget that this process has taken out of the shared ledger. */
 export interface Slice {
@@ -65,7 +66,8 @@ export interface RateSlice {
   until_ms: number;
   used: number;
   reset_ms: number;
-  retry_after_ms: number;
+  /** As told: what of it goes first. */
+  fades: readonly Fade[];
   told_ms: number;
   /** The least that was free since a monotonic moment: nobody needed it. */
   least: number;

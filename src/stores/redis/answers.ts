@@ -1,5 +1,6 @@
 import type { Budget, BudgetState, Rate, RateState, Refusal, Reserved } from '../ledger.ts';
 import { rateOfKey } from '../rate-key.ts';
+import { type Refused, refusedBy, refusedByBudget } from '../refused.ts';
 import { budgetOfKey } from '../window-key.ts';
 import { type Limits, type Plan, type Planned, plannedOf } from './plan.ts';
 
@@ -138,9 +139,16 @@ export function asAsked(states: States, plan: Plan, budgets: readonly Budget[], 
   };
 }
 
-/** The refusal of code 1 or 2. A limit that was not named in the call is told by its key. */
-export function refusal(answer: Answer, plan: Limits, known: (key: string) => Budget | undefined): Refusal {
+/** What codes 1 and 2 tell. A limit that was not named in the call is told by its key. */
+export function refused(answer: Answer, plan: Limits, known: (key: string) => Budget | undefined): Refused {
   const reader = answer.read();
+  const refusals: Refusal[] = [];
+  do refusals.push(refusal(reader, plan, known, answer.now_ms));
+  while (reader.more);
+  return refusedBy(refusals);
+}
+
+function refusal(reader: Reader, plan: Limits, known: (key: string) => Budget | undefined, now_ms: number): Refusal {
   const code = reader.number();
   const name = reader.word();
   const asked = reader.number();
@@ -148,7 +156,7 @@ export function refusal(answer: Answer, plan: Limits, known: (key: string) => Bu
   if (code === 1) {
     const planned = plan.budgets[place];
     const state = nextState(reader, planned?.key ?? name, (key) => planned?.budget ?? known(key));
-    return { kind: 'budget', asked, ...state };
+    return refusedByBudget(asked, state, now_ms);
   }
   const [retry_after_ms, used, reset_ms, limit] = [reader.number(), reader.number(), reader.number(), reader.number()];
   const rate = plan.rates[place]?.rate ?? rateOfKey(name, limit);

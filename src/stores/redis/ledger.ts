@@ -13,7 +13,7 @@ import type {
 import { HoldGone, LedgerUnavailable } from '../ledger.ts';
 import { checkAmendment, checkId, checkLimits, checkReserve, checkSettlement } from '../validate.ts';
 import { budgetOfKey } from '../window-key.ts';
-import { amended, asAsked, refusal, resetsOf, standing } from './answers.ts';
+import { amended, asAsked, refused, resetsOf, standing } from './answers.ts';
 import { Enrolled } from './enrolled.ts';
 import { Epochs } from './epoch.ts';
 import type { RedisLedger } from './index.ts';
@@ -115,7 +115,7 @@ export class RemoteLedger implements RedisLedger {
       plan.budgets.find((one) => one.key === key)?.budget ??
       this.#memory.budgetsOf(organization, id)?.find((one) => one.key === key)?.budget;
     if (answer.code === 4) throw new HoldGone(`nothing is held under ${id}`);
-    if (answer.code !== 5) return { outcome: 'refused', refusal: refusal(answer, plan, known) };
+    if (answer.code !== 5) return refused(answer, plan, known);
     return amended(answer, plan, known);
   }
 

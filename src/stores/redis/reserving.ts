@@ -1,7 +1,7 @@
 import { labelText } from '../labels.ts';
 import type { Reserved, ReserveRequest } from '../ledger.ts';
 import type { Lines } from '../lines.ts';
-import { type Answer, asAsked, refusal, standing } from './answers.ts';
+import { type Answer, asAsked, refused, standing } from './answers.ts';
 import type { Memory } from './memory.ts';
 import { Timely } from './timely.ts';
 import type { Turns } from './turns.ts';
@@ -71,7 +71,7 @@ export class Reserving extends Timely {
     // Also where it is refused: what leaves no room may have been abandoned by one that nobody knew of.
     enrol(organization);
     if (code === 1 || code === 2) {
-      this.#resolve({ outcome: 'refused', refusal: refusal(answer, this.plan, () => undefined) });
+      this.#resolve(refused(answer, this.plan, () => undefined));
       return;
     }
     const states = standing(answer, this.plan);

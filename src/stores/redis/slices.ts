@@ -2,6 +2,7 @@ import type {
   CounterResets,
   CounterSum,
   EstimateGrant,
+  Fade,
   Floor,
   RateAsk,
   RateGrant,
@@ -116,7 +117,7 @@ function textOf({ owner, number, lease_ms, slices, rates, seats, renewals, whole
     }),
     rates: rates.map((one) => {
       const [ms, n] = slotsOf(one.rate.window_ms);
-      return { ...asking(one), ms, n };
+      return { ...asking(one), most: one.most, ms, n };
     }),
     seats: seats.map((one) => ({ ...asking(one), holds: one.holds, free: one.free })),
     renewals: renewals.map(({ id, back }) => [id, ...back.map(({ key, amount }) => [key, amount])]),
@@ -138,7 +139,7 @@ function resetsOf({ key, budget, expires_ms, resets }: CounterResets) {
   return [key, unit, budget.limit, budget.hard ? 1 : 0, expires_ms, ms, n, resets];
 }
 
-function asking({ key, rate, least, asked, ahead }: RateAsk) {
+function asking({ key, rate, least, asked, ahead }: Omit<RateAsk, 'most'>) {
   return { key, limit: rate.limit, least, asked, ahead };
 }
 
@@ -153,7 +154,9 @@ function read(answer: readonly unknown[], trade: Trade): Traded {
   });
   const rates = trade.rates.map((): RateGrant => {
     const [granted, slot, lasts_ms] = [next(), next(), next()];
-    return { granted, slot, lasts_ms, used: next(), reset_ms: next(), retry_after_ms: next() };
+    const [used, reset_ms, parts] = [next(), next(), next()];
+    const fades = Array.from({ length: parts }, (): Fade => ({ amount: next(), in_ms: next() }));
+    return { granted, slot, lasts_ms, used, reset_ms, fades };
   });
   const seats = trade.seats.map((): SeatsGrant => ({ amount: next(), others: next(), wanted: next() === 1 }));
   const renewals = trade.renewals.map((): RenewalGrant => {

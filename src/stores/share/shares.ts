@@ -6,6 +6,7 @@ import { item } from '../leased/items.ts';
 import { note, type Office } from '../leased/office.ts';
 import { type RateSlice, type SeatsSlice, type Slice, stir } from '../leased/slices.ts';
 import type { BudgetState, Rate, RateState, Refusal } from '../ledger.ts';
+import { type Refused, refusedBy, refusedByBudget } from '../refused.ts';
 
 const never = Number.NEGATIVE_INFINITY;
 /** A ledger that was heard for so long was told by all processes that live what their shares cost. */
@@ -51,14 +52,12 @@ export class Shares {
   }
 
   /** Takes the needs, all or none. Says what does not fit. */
-  take(office: Office, books: Books, needs: readonly Need[]): Refusal | undefined {
+  take(office: Office, books: Books, needs: readonly Need[]): Refused | undefined {
     if (this.#back_ms !== undefined && office.clock() - this.#back_ms >= told_by_all_ms) this.#phase += 1;
     this.#back_ms = undefined;
     const now_ms = office.now();
-    for (const need of needs) {
-      const refusal = this.#refusal(books, need, now_ms);
-      if (refusal !== undefined) return refusal;
-    }
+    const refusals = needs.flatMap((need) => this.#refusal(books, need, now_ms) ?? []);
+    if (refusals.length > 0) return refusedBy(refusals);
     for (const need of needs) {
       if (need.asked <= 0) continue;
       if (need.of === 'budget') {
@@ -117,7 +116,7 @@ export class Shares {
       if (!budget.hard || asked <= most) return undefined;
       // All but this share may be spent by others: that is what the caller is told.
       const held = Math.max(0, limit - slice.spent - Math.max(0, most));
-      return { kind: 'budget', asked, ...budgetState(budget, slice), limit, held };
+      return refusedByBudget(asked, { ...budgetState(budget, slice), limit, held }, now_ms);
     }
     const limit = Math.floor(need.rate.limit / this.#processes);
     const told = need.slice.told_ms > never;

@@ -1,3 +1,4 @@
+import { instantOf } from '../instant.ts';
 import { readArguments } from './arguments.ts';
 import { budgetCell, counted, none } from './budget-text.ts';
 import { type CommandContext, exit, UsageError } from './command.ts';
@@ -75,8 +76,8 @@ function expiry(lasting: string | undefined, until: string | undefined): string 
     return new Date(Date.now() + ms).toISOString();
   }
   if (until === undefined) return undefined;
-  const at = Date.parse(until);
-  if (Number.isNaN(at)) throw new UsageError(`--until is a time (2026-11-21T09:00:00Z), not '${until}'`);
+  const at = instantOf(until);
+  if (at === undefined) throw new UsageError(`--until is a time (2026-11-21T09:00:00Z), not '${until}'`);
   return new Date(at).toISOString();
 }
 

@@ -1,16 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { instantOf } from '../instant.ts';
 import { spendingCsv } from '../spending-csv.ts';
-import {
-  type Field,
-  type Fields,
-  fieldsOf,
-  instantOf,
-  isText,
-  momentOf,
-  queryOf,
-  refused,
-  timeForm,
-} from './admin-input.ts';
+import { type Field, type Fields, fieldsOf, isText, momentOf, queryOf, refused, timeForm } from './admin-input.ts';
 
 /** A budget's counter as people see it, amounts in dollars. */
 export interface CounterView {

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { Failure } from '../../exchange/index.ts';
 import { parseStrict } from '../../formats/index.ts';
+import { instantOf } from '../instant.ts';
 
 export const timeForm = 'a time such as 2026-01-31T12:00:00Z';
 
@@ -54,13 +55,6 @@ export function queryOf<Name extends string>(
     if (typeof value !== 'string') throw refused(name, `\`${name}\` was given twice.`);
   }
   return query as Partial<Record<Name, string>>;
-}
-
-/** RFC 3339 as Unix ms; undefined where it is none. */
-export function instantOf(text: string): number | undefined {
-  if (!/^\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d))?$/.test(text)) return undefined;
-  const at = Date.parse(text);
-  return Number.isNaN(at) ? undefined : at;
 }
 
 /** A moment of the query, where it is given. Throws `invalid_request`. */

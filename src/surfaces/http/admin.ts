@@ -4,19 +4,10 @@ import { Failure, type Secret } from '../../exchange/index.ts';
 import { openaiChat } from '../../formats/index.ts';
 import type { AuditRecord, QueryFilter } from '../../observe/index.ts';
 import type { DecisionPoint } from '../decision/point.ts';
+import { instantOf } from '../instant.ts';
 import { type ApprovalPorts, type Approver, approvalRoutes } from './admin-approvals.ts';
 import { type BudgetPorts, budgetRoutes } from './admin-budgets.ts';
-import {
-  type Field,
-  type Fields,
-  fieldsOf,
-  instantOf,
-  isText,
-  momentOf,
-  queryOf,
-  refused,
-  timeForm,
-} from './admin-input.ts';
+import { type Field, type Fields, fieldsOf, isText, momentOf, queryOf, refused, timeForm } from './admin-input.ts';
 import { decisionAdminRoutes } from './decisions.ts';
 import { listenerFailure, notServed, rendered, requestIdOf } from './failures.ts';
 import { buildListener } from './listener.ts';

@@ -9,7 +9,7 @@ verbs[1] = function(o)
   local h = find(id)
   if not h or h == 's' then return {4} end
   local was, before = h[STATE] == 'p', shapeOf(h[PLANS])
-  local holding, counting, sharing, named_ = {}, {}, {}, {}
+  local holding, counting, sharing, named_, refused = {}, {}, {}, {}, nil
   for at, b in ipairs(before.budgets) do
     holding[b.key] = true
     counting[b.key] = not was or not forgiven(h, at, counterOf(b))
@@ -19,37 +19,34 @@ verbs[1] = function(o)
     local c = counterOf(b)
     local most = inForce(b.key, limit)
     local asked = size(b.unit, nusd, tokens) - (counting[b.key] and size(b.unit, h[NUSD], h[TOKENS]) or 0)
-    if asked > 0 and taken(c) + asked > (hard and most or exact) then return tooDear(name, asked, c, most, hard) end
+    if asked > 0 and taken(c) + asked > (hard and most or exact) then refused = tooDear(refused, name, asked, c, most, hard) end
   end
   local function askRate(r, name)
     if r.unit == 'c' then
       local inside = sharing[r.key] and not was and h[EXPIRES] > now
-      if not inside and seats(r.key).taken + 1 > r.limit then return tooMany(name, 1, r, r.limit) end
+      if not inside and seats(r.key).taken + 1 > r.limit then refused = tooMany(refused, name, 1, r, r.limit) end
       return
     end
     local asked = sizeOf(r.unit, tokens, input)
     if sharing[r.key] then asked = r.unit == 'r' and 0 or asked - sizeOf(r.unit, h[TOKENS], h[INPUT]) end
-    if asked > 0 and window(r.key, r.ms, r.n).used + asked > r.limit then return tooMany(name, asked, r, r.limit) end
+    if asked > 0 and window(r.key, r.ms, r.n).used + asked > r.limit then refused = tooMany(refused, name, asked, r, r.limit) end
   end
   for at, b in ipairs(plan.budgets) do
     named_[b.key] = true
-    local refused = ask(b, b.limit, b.hard, at - 1)
-    if refused then return refused end
+    ask(b, b.limit, b.hard, at - 1)
   end
   for at, r in ipairs(plan.rates) do
     named_[r.key] = true
-    local refused = askRate(r, at - 1)
-    if refused then return refused end
+    askRate(r, at - 1)
   end
   for _, b in ipairs(before.budgets) do
     local c = counterOf(b)
-    local refused = not named_[b.key] and ask(b, max(0, c.limit), c.hard, b.key)
-    if refused then return refused end
+    if not named_[b.key] then ask(b, max(0, c.limit), c.hard, b.key) end
   end
   for _, r in ipairs(before.rates) do
-    local refused = not named_[r.key] and askRate(r, r.key)
-    if refused then return refused end
+    if not named_[r.key] then askRate(r, r.key) end
   end
+  if refused then return refused end
 
   if was then unspend(id, h, before, 'held') end
   local joins, known = false, {}

@@ -5,6 +5,7 @@
  *      rolls) when it is empty; then used, reset_ms of each rate
  *   1  refused by a budget: its place (or key, where the asker did not name it), asked, spent, held, limit, hard, empty at
  *   2  refused by a rate: its place (or key), asked, retry_after_ms, used, reset_ms, limit
+ *      Where several limits refuse, one after the other, each with its code.
  *   3  not now: the window has turned or the caller has stopped waiting; nothing was done
  *   6  as 0, of limits asked about again: what is held under that id stays as it is; 7: it was settled
  *   5  as 0, each limit told by its key: the number of budgets, then key, spent, held, limit, hard, empty at of each, then
@@ -14,7 +15,7 @@ export const answering = `
 local forms = {}
 local function line(list)
   local n = #list
-  if list[1] == 5 or type(list[2]) == 'string' then
+  if list[1] == 5 or list.refuses or type(list[2]) == 'string' then
     for at = 1, n do
       if type(list[at]) == 'number' then list[at] = format('%d', list[at]) end
     end
@@ -72,12 +73,18 @@ local function told(shape, known)
   for _, b in ipairs(shape.budgets) do tellBudget(reply, b, counterOf(b)) end
   return reply
 end
-local function tooDear(name, asked, c, limit, hard)
-  return {1, name, asked, c.spent, c.held, limit, hard and 1 or 0, c.ms and empties(c) or 0}
+-- adds a limit to those that refuse; there may be none yet
+local function refuse(refused, ...)
+  refused = refused or {refuses = true}
+  for _, one in ipairs({...}) do refused[#refused + 1] = one end
+  return refused
 end
-local function tooMany(name, asked, r, limit)
-  if r.unit == 'c' then return {2, name, 1, 1000, seats(r.key).taken, 0, limit} end
+local function tooDear(refused, name, asked, c, limit, hard)
+  return refuse(refused, 1, name, asked, c.spent, c.held, limit, hard and 1 or 0, c.ms and empties(c) or 0)
+end
+local function tooMany(refused, name, asked, r, limit)
+  if r.unit == 'c' then return refuse(refused, 2, name, 1, 1000, seats(r.key).taken, 0, limit) end
   local w = window(r.key, r.ms, r.n)
-  return {2, name, asked, retry(w, w.used + asked - limit), w.used, reset(w), limit}
+  return refuse(refused, 2, name, asked, retry(w, w.used + asked - limit), w.used, reset(w), limit)
 end
 `;

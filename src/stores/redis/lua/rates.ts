@@ -55,13 +55,22 @@ local function reset(w)
   if w.used == 0 then return 0 end
   return max(0, (w.last + w.n) * w.ms - now)
 end
-local function retry(w, excess)
-  local freed = 0
+-- what goes first until the excess has gone: of each part its amount and in how many ms
+local function fades(w, excess)
+  local parts, freed = {}, 0
   for slot = w.slot - w.n + 1, w.slot do
-    freed = freed + slotted(w, slot % w.n)
-    if freed >= excess then return (slot + w.n) * w.ms - now end
+    local amount = slotted(w, slot % w.n)
+    if amount > 0 then
+      freed = freed + amount
+      parts[#parts + 1], parts[#parts + 2] = amount, (slot + w.n) * w.ms - now
+      if freed >= excess then break end
+    end
   end
-  return (w.n - 1) * w.ms
+  return parts, freed
+end
+local function retry(w, excess)
+  local parts, freed = fades(w, excess)
+  return freed >= excess and parts[#parts] or (w.n - 1) * w.ms
 end
 local function sizeOf(unit, tokens, input)
   if unit == 't' then return tokens end

@@ -21,22 +21,27 @@ verbs[0] = function(o)
     reply[1] = known == 's' and 7 or 6
     return reply
   end
-  local budgets = plan.budgets
+  local budgets, refused = plan.budgets, nil
   for at = 1, #budgets do
     local b = budgets[at]
     local c, unit, limit = b.counter or counterOf(b), b.unit, b.limit
     local asked = unit == 'n' and nusd or unit == 't' and tokens or 1
     if any then limit = inForce(b.key, limit) end
-    if asked > 0 and c.spent + c.held + asked > (b.hard and limit or exact) then return tooDear(at - 1, asked, c, limit, b.hard) end
+    if asked > 0 and c.spent + c.held + asked > (b.hard and limit or exact) then
+      refused = tooDear(refused, at - 1, asked, c, limit, b.hard)
+    end
   end
   for at, r in ipairs(plan.rates) do
     if r.unit == 'c' then
-      if seats(r.key).taken + 1 > r.limit then return tooMany(at - 1, 1, r, r.limit) end
+      if seats(r.key).taken + 1 > r.limit then refused = tooMany(refused, at - 1, 1, r, r.limit) end
     else
       local asked = sizeOf(r.unit, tokens, input)
-      if asked > 0 and window(r.key, r.ms, r.n).used + asked > r.limit then return tooMany(at - 1, asked, r, r.limit) end
+      if asked > 0 and window(r.key, r.ms, r.n).used + asked > r.limit then
+        refused = tooMany(refused, at - 1, asked, r, r.limit)
+      end
     end
   end
+  if refused then return refused end
   local expires, shares, reply = now + o[7], {}, {0}
   for at = 1, #budgets do
     local b = budgets[at]

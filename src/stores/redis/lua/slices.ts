@@ -62,10 +62,10 @@ end
  * KEYS: the owner's slices, the epoch. ARGV: base, the trade as JSON, how long an owner that went away is remembered, items.
  * Answer: 1, time, number where a later trade was done before; else 0, or 2 where its lease had been over, time, and of every
  * slice asked about its amount, spent, what everyone holds, limit in force, wanted, turned, when it is empty, how often it was
- * set to zero; of every window granted, slot, how long it lasts, used, reset, retry; of all seats the amount, what others have,
- * wanted; of every renewal `h`, held again, or `e`, still an estimate, with 1 for each counter it counts in and 0 for the others;
- * then of counters that were told of and not asked about how many, and of each its key, spent, how often it was set to zero; then
- * where estimates count that were told, two words each (see happened).
+ * set to zero; of every window granted, slot, how long it lasts, used, reset, how many parts go first, amount and time of each;
+ * of all seats the amount, what others have, wanted; of every renewal `h`, held again, or `e`, still an estimate, with 1 for each
+ * counter it counts in and 0 for the others; then of counters that were told of and not asked about how many, and of each its
+ * key, spent, how often it was set to zero; then where estimates count that were told, two words each (see happened).
  */
 export const trade = `${books}${slicing}
 local t = cjson.decode(A[2])
@@ -126,7 +126,8 @@ for _, ask in ipairs(t.rates) do
   local grant = granted(ask.limit - w.used, ask)
   if grant > 0 then change(w, w.slot, grant) end
   local short = grant < ask.asked and ask.least > 0
-  say(grant, w.slot, (w.slot + 1) * ask.ms - now, w.used, reset(w), short and retry(w, w.used + ask.least - ask.limit) or 0)
+  local parts = short and fades(w, w.used + ask.most - ask.limit) or {}
+  say(grant, w.slot, (w.slot + 1) * ask.ms - now, w.used, reset(w), #parts / 2, unpack(parts))
 end
 local expires = now + t.lease_ms
 local function seat(at) return 'slice:' .. owner .. ':' .. at end
