@@ -8,7 +8,7 @@ import { SubjectReader } from '../../src/observe/trail/subjects.ts';
 import { runProgram } from './program.ts';
 import { record, temporary } from './records.ts';
 
-test('persons who come while others are erased, by two at once, can still be read of, and the others cannot', async () => {
+function opened() {
   const path = temporary();
   const spool = openSpool({
     path,
@@ -19,6 +19,11 @@ test('persons who come while others are erased, by two at once, can still be rea
     clock: Date.now,
   });
   onTestFinished(() => spool.close());
+  return { path, spool };
+}
+
+test('persons who come while others are erased, by two at once, can still be read of, and the others cannot', async () => {
+  const { path, spool } = opened();
   const of = (user: string) => ({ caller: { key: 'key-1', user } });
   const leave = ['ann', 'bob'];
   for (const user of leave) await spool.end(record(`of ${user}`, of(user)));
@@ -52,16 +57,7 @@ test('persons who come while others are erased, by two at once, can still be rea
 });
 
 test('a key is thrown away wherever one who erased before and was killed over it left a copy', async () => {
-  const path = temporary();
-  const spool = openSpool({
-    path,
-    spoolId: 'one',
-    fsync: 'group',
-    segment_bytes_max: 64 << 20,
-    reserve_bytes: 16_384,
-    clock: Date.now,
-  });
-  onTestFinished(() => spool.close());
+  const { path, spool } = opened();
   for (const user of ['ann', 'bob']) await spool.end(record(user, { caller: { key: 'key-1', user } }));
   const { dir } = spool.keys;
   const file = join(dir, 'subjects-one.jsonl');
