@@ -89,7 +89,7 @@ describe('laws of policies as files have them', () => {
         expect(other.id).toBe(first.id);
         for (const phase of phases) expect(decide(other, phase, tree)).toEqual(decide(first, phase, tree));
       }),
-      runs(250),
+      runs(120),
     );
   });
 
@@ -99,7 +99,7 @@ describe('laws of policies as files have them', () => {
         const one = program(set);
         for (const phase of phases) expect(decide(one, phase, tree)).toEqual(decideNaive(one, phase, tree));
       }),
-      runs(400),
+      runs(200),
     );
   });
 
@@ -119,7 +119,7 @@ describe('laws of policies as files have them', () => {
         for (const phase of phases)
           expect(decide(program([...set, extra]), phase, tree)).toEqual(decide(program(set), phase, tree));
       }),
-      runs(250),
+      runs(120),
     );
   });
 
@@ -159,7 +159,7 @@ describe('laws of policies as files have them', () => {
         for (const phase of phases)
           expect(outcome(decide(together, phase, tree))).toEqual(outcome(decide(alone, phase, tree)));
       }),
-      runs(300),
+      runs(150),
     );
   });
 
@@ -174,7 +174,7 @@ describe('laws of policies as files have them', () => {
         const { reason: _reason, warnings: _warnings, shadowed: _shadowed, ...first } = decision;
         expect(rest).toEqual(first);
       }),
-      runs(400),
+      runs(200),
     );
   });
 });

@@ -52,8 +52,8 @@ describe('documents that are meant to hurt', () => {
   }, () => {
     const policy = (id: number) =>
       `metadata: { id: p${id} }\nrules:\n${Array.from({ length: 10_000 }, (_, i) => rule(`r${id}-${i}`)).join('')}`;
-    const files = Array.from({ length: 10 }, (_, id) => policy(id));
-    expect(refusal(files.slice(0, 6).join('---\n'))).toContain('more than 50000 rules in a file');
+    const files = Array.from({ length: 6 }, (_, id) => policy(id));
+    expect(refusal(files.join('---\n'))).toContain('more than 50000 rules in a file');
     expect(
       refusal(`metadata: { id: p }\nrules:\n${Array.from({ length: 10_001 }, (_, i) => rule(`r${i}`)).join('')}`),
     ).toContain('a policy may have 10000 rules');
@@ -61,7 +61,7 @@ describe('documents that are meant to hurt', () => {
       files.flatMap((text) => parsePolicies(text)),
       { default: 'allow' },
     );
-    expect(decide(program, 'request', { team: { id: 'r9-9999' } }).matchedRules).toEqual(['p9/r9-9999']);
+    expect(decide(program, 'request', { team: { id: 'r5-9999' } }).matchedRules).toEqual(['p5/r5-9999']);
     expect(decide(program, 'request', { team: { id: 'nobody' } }).allowed).toBe(true);
   });
 

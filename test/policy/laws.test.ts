@@ -30,7 +30,7 @@ const again = (policy: Policy, change: object) => checkPolicy({ ...policy, ...ch
 const outcome = ({ shadowed: _s, unable: _u, errors: _e, ...rest }: Decision) => rest;
 /** As many as a busy machine gets through. */
 const upTo = (numRuns: number) => ({ numRuns, interruptAfterTimeLimit: 15_000, markInterruptAsFailure: false });
-const runs = upTo(400);
+const runs = upTo(200);
 
 describe('laws of deciding', () => {
   it('the order in which policies are given changes nothing', () => {
@@ -53,7 +53,7 @@ describe('laws of deciding', () => {
         const compiled = program(set, fallback);
         expect(decide(compiled, 'request', given)).toEqual(decideNaive(compiled, 'request', given));
       }),
-      upTo(1_500),
+      upTo(800),
     );
   });
 

@@ -108,7 +108,7 @@ describe('laws of skipping', () => {
           expect(decide(program, 'request', other)).toEqual(decideNaive(program, 'request', other));
         }
       }),
-      { numRuns: 800 },
+      { numRuns: 400 },
     );
     expect(skips).toBeGreaterThan(100);
     expect(asks).toBeGreaterThan(100);
@@ -135,7 +135,7 @@ describe('laws of skipping', () => {
           }
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 80 },
     );
     expect(skips).toBeGreaterThan(20);
   }, 120_000);
@@ -154,7 +154,7 @@ describe('laws of skipping', () => {
         for (const fact of skipped)
           expect(record[fact]).toBe('unable: not asked: it could not change what is enforced');
       }),
-      { numRuns: 800 },
+      { numRuns: 400 },
     );
   }, 120_000);
 });

@@ -46,7 +46,7 @@ describe('the matcher, against trying everything', () => {
         lane.finish();
         expect(shown(input.length, lane.spans)).toBe(verdict(sources.map(tree), input));
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
   });
 
@@ -87,7 +87,7 @@ describe('the matcher, against trying everything', () => {
           }
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
   });
 
@@ -112,7 +112,7 @@ describe('the matcher, against trying everything', () => {
         }
         expect(lane.spans.every((span) => !span.open)).toBe(true);
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
   });
 });
