@@ -9,6 +9,7 @@ import {
   onLossOf,
   type RateState,
   type Reserved,
+  refusalsOf,
 } from '../stores/index.ts';
 import { richer } from './accept.ts';
 import type { Approved } from './approve.ts';
@@ -245,8 +246,7 @@ export async function held<W extends Pick<Worst, 'amount'>>(
     return { ...worst, ...unheld(identified, limits, thrown) };
   }
   if (reserved.outcome === 'refused') {
-    const { refusal, refusals = [refusal] } = reserved;
-    for (const one of refusals) if (one.kind === 'budget') walk.alerts.see(walk, organization, [one]);
+    for (const one of refusalsOf(reserved)) if (one.kind === 'budget') walk.alerts.see(walk, organization, [one]);
     throw new Refused(reserved, limits);
   }
   walk.alerts.see(walk, organization, reserved.budgets);

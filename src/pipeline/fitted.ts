@@ -1,5 +1,5 @@
 import type { Candidate } from '../providers/index.ts';
-import type { Amount, Refusal, Reserved } from '../stores/index.ts';
+import { type Amount, type Refusal, type Reserved, refusalsOf } from '../stores/index.ts';
 import { amountFor, type Hold, held, type Worst } from './admit.ts';
 import { affordableOutput, limitName } from './affordable.ts';
 import type { CallLimits } from './call-limits.ts';
@@ -59,6 +59,7 @@ export async function fitted(
     }
     const least = verdict.decision.modifications.affordableTokensMin;
     for (let fitting = 0; least !== undefined && fitting < fittingsMax; fitting += 1) {
+      // What the first leaves may be little enough for the others as well.
       const [first] = refusalsOf(reserved);
       const affordable = affordableOutput(decided, candidate, verdict, fit.worst, first);
       if (affordable === undefined || affordable < least) break;
@@ -74,15 +75,6 @@ export async function fitted(
   const { limitedBy } = fit;
   const amount = kept ? fit.worst.amount : nothing;
   return { ...fit.worst, amount, budgets, rates, kept, ...(limitedBy === undefined ? {} : { limitedBy }) };
-}
-
-/** In the order asked: what the first leaves may be little enough for the others as well. */
-function refusalsOf({
-  refusal,
-  refusals = [refusal],
-}: Extract<Reserved, { outcome: 'refused' }>): readonly [Refusal, ...Refusal[]] {
-  const [first = refusal, ...more] = refusals;
-  return [first, ...more];
 }
 
 const nothing: Amount = { nusd: 0, tokens: 0 };

@@ -1,5 +1,5 @@
 import { Failure } from '../exchange/index.ts';
-import type { Refusal, Reserved } from '../stores/index.ts';
+import { type Refusal, type Reserved, refusalsOf } from '../stores/index.ts';
 import { type CallLimits, ownBudget } from './call-limits.ts';
 
 const nanoPerUsd = 1e9;
@@ -17,16 +17,17 @@ export class Refused extends Failure {
   /** Of the first budget that refuses, where it names another model. */
   readonly instead: Substituting | undefined;
 
-  constructor({ refusal, refusals = [refusal] }: Extract<Reserved, { outcome: 'refused' }>, limits: CallLimits) {
+  constructor(refused: Extract<Reserved, { outcome: 'refused' }>, limits: CallLimits) {
+    const { refusal } = refused;
     const { code, message, detail } = refusal.kind === 'budget' ? budgetRefused(refusal, limits) : rateRefused(refusal);
     super(code, message, detail);
     this.refusal = refusal;
-    this.instead = insteadOf(refusals, limits);
+    this.instead = insteadOf(refusalsOf(refused), limits);
   }
 }
 
-function insteadOf([first]: readonly Refusal[], limits: CallLimits): Substituting | undefined {
-  if (first?.kind !== 'budget') return undefined;
+function insteadOf([first]: readonly [Refusal, ...Refusal[]], limits: CallLimits): Substituting | undefined {
+  if (first.kind !== 'budget') return undefined;
   const to = ownBudget(limits, first.budget)?.substituteModel;
   return to === undefined ? undefined : { budget: first.budget, to };
 }

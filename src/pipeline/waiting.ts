@@ -1,5 +1,5 @@
 import { Failure } from '../exchange/index.ts';
-import type { Refusal, Reserved } from '../stores/index.ts';
+import { type Refusal, type Reserved, refusalsOf } from '../stores/index.ts';
 import { budgetName, type CallLimits, ownBudget, ownRate, rateName } from './call-limits.ts';
 import { Line, placeOf, type Waiter, type WaitingCall } from './waiting-line.ts';
 
@@ -95,10 +95,11 @@ export class Waiting {
   }
 
   /** Where to wait after a refusal; undefined where waiting is not allowed, or in vain. */
-  #place({ organization, limits }: WaitingCall, { refusal, refusals = [refusal] }: Refused): Place | undefined {
+  #place({ organization, limits }: WaitingCall, refused: Refused): Place | undefined {
     if (this.#closed) return undefined;
+    const { refusal } = refused;
     // One that lets nobody wait refuses, though another one would.
-    if (!refusals.every((one) => waitable(one, limits))) return undefined;
+    if (!refusalsOf(refused).every((one) => waitable(one, limits))) return undefined;
     const own = waitable(refusal, limits);
     if (own === undefined) return undefined;
     const { scope, limit, queue_ms } = own;

@@ -18,6 +18,7 @@ export { openEmbeddedQueue } from './queue-embedded.ts';
 export { sizeIn } from './rate-key.ts';
 export { RecentIds } from './recent-ids.ts';
 export type { RedisLedger, RedisLedgerOptions, RedisPlace } from './redis/index.ts';
+export { refusalsOf } from './refused.ts';
 export { onLossOf } from './share/on-loss.ts';
 export type { SharingLedgerOptions } from './share/open.ts';
 export type { SharedCache } from './shared-cache.ts';

@@ -22,6 +22,12 @@ function lasts_ms(refusal: Refusal): number {
   return resets_at_ms === 0 ? Number.POSITIVE_INFINITY : resets_in_ms;
 }
 
+/** All limits that refused, in the order asked. */
+export function refusalsOf({ refusal, refusals }: Refused): readonly [Refusal, ...Refusal[]] {
+  const [first = refusal, ...more] = refusals ?? [];
+  return [first, ...more];
+}
+
 /**
  * The answer where limits have no room (at least one, in the order asked): it names the one that lasts longest, for
  * whoever comes back when a shorter one is over is refused again.

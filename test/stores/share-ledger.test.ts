@@ -86,16 +86,18 @@ describe('while Redis is lost, limits that say local_share', () => {
     expect((await settle(ledger, held[0]!, 60)).outcome).toBe('repeated');
   });
 
-  test('admit no more than was left when a call was refused, which tells of it as well', async () => {
+  test('admit no more than was left when a call was refused, which tells of all that had no room', async () => {
     const [ledger, other] = [await process(), await house.watcher()];
-    await reserve(ledger, 'seen', 0);
-    await reserve(other, 'theirs', 600);
-    expect((await reserve(ledger, 'over', 101)).outcome).toBe('refused');
+    const both = [shared, { ...shared, scope: { kind: 'user' as const, id: 'ann' } }];
+    await reserve(ledger, 'seen', 0, both);
+    await reserve(other, 'theirs', 600, both);
+    expect((await reserve(ledger, 'over', 101, both)).outcome).toBe('refused');
     house.server.freeze();
     expect(await admitted(ledger, 'lost', 2)).toHaveLength(1);
+    expect(await admitted(ledger, 'too', 2, both.slice(1))).toHaveLength(1);
     await back(ledger);
     await other.release('theirs', 'acme');
-    for (const id of ['seen', 'lost0']) await ledger.release(id, 'acme');
+    for (const id of ['seen', 'lost0', 'too0']) await ledger.release(id, 'acme');
     await expect.poll(() => spentOf(ledger)).toEqual({ spent: 0, held: 0 });
   });
 

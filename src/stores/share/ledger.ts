@@ -14,6 +14,7 @@ import type {
 } from '../ledger.ts';
 import { LedgerUnavailable } from '../ledger.ts';
 import type { RedisLedger } from '../redis/index.ts';
+import { refusalsOf } from '../refused.ts';
 import { onLossOf } from './on-loss.ts';
 
 export interface Parts {
@@ -122,11 +123,14 @@ export class SharingLedger implements Ledger {
   }
 }
 
-/** Limits of which an answer tells how they stand: one that refuses does as well. */
+/** Limits of which an answer tells how they stand: those that refuse do as well. */
 function toldBy(reserved: Reserved) {
   if (reserved.outcome === 'held') return reserved;
-  const { refusal } = reserved;
-  return refusal.kind === 'budget' ? { budgets: [refusal], rates: [] } : { budgets: [], rates: [refusal] };
+  const refusals = refusalsOf(reserved);
+  return {
+    budgets: refusals.filter((one) => one.kind === 'budget'),
+    rates: refusals.filter((one) => one.kind === 'rate'),
+  };
 }
 
 function shares(limits: readonly (Budget | Rate)[], fallback: OnLoss): boolean {
