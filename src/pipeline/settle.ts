@@ -81,8 +81,8 @@ export async function unansweredCost(
 ): Promise<Cost> {
   const view = sentView(admitted, verdict);
   const told = usage?.input !== undefined && usage.output !== undefined;
-  const likely = whole ? await likelyInput(walk, view, candidate) : likelyInputFor(view, candidate);
-  const input = usage?.input ?? Math.min(likely, hold.inputTokens);
+  const likely = async () => (whole ? likelyInput(walk, view, candidate) : likelyInputFor(view, candidate));
+  const input = usage?.input ?? Math.min(await likely(), hold.inputTokens);
   const most = heldOutput(hold.output, view.choices);
   const output = usage?.output ?? (whole ? most : Math.min(most, likelyTokens(bytes)));
   return costed(view, admitted.at_ms, candidate, { ...usage, input, output }, told);

@@ -20,7 +20,7 @@ export interface ReapingParts {
 }
 
 /** Settles what owners abandoned of an organisation at the estimate, and takes back their slices. Answers how many holds. */
-export async function reaped({ turns, memory, slices, lease_ms }: ReapingParts, organization: string): Promise<number> {
+async function reaped({ turns, memory, slices, lease_ms }: ReapingParts, organization: string): Promise<number> {
   let reaped = 0;
   for (let done = reap_max; done === reap_max; reaped += done) {
     const answer = await turns.alone(organization, [6, reap_max, lease_ms], { deadline_ms: upkeep_ms });
