@@ -91,7 +91,7 @@ async function modulesOf({ text, place }: TextFile, reading: Reading): Promise<R
   return found;
 }
 
-/** No rule may have a larger one. */
+/** No rule may have a larger one: `wasmLimits` of the rails, which the process that only has workers does not load. */
 const module_bytes_max = 4 * 1024 * 1024;
 
 function carried(bytes: Buffer): string {
