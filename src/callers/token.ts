@@ -74,7 +74,8 @@ function identityOf(payload: JWTPayload, settings: JwtSettings, findTeam: TeamFi
   const organization = claims.organization === undefined ? undefined : textClaim(payload, claims.organization);
   if (user === undefined || team === undefined) throw refused('the token names no user or no team');
   if (claims.organization !== undefined && organization === undefined) throw refused('the token names no organization');
-  const project = claims.project === undefined ? undefined : textClaim(payload, claims.project);
+  const project = claims.project === undefined ? undefined : nameClaim(payload, claims.project);
+  const subject = nameClaim(payload, 'sub');
   const tags = claims.tags === undefined ? [] : wordsClaim(payload, claims.tags).filter(isTag);
   const found = findTeam(team, organization);
   if (found === undefined) throw refused('the token names an unknown team');
@@ -84,7 +85,7 @@ function identityOf(payload: JWTPayload, settings: JwtSettings, findTeam: TeamFi
   return found.identity({
     kind: 'jwt',
     key: {
-      id: payload.sub ?? user,
+      id: subject ?? user,
       scopes: scopeNames.filter((scope) => scope === 'policy:evaluate' || granted.has(scope)),
       expiresAt: new Date((payload.exp ?? 0) * 1000).toISOString(),
       mayAssert: false,
@@ -114,9 +115,20 @@ function claim(payload: JWTPayload, name: string): unknown {
   return value;
 }
 
+/** A claim that limits go by: a token need not have it, but one that is no name must not pass for none. */
+function nameClaim(payload: JWTPayload, name: string): string | undefined {
+  const value = claim(payload, name);
+  if (value === undefined || value === null || value === '') return undefined;
+  const text = textClaim(payload, name);
+  if (text === undefined) throw refused(`the token's ${name} is no name`);
+  return text;
+}
+
 function textClaim(payload: JWTPayload, name: string): string | undefined {
   const value = claim(payload, name);
-  return typeof value === 'string' && value !== '' && value.length <= 256 ? value : undefined;
+  if (typeof value !== 'string' || value === '' || value.length > 256) return undefined;
+  // A lone half of a character has no bytes of its own: two names that differ there would share their counters.
+  return /\p{Surrogate}/u.test(value) ? undefined : value;
 }
 
 function wordsClaim(payload: JWTPayload, name: string): readonly string[] {

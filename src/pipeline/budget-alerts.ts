@@ -94,9 +94,12 @@ function markOf({ budget, limit }: BudgetState, percent: number): Budget {
   };
 }
 
+/** The end of a mark's scope, and its unit: the name of a token's project may have a `#alert` in it, and spends money. */
+const markEnd = new RegExp(`${encodeURIComponent(markSign)}-[\\d.]+-of-\\d+-(?:nusd|tokens|requests):.*:requests$`);
+
 /** Whether a counter is no budget's but an alert's mark. */
 export function isAlertMark(key: string): boolean {
-  return key.includes(encodeURIComponent(markSign));
+  return markEnd.test(key);
 }
 
 /** Ledger entries of marks have ids that begin so. */

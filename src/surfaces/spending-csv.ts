@@ -22,6 +22,6 @@ export function spendingCsv(rows: readonly Row[], by: readonly string[]): string
 
 /** Names come from callers: one that a spreadsheet would take for a formula is shown as text. */
 function cell(text: string): string {
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  const safe = /^[=+\-@\t\r\n＝＋－＠]/.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

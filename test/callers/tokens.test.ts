@@ -140,9 +140,22 @@ describe('a token', () => {
       'of an inherited name': await sign({ ...claims, team: 'constructor' }),
       'without a user': await sign(without('sub')),
       'with an empty user': await sign({ ...claims, sub: '' }),
+      'with half a character in its user': await sign({ ...claims, sub: 'jane\ud800' }),
     };
     for (const [what, token] of Object.entries(refused))
       expect(await code(directory, token), what).toBe('invalid_api_key 401');
+  });
+
+  it('is refused where what its limits go by is no name: it would go past them, or share those of others', async () => {
+    const named = directoryOf(jwt({ claims: { ...jwt().jwt?.claims, user: 'login', project: 'project' } }));
+    const token = { ...claims, login: 'jane', project: 'apollo' };
+    expect((await ask(named, await sign(token))).caller).toMatchObject({
+      key: { id: 'alice' },
+      project: { id: 'apollo' },
+    });
+    expect((await ask(named, await sign({ ...token, project: '' }))).caller.project).toBeUndefined();
+    for (const odd of [{ project: 'a'.repeat(257) }, { project: 'a\udc00' }, { project: 7 }, { sub: 'a'.repeat(257) }])
+      expect(await code(named, await sign({ ...token, ...odd })), Object.keys(odd).join()).toBe('invalid_api_key 401');
   });
 
   it('is refused with a symmetric algorithm or none, whatever it says', async () => {

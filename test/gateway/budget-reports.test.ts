@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { forecastReport, spendingReport } from '../../src/gateway/budget-reports.ts';
+import { forecastReport, listBudgets, spendingReport } from '../../src/gateway/budget-reports.ts';
 import { type EmbeddedLedger, openEmbeddedLedger } from '../../src/stores/index.ts';
+import { spendingCsv } from '../../src/surfaces/spending-csv.ts';
 import { budget, request } from '../contracts/ledger.ts';
 
 let path: string;
@@ -76,4 +77,18 @@ test('so does one of a calendar window, which goes by the window where nobody se
   const [forecast] = await forecastReport(ledger, ['acme'], now);
   const spent_at = new Date(now + 97 * 3_600_000).toISOString();
   expect(forecast).toMatchObject({ spent_usd: 30, per_hour_usd: 10, spent_at });
+});
+
+test('the budget of a project whose name looks like the mark of an alert is told like any other', async () => {
+  const scope = { kind: 'project', id: 'x#alert-50-of-9-nusd' } as const;
+  await hold('a', 1, { budgets: [budget({ scope, limit: 10e9 })] });
+  expect(await forecastReport(ledger, ['acme'], now)).toMatchObject([{ limit_usd: 10, held_usd: 1 }]);
+  expect(await listBudgets(ledger, ['acme'], now)).toMatchObject([{ limit_usd: 10, held_usd: 1 }]);
+});
+
+test('a name that a spreadsheet would read as a formula is text, whatever it begins with', () => {
+  for (const sign of ['=', '+', '-', '@', '\t', '\r', '\n', '＝']) {
+    const row = { user: `${sign}1+1`, requests: 1, input_tokens: 1, output_tokens: 1 };
+    expect(spendingCsv([row], ['user']).split('\r\n')[1], JSON.stringify(sign)).toMatch(/^"?'/);
+  }
 });
