@@ -5,6 +5,8 @@ import type { RunningDaemon } from '../surfaces/cli/ports.ts';
 
 /** Opens the daemon. Rejects with `CannotRun` when its configuration has problems. */
 export async function servePdp(location: LoadOptions, version: string): Promise<RunningDaemon> {
+  // It would end a process that does not listen to it yet. What changed meanwhile is seen when files are watched.
+  process.on('SIGHUP', () => {});
   const load = () => loadPdpConfig(location);
   const loaded = await load();
   if (loaded.settings === undefined) throw new CannotRun(loaded.problems.map(problemText).join('\n'));

@@ -88,17 +88,21 @@ class LeftSlot {
     return this.#looking;
   }
 
+  /** A timer asks for it: what fails is said, and tried again at the next look. */
   async #look(): Promise<void> {
     if (this.#done) return;
     try {
-      this.#trail ??= await openAudit(this.#settings, this.#log, this.#slot);
-      if (this.#owed()) {
-        this.#ledger ??= await openLedger(this.#settings, ownerName(this.#slot), this.#log, { slot: this.#slot });
-      }
+      await this.#bringIn();
     } catch (error) {
       const fields = { worker: this.#slot, error };
       this.#log.change(`slot ${this.#slot}`, 'left', 'warn', 'what a worker left cannot be brought in yet', fields);
-      return;
+    }
+  }
+
+  async #bringIn(): Promise<void> {
+    this.#trail ??= await openAudit(this.#settings, this.#log, this.#slot);
+    if (this.#owed()) {
+      this.#ledger ??= await openLedger(this.#settings, ownerName(this.#slot), this.#log, { slot: this.#slot });
     }
     this.state = this.#trail.state();
     if (this.#owed()) return;

@@ -56,8 +56,9 @@ export async function openLedger(
     notice,
   };
   if (reader) return openRedisLedger(redis);
-  if (state.mode === 'leased') return openLeasedLedger({ ...redis, onLoss, path: places.slices });
-  return openSharingLedger({ ...redis, onLoss, path: places.shares });
+  const { slices, shares } = places;
+  if (state.mode === 'leased') return openLeasedLedger({ ...redis, onLoss, path: slices, left: shares });
+  return openSharingLedger({ ...redis, onLoss, path: shares, left: slices });
 }
 
 /** Where people's approvals are kept: in files of this machine, or in the Redis that gateways share. */

@@ -14,6 +14,7 @@ const say = (answered: Answered) => new Promise((said) => process.send?.(answere
 class Worker {
   readonly #metrics = openMetrics();
   #serving: Serving | undefined;
+  #drained: Promise<Awaited<ReturnType<ReturnType<typeof openMetrics>['figures']>>> | undefined;
   #prepared: { readonly version: number; commit(): void; discard(): void } | undefined;
 
   readonly #answers: { readonly [Q in Question]: (told: Questions[Q]['told']) => Promise<Questions[Q]['answer']> } = {
@@ -72,7 +73,13 @@ class Worker {
     });
   }
 
-  async #drain(grace_ms: number) {
+  /** Once, whoever asks for it: a service manager tells every process, and the primary asks its workers as well. */
+  #drain(grace_ms: number) {
+    this.#drained ??= this.#drainOnce(grace_ms);
+    return this.#drained;
+  }
+
+  async #drainOnce(grace_ms: number) {
     const began = performance.now();
     this.#running.leaving();
     await drained(this.#running.data, grace_ms);

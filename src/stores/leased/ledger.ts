@@ -41,7 +41,7 @@ export interface Parts {
   readonly reap_interval_ms: number;
   /** What limits mean that do not say it themselves. */
   readonly onLoss: () => OnLoss;
-  readonly closed: () => void;
+  readonly closed: () => Promise<void>;
 }
 
 const beat_ms = 1_000;
@@ -203,6 +203,12 @@ export class LeasedLedger extends Passing implements Ledger {
     return reaped + (await this.#parts.remote.reap());
   }
 
+  /** Whether the shared ledger has yet to hear of something: of what was spent, or of how a call ends. */
+  get owes(): boolean {
+    const owing = ({ untold, holds }: Books) => untold.size > 0 || [...holds.values()].some((one) => !one.provisional);
+    return [...this.#parts.all.values()].some(owing);
+  }
+
   /** Reports everything and gives back what is idle. */
   async flush(): Promise<void> {
     await Promise.all([...this.#accounts.values()].map(({ desk }) => desk.trade()));
@@ -227,7 +233,7 @@ export class LeasedLedger extends Passing implements Ledger {
       await this.flush().catch(() => {});
       await this.#office.journal.close();
     } finally {
-      this.#parts.closed();
+      await this.#parts.closed();
       await this.#parts.remote.close();
     }
   }

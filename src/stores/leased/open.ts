@@ -9,6 +9,7 @@ import { openRedisLedger, type RedisLedger, type RedisLedgerOptions } from '../r
 import type { Books } from './books.ts';
 import { leaseClock } from './lease-clock.ts';
 import { LeasedLedger } from './ledger.ts';
+import { type Left, openLeft } from './left.ts';
 import { Notes } from './notes.ts';
 import type { Leasing, Office } from './office.ts';
 import { Replay } from './replay.ts';
@@ -27,6 +28,8 @@ export interface LeasedLedgerOptions extends RedisLedgerOptions {
   readonly segment_bytes_max?: number;
   /** What limits mean that do not say it themselves, while Redis is lost and a lease is over. Default `closed`. */
   readonly onLoss?: () => OnLoss;
+  /** Directory of the journal that a process in the other mode wrote: what lies there is told. Missing is well. */
+  readonly left?: string;
 }
 
 /**
@@ -36,6 +39,7 @@ export interface LeasedLedgerOptions extends RedisLedgerOptions {
 export async function openLeasedLedger(options: LeasedLedgerOptions): Promise<LeasedLedger> {
   const { onState, ...rest } = options;
   let ledger: LeasedLedger | undefined;
+  let left: Left | undefined;
   const remote = await openRedisLedger({
     ...rest,
     onState(state, code) {
@@ -44,18 +48,21 @@ export async function openLeasedLedger(options: LeasedLedgerOptions): Promise<Le
     },
   });
   try {
-    ledger = leaseFrom(remote, options);
+    left = await openLeft(options.left, rest, openLeasedLedger);
+    ledger = leaseFrom(remote, options, left);
     return ledger;
   } catch (error) {
+    await left?.close();
     await remote.close();
     throw error;
   }
 }
 
-/** A leased ledger over one that is open; it closes that one with itself. Throws as `openLeasedLedger` rejects. */
+/** A leased ledger over one that is open; it closes that one with itself, and what is `left`. Throws as `openLeasedLedger` rejects. */
 export function leaseFrom(
   remote: RedisLedger,
   options: Omit<LeasedLedgerOptions, 'keyPrefix' | 'owner'>,
+  left?: Left,
 ): LeasedLedger {
   const { path, notice = () => {}, segment_bytes_max = 8 * 1_048_576 } = options;
   mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -109,7 +116,11 @@ export function leaseFrom(
     };
     const reap_interval_ms = options.reap_interval_ms ?? 1_000;
     const onLoss = options.onLoss ?? (() => 'closed' as const);
-    return new LeasedLedger({ office, all, remote, reap_interval_ms, onLoss, closed: () => held.release() });
+    const closed = async () => {
+      held.release();
+      await left?.close();
+    };
+    return new LeasedLedger({ office, all, remote, reap_interval_ms, onLoss, closed });
   } catch (error) {
     held.release();
     throw error;

@@ -1,5 +1,6 @@
 import type { LeasedLedger } from '../leased/ledger.ts';
-import { leaseFrom } from '../leased/open.ts';
+import { type Left, openLeft } from '../leased/left.ts';
+import { leaseFrom, openLeasedLedger } from '../leased/open.ts';
 import type { Ledger, OnLoss } from '../ledger.ts';
 import { openRedisLedger, type RedisLedgerOptions } from '../redis/index.ts';
 import { SharingLedger } from './ledger.ts';
@@ -9,6 +10,8 @@ export interface SharingLedgerOptions extends RedisLedgerOptions {
   readonly path: string;
   /** What limits mean that do not say it themselves. */
   readonly onLoss: () => OnLoss;
+  /** Directory of the journal that a process in the other mode wrote: what lies there is told. Missing is well. */
+  readonly left?: string;
 }
 
 /**
@@ -17,6 +20,7 @@ export interface SharingLedgerOptions extends RedisLedgerOptions {
  */
 export async function openSharingLedger(options: SharingLedgerOptions): Promise<Ledger> {
   let local: LeasedLedger | undefined;
+  let left: Left | undefined;
   const remote = await openRedisLedger({
     ...options,
     onState(state, code) {
@@ -25,10 +29,12 @@ export async function openSharingLedger(options: SharingLedgerOptions): Promise<
     },
   });
   try {
+    left = await openLeft(options.left, options, openLeasedLedger);
     // Nothing is taken ahead: all it ever has are shares of a lost ledger.
-    local = leaseFrom(remote, { ...options, ahead_ms: 0 });
+    local = leaseFrom(remote, { ...options, ahead_ms: 0 }, left);
     return new SharingLedger({ remote, local, onLoss: options.onLoss });
   } catch (error) {
+    await left?.close();
     await remote.close();
     throw error;
   }
