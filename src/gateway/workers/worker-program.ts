@@ -14,7 +14,7 @@ const say = (answered: Answered) => new Promise((said) => process.send?.(answere
 class Worker {
   readonly #metrics = openMetrics();
   #serving: Serving | undefined;
-  #drained: Promise<Awaited<ReturnType<ReturnType<typeof openMetrics>['figures']>>> | undefined;
+  #drained: Promise<Questions['drain']['answer']> | undefined;
   #prepared: { readonly version: number; commit(): void; discard(): void } | undefined;
 
   readonly #answers: { readonly [Q in Question]: (told: Questions[Q]['told']) => Promise<Questions[Q]['answer']> } = {
@@ -74,7 +74,7 @@ class Worker {
   }
 
   /** Once, whoever asks for it: a service manager tells every process, and the primary asks its workers as well. */
-  #drain(grace_ms: number) {
+  #drain(grace_ms: number): Promise<Questions['drain']['answer']> {
     this.#drained ??= this.#drainOnce(grace_ms);
     return this.#drained;
   }
