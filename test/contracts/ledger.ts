@@ -641,6 +641,28 @@ export function ledgerContract(
         await expect(ledger.reserve(request('c', wrong))).rejects.toThrow(TypeError);
       });
 
+      test('a call that grew in a later slot of the window gives back of each slot what it counted there', async () => {
+        const slow = rate({ unit: 'tokens', limit: 1_000, window_ms: 6_000 });
+        const slot_ms = 100;
+        await within(4_000, async () => {
+          const grow = async (id: string) => {
+            await ledger.reserve(request(id, { tokens: 150 }, { budgets: [], rates: [slow] }));
+            await under.pass(slot_ms);
+            await amend(id, { tokens: 250 }, [], [slow]);
+          };
+          await grow('a');
+          await settle('a', 0, 20);
+          expect(await used(slow)).toBe(20);
+          await grow('b');
+          await under.pass(slot_ms);
+          await settle('b', 0, 120);
+          expect(await used(slow)).toBe(140);
+          await grow('c');
+          await ledger.release('c', 'acme');
+          expect(await used(slow)).toBe(140);
+        });
+      });
+
       test('entries say who and what a call was for; the settlement knows better than the hold', async () => {
         const labels = { team: 'research', user: 'jane & joe=2', model: 'gpt-4o', tags: 'a,b' };
         const tag = budget({ scope: { kind: 'tag', id: 'a' } });

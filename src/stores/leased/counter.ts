@@ -161,7 +161,10 @@ function replace(
     const { unit } = part.slice.rate;
     if (unit === 'requests') continue;
     const before = sharesOf(hold, part);
-    if (before !== undefined) correct(office, books, part, sizeIn(unit, amount) - before);
+    if (before === undefined) continue;
+    const delta = sizeIn(unit, amount) - before;
+    if (delta < 0) shrink(office, books, hold.parts, part.slice, -delta);
+    else correct(office, books, part, delta);
   }
   if (!hold.provisional) giveSeats(hold);
 }
@@ -174,7 +177,7 @@ function respend(slice: Slice, before: number, after: number): number {
   return more;
 }
 
-/** All of a hold's shares in this part's window where it is the newest of them: that is where a difference is counted. */
+/** All of a hold's shares in this part's window where it is the newest of them: that is where more is counted. */
 function sharesOf(hold: LocalHold, part: RatePart): number | undefined {
   let sum = 0;
   let newest: RatePart | undefined;
@@ -184,6 +187,18 @@ function sharesOf(hold: LocalHold, part: RatePart): number | undefined {
     newest = one;
   }
   return newest === part ? sum : undefined;
+}
+
+/** Newest first, and of each part no more than it counts: a hold that grew has parts in several slots of a window. */
+function shrink(office: Office, books: Books, parts: readonly RatePart[], slice: RateSlice, less: number): void {
+  let rest = less;
+  for (let at = parts.length - 1; rest > 0 && at >= 0; at--) {
+    const part = parts[at];
+    if (part?.slice !== slice) continue;
+    const here = Math.min(rest, part.amount);
+    correct(office, books, part, -here);
+    rest -= here;
+  }
 }
 
 function correct(office: Office, books: Books, part: RatePart, delta: number): void {
