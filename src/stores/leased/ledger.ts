@@ -233,8 +233,7 @@ export class LeasedLedger extends Passing implements Ledger {
       await this.flush().catch(() => {});
       await this.#office.journal.close();
     } finally {
-      await this.#parts.closed();
-      await this.#parts.remote.close();
+      await this.#parts.closed().finally(() => this.#parts.remote.close());
     }
   }
 
