@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { readdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Settings } from '../config.ts';
@@ -7,6 +8,7 @@ import {
   type Approvals,
   type JobQueue,
   type Ledger,
+  leftUntold,
   type OnLoss,
   openBullQueue,
   openEmbeddedLedger,
@@ -41,7 +43,11 @@ export async function openLedger(
   const places = slotPlaces(settings, slot);
   const notice = (message: string): void => log.warn('ledger', { state: message });
   if (state.driver === 'embedded') {
-    return openEmbeddedLedger({ path: join(state.path, 'ledger'), fsync: state.fsync, notice });
+    const ledger = await openEmbeddedLedger({ path: join(state.path, 'ledger'), fsync: state.fsync, notice });
+    for (const { file, count, nusd, error } of reader ? [] : await leftUntold(state.path, sharedNames(state.path))) {
+      log.warn(untold, { file, count, cost_nusd: nusd, error });
+    }
+    return ledger;
   }
   const redis = {
     ...redisPlace(state),
@@ -59,6 +65,14 @@ export async function openLedger(
   const { slices, shares } = places;
   if (state.mode === 'leased') return openLeasedLedger({ ...redis, onLoss, path: slices, left: shares });
   return openSharingLedger({ ...redis, onLoss, path: shares, left: slices });
+}
+
+const untold =
+  'a gateway with the driver redis left calls here that Redis was never told: they count nowhere until one starts with that Redis and this directory again';
+
+/** What gateways with the driver redis have written in a data directory. */
+function sharedNames(path: string): readonly string[] {
+  return readdirSync(path).filter((name) => /^(?:ledger-outbox|slices|shares)(?:-\d+)?$/.test(name));
 }
 
 /** Where people's approvals are kept: in files of this machine, or in the Redis that gateways share. */

@@ -24,6 +24,7 @@ export type { SharingLedgerOptions } from './share/open.ts';
 export type { SharedCache } from './shared-cache.ts';
 export { amountIn } from './tally.ts';
 export {
+  leftUntold,
   openBullQueue,
   openLeasedLedger,
   openRedisApprovals,

@@ -1,5 +1,6 @@
 import type { Approvals } from './approvals.ts';
 import type { LeasedLedger, LeasedLedgerOptions } from './leased/index.ts';
+import type { LeftUntold } from './leased/left-untold.ts';
 import type { Ledger } from './ledger.ts';
 import type { JobQueue } from './queue.ts';
 import type { BullQueueOptions } from './queue-bullmq.ts';
@@ -27,6 +28,13 @@ export async function openLeasedLedger(options: LeasedLedgerOptions): Promise<Le
 export async function openSharingLedger(options: SharingLedgerOptions): Promise<Ledger> {
   const { openSharingLedger: open } = await import('./share/open.ts');
   return open(options);
+}
+
+/** What lies in a directory that a shared ledger was never told; see `leased/left-untold.ts`. */
+export async function leftUntold(directory: string, names: readonly string[]): Promise<readonly LeftUntold[]> {
+  if (names.length === 0) return [];
+  const { leftUntold: look } = await import('./leased/left-untold.ts');
+  return names.flatMap((name) => look(directory, name) ?? []);
 }
 
 /** Opens a job queue on BullMQ; see `queue-bullmq.ts`. */

@@ -99,3 +99,22 @@ test('calls that end while it is repaired count, and the rest is put right', asy
     [370, 0],
   ]);
 });
+
+test.each([120, -120])(
+  'what was put right stays right when Redis loses everything, that was wrong by %i',
+  async (wrong) => {
+    const ledger = await drifted(wrong);
+    // As every call does, it heard the sum that was wrong.
+    await ledger.reserve(request('heard', { nusd: 1 }, { budgets: [total, rolling] }));
+    await ledger.release('heard', organization);
+    await ledger.reconcile(organization, { repair: true });
+    await house.server.client().flushall();
+    await eventually(() => ledger.release('nothing', organization).then(() => true));
+    const { budgets } = await ledger.read(organization, [total, rolling], []);
+    expect(budgets.map(({ spent, held }) => [spent, held])).toEqual([
+      [300, 50],
+      [300, 50],
+    ]);
+    expect(await ledger.reconcile(organization, { repair: false })).toEqual([]);
+  },
+);

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { Ledger, RedisLedger } from '../../src/stores/index.ts';
+import { type Ledger, LedgerUnavailable, type RedisLedger } from '../../src/stores/index.ts';
 import { budget, request } from '../contracts/ledger.ts';
 import { ledgerHouse } from '../support/ledger-house.ts';
+import { wayTo } from '../support/redis-way.ts';
 import { eventually } from '../support/wait.ts';
 
 const organization = 'acme';
@@ -176,5 +177,53 @@ test('what people set to zero after Redis had lost everything stays at zero when
   }
   await spend(third, 'e', 7);
   expect((await spent())[0]).toBe(27);
+  await sound();
+});
+
+test.each(['after', 'before'] as const)(
+  'one whose answer never came is remembered where Redis did it: %s others spent',
+  async (order) => {
+    const way = await wayTo(house.server.url);
+    house.keep({ close: async () => way.close() });
+    const here = await house.watcher({ ...quiet, owner: 'here', url: way.url });
+    const there = await kinds.redis('there');
+    await spend(here, 'a', 300);
+    await spend(there, 'b', 5);
+    await come(here);
+    way.muteAfter('[[7,');
+    const [key = ''] = keys;
+    const unheard = here.reset(organization, key).catch((error: Error) => error);
+    await expect.poll(async () => (await spent())[0]).toBe(0);
+    if (order === 'after') await spend(there, 'c', 20);
+    way.shut();
+    expect(await unheard).toBeInstanceOf(LedgerUnavailable);
+    way.open();
+    await come(here);
+    if (order === 'before') await spend(there, 'c', 20);
+    await loseAll();
+    await Promise.all([here, there].map(come));
+    expect((await spent())[0]).toBe(20);
+    await sound();
+  },
+);
+
+test('one that Redis never did is not remembered', async () => {
+  const way = await wayTo(house.server.url);
+  house.keep({ close: async () => way.close() });
+  const here = await house.watcher({ ...quiet, owner: 'here', url: way.url });
+  const [key = ''] = keys;
+  await spend(here, 'a', 300);
+  await here.reset(organization, key);
+  await spend(here, 'b', 20);
+  way.holdAfter('hget');
+  const unheard = here.reset(organization, key).catch((error: Error) => error);
+  await expect.poll(() => way.held).toBe(true);
+  way.shut();
+  expect(await unheard).toBeInstanceOf(LedgerUnavailable);
+  way.open();
+  await come(here);
+  await loseAll();
+  await come(here);
+  expect((await spent())[0]).toBe(20);
   await sound();
 });

@@ -47,7 +47,7 @@ export class Asking {
     const list: [Slice, SliceAsk][] = [];
     // After a lease that was over, all of them: what of them is still ours only the ledger knows.
     const all = whole || now_ms >= this.#books.lease_until_ms;
-    const idle = ({ used_ms }: Slice) => isIdle(this.#office, used_ms, now_ms);
+    const idle = ({ used_ms }: Slice) => this.#idle(used_ms, now_ms);
     const { named, more } = this.#namer.naming(asked, { all, idle });
     this.more = more;
     for (const slice of named) {
@@ -58,7 +58,7 @@ export class Asking {
       const called = want !== undefined || slice.drawn > 0;
       measure(slice, now_ms);
       const over = slice.end_ms !== 0 && slice.told_ms > Number.NEGATIVE_INFINITY && now_ms >= slice.until_ms;
-      const idle = isIdle(this.#office, slice.used_ms, now_ms);
+      const idle = this.#idle(slice.used_ms, now_ms);
       if (over || changed || slice.wanted || idle) giveBack(slice);
       const more = want === undefined ? 0 : Math.max(0, want.sum - slice.free);
       const least = more === 0 || want === undefined ? 0 : Math.max(1, want.least - slice.free);
@@ -74,9 +74,13 @@ export class Asking {
     return list;
   }
 
+  #idle(used_ms: number, now_ms: number): boolean {
+    return this.#books.left || isIdle(this.#office, used_ms, now_ms);
+  }
+
   /** What calls will likely take before the next report but one. */
   #ahead(pace: number, want: Asked<unknown> | undefined): number {
-    if (this.#office.ahead_ms === 0) return 0;
+    if (this.#office.ahead_ms === 0 || this.#books.left) return 0;
     const first = want === undefined ? 0 : want.least * first_calls;
     return Math.floor(Math.max(first, (pace * this.#office.ahead_ms) / 1_000));
   }
@@ -144,7 +148,7 @@ export class Asking {
         continue;
       }
       const { dirty, granted, taken, wanted, used_ms, told_ms } = one;
-      const spare = granted > taken && (wanted || isIdle(office, used_ms, now_ms));
+      const spare = granted > taken && (wanted || this.#idle(used_ms, now_ms));
       if (dirty || spare || (granted + taken > 0 && now_ms - told_ms >= office.lease_ms / 4)) {
         if (room-- > 0) named.add(one);
         else this.more = true;
@@ -170,12 +174,12 @@ export class Asking {
       const { key, taken } = slice;
       const changed = want !== undefined && want.limit.limit !== slice.rate.limit;
       if (want !== undefined) slice.rate = want.limit;
-      const back = changed || slice.wanted || isIdle(this.#office, slice.used_ms, now_ms);
+      const back = changed || slice.wanted || this.#idle(slice.used_ms, now_ms);
       const free = back ? 0 : Math.max(0, slice.granted - taken);
       slice.granted = Math.min(slice.granted, taken + free);
       slice.dirty = false;
       const more = want === undefined ? 0 : Math.max(0, want.sum - free);
-      const ahead = want === undefined || this.#office.ahead_ms === 0 ? 0 : taken;
+      const ahead = want === undefined || this.#office.ahead_ms === 0 || this.#books.left ? 0 : taken;
       list.push([slice, { key, rate: slice.rate, holds: taken, free, least: Math.min(1, more), asked: more, ahead }]);
     }
     return list;

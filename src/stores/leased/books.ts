@@ -5,7 +5,7 @@ import { rateKey, slotting } from '../rate-key.ts';
 import { RecentIds } from '../recent-ids.ts';
 import { kept_ms, windowKey } from '../window-key.ts';
 import { looked_max, Round } from './round.ts';
-import type { LocalHold, RateSlice, SeatsSlice, Slice } from './slices.ts';
+import { type LocalHold, type RateSlice, type SeatsSlice, type Slice, stir } from './slices.ts';
 import { Standing } from './standing.ts';
 import { Untold } from './untold.ts';
 
@@ -40,6 +40,7 @@ export class Books {
   /** Monotonic ms until which what was taken is ours. */
   lease_until_ms = Number.NEGATIVE_INFINITY;
   mark = 0;
+  left = false;
   /** A trade is under way: what it names may be granted something yet. */
   trading = false;
   /** Slices that are to be told of, and windows that calls drew from, since the last trade. */
@@ -155,11 +156,10 @@ export class Books {
     return slice;
   }
 
-  /** No call will take of it any more. */
+  /** No call will come any more: what none holds goes back with the next trade, and nothing is taken ahead. */
   leave(): void {
-    for (const table of [this.slices, this.seats]) {
-      for (const one of table.values()) one.used_ms = Number.NEGATIVE_INFINITY;
-    }
+    this.left = true;
+    for (const slice of this.slices.values()) if (slice.free > 0) stir(slice);
   }
 
   #evict(clock_ms: number): void {

@@ -4,7 +4,7 @@ import type { Need } from './admission.ts';
 import { Asking } from './asking.ts';
 import { asks } from './asks.ts';
 import type { Books } from './books.ts';
-import { hear, maySpare, spare, takeRate, takeSeats, takeSlice } from './granted.ts';
+import { hear, maySpare, spare, takeRate, takeSeats, takeSlice, uncount } from './granted.ts';
 import { endUncovered } from './lacking.ts';
 import { fitting } from './naming.ts';
 import { firstNumber, margin, type Office } from './office.ts';
@@ -146,7 +146,8 @@ export class Desk {
     const waiting = this.#waiters.splice(0, fitting(this.#waiters));
     const { budgets, rates, seats } = asks(waiting);
     const sent_ms = office.clock();
-    for (const rate of this.#spare.next(looked_max)) spare(office, books, rate, sent_ms);
+    if (books.left) for (const rate of books.rates.values()) uncount(office, books, rate);
+    else for (const rate of this.#spare.next(looked_max)) spare(office, books, rate, sent_ms);
     const { items, last } = books.untold.oldest(items_max);
     const renewals = this.#renewals.told(last);
     alsoNamed(budgets, renewals);

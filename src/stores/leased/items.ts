@@ -185,6 +185,20 @@ export function spentBy(texts: Iterable<string>): Map<string, SpentOf> {
   return sums;
 }
 
+/** How many calls these items tell of, and what they add to what was spent, in nano-dollars. */
+export function moneyIn(texts: Iterable<string>): { readonly calls: number; readonly nusd: number } {
+  const calls = new Set<string>();
+  let sum = 0;
+  for (const text of texts) {
+    const [, kind, id, nusd, , , , prior] = JSON.parse(text) as MoneyItem;
+    if (kind === 'r') continue;
+    calls.add(id);
+    // An estimate that is one all the same takes nothing's place: what came before it took it back.
+    sum += nusd - (kind === 'p' ? 0 : Math.max(0, prior));
+  }
+  return { calls: calls.size, nusd: sum };
+}
+
 /** The counters whose slice an item of money gives to. */
 export function givenBy(text: string): ReadonlySet<string> {
   const { 11: counters } = JSON.parse(text) as MoneyItem;

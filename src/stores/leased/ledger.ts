@@ -26,7 +26,6 @@ import { newHold, open, releaseHold } from './counter.ts';
 import { Desk } from './desk.ts';
 import { post, release, settle } from './ending.ts';
 import { expire } from './expire.ts';
-import { uncount } from './granted.ts';
 import { obtain } from './obtain.ts';
 import { firstNumber, type Office } from './office.ts';
 import { Passing } from './passing.ts';
@@ -226,15 +225,11 @@ export class LeasedLedger extends Passing implements Ledger {
     this.#closed = true;
     for (const timer of this.#timers) clearInterval(timer);
     try {
-      for (const { books } of this.#accounts.values()) {
-        books.leave();
-        for (const rate of books.rates.values()) uncount(this.#office, books, rate);
-      }
+      for (const { books } of this.#accounts.values()) books.leave();
       await this.flush().catch(() => {});
       await this.#office.journal.close();
     } finally {
-      await this.#parts.closed();
-      await this.#parts.remote.close();
+      await this.#parts.closed().finally(() => this.#parts.remote.close());
     }
   }
 

@@ -52,7 +52,7 @@ export async function openLeasedLedger(options: LeasedLedgerOptions): Promise<Le
     ledger = leaseFrom(remote, options, left);
     return ledger;
   } catch (error) {
-    await left?.close();
+    await left?.close().catch(() => {});
     await remote.close();
     throw error;
   }

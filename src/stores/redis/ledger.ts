@@ -12,8 +12,7 @@ import type {
 } from '../ledger.ts';
 import { HoldGone, LedgerUnavailable } from '../ledger.ts';
 import { checkAmendment, checkId, checkLimits, checkReserve, checkSettlement } from '../validate.ts';
-import { budgetOfKey } from '../window-key.ts';
-import { amended, asAsked, refused, resetsOf, standing } from './answers.ts';
+import { amended, asAsked, refused, standing } from './answers.ts';
 import { Enrolled } from './enrolled.ts';
 import { Epochs } from './epoch.ts';
 import type { RedisLedger } from './index.ts';
@@ -21,10 +20,10 @@ import { type Line, NoAnswer } from './line.ts';
 import { Memory } from './memory.ts';
 import type { Message, Outbox } from './outbox.ts';
 import * as people from './overrides.ts';
-import { shapeOf } from './plan.ts';
-import { reconcile } from './reconcile.ts';
+import { type Repaired, reconcile } from './reconcile.ts';
 import * as reports from './reports.ts';
 import { Reserving, type ReservingParts } from './reserving.ts';
+import { Resets } from './resets.ts';
 import { retell } from './retell.ts';
 import { settleMessage } from './settle-message.ts';
 import { Settling } from './settling.ts';
@@ -58,6 +57,7 @@ export class RemoteLedger implements RedisLedger {
   readonly #epochs: Epochs;
   readonly #settling: Settling;
   readonly #reserving: ReservingParts;
+  readonly #resets: Resets;
   /** Messages that are under way. */
   readonly #flying = new Set<Message>();
   readonly #enrolled: Enrolled;
@@ -82,6 +82,7 @@ export class RemoteLedger implements RedisLedger {
     this.#enrolled = new Enrolled({ ...parts, deadline_ms: upkeep_ms });
     this.slices = new RemoteSlices({ ...parts, me, epochs: this.#epochs, enrol: this.#enrolled.enrol });
     this.#settling = new Settling({ ...parts, turns: this.#turns, memory: this.#memory });
+    this.#resets = new Resets({ ...parts, turns: this.#turns, memory: this.#memory });
     this.#reserving = { turns: this.#turns, memory: this.#memory, enrol: this.#enrolled.enrol, abandon: this.#abandon };
     if (parts.reap_interval_ms > 0) this.#timer = setInterval(() => void this.#tick(), parts.reap_interval_ms).unref();
   }
@@ -172,15 +173,8 @@ export class RemoteLedger implements RedisLedger {
     return people.overridesOf(this.#parts, organization);
   }
 
-  async reset(organization: string, key: string): Promise<boolean> {
-    const told = budgetOfKey(key);
-    if (told === undefined) return false;
-    const operation = [7, key, ...shapeOf(told.budget)];
-    this.#turns.hurry(organization);
-    const answer = await this.#turns.alone(organization, operation, { deadline_ms: upkeep_ms });
-    if (answer.code !== 1) return false;
-    this.#memory.reset(organization, { key, resets: resetsOf(answer), at_ms: answer.now_ms });
-    return true;
+  reset(organization: string, key: string): Promise<boolean> {
+    return this.#resets.reset(organization, key);
   }
 
   reap(): Promise<number> {
@@ -207,7 +201,8 @@ export class RemoteLedger implements RedisLedger {
   }
 
   reconcile(organization: string, options: { readonly repair: boolean }) {
-    return reconcile(this.#told(organization), organization, options.repair);
+    const right = ({ now_ms, ...sum }: Repaired) => this.#memory.hearAll(organization, [sum], now_ms);
+    return reconcile(this.#told(organization), organization, options.repair, right);
   }
 
   /** Sends what is waiting; called when Redis is back and with every round of upkeep. */
@@ -264,6 +259,7 @@ export class RemoteLedger implements RedisLedger {
   /** Redis is back: what it lost is told to it, then what is waiting. */
   async back(): Promise<void> {
     this.#epochs.forget();
+    await this.#resets.look().catch(() => {});
     await this.#epochs.greet().catch(() => {});
     await this.flush();
   }
@@ -273,6 +269,7 @@ export class RemoteLedger implements RedisLedger {
     if (this.#parts.line.lost || this.#ticking) return;
     this.#ticking = true;
     const failed = await eachOf([
+      () => this.#resets.look(),
       () => this.#epochs.greet(),
       async () => this.#parts.outbox.size > 0 && this.flush(),
       () => this.reap(),

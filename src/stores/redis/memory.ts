@@ -165,7 +165,7 @@ export class Memory {
   reset(organization: string, zeroed: Zeroed): void {
     const { key, at_ms } = zeroed;
     const known = this.#told.get(organization)?.get(key);
-    if (known !== undefined) Object.assign(known, { spent: 0, at_ms, added: 0 });
+    if (known !== undefined && known.at_ms <= at_ms) Object.assign(known, { spent: 0, at_ms, added: 0 });
     const own = this.#zeroed.get(organization) ?? new Map<string, Zeroed>();
     this.#zeroed.set(organization, own);
     own.delete(key);

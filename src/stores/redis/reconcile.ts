@@ -1,14 +1,28 @@
 import { LedgerUnavailable } from '../ledger.ts';
 import { advance, differences, follow, partsOf } from '../tally.ts';
 import { budgetOfKey } from '../window-key.ts';
-import { baseOf, shapeOf } from './plan.ts';
+import type { Sum } from './answers.ts';
+import { baseOf, plannedOf, shapeOf } from './plan.ts';
 import { report_ms, type Source, steps, sums } from './reports.ts';
 import { scripts } from './scripts.ts';
 
 const tries_max = 5;
 
-/** Rebuilds every counter from folded sums, entries and open holds of one moment, and says where it differs. */
-export async function reconcile(source: Source, organization: string, repair: boolean) {
+/** A counter that was put right, at a moment of the server's clock. */
+export interface Repaired extends Sum {
+  readonly now_ms: number;
+}
+
+/**
+ * Rebuilds every counter from folded sums, entries and open holds of one moment, and says where it differs. `right` is told
+ * each that was put right: who heard the wrong sum would tell it again to a Redis that loses its data.
+ */
+export async function reconcile(
+  source: Source,
+  organization: string,
+  repair: boolean,
+  right: (repaired: Repaired) => void = () => {},
+) {
   for (let tries = 0; tries < tries_max; tries++) {
     const { newest, generation, time_ms, epoch, counters } = await sums(source, organization);
     const rebuilt = new Map(counters.map(({ key, folded }) => [key, folded]));
@@ -31,7 +45,11 @@ export async function reconcile(source: Source, organization: string, repair: bo
       // What happened meanwhile stays: only the difference is put right, unless it is none any more.
       const more = parts.flatMap(({ at_ms, spent, requests, tokens }) => [at_ms, spent, requests, tokens]);
       const args = [base, key, ...shapeOf(told.budget), epoch, resets, repairs, holding - held, ...more];
-      await source.line.run(scripts.repair, [base + key], args, report_ms);
+      const answer = (await source.line.run(scripts.repair, [base + key], args, report_ms)) as readonly unknown[];
+      const [done, now_ms = 0, spent = 0, limit = 0, hard] = answer.map(Number);
+      if (done !== 1) continue;
+      const budget = { ...told.budget, limit, hard: hard === 1, warnPercent: [] };
+      right({ planned: plannedOf(key, budget), spent, now_ms });
     }
     return found;
   }

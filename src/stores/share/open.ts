@@ -34,7 +34,7 @@ export async function openSharingLedger(options: SharingLedgerOptions): Promise<
     local = leaseFrom(remote, { ...options, ahead_ms: 0 }, left);
     return new SharingLedger({ remote, local, onLoss: options.onLoss });
   } catch (error) {
-    await left?.close();
+    await left?.close().catch(() => {});
     await remote.close();
     throw error;
   }

@@ -134,12 +134,13 @@ return plain(reply)
 /**
  * ARGV[2..]: a counter's key, unit, slot_ms, slots, the epoch, how often it was set to zero and repaired, what to add to held,
  * then when, spent, requests, tokens of each part to be put right. Where any of those is not as it was when somebody looked, the
- * difference is none any more: another has put it right, people have set it to zero, or this store is another one. Answer: 1 done.
+ * difference is none any more: another has put it right, people have set it to zero, or this store is another one. Answer: 0, or
+ * 1, the time, spent, the limit, whether it refuses.
  */
 export const repair = `${books}
 local c, repairs = counter(A[2], A[3], 0, tonumber(A[4]), tonumber(A[5])), call('HGET', base .. 'folded', A[2] .. '|repairs') or '0'
-if not c.alive or (call('HGET', base .. 'primary', 'token') or '') ~= A[6] then return 0 end
-if c.resets ~= tonumber(A[7]) or repairs ~= A[8] then return 0 end
+if not c.alive or (call('HGET', base .. 'primary', 'token') or '') ~= A[6] then return {0} end
+if c.resets ~= tonumber(A[7]) or repairs ~= A[8] then return {0} end
 hold(c, tonumber(A[9]))
 for at = 10, #A, 4 do
   if counts(c, tonumber(A[at])) then
@@ -148,7 +149,7 @@ for at = 10, #A, 4 do
 end
 call('HINCRBY', base .. 'folded', A[2] .. '|repairs', 1)
 ${written}
-return 1
+return plain({1, now, c.spent, max(0, c.limit), c.hard and 1 or 0})
 `;
 
 /** Answer: what stands in for configured limits now. */
