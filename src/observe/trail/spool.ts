@@ -138,7 +138,7 @@ export class Spool {
       unrecorded: this.#refused.count,
       bytes: this.#segments.bytes,
       live: this.#live.size,
-      accepting: this.#acceptance.now,
+      accepting: this.held && this.#acceptance.now,
       tail: this.#chain.tail,
     };
   }

@@ -103,6 +103,7 @@ export function leaseFrom(
       store: remote.slices,
       owner,
       journal,
+      held: held.held,
       notes,
       notice,
       clock: leaseClock(
