@@ -16,6 +16,11 @@ import {
 import { lives, type Owner, ownerOf, ownWords } from './lock-owner.ts';
 
 export interface Lock {
+  /**
+   * Whether this is still ours, for who is about to write. Its file is looked at where that was not done for two beats: a
+   * process that stood still goes on in the middle of a step, before any timer.
+   */
+  held(): boolean;
   release(): void;
 }
 
@@ -27,8 +32,8 @@ const pause_ms = 5;
  * Makes this process the owner of what `file` stands for. Throws where another one is alive; takes over from a dead
  * one, which of several that find it exactly one does. An owner on another host cannot be asked, so it counts as alive
  * while it touches the file; so does one whose words only another version of this program knows, and while the process
- * they name may be the one that wrote them. `lost` is called where one took over while this process stood still for so long
- * that it looked dead: what the file stands for is that one's from then on.
+ * they name may be the one that wrote them. `lost` is called, once, where one took over while this process stood still for
+ * so long that it looked dead: what the file stands for is that one's from then on.
  */
 export function lock(file: string, lost: () => void = () => {}): Lock {
   const held = tried(file, tries_max, lost);
@@ -67,22 +72,33 @@ function tried(file: string, tries_max: number, lost: () => void): Lock | Taken 
     // Whoever was faster needs a moment.
     Atomics.wait(nobody, 0, 0, pause_ms);
   }
-  const beat = setInterval(() => {
+  let looked_ms = Date.now();
+  let ours = true;
+  const look = (): void => {
     const words = read(file);
     if (words !== undefined && words !== text) {
-      clearInterval(beat);
+      clearInterval(timer);
+      ours = false;
       lost();
       return;
     }
+    looked_ms = Date.now();
     try {
       utimesSync(file, new Date(), new Date());
     } catch {
       // The file is gone with its directory: nothing is left to guard.
     }
-  }, beat_ms).unref();
+  };
+  const timer = setInterval(look, beat_ms).unref();
   return {
+    held() {
+      // A clock may be put back as well; one that goes on while a machine sleeps is needed.
+      if (ours && Math.abs(Date.now() - looked_ms) > 2 * beat_ms) look();
+      return ours;
+    },
     release() {
-      clearInterval(beat);
+      clearInterval(timer);
+      ours = false;
       if (read(file) === text) rmSync(file, { force: true });
     },
   };
@@ -141,7 +157,8 @@ function readClaim(claim: string): string | undefined {
  * written over where it lies, which a full disk allows.
  */
 function takenOver(file: string, stale: string, text: string): boolean {
-  if (read(file) !== stale) return false;
+  // It may have come back to life since it was found dead.
+  if (read(file) !== stale || lives(file, stale)) return false;
   const aside = `${file}.${process.pid}.stale`;
   renameSync(file, aside);
   try {

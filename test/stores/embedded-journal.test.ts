@@ -166,7 +166,7 @@ describe('a journal', () => {
     let undone = 0;
     const options = { fsync: 'group', segment_bytes_max: 1e9, notice: (text: string) => notices.push(text) } as const;
     const full = { file: '/dev/full', fd: openSync('/dev/full', 'r+'), size: 0 };
-    const journal = new Journal(full, { ...options, rotate: () => full });
+    const journal = new Journal(full, { ...options, rotate: () => full, held: () => true });
     journal.next().letters('r a\n');
     await expect(journal.commit(1, () => undone++)).rejects.toThrow(LedgerUnavailable);
     expect(undone).toBe(1);
@@ -181,7 +181,13 @@ test('a journal that cannot be written is tried again by one timer, however ofte
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   try {
     const full = { file: '/dev/full', fd: openSync('/dev/full', 'r+'), size: 0 };
-    const journal = new Journal(full, { fsync: 'group', segment_bytes_max: 1e9, rotate: () => full, notice: () => {} });
+    const journal = new Journal(full, {
+      fsync: 'group',
+      segment_bytes_max: 1e9,
+      rotate: () => full,
+      held: () => true,
+      notice: () => {},
+    });
     // Whoever wrote this has it written at the end of the step: by then the journal is closed.
     journal.next().letters('s a\n');
     for (let asked = 0; asked < 20; asked++) expect(() => journal.position()).toThrow(LedgerUnavailable);

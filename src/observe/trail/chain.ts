@@ -1,6 +1,9 @@
 import { Lines } from '../../stores/index.ts';
+import { lostRecord } from '../record.ts';
 import type { Fresh } from './fresh.ts';
-import { closeLine, lineOpening, openLine, type Sealed } from './line.ts';
+import type { OpenIntent } from './intent-line.ts';
+import { writeJson } from './json-values.ts';
+import { closeLine, lineOpening, openLine, type Sealed, sealedText } from './line.ts';
 import type { Tail } from './recover.ts';
 
 /** Numbers and links the records of one spool. */
@@ -45,5 +48,11 @@ export class Chain {
     this.#tail = { seq: this.#tail.seq + 1, hash, at_ms: this.#at_ms };
     into.put(this.#lines, this.#tail);
     this.#count += 1;
+  }
+
+  /** The record of an exchange that an earlier process left without one. */
+  linkLost({ intent, personalJson }: OpenIntent, into: Fresh): void {
+    writeJson(this.begin(), lostRecord(intent, this.#clock()));
+    this.link(personalJson === undefined ? undefined : sealedText(personalJson), into);
   }
 }

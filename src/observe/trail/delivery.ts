@@ -52,7 +52,12 @@ export class Delivery {
     const file = join(spool.dir, `cursor-${sink.name}.json`);
     this.#cursor = new CursorFile(file);
     this.#aside = new AsideFile(spool.dir, sink.name);
-    this.#load(file);
+    const found = readCursor(file, spool.id, sink.place ?? '');
+    // None yet: from the beginning. What the sink has already it leaves out.
+    if (found === undefined) return;
+    this.#head = found.head;
+    this.#position = found.head;
+    this.#reader.goOnFrom(found);
   }
 
   /** The position that the sink has acknowledged, signed when somebody asks. */
@@ -65,15 +70,6 @@ export class Delivery {
     const { id: spool, keys } = this.#spool;
     const { name: sink, place = '' } = this.sink;
     return signHead({ spool, seq, hash, at_ms: this.#options.clock(), sink, place }, keys.signing, keys.signingId);
-  }
-
-  #load(file: string): void {
-    const found = readCursor(file, this.#spool.id, this.sink.place ?? '');
-    // None yet: from the beginning. What the sink has already it leaves out.
-    if (found === undefined) return;
-    this.#head = found.head;
-    this.#position = found.head;
-    this.#reader.goOnFrom(found);
   }
 
   /** The first segment this sink still needs. */
@@ -122,9 +118,10 @@ export class Delivery {
   }
 
   async #run(): Promise<void> {
-    let pause_ms = this.#options.retry_ms;
+    const { retry_ms, retry_ms_max } = this.#options;
+    let pause_ms = retry_ms;
     let failing = false;
-    while (!this.#stopping) {
+    while (!this.#stopping && this.#spool.held) {
       if (!failing) await this.#linger();
       const step = await this.#step();
       if (step === 'nothing') {
@@ -137,9 +134,9 @@ export class Delivery {
       if (failing && this.#stopping) return;
       if (failing) {
         await this.#nap.sleep(pause_ms);
-        pause_ms = Math.min(pause_ms * 2, this.#options.retry_ms_max);
+        pause_ms = this.#suspicion.narrowed() ? retry_ms : Math.min(pause_ms * 2, retry_ms_max);
       } else {
-        pause_ms = this.#options.retry_ms;
+        pause_ms = retry_ms;
         this.#setWorking(true, undefined);
         if (this.#sealed === 0) await this.seal();
       }
@@ -163,7 +160,7 @@ export class Delivery {
 
   /** Waits for more records where there are a few: until they are many, or for some time. */
   async #linger(): Promise<void> {
-    if (this.#nap.over || !this.#few) return;
+    if (this.#nap.over || !this.#few || this.#suspicion.limit !== undefined) return;
     this.#lingering = true;
     await this.#nap.sleep(lingerAfter(this.#lastCount, this.#options));
     this.#lingering = false;
@@ -175,6 +172,7 @@ export class Delivery {
       return this.#setAside(0, batch.lines()[0] ?? '', 'this line is no record any more') && this.#skip(batch);
     }
     const error = await this.#courier.submit(batch);
+    if (!this.#spool.held) return false;
     if (error === undefined) {
       this.#suspicion.taken(batch);
       this.#acknowledge(batch);

@@ -5,9 +5,14 @@ const waiting_max = 4096;
 
 /** Refused calls that ended while the disk was full: their records wait for room of their own. */
 export class RefusedRecords {
+  readonly #onGivenUp: ((count: number) => void) | undefined;
   #waiting: AuditRecord[] = [];
   #givenUp = 0;
   #told = 0;
+
+  constructor(onGivenUp: ((count: number) => void) | undefined) {
+    this.#onGivenUp = onGivenUp;
+  }
 
   add(record: AuditRecord): void {
     if (this.#waiting.length < waiting_max) this.#waiting.push(record);
@@ -19,17 +24,23 @@ export class RefusedRecords {
     return this.#waiting.length + this.#givenUp;
   }
 
-  /** There is room for those that wait. */
+  /** There is room for those that wait; how many there was none for is told. */
   take(): readonly AuditRecord[] {
     const waiting = this.#waiting;
     this.#waiting = [];
+    this.#tell(this.#givenUp - this.#told);
+    this.#told = this.#givenUp;
     return waiting;
   }
 
-  /** How many were given up since this was asked last. */
-  givenUp(): number {
-    const more = this.#givenUp - this.#told;
-    this.#told = this.#givenUp;
-    return more;
+  /** There never will be room: all of them are told. */
+  giveUp(): void {
+    this.#givenUp += this.#waiting.length;
+    this.#waiting = [];
+    this.take();
+  }
+
+  #tell(count: number): void {
+    if (count > 0) this.#onGivenUp?.(count);
   }
 }

@@ -50,12 +50,13 @@ export class Reserve {
   }
 }
 
-/** Whether a disk has this much room: writes it and takes it away again. Throws where it has not. */
+/** Whether a disk has this much room, not only memory: writes it and takes it away again. Throws where it has not. */
 export function probe(path: string, bytes: number, write: WriteSync = writeSync): void {
   const fd = openSync(path, 'w', 0o600);
   try {
     const noise = randomBytes(Math.ceil(bytes));
     for (let done = 0; done < noise.length; ) done += write(fd, noise, done, noise.length - done);
+    fsyncSync(fd);
   } finally {
     closeSync(fd);
     rmSync(path, { force: true });

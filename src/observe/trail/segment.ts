@@ -100,6 +100,8 @@ export class Segment {
   #syncing = false;
   /** Behind the whole lines lies a part of one. */
   #torn = false;
+  /** A flush of it failed: the system may have let go of what it did not write, and no later flush tells of that. */
+  spoiled: Error | undefined;
 
   private constructor(
     number: number,
@@ -177,20 +179,29 @@ export class Segment {
     this.#torn = false;
   }
 
-  /** To the platter, before it returns. */
+  /** To the platter, before it returns: also what a flush is under way for. */
   sync(): void {
-    if (this.#dirty) fdatasyncSync(this.#fd);
-    this.#dirty = false;
+    if (!this.#dirty && !this.#syncing) return;
+    try {
+      fdatasyncSync(this.#fd);
+      this.#dirty = false;
+    } catch (error) {
+      this.spoiled ??= error as Error;
+      throw error;
+    }
   }
 
-  /** To the platter, some time soon. */
+  /** To the platter, some time soon; where it fails the segment is spoiled. */
   syncSoon(): void {
     if (!this.#dirty || this.#syncing) return;
     this.#dirty = false;
     this.#syncing = true;
     fdatasync(this.#fd, (error) => {
       this.#syncing = false;
-      if (error !== null) this.#dirty = true;
+      if (error !== null) {
+        this.#dirty = true;
+        this.spoiled ??= error;
+      }
       if (!this.#closed) return;
       // What was written since is not on the platter yet.
       if (this.#dirty && error === null) this.syncSoon();

@@ -1,5 +1,13 @@
 import { existsSync, rm } from 'node:fs';
+import { type Recovered, segmentOpening } from './recover.ts';
 import { bytesBefore, listSegments, type Making, Segment, segmentFile } from './segment.ts';
+
+export interface SegmentsOptions {
+  readonly dir: string;
+  /** From here on a segment is full. */
+  readonly bytes_max: number;
+  readonly making: Making;
+}
 
 /** A spool's segments: the one that is written, and those before it that some sink still needs. */
 export class Segments {
@@ -7,11 +15,13 @@ export class Segments {
   readonly #bytes_max: number;
   readonly #making: Making;
   #current: Segment;
+  /** The one before, of which a flush may still be under way. */
+  #left: Segment | undefined;
   #rotateAt: number;
   #olderBytes = 0;
   #removedBefore = 0;
 
-  constructor(dir: string, current: Segment, bytes_max: number, making: Making) {
+  private constructor(current: Segment, { dir, bytes_max, making }: SegmentsOptions) {
     this.#dir = dir;
     this.#current = current;
     this.#bytes_max = bytes_max;
@@ -20,8 +30,23 @@ export class Segments {
     this.#countOlder();
   }
 
+  /** Goes on where an earlier process ended. */
+  static after({ segment, missing, tail, open }: Recovered, spool: string, options: SegmentsOptions): Segments {
+    const { dir, making } = options;
+    // A gap the chain jumps over needs an opening of its own; so does the first segment.
+    if (segment > 0 && missing === 0) return new Segments(Segment.open(dir, segment, making.write), options);
+    const carried = [...open.values()].map(({ line }) => line).join('');
+    const lines = segmentOpening(spool, segment + 1, tail) + carried;
+    return new Segments(Segment.create(dir, segment + 1, lines, making), options);
+  }
+
   get current(): Segment {
     return this.#current;
+  }
+
+  /** Why it is not known what of the newest lines is on the disk, where that is so. */
+  get spoiled(): Error | undefined {
+    return this.#current.spoiled ?? this.#left?.spoiled;
   }
 
   /** Of all of them, on disk. */
@@ -35,7 +60,7 @@ export class Segments {
     try {
       this.#renew(opening);
     } catch {
-      // No room for another file: this one grows on and the next rotation is tried later.
+      // No room for another file, or this one is not on the disk: it grows on and the next rotation is tried later.
       this.#rotateAt = this.#current.size + this.#bytes_max;
     }
   }
@@ -48,15 +73,29 @@ export class Segments {
   stayInPlace(flush: () => void, opening: (number: number) => string): string | undefined {
     const { path } = this.#current;
     if (existsSync(path)) return undefined;
-    flush();
-    if (this.#current.path === path) this.#renew(opening);
+    this.#leave(flush, opening);
     return path;
   }
 
+  /** The same where a flush of it failed: what is written to another one can be promised again. */
+  makeSound(flush: () => void, opening: (number: number) => string): void {
+    if (this.#current.spoiled !== undefined) this.#leave(flush, opening);
+    this.#left = undefined;
+  }
+
+  #leave(flush: () => void, opening: (number: number) => string): void {
+    const left = this.#current;
+    flush();
+    if (this.#current === left) this.#renew(opening);
+  }
+
   #renew(opening: (number: number) => string): void {
+    // Before there is another one: that says where the chain stood, and after a power cut nobody would look for more here.
+    if (this.#current.spoiled === undefined) this.#current.sync();
     const number = this.#current.number + 1;
     const next = Segment.create(this.#dir, number, opening(number), this.#making);
     this.#current.closeSoon();
+    this.#left = this.#current;
     this.#current = next;
     this.#rotateAt = Math.max(this.#bytes_max, next.size * 2);
     this.#countOlder();

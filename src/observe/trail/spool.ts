@@ -1,28 +1,20 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Lock, lock, RecentIds } from '../../stores/index.ts';
-import { type AuditRecord, type Intent, lostRecord } from '../record.ts';
+import type { AuditRecord, Intent } from '../record.ts';
+import { Acceptance } from './acceptance.ts';
 import { Chain } from './chain.ts';
 import { Composer } from './compose.ts';
 import { type Deferred, deferred } from './deferred.ts';
 import { Fresh } from './fresh.ts';
-import { writeJson } from './json-values.ts';
 import { openKeys, type TrailKeys } from './keys.ts';
-import { sealedText } from './line.ts';
 import { Live } from './live.ts';
 import { recover, segmentOpening, spoolIdentity } from './recover.ts';
 import { RefusedRecords } from './refused-records.ts';
 import { probe, Reserve } from './reserve.ts';
-import { Segment } from './segment.ts';
+import type { Segment } from './segment.ts';
 import { Segments } from './segments.ts';
-import {
-  checkSpoolId,
-  retry_ms,
-  type SpoolOptions,
-  type SpoolState,
-  SpoolUnavailable,
-  unwritable,
-} from './spool-options.ts';
+import { checkSpoolId, type SpoolOptions, type SpoolState, SpoolUnavailable, unwritable } from './spool-options.ts';
 import { Subjects } from './subjects.ts';
 
 const fsync_ms = 200;
@@ -49,21 +41,23 @@ export class Spool {
   readonly #timer: NodeJS.Timeout;
   readonly #live: Live;
   readonly #ended = new RecentIds(4096);
-  readonly #refused = new RefusedRecords();
+  readonly #refused: RefusedRecords;
+  readonly #acceptance: Acceptance;
   readonly #segments: Segments;
   readonly #chain: Chain;
   #written: Deferred | undefined;
   #scheduled = false;
-  #accepting = true;
-  #triedAt = 0;
   #closed = false;
+  #gone: SpoolUnavailable | undefined;
 
   constructor(options: SpoolOptions) {
     this.#options = options;
+    this.#refused = new RefusedRecords(options.onGivenUp);
+    this.#acceptance = new Acceptance(options);
     this.keys = openKeys(options.path);
     this.dir = join(options.path, 'spools', options.spoolId);
     mkdirSync(this.dir, { recursive: true, mode: 0o700 });
-    this.#lock = lock(join(this.dir, 'lock'));
+    this.#lock = lock(join(this.dir, 'lock'), () => this.#abandon());
     try {
       this.id = spoolIdentity(this.dir, options.spoolId);
       this.fresh = new Fresh(this.id);
@@ -73,20 +67,12 @@ export class Spool {
       this.#reserve = new Reserve(join(this.dir, 'reserve'), options.reserve_bytes);
       const found = recover(this.dir, this.id);
       this.#chain = new Chain(this.id, found.tail, options.clock);
-      // A gap the chain jumps over needs an opening of its own; so does the first segment.
-      const fresh = found.segment === 0 || found.missing > 0;
-      const carried = [...found.open.values()].map((open) => open.line).join('');
-      const number = fresh ? found.segment + 1 : found.segment;
-      const making = { write: options.write, lasting: options.fsync === 'always' };
-      const segment = fresh
-        ? Segment.create(this.dir, number, segmentOpening(this.id, number, this.#chain.tail) + carried, making)
-        : Segment.open(this.dir, number, options.write);
-      this.#segments = new Segments(this.dir, segment, options.segment_bytes_max, making);
-      for (const open of found.open.values()) {
-        writeJson(this.#chain.begin(), lostRecord(open.intent, options.clock()));
-        const personal = open.personalJson;
-        this.#chain.link(personal === undefined ? undefined : sealedText(personal), this.fresh);
-      }
+      this.#segments = Segments.after(found, this.id, {
+        dir: this.dir,
+        bytes_max: options.segment_bytes_max,
+        making: { write: options.write, lasting: options.fsync === 'always' },
+      });
+      for (const open of found.open.values()) this.#chain.linkLost(open, this.fresh);
       this.found = { lost: found.open.size, cut_bytes: found.cut_bytes, missing: found.missing };
       this.flush();
     } catch (error) {
@@ -103,13 +89,14 @@ export class Spool {
    * or cannot keep room for the record.
    */
   begin(intent: Intent): Promise<void> {
-    if (this.#closed) return Promise.reject(new SpoolUnavailable('The audit spool is closed'));
-    if (!this.#accepting && !this.#recovered()) return Promise.reject(new SpoolUnavailable('The audit spool is full'));
+    if (this.#closed) return Promise.reject(this.#gone ?? new SpoolUnavailable('The audit spool is closed'));
+    if (!this.#acceptance.now && !this.#recovered())
+      return Promise.reject(new SpoolUnavailable('The audit spool is full'));
     let done: Promise<void>;
     try {
       done = this.#live.begin(intent, this.#ensureRoom);
     } catch (cause) {
-      this.#setAccepting(false, cause);
+      this.#acceptance.set(false, cause);
       this.flush();
       return Promise.reject(unwritable(cause));
     }
@@ -131,7 +118,7 @@ export class Spool {
     const begun = this.#live.end(exchange);
     if (!begun && this.#ended.has(exchange)) return Promise.resolve();
     this.#ended.add(exchange);
-    if (!begun && !this.#accepting) {
+    if (!begun && !this.#acceptance.now) {
       this.#refused.add(record);
       return Promise.resolve();
     }
@@ -139,7 +126,7 @@ export class Spool {
   }
 
   #put(record: AuditRecord): Promise<void> {
-    this.#chain.link(this.#composer.record(record, !this.#accepting, this.#chain.begin()), this.fresh);
+    this.#chain.link(this.#composer.record(record, !this.#acceptance.now, this.#chain.begin()), this.fresh);
     this.#schedule();
     this.#written ??= deferred();
     return this.#written.done;
@@ -151,7 +138,7 @@ export class Spool {
       unrecorded: this.#refused.count,
       bytes: this.#segments.bytes,
       live: this.#live.size,
-      accepting: this.#accepting,
+      accepting: this.held && this.#acceptance.now,
       tail: this.#chain.tail,
     };
   }
@@ -161,9 +148,26 @@ export class Spool {
     return this.#segments.current;
   }
 
+  /** Whether its directory is still this process's; where it is not, nothing may be written there nor carried from there. */
+  get held(): boolean {
+    return this.#lock.held();
+  }
+
   /** Removes segments before `number`: every sink has what they hold. */
   removeBefore(number: number): void {
-    this.#segments.removeBefore(number);
+    if (this.held) this.#segments.removeBefore(number);
+  }
+
+  /** Another process has taken the directory over, and ended what was live here. */
+  #abandon(): void {
+    clearInterval(this.#timer);
+    this.#gone = new SpoolUnavailable('Another process has taken over the directory of this audit spool');
+    this.#live.refuse(this.#gone);
+    this.#acceptance.set(false, this.#gone);
+    this.#refused.giveUp();
+    this.#settleWaiters();
+    this.#closed = true;
+    this.#segments.current.closeSoon();
   }
 
   /** Writes what is pending and lets go of the files. Exchanges still live become `lost` at the next opening. */
@@ -171,12 +175,14 @@ export class Spool {
     if (this.#closed) return;
     clearInterval(this.#timer);
     this.flush();
-    this.#triedAt = Number.NEGATIVE_INFINITY;
-    if (this.#accepting || this.#recovered()) this.flush();
-    else this.#tellGivenUp(this.#refused.givenUp() + this.#refused.take().length);
+    if (this.#acceptance.now || this.#recovered(true)) this.flush();
+    else this.#refused.giveUp();
     this.#closed = true;
-    this.#segments.current.close();
-    this.#lock.release();
+    try {
+      this.#segments.current.close();
+    } finally {
+      this.#lock.release();
+    }
   }
 
   /** Whether there is anything to write. */
@@ -199,6 +205,10 @@ export class Spool {
     this.#segments.rotate(this.#opening);
   }
 
+  readonly #appendPending = (): void => {
+    if (this.#pending) this.#append();
+  };
+
   /** First lines of a segment, once everything is written. */
   readonly #opening = (number: number): string =>
     segmentOpening(this.id, number, this.#chain.tail) + this.#live.carried();
@@ -209,17 +219,17 @@ export class Spool {
   }
 
   /** Writes what is pending now. */
-  flush(): void {
+  readonly flush = (): void => {
     this.#scheduled = false;
-    if (!this.#pending) return;
+    if (!this.#pending || !this.held) return;
     try {
       this.#append();
     } catch (error) {
       this.#live.refuse(unwritable(error));
-      this.#setAccepting(false, error);
+      this.#acceptance.set(false, error);
       this.#flushRecords();
     }
-  }
+  };
 
   /** Pending records on a disk that did not take them a moment ago, together with an intent or by themselves. */
   #flushRecords(): void {
@@ -241,55 +251,43 @@ export class Spool {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    process.nextTick(this.#flushNow);
+    process.nextTick(this.flush);
   }
 
-  readonly #flushNow = (): void => this.flush();
-
   #stayInPlace(): void {
-    const removed = this.#segments.stayInPlace(() => this.#pending && this.#append(), this.#opening);
+    const removed = this.#segments.stayInPlace(this.#appendPending, this.#opening);
     if (removed !== undefined) this.#options.onRemoved?.(removed);
   }
 
   #tick(): void {
+    if (!this.held) return;
+    const { spoiled } = this.#segments;
+    if (spoiled !== undefined) this.#acceptance.set(false, spoiled);
     try {
       this.#stayInPlace();
     } catch (error) {
-      this.#setAccepting(false, error);
+      this.#acceptance.set(false, error);
     }
     if (this.#pending && !this.#scheduled) this.flush();
-    if (!this.#accepting) this.#recovered();
+    if (!this.#acceptance.now) this.#recovered();
     if (this.#options.fsync === 'group') this.#segments.current.syncSoon();
   }
 
   /** Looks, once a second, whether the disk takes exchanges again: the reserve, and some room beside it. */
-  #recovered(): boolean {
-    const now = this.#options.clock();
-    // A clock may be put back as well.
-    if (Math.abs(now - this.#triedAt) < retry_ms) return false;
-    this.#triedAt = now;
+  #recovered(last = false): boolean {
+    if (!this.#acceptance.due(last) || !this.held) return false;
     try {
       this.#stayInPlace();
+      this.#segments.makeSound(this.#appendPending, this.#opening);
       this.#reserve.ensure(this.#live.size + 1);
       probe(join(this.dir, 'probe'), Math.max(65_536, this.#options.reserve_bytes / 4), this.#options.write);
       this.#append();
     } catch {
       return false;
     }
-    this.#setAccepting(true, undefined);
+    this.#acceptance.set(true);
     for (const record of this.#refused.take()) void this.#put(record);
-    this.#tellGivenUp(this.#refused.givenUp());
     return true;
-  }
-
-  #tellGivenUp(count: number): void {
-    if (count > 0) this.#options.onGivenUp?.(count);
-  }
-
-  #setAccepting(accepting: boolean, error: unknown): void {
-    if (this.#accepting === accepting) return;
-    this.#accepting = accepting;
-    this.#options.onState?.(accepting, error);
   }
 }
 

@@ -7,6 +7,9 @@ const suspect_rounds = 2;
 export class Suspicion {
   /** Rounds the batch that begins here has failed. */
   #rounds = 0;
+  /** Where the batch that failed last ends. */
+  #failed = 0;
+  #narrowed = false;
   /** While a record is suspected: how many a batch may hold, and up to which one the search goes. */
   #search: { readonly limit: number; readonly to: number } | undefined;
 
@@ -16,17 +19,28 @@ export class Suspicion {
   }
 
   taken({ to }: Batch): void {
+    const { to: end } = this.#search ?? { to };
+    // The very batch that failed: it was the sink after all.
+    if (to >= end || (this.#rounds > 0 && to === this.#failed)) this.#search = undefined;
     this.#rounds = 0;
-    if (this.#search !== undefined && to >= this.#search.to) this.#search = undefined;
   }
 
   /** Whether the batch is one record, and suspected. */
   failed({ count, to }: Batch): boolean {
     this.#rounds += 1;
+    this.#failed = to;
     if (this.#rounds < suspect_rounds) return false;
     if (count === 1) return true;
     this.#search = { limit: Math.ceil(count / 2), to: this.#search?.to ?? to };
+    this.#narrowed = true;
     return false;
+  }
+
+  /** Whether the search became narrower since this was asked last: what comes next was not tried yet. */
+  narrowed(): boolean {
+    const narrowed = this.#narrowed;
+    this.#narrowed = false;
+    return narrowed;
   }
 
   /** The record was found, and is passed by. */

@@ -150,12 +150,15 @@ class LiveTrail implements Trail {
   }
 
   async retryAside(): Promise<number> {
+    if (!this.#spool.held) return 0;
     const taken = await Promise.all(this.#deliveries.map((delivery) => delivery.retryAside()));
     return taken.reduce((sum, one) => sum + one, 0);
   }
 
   #putOutHeads(): void {
     this.#spool.flush();
+    // Whose it is by now signs for what is in it.
+    if (!this.#spool.held) return;
     this.#forgetErased();
     const head = this.head();
     // Before the first record there is nothing to vouch for.

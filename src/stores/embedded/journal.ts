@@ -30,6 +30,8 @@ export interface JournalOptions {
   readonly segment_bytes_max: number;
   /** Starts the next segment with a snapshot at its head. Throws where there is none then. */
   readonly rotate: () => Started;
+  /** Whether the directory is still this process's. Where it is not, `abandon` was called. */
+  readonly held: () => boolean;
   readonly notice: (message: string) => void;
 }
 
@@ -102,9 +104,10 @@ export class Journal {
     if (this.#frame.empty) return;
     const waiters = this.#waiters ?? none;
     this.#waiters = undefined;
-    if (this.#closed) {
+    if (this.#closed || !this.#options.held()) {
       this.#frame.clear();
-      for (const waiter of waiters) giveUp(waiter, new LedgerUnavailable('the ledger journal is closed'));
+      const error = this.failure ?? new LedgerUnavailable('the ledger journal is closed');
+      for (const waiter of waiters) giveUp(waiter, error);
       return;
     }
     try {
@@ -215,6 +218,7 @@ export class Journal {
   }
 
   #rotate(): void {
+    if (!this.#options.held()) return;
     const old = this.#segment;
     if (this.#options.fsync === 'always') flushNow(old);
     try {

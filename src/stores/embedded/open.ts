@@ -49,7 +49,7 @@ export async function openEmbeddedLedger(options: EmbeddedLedgerOptions): Promis
     });
     // Always a fresh segment: numbers of names start anew with this process.
     const first = rotate();
-    const journal = new Journal(first, { fsync, segment_bytes_max, rotate, notice });
+    const journal = new Journal(first, { fsync, segment_bytes_max, rotate, held: held.held, notice });
     written = journal;
     const reap_interval_ms = options.reap_interval_ms ?? 1_000;
     let ticks = 0;

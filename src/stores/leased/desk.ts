@@ -98,9 +98,15 @@ export class Desk {
 
   /** Tells a store that lost its data what calls hold here, before it admits anything; what was free is not ours any more. */
   async retell(permit: string): Promise<readonly Floor[]> {
+    this.#mustHold();
     const { parts, floors } = retelling(this.#books, this.#renewals, items_max);
     for (const part of parts) await this.#send(part, { permit, whole: false });
     return floors;
+  }
+
+  /** Who has the journal by now goes on under its name: what was ours there is that one's to tell, and to give back. */
+  #mustHold(): void {
+    if (!this.#office.held()) throw new LedgerUnavailable('another process has taken over the journal');
   }
 
   /** Whether it is time to report, to give back or to renew. */
@@ -142,6 +148,7 @@ export class Desk {
     const books = this.#books;
     // Nothing is given back to nobody.
     if (office.store.lost) throw new LedgerUnavailable('the shared ledger is lost');
+    this.#mustHold();
     await this.#tellBacklog();
     const waiting = this.#waiters.splice(0, fitting(this.#waiters));
     const { budgets, rates, seats } = asks(waiting);

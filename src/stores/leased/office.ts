@@ -21,6 +21,8 @@ export interface Office extends Leasing {
   readonly store: SliceStore;
   readonly owner: string;
   readonly journal: Journal;
+  /** Whether the journal is still this process's. */
+  readonly held: () => boolean;
   readonly notes: Notes;
   /** Monotonic ms, which go on while the machine sleeps (`leaseClock`). */
   readonly clock: () => number;

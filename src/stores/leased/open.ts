@@ -89,7 +89,7 @@ export function leaseFrom(
       notice,
     });
     const first = rotate();
-    const journal = new Journal(first, { fsync: 'group', segment_bytes_max, rotate, notice });
+    const journal = new Journal(first, { fsync: 'group', segment_bytes_max, rotate, held: held.held, notice });
     written = journal;
     let ahead_ms = 0;
     const leasing: Leasing = {
@@ -103,6 +103,7 @@ export function leaseFrom(
       store: remote.slices,
       owner,
       journal,
+      held: held.held,
       notes,
       notice,
       clock: leaseClock(

@@ -1,8 +1,8 @@
-import { closeSync, fsyncSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Lines } from '../lines.ts';
 import { LiveMap } from '../live-map.ts';
-import { lock } from '../lock.ts';
+import { type Lock, lock } from '../lock.ts';
 import { encoded } from '../window-key.ts';
 import { putMessage } from './message-line.ts';
 import { WholeLines } from './whole-lines.ts';
@@ -32,6 +32,8 @@ const messages_max = 200_000;
 const strike_ms = 50;
 /** How soon a full disk is tried again. */
 const full_ms = 500;
+/** What waits is on the disk so late at most. */
+const flush_ms = 200;
 const kept = Promise.resolve();
 
 /**
@@ -46,7 +48,7 @@ export class Outbox {
   readonly #messages = new Map<string, LiveMap<Message>>();
   #size = 0;
   readonly #notice: (message: string) => void;
-  readonly #lock: { release(): void } | undefined;
+  readonly #lock: Lock | undefined;
   #file: WholeLines | undefined;
   /** For the next write. */
   readonly #lines = new Lines();
@@ -56,6 +58,7 @@ export class Outbox {
   #scheduled = false;
   #number = 0;
   #timer: NodeJS.Timeout | undefined;
+  #flushing: NodeJS.Timeout | undefined;
   #size_max = file_bytes_max;
   /** Monotonic ms. */
   #rewritable_ms = 0;
@@ -67,13 +70,19 @@ export class Outbox {
     this.#notice = notice;
     if (path === undefined) return;
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    this.#lock = lock(`${path}.lock`);
-    // Made where it is missing, and for nobody else.
-    writeFileSync(path, '', { flag: 'a', mode: 0o600 });
-    const text = readFileSync(path, 'utf8');
-    this.#file = new WholeLines(path, text);
-    this.#read(path, text);
-    this.#rewrite();
+    this.#lock = lock(`${path}.lock`, () => this.#abandon(path));
+    try {
+      // Made where it is missing, and for nobody else.
+      writeFileSync(path, '', { flag: 'a', mode: 0o600 });
+      const text = readFileSync(path, 'utf8');
+      this.#file = new WholeLines(path, text);
+      this.#read(path, text);
+      this.#rewrite();
+    } catch (error) {
+      // Whoever tries again in this process finds it free.
+      this.#lock.release();
+      throw error;
+    }
   }
 
   #read(path: string, text: string): void {
@@ -185,6 +194,7 @@ export class Outbox {
 
   readonly #write = (): void => {
     this.#scheduled = false;
+    this.#lock?.held();
     const written = this.#written;
     this.#writing = undefined;
     this.#written = undefined;
@@ -194,6 +204,20 @@ export class Outbox {
     const { size = 0, behind = false, owes = false } = this.#file ?? {};
     if (behind || (this.#size === 0 && (size > 0 || owes)) || size > this.#size_max) this.#rewrite();
     if (this.#file?.owes) this.#timer ??= setTimeout(this.#late, full_ms).unref();
+    if (this.#file !== undefined && this.#size > 0) this.#flushing ??= setTimeout(this.#flush, flush_ms).unref();
+  };
+
+  /** Of an outage a power cut takes what is new alone. What was acknowledged by now may come back: it changes nothing. */
+  readonly #flush = (): void => {
+    this.#flushing = undefined;
+    if (this.#size > 0) this.#file?.flushSoon(this.#unflushed);
+  };
+
+  readonly #unflushed = (error: Error): void => {
+    this.#try('be flushed', () => {
+      throw error;
+    });
+    this.#timer ??= setTimeout(this.#late, full_ms).unref();
   };
 
   #append(lines: Lines): void {
@@ -213,7 +237,7 @@ export class Outbox {
       file.rewrite(text);
       this.#rewritable_ms = 0;
     });
-    this.#size_max = file.size + file_bytes_max;
+    this.#size_max = Math.max(file.size * 2, file_bytes_max);
   }
 
   /** Tells once that the disk has no room, and once that it has. */
@@ -228,14 +252,25 @@ export class Outbox {
     }
   }
 
+  /** Another process sends what is in the file, and writes it from now on. */
+  #abandon(path: string): void {
+    this.#letGo();
+    this.#lines.clear();
+    this.#notice(`${path}: another process has taken over the outbox; messages are in memory only from now on`);
+  }
+
+  #letGo(): void {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#flushing);
+    const file = this.#file;
+    this.#file = undefined;
+    file?.close();
+  }
+
   close(): void {
     this.#write();
-    clearTimeout(this.#timer);
-    if (this.#file !== undefined) {
-      fsyncSync(this.#file.fd);
-      closeSync(this.#file.fd);
-    }
-    this.#file = undefined;
+    this.#try('be flushed', () => this.#file?.sync());
+    this.#letGo();
     this.#lock?.release();
   }
 }

@@ -1,4 +1,14 @@
-import { closeSync, ftruncateSync, openSync, renameSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fdatasync,
+  fdatasyncSync,
+  ftruncateSync,
+  openSync,
+  renameSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import type { Lines } from '../lines.ts';
 
 /** Text that found no room is kept for the next try up to here; beyond, only writing everything anew helps. */
@@ -20,6 +30,9 @@ export class WholeLines {
   #behind = false;
   /** Something that is no whole line may stand at its end. */
   #torn: boolean;
+  /** What is being flushed; it is closed when done, where it is not the file any more. */
+  #flushing: number | undefined;
+  #closed = false;
 
   /** `text` is what stands in the file now. */
   constructor(path: string, text: string) {
@@ -100,6 +113,8 @@ export class WholeLines {
     try {
       writeFileSync(draft, lines, { mode: 0o600 });
       fd = openSync(draft, 'a+', 0o600);
+      // Before it takes the place of lines that are on the disk.
+      fdatasyncSync(fd);
       renameSync(draft, this.#path);
     } catch (error) {
       if (fd !== undefined) closeSync(fd);
@@ -111,11 +126,33 @@ export class WholeLines {
       }
       throw error;
     }
-    closeSync(this.#fd);
+    const old = this.#fd;
     this.#fd = fd;
+    if (this.#flushing !== old) closeSync(old);
   }
 
-  get fd(): number {
-    return this.#fd;
+  /** To the platter, some time soon. Where that fails it is told, and the file has to be written anew. */
+  flushSoon(failed: (error: Error) => void): void {
+    if (this.#flushing !== undefined) return;
+    const fd = this.#fd;
+    this.#flushing = fd;
+    fdatasync(fd, (error) => {
+      this.#flushing = undefined;
+      if (this.#closed || fd !== this.#fd) closeSync(fd);
+      else if (error !== null) {
+        this.#behind = true;
+        failed(error);
+      }
+    });
+  }
+
+  /** To the platter, before it returns. Throws where it does not get there. */
+  sync(): void {
+    fdatasyncSync(this.#fd);
+  }
+
+  close(): void {
+    this.#closed = true;
+    if (this.#flushing !== this.#fd) closeSync(this.#fd);
   }
 }
