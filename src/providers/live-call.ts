@@ -7,7 +7,7 @@ import type { HeaderList } from './header-list.ts';
 import type { Origin } from './origin.ts';
 import { type RawHeaders, rawHeader, rawRecord, rawReplyHeaders } from './raw-headers.ts';
 import type { UpstreamCall, UpstreamReply, UpstreamSink } from './upstream.ts';
-import { type CallPhase, connectionFailure, type TimedPhase, timedOut } from './upstream-failure.ts';
+import { type CallPhase, connectionFailure, damaged, type TimedPhase, timedOut } from './upstream-failure.ts';
 
 /** Bytes kept for a reader who has not come yet; then the provider is held. */
 const keptBytesMax = 256 * 1024;
@@ -166,9 +166,9 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
     this.status = status;
     this.#raw = raw;
     const encoding = rawHeader(raw, 'content-encoding');
-    const decoder = decoderFor(encoding);
+    const decoder = decoderFor(encoding, status);
     if (decoder === 'unknown') {
-      this.#refuse('sent its reply in an encoding we cannot read.');
+      this.#refuse('sent its reply in an encoding we cannot read.', { unread: true });
       return;
     }
     if (decoder !== 'identity') {
@@ -282,7 +282,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
       if (!this.#over) this.#finish('end');
     });
     decoder.on('error', (error: Error) => {
-      if (!this.#over) this.#fail(connectionFailure(this.#origin.provider, 'body', error, 0));
+      if (!this.#over) this.#fail(damaged(this.#origin.provider, error));
     });
   }
 
