@@ -253,7 +253,7 @@ export class StreamRun {
 
   #figures(): { cost_usd: number | undefined; latency_ms: number } {
     const { walk, admitted, answered, meter } = this.#context;
-    return { cost_usd: costOf(admitted.at_ms, answered, meter), latency_ms: walk.monotonic() - admitted.started };
+    return { cost_usd: costOf(admitted, answered, meter), latency_ms: walk.monotonic() - admitted.started };
   }
 
   #done(ending: Ending, failure: Failure | undefined): void {

@@ -116,6 +116,95 @@ describe('a reply that nobody can read', () => {
   });
 });
 
+describe('a call that broke off', () => {
+  const silent: FakeReply = { stall: 'head' };
+  const file = [{ role: 'user', content: [{ type: 'file', file: { file_id: 'file-1' } }] }];
+
+  test.each<{ what: string; body: AskedBody }>([
+    { what: 'a file by its id', body: { ...stream, messages: file } },
+    { what: 'a file by its id, counted exactly', body: { ...stream, model: 'gpt-counted', messages: file } },
+  ])('is paid for all its model may have read, where it was given what nobody sees: $what', async ({ body }) => {
+    const { answer, record } = await recorded(body, silent);
+    expect(answer.status).toBe(504);
+    expect(record.cost_nusd).toBe(costOf({ input: context, output: 0 }));
+  });
+
+  test('in the middle of its reply is paid for the same', async () => {
+    const { record } = await recorded({ ...stream, model: 'gpt-counted', messages: file }, { die: 'middle' });
+    expect(record).toMatchObject({ ending: 'cut', usage: { input: context } });
+    expect(record.cost_nusd).toBeGreaterThan(costOf({ input: context, output: 0 }));
+  });
+
+  const message = { id: 'm', type: 'message', role: 'assistant', model: 'c', content: [] };
+  const usage = { input_tokens: 20, output_tokens: 1, server_tool_use: { web_search_requests: 0 } };
+  const start = { type: 'message_start', message: { ...message, usage } };
+  const block = { type: 'server_tool_use', id: 's', name: 'web_search', input: {} };
+  const ran = { type: 'content_block_start', index: 0, content_block: block };
+  const over = { type: 'message_delta', delta: { stop_reason: 'end_turn' }, usage: { input_tokens: 900 } };
+  test.each([
+    { what: 'before its tool ran, as it told', events: [start], input: 20 },
+    { what: 'after its tool ran, for all it may have read', events: [start, ran], input: context },
+    { what: 'after it told all it read, as it told', events: [start, ran, over], input: 900 },
+  ])('is paid $what', async ({ events, input }) => {
+    const tools = [{ type: 'web_search_20250305', name: 'web_search', max_uses: 5 }];
+    const words = { type: 'content_block_start', index: 1, content_block: { type: 'text', text: 'So' } };
+    const chunks = [...events, words].map((one) => `data: ${JSON.stringify(one)}\n\n`);
+    const says = { raw: { contentType: 'text/event-stream', chunks } };
+    const { record } = await recorded({ ...stream, model: 'claude-seeks', tools }, says);
+    expect(record).toMatchObject({ ending: 'cut', usage: { input }, cost_estimated: true });
+  });
+
+  const data = 'QUFB'.repeat(1000);
+  const audio = [{ role: 'user', content: [{ type: 'input_audio', input_audio: { data, format: 'wav' } }] }];
+  test('and was sent audio is paid for the audio, at its own price', async () => {
+    const { record } = await recorded({ ...stream, model: 'gpt-speaks', messages: audio }, silent);
+    // Of a try that fell silent the bytes count.
+    expect(record.cost_nusd).toBeGreaterThan((data.length / 20) * 40_000);
+    const cut = await recorded({ ...stream, model: 'gpt-speaks', messages: audio }, { die: 'middle', usage: false });
+    expect(Number(cut.record.usage?.input)).toBeGreaterThan(data.length / 20);
+    expect(Number(cut.record.usage?.input)).toBeLessThan(data.length / 10);
+    expect(cut.record.cost_nusd).toBeGreaterThan((data.length / 20) * 40_000);
+  });
+
+  test('and may have spoken is paid for speech', async () => {
+    const speaks = { ...plain, model: 'gpt-speaks', modalities: ['text', 'audio'], audio: { voice: 'alloy' } };
+    const { record } = await recorded(speaks, { raw: { contentType: 'application/json', chunks: ['{"choices":[]}'] } });
+    expect(record).toMatchObject({ usage: { output: 50 }, cost_estimated: true });
+    expect(record.cost_nusd).toBeGreaterThan(50 * 80_000);
+  });
+
+  test('and may have been written to a cache is paid for that', async () => {
+    const content = [{ type: 'text', text: 'Hi', cache_control: { type: 'ephemeral', ttl: '1h' } }];
+    const body = { ...stream, model: 'claude-keeps', messages: [{ role: 'user', content }] };
+    const { record } = await recorded(body, silent);
+    expect(record.cost_nusd).toBe(2 * costOf({ input: likely(body), output: 0 }));
+  });
+});
+
+describe('what rules read of the cost', () => {
+  test('is no more than a model can read', async () => {
+    const messages = [{ role: 'user', content: 'word '.repeat(400_000) }];
+    const { answer } = await recorded({ ...plain, messages }, { usage: { input: 40, output: 5 } });
+    expect(answer.status).toBe(200);
+  });
+
+  test('has the price of the tier that was asked for, before and after', async () => {
+    const long = [{ role: 'user', content: 'word '.repeat(100_000) }];
+    const body = { ...plain, model: 'gpt-tiered', service_tier: 'priority', messages: long };
+    const little = { usage: { input: 4, output: 3 } };
+    const before = await recorded(body, little);
+    expect([before.answer.status, before.answer.error.message]).toEqual([403, 'dear']);
+    expect((await recorded({ ...body, service_tier: 'default' }, little)).answer.status).toBe(200);
+    const short = { ...plain, model: 'gpt-tiered' };
+    const usage = { prompt_tokens: 40, completion_tokens: 30 };
+    const choices = [{ index: 0, message: { role: 'assistant', content: 'Hi' }, finish_reason: 'stop' }];
+    const raw = { contentType: 'application/json', chunks: [JSON.stringify({ id: 'x', choices, usage })] };
+    expect((await recorded(short, { raw })).answer.status).toBe(200);
+    const after = await recorded({ ...short, service_tier: 'priority' }, { raw });
+    expect([after.answer.status, after.answer.error.message]).toEqual([403, 'it was dear']);
+  });
+});
+
 test('and the books agree', async () => {
   expect(await house.admin('/admin/v1/budgets/reconcile', 'POST')).toEqual({ drift: [], repaired: false });
 });
