@@ -246,6 +246,10 @@ describe('what a provider reads or runs by itself', () => {
     of('claude-sonnet-4-5', { type: 'document', source }),
     of('claude-sonnet-4-5', { type: 'tool_result', tool_use_id: 't', content: [{ type: 'document', source }] }),
     of('gpt-4o', { type: 'file', file: { file_id: 'file-1' } }),
+    { ...plain, messages: [{ role: 'assistant', audio: { id: 'audio_1' } }, ...hi] },
+    of('gpt-4o', { type: 'input_audio', input_audio: 'https://example.com/long.mp3' }),
+    of('gpt-4o', { type: 'input_audio', input_audio: { data: 'https://example.com/long.mp3', format: 'mp3' } }),
+    of('gpt-4o', { type: 'image_url', image_url: { url: 'data:application/pdf;base64,QUFB' } }),
   ])('is held for: a document whose text does not stand in the request, %j', async (body) => {
     expect(await heldFor(body)).toBe(costOf({ input: context, output: 50 }));
   });
