@@ -145,10 +145,13 @@ async function likelyInput({ walk, view, preamble, hold, candidate }: Asked, exa
 async function likelyOutput({ walk, view, hold, candidate }: Asked, meter: ReplyMeter | undefined): Promise<number> {
   if (meter === undefined) return 0;
   // A whole reply that neither says anything nor what it cost: all that was held for it may have been produced.
-  if (meter.whole && meter.bytes === 0 && meter.usage?.output === undefined)
-    return heldOutput(hold.output, view.choices);
+  const told = meter.usage?.output;
+  if (meter.whole && meter.bytes === 0 && told === undefined) return heldOutput(hold.output, view.choices);
+  const observed = await observedOutput(walk, candidate, meter);
   // It may have told its output so far (Anthropic's first event says 1) and nothing since: the larger counts.
-  return Math.max(meter.usage?.output ?? 0, await observedOutput(walk, candidate, meter));
+  if (told !== undefined) return Math.max(told, observed);
+  // What was predicted and did not come is billed beside what did, and nobody saw how much that was.
+  return observed + likelyTokens(hold.output.predicted) * view.choices;
 }
 
 async function observedOutput(walk: Walk, candidate: Candidate | undefined, meter: ReplyMeter): Promise<number> {
