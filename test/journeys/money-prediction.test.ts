@@ -153,7 +153,7 @@ describe.each(stores)('what is predicted and does not come is billed, and held f
   test('a reply that breaks off before it tells is paid for what it said, and what of the prediction it may have thrown away', async () => {
     const { spent } = await house.budget('rich');
     house.says({ text: 'Not as it was foretold.', die: 'middle', usage: false });
-    const body = { ...asked('plain'), stream: true };
+    const body: AskedBody = { ...asked('plain'), stream: true };
     expect((await house.ask('rich', body)).status).toBe(200);
     const input = Math.ceil(jsonBytes(body) / 4);
     const paid = (await house.atRest('rich')).spent - spent;
