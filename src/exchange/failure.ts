@@ -55,6 +55,8 @@ export interface FailureDetail {
   readonly upstreamCode?: string;
   /** The provider may have worked on the request before it refused: it may bill that. */
   readonly worked?: boolean;
+  /** A reply came, perhaps all of it, and nobody can read it: what it cost stands there. */
+  readonly unread?: boolean;
   readonly cause?: unknown;
 }
 

@@ -1,5 +1,5 @@
-import { Failure, type RequestView, unescaped } from '../exchange/index.ts';
-import { type Candidate, type PriceOptions, price, pricesMedia, worstUsage } from '../providers/index.ts';
+import { Failure, type RequestView } from '../exchange/index.ts';
+import { type Candidate, price } from '../providers/index.ts';
 import {
   type Amount,
   type BudgetState,
@@ -16,7 +16,7 @@ import type { Approved } from './approve.ts';
 import { type CallLimits, callLimits, modelLimits, namesOf } from './call-limits.ts';
 import type { Decided, Verdict } from './decide.ts';
 import { outputFor } from './decide.ts';
-import { feeUnknown, heldOutput, hostedCalls, inputTokensMax, type OutputBound } from './estimate.ts';
+import { dearestUsage, feeUnknown, heldOutput, inputTokensMax, type OutputBound, pricedAs } from './estimate.ts';
 import { fitted } from './fitted.ts';
 import type { Identified } from './identify.ts';
 import { labelsOf } from './labels.ts';
@@ -183,17 +183,6 @@ export function amountFor(
   return { nusd: nusd ?? 0, tokens, input };
 }
 
-const standard: PriceOptions = Object.freeze({});
-
-/** What the request asks for that its price depends on. */
-export function pricedAs({ serviceTier, inferenceGeo }: RequestView): PriceOptions {
-  if (serviceTier === undefined && inferenceGeo === undefined) return standard;
-  return {
-    ...(serviceTier === undefined ? undefined : { serviceTier }),
-    ...(inferenceGeo === undefined ? undefined : { inferenceGeo }),
-  };
-}
-
 /** The worst case's price: at the dearest reading of its tokens, and of the tier that is asked for. */
 function dearest(
   view: RequestView,
@@ -204,18 +193,7 @@ function dearest(
 ): number | undefined {
   const { price: book } = candidate;
   if (book === undefined) return undefined;
-  const options = pricedAs(view);
-  const media = pricesMedia(book, at_ms);
-  const bounds = {
-    input,
-    output,
-    cacheWrites: view.cacheWrites,
-    // A body that has audio, or asks for it, has the word somewhere.
-    audio: media && unescaped(view.bytes).includes('audio'),
-    images: media && view.hasImages,
-    toolCalls: hostedCalls(view, candidate),
-  };
-  return price(book, worstUsage(book, bounds, at_ms, options), at_ms, options);
+  return price(book, dearestUsage(view, at_ms, candidate, input, output), at_ms, pricedAs(view));
 }
 
 /**

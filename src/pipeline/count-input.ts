@@ -1,6 +1,6 @@
 import type { Passage, RequestView } from '../exchange/index.ts';
 import type { Candidate, TokenCounter } from '../providers/index.ts';
-import { inputBound, mediaOf } from './estimate.ts';
+import { inputBound, likelyAudioTokens, mediaOf } from './estimate.ts';
 
 /**
  * The input's tokens as its model's own tokeniser counts them, still as an upper bound: texts and the definitions of
@@ -33,7 +33,7 @@ export async function countedInput(
   const counted = await counter.count(tokenizer, textsOf(view, []).texts);
   if (counted === undefined) return undefined;
   const messages = Math.max(1, ...view.passages.map(({ message }) => message + 1));
-  return counted + messageTokens * messages + replyTokens + mediaOf(view, imageTokens).tokens;
+  return counted + messageTokens * messages + replyTokens + mediaOf(view, imageTokens).tokens + likelyAudioTokens(view);
 }
 
 /** Marks around a message, and those that begin the reply (openai-cookbook, as above). */

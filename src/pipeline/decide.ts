@@ -2,7 +2,7 @@ import { Failure, type FailureCode, type FailureDetail, failures, type RequestVi
 import { type Decision, decide as decideProgram, type FactTree, Unable } from '../policy/index.ts';
 import { type Candidate, price } from '../providers/index.ts';
 import { richer } from './accept.ts';
-import { feeUnknown, likelyUsage, type OutputBound, outputBound } from './estimate.ts';
+import { feeUnknown, likelyUsage, type OutputBound, outputBound, pricedAs } from './estimate.ts';
 import { llmFacts, type ModelFigures } from './facts.ts';
 import type { Inspected } from './inspect.ts';
 import { repliesOf } from './labels.ts';
@@ -146,7 +146,8 @@ export function figuresFor(
   const { view, at_ms } = inspected;
   const output = outputFor(walk, inspected, candidate, policyCap, view);
   const priced = candidate.price !== undefined && feeUnknown(view, at_ms, candidate) === undefined;
-  const cost = priced ? price(candidate.price, likelyUsage(view, candidate, output), at_ms) : undefined;
+  const usage = likelyUsage(view, candidate, output);
+  const cost = priced ? price(candidate.price, usage, at_ms, pricedAs(view)) : undefined;
   return { candidate, output, cost_usd: cost === undefined ? undefined : cost / 1e9 };
 }
 

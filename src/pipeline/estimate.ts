@@ -1,5 +1,14 @@
 import { type ChatPart, type RequestView, type Usage, unescaped } from '../exchange/index.ts';
-import { type Candidate, type ImageRule, imageTokens, imageTokensMax, unknownFee } from '../providers/index.ts';
+import {
+  type Candidate,
+  type ImageRule,
+  imageTokens,
+  imageTokensMax,
+  type PriceOptions,
+  pricesMedia,
+  unknownFee,
+  worstUsage,
+} from '../providers/index.ts';
 
 /** What providers add for tools besides their text: Anthropic's tool prompt is 313 to 346 tokens, OpenAI's less. */
 const toolPromptTokensMax = 512;
@@ -79,6 +88,21 @@ export function mediaOf(view: RequestView, rule: ImageRule | undefined): Media {
   }
   if (images === 0) media.tokens = imageTokensMax;
   return media;
+}
+
+/** Base64 that a token of audio has at least: speech of 5 kbit/s, at 32 tokens a second (Gemini's, audio understanding, 2026). */
+const charactersPerAudioToken = 20;
+
+/** Likely tokens of the audio in a request: its bytes are no text, and no tokeniser counts them. */
+export function likelyAudioTokens(view: RequestView): number {
+  if (!unescaped(view.bytes).includes('input_audio')) return 0;
+  try {
+    const parts = view.chat.messages.flatMap((message) => message.parts);
+    const audio = parts.reduce((sum, part) => sum + (part.type === 'audio' ? part.base64.length : 0), 0);
+    return Math.ceil(audio / charactersPerAudioToken);
+  } catch {
+    return likelyTokens(view.bytes.length);
+  }
 }
 
 function wordsOf(bytes: Buffer, word: string): number {
@@ -185,7 +209,41 @@ export function heldOutput({ held, predicted }: Pick<OutputBound, 'held' | 'pred
 /** The usage a call is likely to be billed for. */
 export function likelyUsage(view: RequestView, candidate: Candidate, { held, predicted }: OutputBound): Usage {
   return {
-    input: likelyInputFor(view, candidate),
+    input: Math.min(likelyInputFor(view, candidate), candidate.contextTokens ?? Number.POSITIVE_INFINITY),
     output: heldOutput({ held, predicted: likelyTokens(predicted) }, view.choices),
   };
+}
+
+const standard: PriceOptions = Object.freeze({});
+
+/** What the request asks for that its price depends on. */
+export function pricedAs({ serviceTier, inferenceGeo }: RequestView): PriceOptions {
+  if (serviceTier === undefined && inferenceGeo === undefined) return standard;
+  return {
+    ...(serviceTier === undefined ? undefined : { serviceTier }),
+    ...(inferenceGeo === undefined ? undefined : { inferenceGeo }),
+  };
+}
+
+/** The dearest that so many tokens of this request may be: of audio, of images, of what is written to a cache. */
+export function dearestUsage(
+  view: RequestView,
+  at_ms: number,
+  candidate: Candidate,
+  input: number,
+  output: number,
+): Usage {
+  const { price: book } = candidate;
+  if (book === undefined) return { input, output };
+  const media = pricesMedia(book, at_ms);
+  const bounds = {
+    input,
+    output,
+    cacheWrites: view.cacheWrites,
+    // A body that has audio, or asks for it, has the word somewhere.
+    audio: media && unescaped(view.bytes).includes('audio'),
+    images: media && view.hasImages,
+    toolCalls: hostedCalls(view, candidate),
+  };
+  return worstUsage(book, bounds, at_ms, pricedAs(view));
 }

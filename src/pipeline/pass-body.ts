@@ -84,6 +84,7 @@ export class ReplyBody extends Readable {
     this.#started = true;
     this.#reply.read({
       data: (chunk) => {
+        if (this.#over) return;
         this.#watch.see(chunk);
         if (!this.push(chunk)) this.#reply.pause();
       },

@@ -23,7 +23,7 @@ function judged(context: GuardContext, frames: readonly Frame[]): Guarded {
     judge.push(frame, released);
   }
   const figures = {
-    cost_usd: costOf(admitted.at_ms, answered, meter),
+    cost_usd: costOf(admitted, answered, meter),
     latency_ms: walk.monotonic() - admitted.started,
   };
   if (meter.failure !== undefined) {

@@ -33,6 +33,8 @@ export class StreamRun {
   #heldMost = 0;
   #tail: Buffer = noBytes;
   #over = false;
+  /** What had come when the provider was called off. */
+  readonly #late: Frame[] = [];
   #resolve: (guarded: Guarded) => void = () => {};
   #quiet: NodeJS.Timeout | undefined;
   #spoke = false;
@@ -72,18 +74,27 @@ export class StreamRun {
     try {
       step();
     } catch (thrown) {
-      const { walk, admitted, answered } = this.#context;
+      const { walk, admitted } = this.#context;
       const failure = asFailure(thrown);
       walk.log.error('a reply could not be guarded', { exchange: admitted.id, error: failure.detail.cause });
       if (this.#over) return;
-      answered.source.abort(failure);
+      this.#callOff(failure);
       if (this.#headSent) this.#tail = this.#writer.fail(failure, admitted.requestId);
       this.#done('cut', failure);
     }
   }
 
+  #callOff(reason: Failure): void {
+    this.#context.answered.source.abort(reason, (frames) => this.#late.push(...frames));
+  }
+
   #frames(frames: readonly Frame[]): void {
     if (this.#over) return;
+    if (this.#context.admitted.abort.reason !== undefined) {
+      // Nobody reads them any more.
+      this.#late.push(...frames);
+      return;
+    }
     if (this.#waiting !== undefined) {
       this.#waiting.push(...frames);
       return;
@@ -219,9 +230,7 @@ export class StreamRun {
 
   #end(ending: Ending, reason: 'content_filter' | 'length'): void {
     const failure = ending === 'ended_by_rail' ? blocked(this.#context.judge) : undefined;
-    this.#context.answered.source.abort(
-      failure ?? new Failure('insufficient_quota', 'The budget does not cover more.'),
-    );
+    this.#callOff(failure ?? new Failure('insufficient_quota', 'The budget does not cover more.'));
     this.#flush();
     if (failure === undefined || this.#headSent) {
       this.#sendHead();
@@ -234,9 +243,9 @@ export class StreamRun {
 
   /** A fault in the middle: told in the client's format, never as a clean end. Held text is dropped. */
   #fault(fault: Failure): void {
-    const { answered, judge, meter, admitted } = this.#context;
+    const { judge, meter, admitted } = this.#context;
     const failure = judge.cleared(fault);
-    answered.source.abort(fault);
+    this.#callOff(fault);
     judge.decideStopped(meter, this.#figures());
     this.#flush();
     if (this.#headSent) this.#tail = this.#writer.fail(failure, admitted.requestId);
@@ -245,15 +254,15 @@ export class StreamRun {
 
   #aborted(): void {
     if (this.#over) return;
-    const { answered, judge, meter } = this.#context;
-    answered.source.abort(clientGone);
+    const { judge, meter } = this.#context;
+    this.#callOff(clientGone);
     judge.decideStopped(meter, this.#figures());
     this.#done('aborted', undefined);
   }
 
   #figures(): { cost_usd: number | undefined; latency_ms: number } {
     const { walk, admitted, answered, meter } = this.#context;
-    return { cost_usd: costOf(admitted.at_ms, answered, meter), latency_ms: walk.monotonic() - admitted.started };
+    return { cost_usd: costOf(admitted, answered, meter), latency_ms: walk.monotonic() - admitted.started };
   }
 
   #done(ending: Ending, failure: Failure | undefined): void {
@@ -263,6 +272,8 @@ export class StreamRun {
     this.#context.admitted.abort.detach(this.#gone);
     const { judge, meter, walk } = this.#context;
     if (this.#waiting !== undefined) meter.rest(this.#waiting);
+    // It came after all else, and some of that may still be on its way to the meter.
+    queueMicrotask(() => meter.rest(this.#late));
     walk.metrics.heldCharacters(this.#heldMost);
     const bytesOut = this.#bytesOut + this.#tail.length;
     this.#resolve({

@@ -1,13 +1,14 @@
 import type { RequestView, Usage } from '../exchange/index.ts';
-import { type Candidate, price } from '../providers/index.ts';
+import { type Candidate, type ModelPrice, price } from '../providers/index.ts';
 import { type Labels, LedgerUnavailable } from '../stores/index.ts';
-import { type Admitted, type Hold, pricedAs } from './admit.ts';
+import type { Admitted, Hold } from './admit.ts';
 import type { Answered } from './attempt.ts';
 import type { Attempts, Refusal } from './attempts.ts';
 import type { CallLimits } from './call-limits.ts';
 import { countedInput } from './count-input.ts';
-import { heldOutput, likelyCalls, likelyInputFor, likelyTokens } from './estimate.ts';
+import { dearestUsage, heldOutput, likelyCalls, likelyInputFor, likelyTokens, pricedAs } from './estimate.ts';
 import type { Identified } from './identify.ts';
+import { preambleTokensMax } from './preamble.ts';
 import type { ReplyMeter } from './reply-meter.ts';
 import { sentView } from './sent.ts';
 import type { Walk } from './walk.ts';
@@ -22,10 +23,16 @@ export interface Cost {
   readonly estimated: boolean;
 }
 
-/** The cost of a reply so far in dollars, for response facts; undefined where the price is unknown. `at_ms` is the exchange's own moment: hold and cost share it. */
-export function costOf(at_ms: number, answered: Answered, meter: ReplyMeter): number | undefined {
-  if (answered.candidate.price === undefined || meter.usage === undefined) return undefined;
-  const nusd = price(answered.candidate.price, meter.usage, at_ms);
+/** What a reply costs by what it told so far, in dollars, for response facts: as it will be settled. Undefined where the price is unknown. */
+export function costOf(
+  admitted: Admitted,
+  { candidate, verdict }: Answered,
+  { usage }: ReplyMeter,
+): number | undefined {
+  const { price: book } = candidate;
+  if (book === undefined || usage === undefined) return undefined;
+  const view = sentView(admitted, verdict);
+  const nusd = priced(view, admitted.at_ms, book, withCalls(view, candidate, usage));
   return nusd === undefined ? undefined : nusd / 1e9;
 }
 
@@ -42,17 +49,16 @@ export function finalCost(
   attempts: Attempts,
   meter: ReplyMeter | undefined,
 ): Cost | Promise<Cost> {
-  const { unanswered, candidate, hold } = attempts;
+  const { unanswered, candidate } = attempts;
   // A try that was under way when the exchange ended is not among those that failed.
   const underWay = attempts.sent && meter === undefined && unanswered.length === 0;
   if (meter === undefined && !underWay) return withUnanswered(unanswered, undefined);
-  const view = sentView(admitted, attempts.verdict);
-  const { at_ms } = admitted;
+  const asked = askedOf(walk, admitted, attempts, candidate);
   const told = meter?.usage;
   if (meter?.whole === true && !meter.outdated && told?.input !== undefined && told.output !== undefined) {
-    return withUnanswered(unanswered, costed(view, at_ms, candidate, told, true));
+    return withUnanswered(unanswered, costed(asked, told, true));
   }
-  return countedCost({ walk, view, at_ms, hold, candidate, meter }, unanswered);
+  return countedCost(asked, meter, unanswered);
 }
 
 function withUnanswered(unanswered: readonly Cost[], last: Cost | undefined): Cost {
@@ -75,55 +81,77 @@ function withUnanswered(unanswered: readonly Cost[], last: Cost | undefined): Co
 export async function unansweredCost(
   walk: Walk,
   admitted: Admitted,
-  { verdict, hold }: Pick<Attempts, 'verdict' | 'hold'>,
+  attempts: Pick<Attempts, 'verdict' | 'hold'>,
   candidate: Candidate,
-  { usage, whole, bytes = 0 }: Pick<Refusal, 'usage' | 'whole'> & { readonly bytes?: number } = {},
+  { usage, whole = false, bytes = 0 }: Pick<Refusal, 'usage' | 'whole'> & { readonly bytes?: number } = {},
 ): Promise<Cost> {
-  const view = sentView(admitted, verdict);
-  const told = usage?.input !== undefined && usage.output !== undefined;
-  const likely = async () => (whole ? likelyInput(walk, view, candidate) : likelyInputFor(view, candidate));
-  const input = usage?.input ?? Math.min(await likely(), hold.inputTokens);
-  const most = heldOutput(hold.output, view.choices);
+  const asked = askedOf(walk, admitted, attempts, candidate);
+  if (usage?.input !== undefined && usage.output !== undefined) return costed(asked, usage, true);
+  const input = usage?.input ?? (await likelyInput(asked, whole));
+  const most = heldOutput(asked.hold.output, asked.view.choices);
   const output = usage?.output ?? (whole ? most : Math.min(most, likelyTokens(bytes)));
-  return costed(view, admitted.at_ms, candidate, { ...usage, input, output }, told);
+  return costed(asked, { ...usage, input, output }, false, usage);
 }
 
-/** The try whose reply is to be paid for, and what was seen of it. */
-interface LastTry {
+/** What was sent to whom, and what was held for it. */
+interface Asked {
   readonly walk: Walk;
-  /** What was sent. */
   readonly view: RequestView;
+  /** Likely tokens of the text that rules put before it. */
+  readonly preamble: number;
+  /** The exchange's own moment: hold and cost share it. */
   readonly at_ms: number;
   readonly hold: Hold;
   readonly candidate: Candidate | undefined;
-  /** Undefined where no reply came. */
-  readonly meter: ReplyMeter | undefined;
 }
 
-async function countedCost(last: LastTry, unanswered: readonly Cost[]): Promise<Cost> {
-  const { walk, view, at_ms, hold, candidate, meter } = last;
+function askedOf(
+  walk: Walk,
+  admitted: Admitted,
+  { verdict, hold }: Pick<Attempts, 'verdict' | 'hold'>,
+  candidate: Candidate | undefined,
+): Asked {
+  const preamble = likelyTokens(preambleTokensMax(verdict.decision));
+  return { walk, view: sentView(admitted, verdict), preamble, at_ms: admitted.at_ms, hold, candidate };
+}
+
+/** `meter` is undefined where no reply came. */
+async function countedCost(asked: Asked, meter: ReplyMeter | undefined, unanswered: readonly Cost[]): Promise<Cost> {
   const told = meter?.usage;
+  const { input } = told ?? {};
+  const isAll = input !== undefined && !(meter !== undefined && readsOn(meter));
   const usage: Usage = {
     ...told,
-    // The bytes of a document are more than its tokens: it was read within what is held.
-    input: told?.input ?? Math.min(await likelyInput(walk, view, candidate), hold.inputTokens),
-    output: await likelyOutput(last),
+    input: isAll ? input : Math.max(input ?? 0, await likelyInput(asked, true)),
+    output: await likelyOutput(asked, meter),
   };
-  return withUnanswered(unanswered, costed(view, at_ms, candidate, usage, false));
+  return withUnanswered(unanswered, costed(asked, usage, false, told));
 }
 
-async function likelyInput(walk: Walk, view: RequestView, candidate: Candidate | undefined): Promise<number> {
-  const counted = candidate === undefined ? undefined : await countedInput(walk.tokens, view, candidate);
-  return counted ?? likelyInputFor(view, candidate);
+/** Whether the provider ran a tool and did not come to the end, where it tells what it read of its results. */
+function readsOn({ usage, finishReason }: ReplyMeter): boolean {
+  return finishReason === undefined && Object.values(usage?.toolCalls ?? {}).some((calls) => calls > 0);
 }
 
-async function likelyOutput({ walk, view, hold, candidate, meter }: LastTry): Promise<number> {
+/** `exact`: by the model's own tokeniser, where it has one. */
+async function likelyInput({ walk, view, preamble, hold, candidate }: Asked, exact: boolean): Promise<number> {
+  // What is read elsewhere nobody saw: it may be all that is held for.
+  if (view.readsElsewhere) return hold.inputTokens;
+  const counted = exact && candidate !== undefined ? await countedInput(walk.tokens, view, candidate) : undefined;
+  // The bytes of a document are more than its tokens: it was read within what is held.
+  return Math.min((counted ?? likelyInputFor(view, candidate)) + preamble, hold.inputTokens);
+}
+
+async function likelyOutput({ walk, view, hold, candidate }: Asked, meter: ReplyMeter | undefined): Promise<number> {
   if (meter === undefined) return 0;
   // A whole reply that neither says anything nor what it cost: all that was held for it may have been produced.
-  if (meter.whole && meter.bytes === 0 && meter.usage?.output === undefined)
-    return heldOutput(hold.output, view.choices);
+  const told = meter.usage?.output;
+  if (meter.whole && meter.bytes === 0 && told === undefined) return heldOutput(hold.output, view.choices);
+  const observed = await observedOutput(walk, candidate, meter);
   // It may have told its output so far (Anthropic's first event says 1) and nothing since: the larger counts.
-  return Math.max(meter.usage?.output ?? 0, await observedOutput(walk, candidate, meter));
+  if (told !== undefined) return Math.max(told, observed);
+  // What was predicted and did not come is billed beside what did, and nobody saw how much that was.
+  return observed + likelyTokens(hold.output.predicted) * view.choices;
 }
 
 async function observedOutput(walk: Walk, candidate: Candidate | undefined, meter: ReplyMeter): Promise<number> {
@@ -133,25 +161,42 @@ async function observedOutput(walk: Walk, candidate: Candidate | undefined, mete
   return counted ?? likelyTokens(meter.bytes);
 }
 
-function costed(
-  view: RequestView,
-  at_ms: number,
-  candidate: Candidate | undefined,
-  told: Usage,
-  measured: boolean,
-): Cost {
-  const calls = candidate === undefined || told.toolCalls !== undefined ? undefined : likelyCalls(view, candidate);
-  const usage = calls === undefined ? told : { ...told, toolCalls: calls };
-  const estimated = !measured || calls !== undefined;
-  const book = candidate?.price;
-  if (book === undefined) return { nusd: 0, usage, ...wholeTokens(usage), estimated };
+/** `told` is what a usage that was not measured has of the provider's own numbers. */
+function costed({ view, at_ms, candidate }: Asked, counted: Usage, measured: boolean, told: Usage = {}): Cost {
+  const usage = candidate === undefined ? counted : withCalls(view, candidate, counted);
+  const estimated = !measured || usage !== counted;
+  if (candidate?.price === undefined) return { nusd: 0, usage, ...wholeTokens(usage), estimated };
+  const dearest = measured ? usage : asHeld(view, at_ms, candidate, usage, told);
+  return { nusd: priced(view, at_ms, candidate.price, dearest) ?? 0, usage, ...wholeTokens(usage), estimated };
+}
+
+/** With calls of hosted tools, where no usage tells of them. */
+function withCalls(view: RequestView, candidate: Candidate, usage: Usage): Usage {
+  const calls = usage.toolCalls === undefined ? likelyCalls(view, candidate) : undefined;
+  return calls === undefined ? usage : { ...usage, toolCalls: calls };
+}
+
+function priced(view: RequestView, at_ms: number, book: ModelPrice, usage: Usage): number | undefined {
   const asked = pricedAs(view);
-  let nusd = price(book, usage, at_ms, asked) ?? 0;
+  const nusd = price(book, usage, at_ms, asked);
   // A tier was asked for and nobody told which one answered: the dearer of the two, as it was held.
-  if (usage.serviceTier === undefined && asked.serviceTier !== undefined) {
-    nusd = Math.max(nusd, price(book, { ...usage, serviceTier: 'standard' }, at_ms, asked) ?? 0);
+  if (nusd === undefined || usage.serviceTier !== undefined || asked.serviceTier === undefined) return nusd;
+  return Math.max(nusd, price(book, { ...usage, serviceTier: 'standard' }, at_ms, asked) ?? 0);
+}
+
+const inputKinds = ['cacheRead', 'cacheWrite', 'cacheWrite1h', 'audioInput', 'imageInput'] as const;
+const outputKinds = ['reasoning', 'audioOutput'] as const;
+
+/** Tokens that nobody told are the dearest kind they may be, as it was held. */
+function asHeld(view: RequestView, at_ms: number, candidate: Candidate, usage: Usage, told: Usage): Usage {
+  const { input = 0, output = 0 } = usage;
+  const dearest = dearestUsage(view, at_ms, candidate, input, output);
+  const priced: { -readonly [K in keyof Usage]: Usage[K] } = { ...usage };
+  for (const kind of [...(told.input === input ? [] : inputKinds), ...(told.output === output ? [] : outputKinds)]) {
+    const tokens = priced[kind] ?? dearest[kind];
+    if (tokens !== undefined) priced[kind] = tokens;
   }
-  return { nusd, usage, ...wholeTokens(usage), estimated };
+  return priced;
 }
 
 /** Sums stay where they are exact: a bill beyond that must not make a settlement fail. */

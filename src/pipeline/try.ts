@@ -132,8 +132,9 @@ export class Try {
     const told = attempts.refusal?.failure === thrown ? attempts.refusal : undefined;
     const billed = this.#billed(thrown, status, told);
     attempts.sent = this.#sentBefore || billed;
+    const whole = told?.whole === true || thrown.detail.unread === true;
     const cost = billed
-      ? await unansweredCost(walk, admitted, attempts, candidate, { ...told, bytes: this.#seen(thrown) })
+      ? await unansweredCost(walk, admitted, attempts, candidate, { ...told, whole, bytes: this.#seen(thrown) })
       : undefined;
     if (cost !== undefined) {
       attempts.unanswered = [...attempts.unanswered, cost];

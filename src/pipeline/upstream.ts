@@ -109,11 +109,16 @@ export class ReplySource implements UpstreamSink {
     this.#reply.resume();
   }
 
-  /** Cancels the call at the provider. Nothing is told to the listener any more; who waits for the first frame goes on. */
-  abort(reason: Failure): void {
-    this.#listener = undefined;
-    this.#over = true;
+  /**
+   * Cancels the call at the provider. Nothing is told to the listener any more, and what came before that and was not told
+   * yet to `rest`; who waits for the first frame goes on.
+   */
+  abort(reason: Failure, rest?: FrameListener['frames']): void {
+    this.#over ||= rest === undefined;
+    this.#listener = rest === undefined ? undefined : { frames: rest, done: () => {} };
     this.#reply.abort(reason);
+    this.#over = true;
+    this.#listener = undefined;
     this.#wake();
   }
 

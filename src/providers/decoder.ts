@@ -1,11 +1,12 @@
-import type { Transform } from 'node:stream';
+import { Transform } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib';
 
 /**
  * A stream that undoes a `content-encoding` (we ask for identity, some providers encode all the same). `identity` where
- * there is nothing to undo, `unknown` where we cannot: then nothing of the body may be judged, so nothing passes.
+ * there is nothing to undo, `unknown` where we cannot: then nothing of the body may be judged, so nothing passes. A
+ * refusal is one by its status: of its body nothing is left then.
  */
-export function decoderFor(encoding: string | undefined): (() => Transform) | 'identity' | 'unknown' {
+export function decoderFor(encoding: string | undefined, status: number): (() => Transform) | 'identity' | 'unknown' {
   switch (encoding?.trim().toLowerCase()) {
     case undefined:
     case '':
@@ -19,8 +20,12 @@ export function decoderFor(encoding: string | undefined): (() => Transform) | 'i
     case 'deflate':
       return createInflate;
     default:
-      return 'unknown';
+      return status < 400 ? 'unknown' : createNothing;
   }
+}
+
+function createNothing(): Transform {
+  return new Transform({ transform: (_chunk, _encoding, taken) => taken() });
 }
 
 /**

@@ -7,7 +7,7 @@ import type { HeaderList } from './header-list.ts';
 import type { Origin } from './origin.ts';
 import { type RawHeaders, rawHeader, rawRecord, rawReplyHeaders } from './raw-headers.ts';
 import type { UpstreamCall, UpstreamReply, UpstreamSink } from './upstream.ts';
-import { type CallPhase, connectionFailure, type TimedPhase, timedOut } from './upstream-failure.ts';
+import { type CallPhase, connectionFailure, damaged, type TimedPhase, timedOut } from './upstream-failure.ts';
 
 /** Bytes kept for a reader who has not come yet; then the provider is held. */
 const keptBytesMax = 256 * 1024;
@@ -15,7 +15,6 @@ const keptBytesMax = 256 * 1024;
 /** What came of all replies in one turn of the event loop is passed on together; short replies are whole by then. */
 const replies = new Turn();
 
-const noHeaders: RawHeaders = [];
 /** Shared by all calls, and never added to: a list that is pushed to makes room for many, and nearly always one chunk comes. */
 const noChunks: Buffer[] = [];
 
@@ -40,7 +39,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
   #readOn: (() => void) | undefined;
   /** undici is to wait, at the latest after the next chunk. */
   #waits = false;
-  #raw = noHeaders;
+  #raw: RawHeaders = noChunks;
   #byName: Readonly<Record<string, string>> | undefined;
   #phase: CallPhase = 'connect';
   #answered = false;
@@ -82,8 +81,6 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
     return true;
   }
 
-  // The reply.
-
   get headers(): Readonly<Record<string, string>> {
     this.#byName ??= rawRecord(this.#raw);
     return this.#byName;
@@ -115,9 +112,12 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
 
   abort(reason: Failure): void {
     if (this.#over) return;
+    const kept = this.#kept;
     this.#leave();
     this.#cut?.(reason);
     this.#reject(reason);
+    // What came and waited for a slow reader was said all the same.
+    if (this.#sink !== undefined) for (const chunk of kept) this.#sink.data(chunk);
   }
 
   // undici's handler.
@@ -166,9 +166,9 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
     this.status = status;
     this.#raw = raw;
     const encoding = rawHeader(raw, 'content-encoding');
-    const decoder = decoderFor(encoding);
+    const decoder = decoderFor(encoding, status);
     if (decoder === 'unknown') {
-      this.#refuse('sent its reply in an encoding we cannot read.');
+      this.#refuse('sent its reply in an encoding we cannot read.', { unread: true });
       return;
     }
     if (decoder !== 'identity') {
@@ -282,7 +282,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
       if (!this.#over) this.#finish('end');
     });
     decoder.on('error', (error: Error) => {
-      if (!this.#over) this.#fail(connectionFailure(this.#origin.provider, 'body', error, 0));
+      if (!this.#over) this.#fail(damaged(this.#origin.provider, error));
     });
   }
 

@@ -46,6 +46,12 @@ export function connectionFailure(provider: string, phase: CallPhase, error: Err
   });
 }
 
+/** A body that is not in the encoding it says it is in: all of it may have come. */
+export function damaged(provider: string, error: Error): Failure {
+  const { code, message, detail } = connectionFailure(provider, 'body', error, 0);
+  return new Failure(code, message, { ...detail, unread: true });
+}
+
 /** The code of what really happened: a TLS or DNS error may be wrapped, or one of several addresses tried. */
 function errorCode(error: Error): string {
   const known = error as Error & { code?: unknown; errors?: unknown };

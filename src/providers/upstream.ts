@@ -84,6 +84,6 @@ export interface UpstreamReply {
   /** Holds the provider (TCP backpressure). At most the chunk being handed over comes after it. */
   pause(): void;
   resume(): void;
-  /** Ends the call and destroys its connection at once. Harmless once the reply is over. */
+  /** Ends the call and destroys its connection at once. What came and was kept is handed over first. Harmless once the reply is over. */
   abort(reason: Failure): void;
 }

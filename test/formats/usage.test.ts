@@ -86,8 +86,45 @@ describe('usage as OpenAI and those who speak like it tell it', () => {
       usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 1 },
       told: { input: 10, output: 5 },
     },
+    {
+      name: 'a cache under a name of its own',
+      usage: { prompt_tokens: 1000, completion_tokens: 5, total_tokens: 1005, cached_tokens: 900 },
+      told: { input: 1000, output: 5, cacheRead: 900 },
+    },
   ])('$name', ({ usage, told }) => {
     expect(chatUsage(usage)).toEqual(told);
+  });
+});
+
+describe('usage that stands in the choices of a stream', () => {
+  const told = (...chunks: object[]): Usage | undefined => {
+    const decoder = openaiChat.streamDecoder({ usageInjected: false });
+    const frames = chunks.flatMap((chunk) => decoder.push(Buffer.from(`data: ${JSON.stringify(chunk)}\n\n`)));
+    return last(frames.flatMap(({ events }) => events));
+  };
+  const end = (index: number, completion_tokens: number) => ({
+    index,
+    delta: {},
+    finish_reason: 'stop',
+    usage: { prompt_tokens: 19, completion_tokens, total_tokens: 19 + completion_tokens, cached_tokens: 8 },
+  });
+  const said = { id: 'x', choices: [{ index: 0, delta: { content: 'Hi' }, finish_reason: null }] };
+
+  test('is read there', () => {
+    expect(told(said, { id: 'x', choices: [end(0, 13)] })).toEqual({ input: 19, output: 13, cacheRead: 8 });
+  });
+
+  test('is of each choice: all of them wrote, and read one prompt', () => {
+    const ends = [end(0, 13), end(1, 4), end(2, 6)];
+    const all = { input: 19, output: 23, cacheRead: 8 };
+    expect(told({ id: 'x', choices: ends })).toEqual(all);
+    expect(told(...ends.map((choice) => ({ id: 'x', choices: [choice] })))).toEqual(all);
+  });
+
+  test('counts once where it stands beside them as well', () => {
+    const usage = { prompt_tokens: 19, completion_tokens: 13, total_tokens: 32 };
+    expect(told({ id: 'x', choices: [end(0, 13)] }, { id: 'x', choices: [], usage })).toMatchObject({ output: 13 });
+    expect(told({ id: 'x', choices: [end(0, 13), end(1, 4)], usage })).toMatchObject({ input: 19, output: 13 });
   });
 });
 

@@ -76,33 +76,62 @@ describe('an exchange that ends in an odd way', () => {
 });
 
 describe('a client that leaves while the ledger is asked', () => {
-  test('pays nothing: no provider heard of its call', async () => {
-    const house = await startMoney({
+  let house: MoneyHouse;
+  beforeAll(async () => {
+    house = await startMoney({
       store: 'redis',
       teams: { research: enough },
-      state: { deadline_ms: 5000 },
+      state: { deadline_ms: 5000, stream_hold_tokens: 32 },
     });
-    try {
-      house.says({});
-      expect((await house.ask('research', plain)).status).toBe(200);
-      const { spent } = await house.atRest('research');
+  });
+  afterAll(async () => {
+    house.redis?.thaw();
+    await house.close();
+  });
+
+  test('pays nothing: no provider heard of its call', async () => {
+    house.says({});
+    expect((await house.ask('research', plain)).status).toBe(200);
+    const { spent } = await house.atRest('research');
+    house.redis?.freeze();
+    const leaving = new AbortController();
+    const asked = house.send('research', plain, { headers: { 'x-request-id': 'left' }, signal: leaving.signal });
+    asked.catch(() => {});
+    // The frozen ledger tells nobody that it is asked: the call has had all this time to come that far.
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    leaving.abort();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    house.redis?.thaw();
+    const record = await house.record('left');
+    expect(house.provider.requests).toHaveLength(1);
+    expect(record).toMatchObject({ ending: 'aborted', cost_nusd: 0 });
+    expect(await house.atRest('research')).toMatchObject({ spent, held: 0 });
+  });
+
+  test('pays for what had come meanwhile of its stream', async () => {
+    const delta = (content: string) => ({ id: 'x', choices: [{ index: 0, delta: { content }, finish_reason: null }] });
+    const usage = { prompt_tokens: 20, completion_tokens: 900 };
+    const event = (one: object) => `data: ${JSON.stringify(one)}\n\n`;
+    const long = 'word '.repeat(100);
+    const last = `${event(delta(long))}${event({ id: 'x', choices: [], usage })}data: [DONE]\n\n`;
+    house.says(() => {
       house.redis?.freeze();
-      const leaving = new AbortController();
-      const asked = house.send('research', plain, { headers: { 'x-request-id': 'left' }, signal: leaving.signal });
-      asked.catch(() => {});
-      // The frozen ledger tells nobody that it is asked: the call has had all this time to come that far.
-      await new Promise((resolve) => setTimeout(resolve, 1000));
-      leaving.abort();
-      await new Promise((resolve) => setTimeout(resolve, 500));
-      house.redis?.thaw();
-      const record = await house.record('left');
-      expect(house.provider.requests).toHaveLength(1);
-      expect(record).toMatchObject({ ending: 'aborted', cost_nusd: 0 });
-      expect(await house.atRest('research')).toMatchObject({ spent, held: 0 });
-    } finally {
-      house.redis?.thaw();
-      await house.close();
-    }
+      return { raw: { contentType: 'text/event-stream', chunks: [event(delta(long)), last] }, pace_ms: 200 };
+    });
+    const { max_tokens: _, ...open } = stream;
+    const leaving = new AbortController();
+    const asked = house.send('research', open, { headers: { 'x-request-id': 'left-more' }, signal: leaving.signal });
+    await (await asked).body?.getReader().read();
+    await eventually('all of it is written', () => house.provider.requests.at(-1)?.finished === true);
+    leaving.abort();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    house.redis?.thaw();
+    const told = {
+      ending: 'aborted',
+      usage: { input: 20, output: 900 },
+      cost_nusd: costOf({ input: 20, output: 900 }),
+    };
+    expect(await house.record('left-more')).toMatchObject(told);
   });
 });
 
@@ -246,6 +275,10 @@ describe('what a provider reads or runs by itself', () => {
     of('claude-sonnet-4-5', { type: 'document', source }),
     of('claude-sonnet-4-5', { type: 'tool_result', tool_use_id: 't', content: [{ type: 'document', source }] }),
     of('gpt-4o', { type: 'file', file: { file_id: 'file-1' } }),
+    { ...plain, messages: [{ role: 'assistant', audio: { id: 'audio_1' } }, ...hi] },
+    of('gpt-4o', { type: 'input_audio', input_audio: 'https://example.com/long.mp3' }),
+    of('gpt-4o', { type: 'input_audio', input_audio: { data: 'https://example.com/long.mp3', format: 'mp3' } }),
+    of('gpt-4o', { type: 'image_url', image_url: { url: 'data:application/pdf;base64,QUFB' } }),
   ])('is held for: a document whose text does not stand in the request, %j', async (body) => {
     expect(await heldFor(body)).toBe(costOf({ input: context, output: 50 }));
   });

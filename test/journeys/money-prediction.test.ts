@@ -149,4 +149,15 @@ describe.each(stores)('what is predicted and does not come is billed, and held f
     const output = limit + jsonBytes(body.prediction);
     expect((await house.atRest('rich')).spent - spent).toBe(costOf({ input: 0, output }));
   });
+
+  test('a reply that breaks off before it tells is paid for what it said, and what of the prediction it may have thrown away', async () => {
+    const { spent } = await house.budget('rich');
+    house.says({ text: 'Not as it was foretold.', die: 'middle', usage: false });
+    const body: AskedBody = { ...asked('plain'), stream: true };
+    expect((await house.ask('rich', body)).status).toBe(200);
+    const input = Math.ceil(jsonBytes(body) / 4);
+    const paid = (await house.atRest('rich')).spent - spent;
+    expect(paid).toBeGreaterThan(costOf({ input, output: Math.ceil(jsonBytes(body.prediction) / 4) }));
+    expect(paid).toBeLessThan(costOf(heldBy(body, limit + jsonBytes(body.prediction))));
+  });
 });

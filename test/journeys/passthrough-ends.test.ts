@@ -97,6 +97,24 @@ describe('a client that leaves takes its call with it, within a second', () => {
 });
 
 describe('a provider that fails is told as it is', () => {
+  test('a refusal in an encoding nobody knows: its status, without its words, and nothing is spent', async () => {
+    for (const status of [404, 429, 500]) {
+      house.api.answer = (response) => json(response, status, '{"a":1}', { 'content-encoding': 'x-nobody-knows' });
+      const spent = await spentBy(house, async () => {
+        const response = await house.pass('/files', { method: 'POST', body: '{}' });
+        expect(response.status).toBe(status);
+        expect(response.headers.get('content-encoding')).toBeNull();
+        expect(await response.text()).toBe('');
+      });
+      expect(spent).toBe(0);
+    }
+    house.api.answer = (response) => json(response, 200, '{"a":1}', { 'content-encoding': 'x-nobody-knows' });
+    const spent = await spentBy(house, async () => {
+      expect((await house.pass('/files', { method: 'POST', body: '{}' })).status).toBe(502);
+    });
+    expect(spent).toBe(cent);
+  });
+
   test('nobody there: 502, and nothing is spent', async () => {
     const nobody = await another({
       providers: { [passProvider]: fakeOpenai(`http://127.0.0.1:${await freePort()}/v1`) },

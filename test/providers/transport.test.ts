@@ -278,6 +278,31 @@ describe('an abort', () => {
     expect([heard, told]).toEqual([before, 0]);
   });
 
+  test('hands over what came while its reader was slow: it was said, and is paid for', async () => {
+    script({ text: long, tcp_bytes: 4096 });
+    const reply = await send({ stream: true });
+    let heard = 0;
+    let told = 0;
+    const sink = {
+      data: (chunk: Buffer) => {
+        heard += chunk.length;
+        reply.pause();
+      },
+      end: () => (told += 1),
+      error: () => (told += 1),
+    };
+    reply.read(sink);
+    await until(() => fake.requests[0]!.finished);
+    await until(() => heard > 0);
+    await wait(30);
+    const before = heard;
+    reply.abort(gone());
+    expect(heard).toBeGreaterThan(before);
+    const after = heard;
+    await wait(30);
+    expect([heard, told]).toEqual([after, 0]);
+  });
+
   test('before the head rejects with its reason, and reaches the provider', async () => {
     script({ stall: 'head' });
     const abort = new Abort();

@@ -62,6 +62,7 @@ const choiceKeys = new Set([
   'content_filter_results',
   'token_ids',
   'seed',
+  'usage',
 ]);
 const replyKeys = new Set([
   'id',
@@ -98,6 +99,8 @@ export class ReplyReading {
   #started = false;
   #reasoningName: (typeof reasoningNames)[number] | undefined;
   #usage: Usage | undefined;
+  /** What choices told of their own, by their number. */
+  #usages: Map<number, Usage> | undefined;
   #tier: string | undefined;
 
   /** Every choice seen has given its reason to finish. */
@@ -150,7 +153,7 @@ export class ReplyReading {
   }
 
   #choice(choice: JsonObject, path: JsonPath, position: number, said: Said): void {
-    const number = typeof choice.index === 'number' ? choice.index : position;
+    const number = numberOf(choice, position);
     this.#choicesSeen.see(number);
     said.speaksOf(number);
     const { delta, message, finish_reason: reason } = choice;
@@ -319,14 +322,53 @@ export class ReplyReading {
     const own = value.usage;
     const groq = isObject(value.x_groq) ? value.x_groq.usage : undefined;
     const told = isObject(own) ? own : isObject(groq) ? groq : undefined;
-    if (told === undefined) return false;
-    const usage = usageOf(told, this.#tier);
+    const usage = told === undefined ? this.#countChoices(value.choices) : usageOf(told, this.#tier);
+    if (usage === undefined) return false;
     // What was read does not vanish: zeros after that stand for nothing new, as in the other format.
     const isEmpty = usage.input === 0 && usage.output === 0 && (this.#usage?.input ?? 0) > 0;
     if (this.#usage === undefined || !isEmpty) this.#usage = mergeUsage(this.#usage, usage);
     said.events.push({ type: 'usage', usage: this.#usage });
     return true;
   }
+
+  /**
+   * Usage in the choices, where it does not stand beside them (Kimi's streams without `stream_options`,
+   * github.com/northes/go-moonshot/issues/17, 2026-11); undefined where none tells any.
+   */
+  #countChoices(choices: unknown): Usage | undefined {
+    if (!Array.isArray(choices)) return undefined;
+    let tells = false;
+    for (let position = 0; position < choices.length; position += 1) {
+      const choice = choices[position];
+      if (!isObject(choice) || !isObject(choice.usage)) continue;
+      tells = true;
+      this.#usages ??= new Map();
+      this.#usages.set(numberOf(choice, position), usageOf(choice.usage, this.#tier));
+    }
+    return tells && this.#usages !== undefined ? usageOfAll(this.#usages.values()) : undefined;
+  }
+}
+
+function numberOf({ index }: JsonObject, position: number): number {
+  return typeof index === 'number' ? index : position;
+}
+
+/** Of all choices: each read the same prompt, and wrote for itself. */
+function usageOfAll(usages: Iterable<Usage>): Usage {
+  let all: Usage = {};
+  for (const one of usages) {
+    all = known({
+      ...mergeUsage(all, one),
+      output: sum(all.output, one.output),
+      reasoning: sum(all.reasoning, one.reasoning),
+      audioOutput: sum(all.audioOutput, one.audioOutput),
+    });
+  }
+  return all;
+}
+
+function sum(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : one + other;
 }
 
 /** An error that says something: some providers send the member with null or nothing in it. */
@@ -348,7 +390,8 @@ export function usageOf(told: JsonObject, tier: string | undefined): Usage {
   const completion = count(told.completion_tokens) ?? rest(total, prompt);
   const reasoning = count(output.reasoning_tokens);
   const usage: { -readonly [K in keyof Usage]: Usage[K] } = {};
-  const cacheRead = count(input.cached_tokens) ?? count(told.prompt_cache_hit_tokens);
+  // Three names for one number: OpenAI's, DeepSeek's, and one of Kimi's two.
+  const cacheRead = count(input.cached_tokens) ?? count(told.prompt_cache_hit_tokens) ?? count(told.cached_tokens);
   const cacheWrite = count(input.cache_write_tokens);
   const audioInput = count(input.audio_tokens);
   const imageInput = count(input.image_tokens);

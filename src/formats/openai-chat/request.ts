@@ -167,9 +167,18 @@ function hasImage(message: JsonObject): boolean {
 /** Parts that are text, or whose bytes are more than their tokens. */
 const bodily = new Set(['text', 'refusal', 'image_url', 'input_audio']);
 
-/** A file, or a kind of part nobody knows: what of it is read may be more than what stands here. */
-function readsElsewhere({ content }: JsonObject): boolean {
-  return Array.isArray(content) && content.some((part: JsonObject) => !bodily.has(String(part.type)));
+/** A file, what was spoken before, or a kind of part nobody knows: what of it is read may be more than what stands here. */
+function readsElsewhere({ content, audio }: JsonObject): boolean {
+  if (isObject(audio)) return true;
+  return Array.isArray(content) && content.some((part) => !bodily.has(String(part.type)) || pointsElsewhere(part));
+}
+
+/** Audio by its address (Mistral's chat takes one, audio, 2026-11), and what stands in an image's place and is a document. */
+function pointsElsewhere({ input_audio: audio, image_url: image }: JsonObject): boolean {
+  const sound = isObject(audio) ? audio.data : audio;
+  if (typeof sound === 'string' && /^(?!data:)[a-z][a-z\d+.-]*:/i.test(sound)) return true;
+  const picture = isObject(image) ? image.url : image;
+  return typeof picture === 'string' && /^data:(?!image\/)/i.test(picture);
 }
 
 const roles: Readonly<Record<string, Role>> = {
