@@ -13,6 +13,7 @@ import {
   windowKey,
 } from '../stores/index.ts';
 import type { BudgetName, OverrideWish } from '../surfaces/http/admin-budgets.ts';
+import { type ConfiguredLimit, configuredLimits } from './configured-limit.ts';
 import { instantView, shown } from './counter-view.ts';
 
 const kinds: readonly ScopeKind[] = ['organization', 'team', 'project', 'user', 'key', 'model', 'tag'];
@@ -38,9 +39,11 @@ interface Meant {
  */
 export class BudgetChanges {
   readonly #parts: ChangeParts;
+  readonly #limitOf: ConfiguredLimit;
 
   constructor(parts: ChangeParts) {
     this.#parts = parts;
+    this.#limitOf = configuredLimits(parts.settings, parts.serverSecret);
   }
 
   /** Those in force in these organisations. */
@@ -111,11 +114,6 @@ export class BudgetChanges {
     const change = { before: { [spent]: shown(unitName(budget), before?.spent ?? 0) }, after: { [spent]: 0 } };
     await this.#record(organization, { action: 'budget.reset', by, target: key, ...change });
     return { key, ...change };
-  }
-
-  #limitOf(organization: string, { budget }: Override): number | undefined {
-    const settings = this.#parts.settings().organizations.find(({ id }) => id === organization);
-    return settings && configuredBudget(settings, budget.scope, budget, this.#parts.serverSecret)?.limit;
   }
 
   async #standing(organization: string, budget: CallerBudget): Promise<Override | undefined> {
