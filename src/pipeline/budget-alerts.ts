@@ -128,9 +128,15 @@ async function first({ ledger, owner }: Raising, organization: string, mark: Bud
 
 function tell(walk: Raising, organization: string, state: BudgetState, percent: number): void {
   const { budget, limit, spent, held, resets_at_ms } = state;
-  const { scope, unit } = budget;
+  const { scope } = budget;
   const window = windowName(budget);
-  const about = { scope: scope.kind, id: scope.id, window, unit, percent, limit, spent, held };
+  const [unit, scale] = budget.unit === 'nusd' ? (['usd', 1e9] as const) : ([budget.unit, 1] as const);
+  const amounts = {
+    [`limit_${unit}`]: limit / scale,
+    [`spent_${unit}`]: spent / scale,
+    [`held_${unit}`]: held / scale,
+  };
+  const about = { scope: scope.kind, id: scope.id, window, unit, percent, ...amounts };
   walk.metrics.budgetWarning({ organization, kind: scope.kind, id: scope.id, window, percent });
   walk.log.warn('budget alert', { organization, state: `${window} budget of a ${scope.kind} over ${percent} %` });
   const resets_at = resets_at_ms === 0 ? undefined : new Date(resets_at_ms).toISOString();

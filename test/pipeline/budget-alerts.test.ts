@@ -58,6 +58,21 @@ it('raises the alerts of a raised limit again, once', async () => {
     alerts.see(walkOn(ledger), 'acme', [state]);
     await turns();
   }
-  expect(records.map(({ alert }) => alert?.limit)).toEqual([100, 200]);
+  expect(records.map(({ alert }) => alert?.limit_usd)).toEqual([100e-9, 200e-9]);
+  await ledger.close();
+});
+
+it('tells amounts as reports of budgets do: in dollars, tokens or requests', async () => {
+  const ledger = await open();
+  const alerts = new BudgetAlerts();
+  const figures = { limit: 10e9, spent: 8e9, held: 1e9, resets_at_ms: Date.now() + 3_600_000 };
+  for (const unit of ['nusd', 'tokens'] as const) {
+    alerts.see(walkOn(ledger), 'acme', [{ budget: budget({ unit, limit: 10e9, warnPercent: [75] }), ...figures }]);
+    await turns();
+  }
+  expect(records.map(({ alert }) => alert)).toMatchObject([
+    { unit: 'usd', limit_usd: 10, spent_usd: 8, held_usd: 1 },
+    { unit: 'tokens', limit_tokens: 10e9, spent_tokens: 8e9, held_tokens: 1e9 },
+  ]);
   await ledger.close();
 });
