@@ -138,9 +138,8 @@ async function assemble(options: GatewayOptions, first: Settings, opened: Opened
     async close() {
       serving.leaving();
       figures.close();
-      await reloading.close();
       const { shutdown_grace_ms } = serving.settings.server;
-      await Promise.all([serving.stop(shutdown_grace_ms), grpc?.close(shutdown_grace_ms)]);
+      await Promise.all([reloading.close(), serving.stop(shutdown_grace_ms), grpc?.close(shutdown_grace_ms)]);
       // What an administrator is changing now is recorded still; a client that never ends its request holds nothing up.
       const cut = setTimeout(() => admin?.server.closeAllConnections(), shutdown_grace_ms);
       await Promise.all([metricsListener.close(), admin?.close()]);

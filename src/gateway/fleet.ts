@@ -186,9 +186,9 @@ async function assemble(options: FleetOptions, first: Settings, opened: Opened):
       process.off('SIGUSR2', restartSoon);
       figures.close();
       policies.close();
-      await reloading.close();
       const { shutdown_grace_ms } = settings.server;
-      await Promise.all([pool.close(shutdown_grace_ms), grpc?.close(shutdown_grace_ms)]);
+      // Calls may end now, whatever a worker takes that is asked to prepare a configuration.
+      await Promise.all([reloading.close(), pool.close(shutdown_grace_ms), grpc?.close(shutdown_grace_ms)]);
       await left.close();
       await Promise.all([metricsListener.close(), admin?.close()]);
       await trail.close();
