@@ -3,6 +3,7 @@ import { type CallerBudget, configuredBudget, nanoUsd } from '../callers/index.t
 import type { Settings } from '../config.ts';
 import { Failure, type Secret } from '../exchange/index.ts';
 import { changeRecord, type RecordChange, type Trail } from '../observe/index.ts';
+import { alertMarks } from '../pipeline/budget-alerts.ts';
 import {
   type Ledger,
   type Override,
@@ -105,8 +106,12 @@ export class BudgetChanges {
   async reset(name: BudgetName, by: string): Promise<unknown> {
     const { organization, budget } = this.#meant(name);
     const { ledger } = this.#parts;
-    const { key } = windowKey(budget, Date.now());
+    const now_ms = Date.now();
+    const { key } = windowKey(budget, now_ms);
     const before = (await ledger.read(organization, [budget], [])).budgets[0];
+    // What is spent from now on raises its alerts as in a new window.
+    const marks = before === undefined ? [] : alertMarks(before);
+    for (const mark of marks) await ledger.reset(organization, windowKey(mark, now_ms).key);
     if (!(await ledger.reset(organization, key))) {
       throw new Failure('invalid_request', `Nothing was counted yet in ${key}.`, { status: 404 });
     }
