@@ -92,7 +92,7 @@ describe('a limit that stands in for the configured one', () => {
     ledger.override('acme', { budget: of, limit: limit * 1e9, expires_at_ms: now + hours * 3_600_000 });
   const spentAt = async () => {
     const [told] = await forecast();
-    return told?.['spent_at'];
+    return (told as { readonly spent_at?: unknown }).spent_at;
   };
   const spend = async (usd: number, of = month) => {
     await hold('a', usd, { budgets: [of] });
