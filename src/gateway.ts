@@ -5,7 +5,7 @@ import { adminPorts } from './gateway/admin-ports.ts';
 import { openGrpc } from './gateway/grpc.ts';
 import { watchLedger } from './gateway/ledger-figures.ts';
 import { type LeftSlots, openLeftSlots } from './gateway/left-slots.ts';
-import { listen } from './gateway/listening.ts';
+import { closeListeners, listen } from './gateway/listening.ts';
 import { firstModel } from './gateway/overview.ts';
 import { openReloading } from './gateway/reloading.ts';
 import { openServing, type Serving } from './gateway/serving.ts';
@@ -138,13 +138,11 @@ async function assemble(options: GatewayOptions, first: Settings, opened: Opened
     async close() {
       serving.leaving();
       figures.close();
-      await reloading.close();
       const { shutdown_grace_ms } = serving.settings.server;
-      await Promise.all([serving.stop(shutdown_grace_ms), grpc?.close(shutdown_grace_ms)]);
-      // What an administrator is changing now is recorded still; a client that never ends its request holds nothing up.
-      const cut = setTimeout(() => admin?.server.closeAllConnections(), shutdown_grace_ms);
-      await Promise.all([metricsListener.close(), admin?.close()]);
-      clearTimeout(cut);
+      const began = performance.now();
+      await Promise.all([reloading.close(), serving.stop(shutdown_grace_ms), grpc?.close(shutdown_grace_ms)]);
+      // What an administrator is changing now is recorded still.
+      await closeListeners([metricsListener, admin], shutdown_grace_ms - (performance.now() - began));
       await serving.close(0);
       await left.close();
       metrics.close();

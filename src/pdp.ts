@@ -1,7 +1,7 @@
 import { buildDirectory, ensureServerSecret } from './callers/index.ts';
 import type { Loaded, PdpSettings } from './config.ts';
 import { openGrpc } from './gateway/grpc.ts';
-import { listen, listenSocket } from './gateway/listening.ts';
+import { closeListeners, listen, listenSocket } from './gateway/listening.ts';
 import { filePolicies, openPolicies } from './gateway/managed-policies.ts';
 import { openReloading } from './gateway/reloading.ts';
 import { openRuleModules } from './gateway/rule-modules.ts';
@@ -137,9 +137,8 @@ async function assemble(options: PdpOptions, first: PdpSettings, opened: Opened)
     async close() {
       leaving = true;
       await reloading.close();
-      const cut = setTimeout(() => app.server.closeAllConnections(), shutdown_grace_ms);
-      await Promise.all([app.close(), grpc?.close(shutdown_grace_ms), metricsListener.close()]);
-      clearTimeout(cut);
+      const listeners = closeListeners([app, metricsListener], shutdown_grace_ms);
+      await Promise.all([listeners, grpc?.close(shutdown_grace_ms)]);
       await evaluations.close();
       await modules?.close();
       policies.close();

@@ -1,5 +1,7 @@
+import { ensureServerSecret } from '../callers/index.ts';
 import type { Settings } from '../config.ts';
 import { forecastReport, listBudgets, spendingReport } from '../gateway/budget-reports.ts';
+import { configuredLimits } from '../gateway/configured-limit.ts';
 import { driftView } from '../gateway/counter-view.ts';
 import { openLedger } from '../gateway/open-stores.ts';
 import { openLog } from '../observe/index.ts';
@@ -59,11 +61,11 @@ export function budgetPort(settings: Settings): BudgetPort {
     async forecast(organization) {
       const answer = await admin.get(`/admin/v1/reports/forecast${query({ organization })}`);
       if (answer !== undefined) return (answer as { forecast: readonly ForecastRow[] }).forecast;
-      return here(
-        settings,
-        organization,
-        (ledger, ids) => forecastReport(ledger, ids, Date.now()) as unknown as Promise<ForecastRow[]>,
-      );
+      return here(settings, organization, async (ledger, ids) => {
+        const secret = ensureServerSecret(settings.state.path, settings.auth.hash_secret);
+        const limitOf = configuredLimits(() => settings, secret);
+        return (await forecastReport(ledger, ids, Date.now(), limitOf)) as unknown as ForecastRow[];
+      });
     },
     set: async ({ unit, ...wish }, limit, expires_at) =>
       changed(

@@ -24,7 +24,25 @@ const adminVariable = 'LLM_POLICY_ADMIN_KEY';
  */
 export async function serveGateway(location: LoadOptions, version: string): Promise<RunningGateway> {
   // They would end a process that does not listen to them yet. What changed meanwhile is seen when files are watched, and workers are new.
-  for (const signal of ['SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {});
+  const unheard = heard({ SIGHUP: () => {}, SIGUSR2: () => {} });
+  try {
+    return await served(location, version, unheard);
+  } catch (reason) {
+    unheard();
+    throw reason;
+  }
+}
+
+/** Listens to signals until what it gives back is called. */
+function heard(listeners: Partial<Record<NodeJS.Signals, () => void>>): () => void {
+  const all = Object.entries(listeners);
+  for (const [signal, listener] of all) process.on(signal, listener);
+  return () => {
+    for (const [signal, listener] of all) process.off(signal, listener);
+  };
+}
+
+async function served(location: LoadOptions, version: string, unheard: () => void): Promise<RunningGateway> {
   const first = await settled(location);
   const made = startKeys(location, first);
   const env = made === undefined ? location.env : withKeys(location.env, made);
@@ -34,10 +52,8 @@ export async function serveGateway(location: LoadOptions, version: string): Prom
   const workers = workerCount(loaded.settings);
   const gateway = await opened(workers, { loaded, load });
   leaveStartBehind();
-  if (workers === 1) {
-    // Left to Node it would end the process.
-    process.on('SIGUSR2', () => gateway.log.warn('SIGUSR2 replaces workers; this gateway is one process'));
-  }
+  const one = () => gateway.log.warn('SIGUSR2 replaces workers; this gateway is one process');
+  const unanswered = workers === 1 ? heard({ SIGUSR2: one }) : () => {};
   const cwd = location.cwd ?? process.cwd();
   const { settings } = gateway;
   return {
@@ -53,7 +69,11 @@ export async function serveGateway(location: LoadOptions, version: string): Prom
     teamKeyFile: made === undefined ? undefined : relative(cwd, made.teamKeyFile),
     adminKeyFile: made === undefined || location.env[adminVariable] ? undefined : relative(cwd, made.adminKeyFile),
     log: (message) => gateway.log.info(message),
-    close: () => gateway.close(),
+    async close() {
+      await gateway.close();
+      unanswered();
+      unheard();
+    },
   };
 }
 

@@ -52,6 +52,7 @@ export function watchConfig<S extends { readonly file: string }>(
     for (let round = 1; ; round += 1) {
       const before = await stateOf(watched);
       const loaded = await load();
+      if (closed) return loaded;
       const same = loaded.watched.join('\n') === watched.join('\n');
       watched = loaded.watched;
       notice.follow(watched);
@@ -63,6 +64,7 @@ export function watchConfig<S extends { readonly file: string }>(
     if (closed) return 'unchanged';
     if (!forced && state !== undefined && state === (await stateOf(watched))) return 'unchanged';
     const loaded = await loadSettled();
+    if (closed) return 'unchanged';
     if (loaded.fingerprint === seen && !forced) return 'unchanged';
     seen = loaded.fingerprint;
     const problems = loaded.settings === undefined ? loaded.problems : await applied(apply, loaded.settings);

@@ -28,6 +28,7 @@ import { type AdminPorts, isOneOf, type KeyView } from '../surfaces/http/admin.t
 import { approvalPorts } from './approval-ports.ts';
 import { BudgetChanges } from './budget-changes.ts';
 import { forecastReport, listBudgets, spendingReport } from './budget-reports.ts';
+import { configuredLimits } from './configured-limit.ts';
 import { driftView } from './counter-view.ts';
 import type { LedgerFigures } from './ledger-figures.ts';
 import type { Overview } from './overview.ts';
@@ -73,6 +74,7 @@ export function adminPorts(parts: AdminParts): AdminPorts {
     serverSecret,
     settings,
   });
+  const limitOf = configuredLimits(settings, serverSecret);
   const changed = (organization: string, route: string, change: RecordChange): Promise<void> => {
     const exchange = `ex_${randomUUID().replaceAll('-', '')}`;
     return parts.record(changeRecord({ exchange, time_ms: Date.now(), organization, route, change }));
@@ -110,7 +112,8 @@ export function adminPorts(parts: AdminParts): AdminPorts {
       reachable(() => spendingReport(ledger, organizations(organization), wish)).catch((thrown: unknown) => {
         throw thrown instanceof RangeError ? new Failure('invalid_request', thrown.message, { param: 'by' }) : thrown;
       }),
-    forecast: (organization) => reachable(() => forecastReport(ledger, organizations(organization), Date.now())),
+    forecast: (organization) =>
+      reachable(() => forecastReport(ledger, organizations(organization), Date.now(), limitOf)),
     keys: () => keys.list().map(view),
     async createKey(wanted, by) {
       teamMustExist(settings(), wanted);

@@ -3,6 +3,7 @@ import { type CallerBudget, configuredBudget, nanoUsd } from '../callers/index.t
 import type { Settings } from '../config.ts';
 import { Failure, type Secret } from '../exchange/index.ts';
 import { changeRecord, type RecordChange, type Trail } from '../observe/index.ts';
+import { alertMarks } from '../pipeline/budget-alerts.ts';
 import {
   type Ledger,
   type Override,
@@ -13,6 +14,7 @@ import {
   windowKey,
 } from '../stores/index.ts';
 import type { BudgetName, OverrideWish } from '../surfaces/http/admin-budgets.ts';
+import { type ConfiguredLimit, configuredLimits } from './configured-limit.ts';
 import { instantView, shown } from './counter-view.ts';
 
 const kinds: readonly ScopeKind[] = ['organization', 'team', 'project', 'user', 'key', 'model', 'tag'];
@@ -38,9 +40,11 @@ interface Meant {
  */
 export class BudgetChanges {
   readonly #parts: ChangeParts;
+  readonly #limitOf: ConfiguredLimit;
 
   constructor(parts: ChangeParts) {
     this.#parts = parts;
+    this.#limitOf = configuredLimits(parts.settings, parts.serverSecret);
   }
 
   /** Those in force in these organisations. */
@@ -102,8 +106,12 @@ export class BudgetChanges {
   async reset(name: BudgetName, by: string): Promise<unknown> {
     const { organization, budget } = this.#meant(name);
     const { ledger } = this.#parts;
-    const { key } = windowKey(budget, Date.now());
+    const now_ms = Date.now();
+    const { key } = windowKey(budget, now_ms);
     const before = (await ledger.read(organization, [budget], [])).budgets[0];
+    // What is spent from now on raises its alerts as in a new window.
+    const marks = before === undefined ? [] : alertMarks(before);
+    for (const mark of marks) await ledger.reset(organization, windowKey(mark, now_ms).key);
     if (!(await ledger.reset(organization, key))) {
       throw new Failure('invalid_request', `Nothing was counted yet in ${key}.`, { status: 404 });
     }
@@ -111,11 +119,6 @@ export class BudgetChanges {
     const change = { before: { [spent]: shown(unitName(budget), before?.spent ?? 0) }, after: { [spent]: 0 } };
     await this.#record(organization, { action: 'budget.reset', by, target: key, ...change });
     return { key, ...change };
-  }
-
-  #limitOf(organization: string, { budget }: Override): number | undefined {
-    const settings = this.#parts.settings().organizations.find(({ id }) => id === organization);
-    return settings && configuredBudget(settings, budget.scope, budget, this.#parts.serverSecret)?.limit;
   }
 
   async #standing(organization: string, budget: CallerBudget): Promise<Override | undefined> {

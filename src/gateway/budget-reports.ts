@@ -1,4 +1,5 @@
 import type { Ledger, LedgerEntry } from '../stores/index.ts';
+import type { ConfiguredLimit } from './configured-limit.ts';
 import { counterView, standingCounters } from './counter-view.ts';
 import { forecasts, forecastView } from './forecast.ts';
 import { type Dimension, dimensions, spendingBy, spendingView } from './spending.ts';
@@ -31,11 +32,17 @@ async function* entriesOf(ledger: Ledger, organizations: readonly string[]): Asy
   for (const id of organizations) yield* ledger.entries(id);
 }
 
-/** When the budgets of these organisations will be spent, the first of them first. */
-export async function forecastReport(ledger: Ledger, organizations: readonly string[], now_ms: number) {
+/** When the budgets of these organisations will be spent, the first of them first. `limitOf` is what overrides stand in for. */
+export async function forecastReport(
+  ledger: Ledger,
+  organizations: readonly string[],
+  now_ms: number,
+  limitOf: ConfiguredLimit,
+) {
   const all = [];
   for (const id of organizations) {
-    all.push(...(await forecasts(await standingCounters(ledger, id, now_ms), ledger.entries(id), now_ms)));
+    const counters = await standingCounters(ledger, id, now_ms);
+    all.push(...(await forecasts(counters, ledger.entries(id), now_ms, limitOf)));
   }
   const soon = (at: number | undefined): number => at ?? Number.POSITIVE_INFINITY;
   return all.sort((a, b) => (soon(a.spent_at_ms) < soon(b.spent_at_ms) ? -1 : 1)).map(forecastView);

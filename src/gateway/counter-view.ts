@@ -62,8 +62,13 @@ export function counterView({ override, end_ms, current: _, ...counter }: Standi
     ...(leased === undefined ? {} : { [`leased_${unit}`]: shown(unit, leased) }),
     used_percent: limit === 0 ? 100 : Math.round((10_000 * (spent + held)) / limit) / 100,
     resets_at: instantView(end_ms),
-    ...(override === undefined ? {} : { override: { expires_at: instantView(override.expires_at_ms) } }),
+    ...overrideView(override),
   };
+}
+
+/** That another limit than the configured one is in force, and until when; nothing where that is not so. */
+export function overrideView(override: Override | undefined) {
+  return override === undefined ? {} : { override: { expires_at: instantView(override.expires_at_ms) } };
 }
 
 /** A counter that differs from what its entries come to, as people see it: which of its sums, in its own unit. */

@@ -13,7 +13,7 @@ import { decisionPoint } from './decision-point.ts';
 import { openGrpc } from './grpc.ts';
 import { watchLedger } from './ledger-figures.ts';
 import { nothingMeasured, openLeftSlots, together } from './left-slots.ts';
-import { listen } from './listening.ts';
+import { closeListeners, listen } from './listening.ts';
 import { filePolicies, openPolicies } from './managed-policies.ts';
 import { openApprovals, openAudit, openLedger } from './open-stores.ts';
 import { firstModel, openOverview } from './overview.ts';
@@ -186,11 +186,12 @@ async function assemble(options: FleetOptions, first: Settings, opened: Opened):
       process.off('SIGUSR2', restartSoon);
       figures.close();
       policies.close();
-      await reloading.close();
       const { shutdown_grace_ms } = settings.server;
-      await Promise.all([pool.close(shutdown_grace_ms), grpc?.close(shutdown_grace_ms)]);
+      const began = performance.now();
+      // Calls may end now, whatever a worker takes that is asked to prepare a configuration.
+      await Promise.all([reloading.close(), pool.close(shutdown_grace_ms), grpc?.close(shutdown_grace_ms)]);
       await left.close();
-      await Promise.all([metricsListener.close(), admin?.close()]);
+      await closeListeners([metricsListener, admin], shutdown_grace_ms - (performance.now() - began));
       await trail.close();
       await Promise.all([ledger.close(), approvals.close()]);
       await keys.close();

@@ -1,5 +1,6 @@
 import { budgetOfKey, type LedgerEntry, windowKey } from '../stores/index.ts';
-import { instantView, type StandingCounter, shown, unitOf } from './counter-view.ts';
+import type { ConfiguredLimit } from './configured-limit.ts';
+import { instantView, overrideView, type StandingCounter, shown, unitOf } from './counter-view.ts';
 
 /** A limit nobody reaches: a counter that only counts. */
 const unlimited = Number.MAX_SAFE_INTEGER;
@@ -23,6 +24,7 @@ export async function forecasts(
   counters: readonly StandingCounter[],
   entries: AsyncIterable<LedgerEntry>,
   now_ms: number,
+  limitOf: ConfiguredLimit,
 ): Promise<readonly Forecast[]> {
   const limited = counters.filter(({ current, limit }) => current && limit < unlimited);
   const endless = new Map(limited.filter(({ end_ms }) => end_ms === 0).map(({ key }) => [key, rollingOf(key)]));
@@ -48,20 +50,47 @@ export async function forecasts(
     const start_ms = (dated ? emptied.get(counter.key) : undefined) ?? began_ms ?? now_ms;
     const rolling_ms = endless.get(counter.key) ?? Number.POSITIVE_INFINITY;
     const end_ms = dated ? counter.end_ms : start_ms + rolling_ms;
-    return forecastOf(counter, start_ms, end_ms, now_ms);
+    return forecastOf(counter, laterLimit(counter, limitOf), { start_ms, end_ms }, now_ms);
   });
 }
 
-/** Of one budget. In a rolling window spending falls out again once it is as old as the window is long. */
-export function forecastOf(counter: StandingCounter, start_ms: number, end_ms: number, now_ms: number): Forecast {
+/**
+ * Of one budget. In a rolling window spending falls out again once it is as old as the window is long. A limit that stands
+ * in for the configured one is counted on no longer than it lasts.
+ */
+function forecastOf(
+  counter: StandingCounter,
+  later: Later,
+  { start_ms, end_ms }: { readonly start_ms: number; readonly end_ms: number },
+  now_ms: number,
+): Forecast {
   const { limit, spent, held } = counter;
   const per_ms = spent / Math.max(1000, now_ms - start_ms);
-  const left = limit - spent - held;
+  /** Infinite where it is not reached by the end. */
+  const reached = (most: number): number => {
+    const left = most - spent - held;
+    if (left <= 0) return now_ms;
+    const at_ms = per_ms > 0 ? Math.ceil(now_ms + left / per_ms) : Number.POSITIVE_INFINITY;
+    return at_ms < end_ms ? at_ms : Number.POSITIVE_INFINITY;
+  };
+  const first_ms = reached(limit);
+  const spent_at_ms = first_ms <= later.from_ms ? first_ms : Math.max(later.from_ms, reached(later.limit));
+  // What was spent in a rolling window goes on counting beyond the end of this one; in a dated one nothing does.
+  const last_ms = Math.min(latest_ms, counter.end_ms === 0 ? latest_ms : end_ms - 1);
   const per_hour = per_ms * hour_ms;
-  if (left <= 0) return { counter, per_hour, spent_at_ms: now_ms };
-  const spent_at_ms = per_ms > 0 ? Math.ceil(now_ms + left / per_ms) : Number.POSITIVE_INFINITY;
-  const inTime = spent_at_ms < end_ms && spent_at_ms <= latest_ms;
-  return { counter, per_hour, spent_at_ms: inTime ? spent_at_ms : undefined };
+  return { counter, per_hour, spent_at_ms: spent_at_ms <= last_ms ? spent_at_ms : undefined };
+}
+
+/** The limit from a moment on. */
+interface Later {
+  readonly from_ms: number;
+  readonly limit: number;
+}
+
+/** What limits again once an override is over. */
+function laterLimit({ organization, limit, override }: StandingCounter, limitOf: ConfiguredLimit): Later {
+  const { expires_at_ms: from_ms = Number.POSITIVE_INFINITY } = override ?? {};
+  return { from_ms, limit: (override && limitOf(organization, override)) ?? limit };
 }
 
 /** The last moment a date can say. */
@@ -73,7 +102,7 @@ function rollingOf(key: string): number {
 
 /** A forecast as people see it, amounts in dollars where they are money. */
 export function forecastView({ counter, per_hour, spent_at_ms }: Forecast): Record<string, unknown> {
-  const { organization, key, limit, spent, held, end_ms } = counter;
+  const { organization, key, limit, spent, held, end_ms, override } = counter;
   const unit = unitOf(counter);
   return {
     organization,
@@ -84,5 +113,6 @@ export function forecastView({ counter, per_hour, spent_at_ms }: Forecast): Reco
     [`per_hour_${unit}`]: shown(unit, per_hour),
     spent_at: instantView(spent_at_ms),
     resets_at: instantView(end_ms),
+    ...overrideView(override),
   };
 }

@@ -1,6 +1,7 @@
 import type { AuditMeasured, BudgetMeasured, Metrics } from '../observe/index.ts';
+import { usedPercent } from '../pipeline/budget-alerts.ts';
 import { windowName } from '../pipeline/refusal.ts';
-import { budgetOfKey, type Ledger } from '../stores/index.ts';
+import { budgetOfKey, type Ledger, seriesOfKey } from '../stores/index.ts';
 import { type StandingCounter, standingCounters, unitOf } from './counter-view.ts';
 import { checkDrift } from './drift-check.ts';
 
@@ -63,28 +64,35 @@ function sumOf(numbers: Iterable<number>): number {
 
 /**
  * `budget:team:research:day:2026-11-21` as labels; of a budget's windows the latest. Where that is over, and nobody called
- * since, nothing is spent in the one that runs.
+ * since, nothing is spent in the one that runs. Of two that differ in their time zone alone, as where it was configured
+ * anew, the one that is nearest its limit: labels do not name zones.
  */
 function latest(counters: readonly StandingCounter[]): readonly BudgetMeasured[] {
-  const newest = new Map<string, { readonly date: string; readonly measured: BudgetMeasured }>();
-  for (const { organization, key, limit, spent, held, current } of counters) {
-    const [, kind = '', id = '', of = '', date = ''] = key.split(':');
-    // As its alerts have it: rolling windows of two lengths are two budgets.
-    const window = windowName(budgetOfKey(key)?.budget ?? { window: of });
-    const budget = `${kind}:${id}:${window}`;
-    if ((newest.get(budget)?.date ?? '') > date) continue;
-    newest.set(budget, {
-      date,
-      measured: {
-        organization,
-        kind: kind as BudgetMeasured['kind'],
-        id,
-        window,
-        limit_nusd: limit,
-        spent_nusd: current ? spent : 0,
-        held_nusd: held,
-      },
-    });
+  const newest = new Map<string, StandingCounter>();
+  for (const counter of counters) {
+    const series = seriesOfKey(counter.key);
+    const known = newest.get(series);
+    if (known === undefined || known.end_ms <= counter.end_ms) newest.set(series, counter);
   }
-  return [...newest.values()].map(({ measured }) => measured);
+  const told = new Map<string, { readonly counter: StandingCounter; readonly measured: BudgetMeasured }>();
+  for (const counter of newest.values()) {
+    const budget = budgetOfKey(counter.key)?.budget;
+    if (budget === undefined) continue;
+    const { kind, id } = budget.scope;
+    // As its alerts have it: rolling windows of two lengths are two budgets.
+    const window = windowName(budget);
+    const label = `${kind}:${id}:${window}`;
+    const known = told.get(label);
+    if (known !== undefined && !nearer(counter, known.counter)) continue;
+    const { organization, limit, spent, held, current } = counter;
+    const figures = { limit_nusd: limit, spent_nusd: current ? spent : 0, held_nusd: held };
+    told.set(label, { counter, measured: { organization, kind, id, window, ...figures } });
+  }
+  return [...told.values()].map(({ measured }) => measured);
+}
+
+/** A window that runs before one that is over, then the one of which more is used. */
+function nearer(counter: StandingCounter, than: StandingCounter): boolean {
+  if (counter.current !== than.current) return counter.current;
+  return usedPercent(counter) > usedPercent(than);
 }

@@ -80,6 +80,22 @@ export async function closeWithin({ app, idle }: DataListener, grace_ms: number)
   await Promise.race([idle(), new Promise((resolve) => setTimeout(resolve, conclude_ms_max).unref())]);
 }
 
+/** A client that is being answered has at least so long. */
+const answer_ms_min = 1000;
+
+/** Stops listening and lets running requests end; a client that never ends its own holds nothing up beyond the time. */
+export async function closeListeners(apps: readonly (FastifyInstance | undefined)[], within_ms: number): Promise<void> {
+  const open = apps.filter((app) => app !== undefined);
+  const cut = setTimeout(
+    () => {
+      for (const app of open) app.server.closeAllConnections();
+    },
+    Math.max(within_ms, answer_ms_min),
+  );
+  await Promise.all(open.map((app) => app.close()));
+  clearTimeout(cut);
+}
+
 /** For how long nothing may have come over a kept-alive connection before it is closed. */
 const farewell_ms = 1500;
 

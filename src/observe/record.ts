@@ -136,17 +136,17 @@ export interface RecordPassed {
   readonly bytes_out?: number | undefined;
 }
 
-/** A budget passed a percent it warns at. Amounts are in the budget's own unit; dollars are nano-dollars. */
+/**
+ * A budget passed a percent it warns at. Its limit (the one in force), what is spent and what is held stand under names that
+ * end in the unit, as in all reports of budgets: `limit_usd` (dollars), `limit_tokens`, `limit_requests`.
+ */
 export interface RecordAlert {
   readonly scope: string;
   readonly id: string;
   readonly window: string;
-  readonly unit: 'nusd' | 'tokens' | 'requests';
+  readonly unit: 'usd' | 'tokens' | 'requests';
   readonly percent: number;
-  /** In force when it was passed. */
-  readonly limit: number;
-  readonly spent: number;
-  readonly held: number;
+  readonly [amount: `${'limit' | 'spent' | 'held'}_${string}`]: number;
   readonly resets_at?: string | undefined;
 }
 

@@ -38,8 +38,12 @@ export function budgetWarnings(states: readonly BudgetState[]): readonly string[
   return warnings ?? noWarnings;
 }
 
-/** Marks of alerts that were raised, remembered so that the ledger need not be asked for each call. */
+/**
+ * Marks of alerts that were raised, remembered so that the ledger need not be asked for each call. Not for longer than this:
+ * people set counters to zero, which arms their alerts, and what a lost ledger answers says nothing of who raised one.
+ */
 const marksKept = 10_000;
+const known_ms = 60_000;
 const mark_lease_ms = 10_000;
 
 /** What raising an alert takes of the walk. */
@@ -65,9 +69,8 @@ export class BudgetAlerts {
     const now_ms = walk.clock();
     const until = this.#marked.get(mark);
     if (until !== undefined && now_ms < until) return;
-    const { window, rolling_ms = 0 } = state.budget;
-    const rolls = window === 'rolling' ? now_ms + rolling_ms : Number.POSITIVE_INFINITY;
-    this.#marked.set(mark, state.resets_at_ms === 0 || window === 'rolling' ? rolls : state.resets_at_ms);
+    const turns_ms = state.resets_at_ms === 0 ? Number.POSITIVE_INFINITY : state.resets_at_ms;
+    this.#marked.set(mark, Math.min(turns_ms, now_ms + known_ms));
     void first(walk, organization, markOf(state, percent)).then(
       (raised) => {
         if (raised) tell(walk, organization, state, percent);
@@ -80,7 +83,14 @@ export class BudgetAlerts {
 /** Ends a scope's name where it is an alert's mark. No scope of a configuration has a `#` in it. */
 const markSign = '#alert';
 
-function markOf({ budget, limit }: BudgetState, percent: number): Budget {
+/** The marks of all alerts that a budget may have raised under its limit. Who sets its counter to zero clears them as well. */
+export function alertMarks(state: Pick<BudgetState, 'budget' | 'limit'>): readonly Budget[] {
+  const { warnPercent, hard } = state.budget;
+  const percents = hard ? warnPercent : new Set([...warnPercent, 100]);
+  return [...percents].map((percent) => markOf(state, percent));
+}
+
+function markOf({ budget, limit }: Pick<BudgetState, 'budget' | 'limit'>, percent: number): Budget {
   const { scope, window, timeZone, rolling_ms, unit } = budget;
   return {
     scope: { kind: scope.kind, id: `${scope.id}${markSign}-${percent}-of-${limit}-${unit}` },
@@ -128,9 +138,15 @@ async function first({ ledger, owner }: Raising, organization: string, mark: Bud
 
 function tell(walk: Raising, organization: string, state: BudgetState, percent: number): void {
   const { budget, limit, spent, held, resets_at_ms } = state;
-  const { scope, unit } = budget;
+  const { scope } = budget;
   const window = windowName(budget);
-  const about = { scope: scope.kind, id: scope.id, window, unit, percent, limit, spent, held };
+  const [unit, scale] = budget.unit === 'nusd' ? (['usd', 1e9] as const) : ([budget.unit, 1] as const);
+  const amounts = {
+    [`limit_${unit}`]: limit / scale,
+    [`spent_${unit}`]: spent / scale,
+    [`held_${unit}`]: held / scale,
+  };
+  const about = { scope: scope.kind, id: scope.id, window, unit, percent, ...amounts };
   walk.metrics.budgetWarning({ organization, kind: scope.kind, id: scope.id, window, percent });
   walk.log.warn('budget alert', { organization, state: `${window} budget of a ${scope.kind} over ${percent} %` });
   const resets_at = resets_at_ms === 0 ? undefined : new Date(resets_at_ms).toISOString();

@@ -281,7 +281,9 @@ function inVain(refusal: Refusal, queue_ms: number): boolean {
   const { asked } = refusal;
   if (refusal.kind === 'rate') {
     const { unit, limit } = refusal.rate;
-    return asked > limit || (unit === 'requests' && refusal.retry_after_ms > queue_ms);
+    // Tokens that running calls hold may come back at any moment, requests do not.
+    const { soonest_ms = unit === 'requests' ? refusal.retry_after_ms : 0 } = refusal;
+    return asked > limit || soonest_ms > queue_ms;
   }
   const { budget, limit, spent, resets_at_ms, resets_in_ms } = refusal;
   if (asked > limit) return true;

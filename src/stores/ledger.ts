@@ -109,7 +109,13 @@ export type Refusal =
       /** Milliseconds until `resets_at_ms`, on the ledger's clock; 0 where that is. */
       readonly resets_in_ms: number;
     } & BudgetState)
-  | ({ readonly kind: 'rate'; readonly asked: number; readonly retry_after_ms: number } & RateState);
+  | ({
+      readonly kind: 'rate';
+      readonly asked: number;
+      readonly retry_after_ms: number;
+      /** Milliseconds before which there is no room, gave running calls back all they hold; left out where nobody knows. */
+      readonly soonest_ms?: number;
+    } & RateState);
 
 export type Reserved =
   | { readonly outcome: 'held'; readonly budgets: readonly BudgetState[]; readonly rates: readonly RateState[] }

@@ -184,7 +184,7 @@ describe('a report', () => {
     const times = forecast.map((one: { spent_at: string | null }) => one.spent_at ?? '~');
     expect(times).toEqual([...times].sort());
     expect((await cli('budgets', 'forecast')).out).toMatch(
-      /^BUDGET +LIMIT +SPENT +AN HOUR +SPENT AT \(UTC\) +RESETS \(UTC\)$/m,
+      /^BUDGET +LIMIT +SPENT +AN HOUR +SPENT AT \(UTC\) +RESETS \(UTC\) +OVERRIDE$/m,
     );
   });
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { forecastReport, listBudgets, spendingReport } from '../../src/gateway/budget-reports.ts';
 import { type EmbeddedLedger, openEmbeddedLedger } from '../../src/stores/index.ts';
 import { spendingCsv } from '../../src/surfaces/spending-csv.ts';
@@ -30,6 +30,10 @@ const call = async (id: string, usd: number) => {
   await hold(id, usd);
   await settle(id, usd);
 };
+
+/** What overrides stand in for. */
+let configured: number;
+const forecast = () => forecastReport(ledger, ['acme'], now, () => configured);
 
 test('what months cost one by one is what they cost together, whenever an estimate was replaced', async () => {
   await call('a', 5);
@@ -60,8 +64,8 @@ test('a forecast goes by what was spent since people set the counter to zero', a
   await ledger.reset('acme', 'budget:team:research:total');
   await call('b', 10);
   now += 3_600_000;
-  const [forecast] = await forecastReport(ledger, ['acme'], now);
-  expect(forecast).toMatchObject({ spent_usd: 10, per_hour_usd: 10 });
+  const [told] = await forecast();
+  expect(told).toMatchObject({ spent_usd: 10, per_hour_usd: 10 });
 });
 
 test('so does one of a calendar window, which goes by the window where nobody set it to zero', async () => {
@@ -69,20 +73,70 @@ test('so does one of a calendar window, which goes by the window where nobody se
   now = Date.parse('2026-01-26T20:00:00Z');
   await hold('a', 300, { budgets });
   await settle('a', 300);
-  expect(await forecastReport(ledger, ['acme'], now)).toMatchObject([{ per_hour_usd: 300 / (25 * 24 + 20) }]);
+  expect(await forecast()).toMatchObject([{ per_hour_usd: 300 / (25 * 24 + 20) }]);
   await ledger.reset('acme', 'budget:team:research:month:2026-01');
   await hold('b', 30, { budgets });
   await settle('b', 30);
   now += 3 * 3_600_000;
-  const [forecast] = await forecastReport(ledger, ['acme'], now);
+  const [told] = await forecast();
   const spent_at = new Date(now + 97 * 3_600_000).toISOString();
-  expect(forecast).toMatchObject({ spent_usd: 30, per_hour_usd: 10, spent_at });
+  expect(told).toMatchObject({ spent_usd: 30, per_hour_usd: 10, spent_at });
+});
+
+describe('a limit that stands in for the configured one', () => {
+  const month = budget({ window: 'month', limit: 310e9 });
+  beforeEach(() => {
+    configured = 310e9;
+  });
+  const until = (limit: number, hours: number, of = month) =>
+    ledger.override('acme', { budget: of, limit: limit * 1e9, expires_at_ms: now + hours * 3_600_000 });
+  const spentAt = async () => {
+    const [told] = await forecast();
+    return (told as { readonly spent_at?: unknown }).spent_at;
+  };
+  const spend = async (usd: number, of = month) => {
+    await hold('a', usd, { budgets: [of] });
+    await settle('a', usd);
+  };
+
+  test('is counted on until it ends: a budget beyond its own limit by then is spent then', async () => {
+    now = Date.parse('2026-01-26T00:00:00Z');
+    await spend(300);
+    await until(500, 48);
+    const [told] = await forecast();
+    const ends = '2026-01-28T00:00:00.000Z';
+    expect(told).toMatchObject({ limit_usd: 500, spent_at: ends, override: { expires_at: ends } });
+  });
+
+  test('is enough where it ends after the window, or the window is not beyond its own limit by then', async () => {
+    now = Date.parse('2026-01-26T00:00:00Z');
+    await spend(300);
+    await until(500, 7 * 24);
+    expect(await spentAt()).toBeNull();
+    await until(500, 10);
+    // Half a dollar an hour.
+    expect(await spentAt()).toBe('2026-01-26T20:00:00.000Z');
+    await until(302, 48);
+    expect(await spentAt()).toBe('2026-01-26T04:00:00.000Z');
+  });
+
+  test('ends in a rolling window as well, where what was spent before goes on counting', async () => {
+    const rolling = budget({ window: 'rolling', rolling_ms: 24 * 3_600_000, limit: 100e9 });
+    configured = 100e9;
+    await spend(60, rolling);
+    now += 12 * 3_600_000;
+    await until(200, 72, rolling);
+    // Five dollars an hour are 120 a day.
+    expect(await spentAt()).toBe(new Date(now + 72 * 3_600_000).toISOString());
+    await until(200, 2, rolling);
+    expect(await spentAt()).toBe(new Date(now + 8 * 3_600_000).toISOString());
+  });
 });
 
 test('the budget of a project whose name looks like the mark of an alert is told like any other', async () => {
   const scope = { kind: 'project', id: 'x#alert-50-of-9-nusd' } as const;
   await hold('a', 1, { budgets: [budget({ scope, limit: 10e9 })] });
-  expect(await forecastReport(ledger, ['acme'], now)).toMatchObject([{ limit_usd: 10, held_usd: 1 }]);
+  expect(await forecast()).toMatchObject([{ limit_usd: 10, held_usd: 1 }]);
   expect(await listBudgets(ledger, ['acme'], now)).toMatchObject([{ limit_usd: 10, held_usd: 1 }]);
 });
 

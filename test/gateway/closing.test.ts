@@ -40,3 +40,20 @@ test('a change that an administrator is making as the gateway stops is recorded'
     rmSync(house.directory, { recursive: true, force: true });
   }
 });
+
+test('a client that never ends its request holds up no end, whichever listener it is at', async () => {
+  const house = await startGateway({
+    openai: 'http://127.0.0.1:9/v1',
+    config: { server: { port: 0, shutdown_grace_ms: 200 } },
+  });
+  const sockets = [house.admin, house.metrics].map(openSocket);
+  try {
+    for (const socket of sockets) socket.write('GET /metrics HTTP/1.1\r\nhost: here\r\n');
+    await wait(200);
+    const began = performance.now();
+    await house.close();
+    expect(performance.now() - began).toBeLessThan(20_000);
+  } finally {
+    for (const socket of sockets) socket.destroy();
+  }
+});

@@ -40,3 +40,34 @@ test('metrics of budgets tell what was spent in the window that runs, and each r
     rmSync(path, { recursive: true });
   }
 });
+
+test('of two windows that differ in their time zone alone the one nearest its limit is told', async () => {
+  const path = mkdtempSync(join(tmpdir(), 'figures-'));
+  const ledger = await openEmbeddedLedger({ path, reap_interval_ms: 0 });
+  let read: () => Iterable<BudgetMeasured> = () => [];
+  const metrics = { readAudit() {}, readLedger() {}, readBudgets: (all: typeof read) => (read = all) };
+  const figures = watchLedger(
+    metrics as unknown as Metrics,
+    () => ({}) as never,
+    ledger,
+    () => ['acme'],
+  );
+  const zoned = (timeZone: string, limit: number) => budget({ window: 'month', timeZone, limit });
+  const spend = async (id: string, nusd: number, of: ReturnType<typeof zoned>) => {
+    await ledger.reserve(request(id, { nusd }, { budgets: [of] }));
+    await ledger.settle({ id, organization: 'acme', amount: { nusd, tokens: 0 }, estimated: false });
+  };
+  try {
+    await spend('a', 90, zoned('UTC', 100));
+    await spend('b', 90, zoned('Europe/Berlin', 900));
+    await figures.refresh();
+    expect([...read()]).toMatchObject([{ window: 'month', limit_nusd: 100, spent_nusd: 90 }]);
+    await spend('c', 805, zoned('Europe/Berlin', 900));
+    await figures.refresh();
+    expect([...read()]).toMatchObject([{ window: 'month', limit_nusd: 900, spent_nusd: 895 }]);
+  } finally {
+    figures.close();
+    await ledger.close();
+    rmSync(path, { recursive: true });
+  }
+});

@@ -171,6 +171,34 @@ test('one that is stopped while it replaces workers tells of no trouble', async 
   expect(errors).toEqual([]);
 });
 
+describe('a worker that says nothing any more', () => {
+  let quick: Pool;
+  beforeEach(async () => {
+    const log: Log = Object.assign(Object.create(openLog({ level: 'silent' })), {
+      error: (message: string) => errors.push(message),
+    });
+    const more = { count: 1, beat_ms: 400, settings: { ...settings('quick'), port: await freePort() } as Settings };
+    quick = new Pool({ program, adminListens: true, log, metrics: openMetrics(), ...more });
+    await quick.open();
+  });
+  afterEach(() => quick.close(0));
+  const pid = (): number => quick.views[0]?.pid ?? 0;
+
+  test('is ended, and another one takes its place', async () => {
+    const stuck = pid();
+    process.kill(stuck, 'SIGSTOP');
+    await eventually(() => pid() !== stuck && quick.ready === 1);
+    expect([quick.views[0]?.crashes, errors[0]]).toEqual([1, 'a worker does not answer, and is ended']);
+  });
+
+  test('holds up nobody when all are to end', async () => {
+    process.kill(pid(), 'SIGSTOP');
+    const began = performance.now();
+    await quick.close(60_000);
+    expect(performance.now() - began).toBeLessThan(30_000);
+  });
+});
+
 test('one whose worker is not ready in time says so, and not that it ended by itself', async () => {
   const log = openLog({ level: 'silent' });
   const more = { count: 1, start_ms: 2000, settings: settings('stuck', { stuck: true }) };

@@ -139,10 +139,12 @@ describe('two gateways on one Redis', () => {
       (await Promise.all([one.records(), other.records()])).flat().filter(({ kind }) => kind === 'alert');
     await eventually('both percents are recorded', async () => (await alerts()).length >= 2);
     expect(
-      (await alerts()).map(({ alert, caller }) => [alert?.percent, alert?.limit, alert?.window, caller.team]).sort(),
+      (await alerts())
+        .map(({ alert, caller }) => [alert?.percent, alert?.limit_usd, alert?.window, caller.team])
+        .sort(),
     ).toEqual([
-      [50, 20 * hold, 'month', 'watched'],
-      [90, 20 * hold, 'month', 'watched'],
+      [50, (20 * hold) / 1e9, 'month', 'watched'],
+      [90, (20 * hold) / 1e9, 'month', 'watched'],
     ]);
     const counted = await Promise.all(
       [one, other].map(async ({ gateway }) => await (await fetch(`${gateway.metrics}/metrics`)).text()),

@@ -13,7 +13,8 @@ import { record, temporary } from './records.ts';
 async function sample(): Promise<string> {
   const dir = temporary();
   const trail = await opened(dir);
-  await trail.end(record('one', { time_ms: Date.now() - 7_200_000 }));
+  const attempts = [{ provider: 'openai', model: 'gpt-4o-mini', ms: 1, cost_nusd: 2000 }];
+  await trail.end(record('one', { time_ms: Date.now() - 7_200_000, attempts }));
   await trail.end(record('two', { time_ms: Date.now(), caller: { team: 'sales', user: 'bob' }, ending: 'denied' }));
   await trail.close();
   return dir;
@@ -66,6 +67,9 @@ describe('llm-policy audit', () => {
     expect(JSON.parse(json.out)).toMatchObject({
       records: [{ exchange: 'two', caller: { user: 'bob' }, cost_usd: 0.0000855, ending: 'denied' }],
     });
+    const one = JSON.parse((await run(dir, 'query', '--json', '--exchange', 'one')).out).records[0];
+    expect(one.attempts).toMatchObject([{ provider: 'openai', cost_usd: 0.000002 }]);
+    expect(JSON.stringify(one)).not.toContain('nusd');
     expect((await run(dir, 'query', '--user', 'ann')).out).toContain('one');
     expect((await run(dir, 'query', '--team', 'nobody')).out).toBe('No record fits.\n');
     expect(

@@ -78,6 +78,27 @@ async function delivered(dir: string): Promise<string[]> {
 const names = (count: number, name = 'x') => Array.from({ length: count }, (_, at) => `${name}${at}`);
 const verify = (dir: string) => verifyTrail(join(dir, 'audit'), join(dir, 'data'));
 
+test('a sink that never answers keeps nobody from ending, and has its records from who comes next', async () => {
+  const dir = temporary();
+  const sink = fussySink(join(dir, 'audit'));
+  const asked = new Promise<void>((resolve) => {
+    sink.write = () => {
+      resolve();
+      return new Promise(() => {});
+    };
+  });
+  const stuck = await open(dir, sink, openEmbeddedQueue(tries));
+  put(stuck, 0, 3);
+  await asked;
+  put(stuck, 3, 2);
+  await stuck.close(100);
+  const next = await open(dir, fileSink(join(dir, 'audit')), openEmbeddedQueue(tries));
+  await until(() => next.state().waiting === 0);
+  await next.close();
+  expect(await delivered(dir)).toEqual(names(5));
+  expect(await verify(dir)).toMatchObject({ ok: true, records: 5 });
+});
+
 describe.each(Object.entries(kinds))('delivery over %s', { timeout: 180_000 }, (_kind, makeQueue) => {
   test('a sink that is dead for a long while loses nothing: all arrives once, and the chain holds in its order', async () => {
     const dir = temporary();

@@ -221,6 +221,42 @@ describe('a line', () => {
     expect(performance.now() - began).toBeLessThan(4_500);
   });
 
+  it('for tokens lasts while running calls may give some back, and no longer where room comes too late then', async () => {
+    const tokens: CallerRate = {
+      scope: { kind: 'team', id: 't' },
+      unit: 'tokens',
+      limit: 100,
+      window_ms: 60_000,
+      queue_ms: 20_000,
+    };
+    const organization = `place-${places++}`;
+    const waiting = new Waiting(() => performance.now());
+    const limits = { budgets: [], rates: [tokens] };
+    const enter = (id: string, size: number) => {
+      const amount = { nusd: 0, tokens: size };
+      const call = { organization, caller: id, limits, amount, abort: new Abort(), deadline: Number.POSITIVE_INFINITY };
+      return waiting.take(call, () =>
+        ledger.reserve({ id, organization, amount, ...limits, lease_ms: 60_000, owner: 'test' }),
+      );
+    };
+    const leave = async (id: string, used: number) => {
+      await ledger.settle({ id, organization, amount: { nusd: 0, tokens: used }, estimated: false });
+      waiting.freed(organization, limits);
+    };
+    await enter('tokens-a', 90);
+    const fits = enter('tokens-b', 50);
+    await until(() => waiting.size === 1);
+    const late = enter('tokens-c', 60);
+    await until(() => waiting.size === 2);
+    await leave('tokens-a', 45);
+    expect(await fits).toMatchObject({ outcome: 'held' });
+    await leave('tokens-b', 50);
+    const began = performance.now();
+    expect(await late).toMatchObject({ outcome: 'refused', refusal: { kind: 'rate', asked: 60 } });
+    expect(await enter('tokens-d', 6)).toMatchObject({ outcome: 'refused' });
+    expect(performance.now() - began).toBeLessThan(10_000);
+  });
+
   it('is not formed where another limit that refuses lets nobody wait', async () => {
     const once: CallerRate = { scope: { kind: 'team', id: 't' }, unit: 'requests', limit: 1, window_ms: 600 };
     const { enter, waiting } = place(1, { also: [once] });

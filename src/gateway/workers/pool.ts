@@ -9,7 +9,8 @@ import { packSettings } from './parcel.ts';
 import type { WorkerProcess } from './process.ts';
 import { Slot, type SlotOptions } from './slot.ts';
 
-export interface PoolOptions extends Pick<SlotOptions, 'program' | 'adminListens' | 'log' | 'metrics' | 'start_ms'> {
+export interface PoolOptions
+  extends Pick<SlotOptions, 'program' | 'adminListens' | 'log' | 'metrics' | 'start_ms' | 'beat_ms'> {
   readonly count: number;
   readonly settings: Settings;
 }

@@ -13,6 +13,8 @@ export interface SlotOptions {
   readonly metrics: Metrics;
   /** How long a worker may take to be ready. Default two minutes. */
   readonly start_ms?: number;
+  /** How often it is asked for a sign of life, and how long it may take to give one. Default ten seconds. */
+  readonly beat_ms?: number;
   /** The configuration in force. */
   inForce(): Versioned;
   /** Told the last figures of a process that is over. */
@@ -23,6 +25,12 @@ export interface SlotOptions {
 const start_ms_max = 120_000;
 /** The same of taking a configuration. */
 const answer_ms = 30_000;
+const beat_ms_default = 10_000;
+/**
+ * So many signs of life that do not come, one after the other, and it is taken for stuck: in a loop without an end, or
+ * stopped. A machine that slept misses one.
+ */
+const beats_missed_max = 3;
 /** Beyond the grace: what closing takes, and exchanges that were cut being recorded. */
 const close_ms = 20_000;
 /** A process that ended sooner than this after it was ready is one of a row of crashes. */
@@ -87,6 +95,7 @@ export class Slot {
       opened = true;
       this.#state = 'ready';
       this.#since = Date.now();
+      void this.#watch(one);
       return address;
     } catch (error) {
       one.kill();
@@ -98,6 +107,28 @@ export class Slot {
           : `worker ${slot} was not ready within ${error.within_ms} ms, and was ended`,
       );
     }
+  }
+
+  /** Ends a process that takes calls and says nothing any more; another one comes in its place. */
+  async #watch(one: WorkerProcess): Promise<void> {
+    const { beat_ms = beat_ms_default, log, slot } = this.#options;
+    for (let missed = 0; missed < beats_missed_max; ) {
+      await wait(beat_ms, undefined, { ref: false });
+      if (one !== this.#process || !this.ready) return;
+      missed = (await this.#lives(one)) ? 0 : missed + 1;
+    }
+    if (one !== this.#process || !this.ready) return;
+    log.error('a worker does not answer, and is ended', { worker: slot });
+    one.kill();
+  }
+
+  /** Whether it says anything at all. */
+  async #lives(one: WorkerProcess): Promise<boolean> {
+    const { beat_ms = beat_ms_default } = this.#options;
+    return await one.ask('health', undefined, beat_ms).then(
+      () => true,
+      (error: unknown) => !(error instanceof NoAnswerFromWorker),
+    );
   }
 
   /** Takes over the configuration in force where this worker has another one, or is ended. */
@@ -161,6 +192,8 @@ export class Slot {
     const one = this.#process;
     if (one === undefined) return;
     this.#state = 'draining';
+    // The grace is for calls. One that is stuck has none that could end, and nobody waits for it.
+    void this.#lives(one).then((lives) => lives || one.kill());
     try {
       this.#figures = await one.ask('drain', { grace_ms }, grace_ms + close_ms);
     } catch {

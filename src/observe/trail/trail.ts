@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobQueue } from '../../stores/index.ts';
 import type { Log } from '../log.ts';
 import type { AuditRecord, Intent } from '../record.ts';
 import { carry } from './carry.ts';
 import { Delivery } from './delivery.ts';
 import { head_ms, headText, type SignedHead, signHead, writeSigned } from './head.ts';
+import { inTime } from './in-time.ts';
 import type { QueryFilter } from './query.ts';
 import { Recent } from './recent.ts';
 import type { Sink } from './sink.ts';
@@ -74,7 +74,7 @@ export interface Trail {
   erase(user: string): boolean;
   /** Tries records that were set aside once more; how many were taken. */
   retryAside(): Promise<number>;
-  /** Delivers what it can within the grace (the rest waits on disk), then closes queue and sinks. */
+  /** Delivers what it can within the grace (the rest waits on disk), then closes queue and sinks; one that does not answer is left. */
   close(grace_ms?: number): Promise<void>;
 }
 
@@ -187,14 +187,23 @@ class LiveTrail implements Trail {
     this.#spool.flush();
     const delivered = Promise.all(this.#deliveries.map((delivery) => delivery.close(grace_ms)));
     // A job that nobody works at is waited for until the queue closes.
-    await Promise.race([delivered, sleep(grace_ms, undefined, { ref: false })]);
-    await this.#options.queue.close();
-    await delivered;
-    this.#putOutHeads();
-    await Promise.all(this.#options.sinks.map((sink) => sink.close()));
+    await inTime(grace_ms, delivered);
+    const ended = async (): Promise<void> => {
+      await this.#options.queue.close();
+      await delivered;
+      this.#putOutHeads();
+      await Promise.all(this.#options.sinks.map((sink) => sink.close()));
+    };
+    if (!(await inTime(Math.max(grace_ms, last_ms_min), ended()))) {
+      this.#options.log?.error('an audit sink does not answer, and is not waited for: its records stay in the spool');
+      this.#putOutHeads();
+    }
     this.#spool.close();
   }
 }
+
+/** What is under way at a sink has at least so long to end. */
+const last_ms_min = 1000;
 
 /**
  * Opens the trail of this process: recovers its spool (an exchange without a record gets one that says `lost`), and
@@ -223,14 +232,8 @@ export async function openTrail(options: TrailOptions): Promise<Trail> {
     onRemoved: (file) => log?.error('the audit segment that is written was removed; another one goes on', { file }),
   });
   const { found } = spool;
-  if (found.lost + found.cut_bytes + found.missing > 0) {
-    log?.warn('audit spool recovered', {
-      spool: spool.id,
-      lost: found.lost,
-      bytes: found.cut_bytes,
-      missing: found.missing,
-    });
-  }
+  const { lost, cut_bytes: bytes, missing } = found;
+  if (lost + bytes + missing > 0) log?.warn('audit spool recovered', { spool: spool.id, lost, bytes, missing });
   try {
     const deliveries = deliveriesOf(spool, options);
     spool.onAppend = () => {

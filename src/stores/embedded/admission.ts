@@ -60,7 +60,7 @@ export function admit(
       const asked = askedOfRing(limited, amount, time_ms, hold);
       if (overflows(limited, rate.limit, asked)) {
         refusals ??= [];
-        refusals.push(refusedByRing(rate, limited, asked, time_ms));
+        refusals.push(refusedByRing(org, rate, limited, asked, hold));
       }
       if (!rings.includes(limited)) rings[turning++] = limited;
     } else {
@@ -120,7 +120,7 @@ export function admitMore(
     const rate = ring.rate ?? rateOfKey(ring.key, ring.limit);
     if (!overflows(ring, ring.limit, asked)) continue;
     refusals ??= [];
-    refusals.push(refusedByRing(rate, ring, asked, time_ms));
+    refusals.push(refusedByRing(org, rate, ring, asked, hold));
   }
   if (!hold.provisional) return refusals ?? none;
   for (const seats of hold.seats) {
@@ -220,7 +220,25 @@ function overflows(ring: Ring, limit: number, asked: number): boolean {
   return asked > 0 && ring.used + asked > limit;
 }
 
-function refusedByRing(rate: Rate, ring: Ring, asked: number, now_ms: number): Refusal {
-  const retry_after_ms = ring.retry_ms(now_ms, ring.used + asked - rate.limit);
-  return { kind: 'rate', asked, retry_after_ms, ...rateState(rate, ring, now_ms) };
+function refusedByRing(org: Organization, rate: Rate, ring: Ring, asked: number, hold: Hold | undefined): Refusal {
+  const { time_ms } = org;
+  const excess = ring.used + asked - rate.limit;
+  const retry_after_ms = ring.retry_ms(time_ms, excess);
+  const others = ring.unit === 'requests' ? undefined : heldIn(ring, org, hold);
+  const soonest = others === undefined ? {} : { soonest_ms: ring.retry_ms(time_ms, Math.max(0, excess - others)) };
+  return { kind: 'rate', asked, retry_after_ms, ...soonest, ...rateState(rate, ring, time_ms) };
+}
+
+/** So many holds are looked through for a refusal, and no more: refusals may come by the thousand. */
+const looked_max = 1_000;
+
+/** What calls under way may give back of a window, but for `hold`; undefined where they are too many to look through. */
+function heldIn(ring: Ring, { holds }: Organization, hold: Hold | undefined): number | undefined {
+  if (holds.size > looked_max) return undefined;
+  let sum = 0;
+  for (const one of holds.values()) {
+    if (one === hold) continue;
+    for (const share of one.rings) if (share.ring === ring && ring.holds(share.slot)) sum += share.amount;
+  }
+  return sum;
 }

@@ -109,10 +109,14 @@ async function* found(
 
 /** As programs read it: amounts in dollars, times as text. */
 function printed({ spool, seq, hash, record, sealed }: QueriedRecord): Record<string, unknown> {
-  const { time_ms, cost_nusd, held_nusd, ...rest } = record;
+  const { time_ms, cost_nusd, held_nusd, attempts, ...rest } = record;
   return {
     time: new Date(time_ms).toISOString(),
     ...rest,
+    attempts: attempts.map(({ cost_nusd: cost, ...attempt }) => ({
+      ...attempt,
+      ...(cost === undefined ? {} : { cost_usd: cost / 1e9 }),
+    })),
     cost_usd: cost_nusd / 1e9,
     held_usd: held_nusd / 1e9,
     sealed,

@@ -1,6 +1,6 @@
 import { spendingCsv } from '../spending-csv.ts';
 import { list, readArguments } from './arguments.ts';
-import { budgetCell, counted, none, resetCell } from './budget-text.ts';
+import { budgetCell, counted, none, overrideCell, resetCell } from './budget-text.ts';
 import { type CommandContext, exit, UsageError } from './command.ts';
 import { moment } from './moment.ts';
 import { shownTime, unlessAllSame } from './output.ts';
@@ -54,7 +54,7 @@ export async function forecastBudgets(context: CommandContext, args: readonly st
   else {
     const organization = unlessAllSame(rows, (row) => row.organization);
     out.table(
-      ['organization', 'budget', 'limit', 'spent', 'an hour', 'spent at (utc)', 'resets (utc)'],
+      ['organization', 'budget', 'limit', 'spent', 'an hour', 'spent at (utc)', 'resets (utc)', 'override'],
       rows.map((row) => [
         organization(row),
         budgetCell(row),
@@ -63,6 +63,7 @@ export async function forecastBudgets(context: CommandContext, args: readonly st
         counted(row, 'per_hour'),
         row.spent_at === null ? 'not in this window' : shownTime(row.spent_at),
         resetCell(row),
+        overrideCell(row),
       ]),
     );
   }

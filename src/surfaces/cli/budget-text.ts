@@ -1,5 +1,6 @@
 import { UsageError } from './command.ts';
 import { shownTime } from './output.ts';
+import type { BudgetRow } from './ports.ts';
 
 interface Row {
   readonly organization: string;
@@ -20,6 +21,12 @@ export function budgetCell({ key }: Pick<Row, 'key'>): string {
 export function resetCell({ key, resets_at }: { readonly key: string; readonly resets_at: string | null }): string {
   if (resets_at !== null) return shownTime(resets_at);
   return key.includes(':rolling:') ? 'rolls' : 'never';
+}
+
+/** How long another limit than the configured one is in force; nothing where none is. */
+export function overrideCell({ override }: Pick<BudgetRow, 'override'>): string {
+  if (override === undefined) return '';
+  return override.expires_at === null ? 'until unset' : `until ${shownTime(override.expires_at)}`;
 }
 
 export function byKey(a: Row, b: Row): number {

@@ -1,9 +1,9 @@
 import { readArguments } from './arguments.ts';
 import { resetBudget, setBudget, unsetBudget } from './budget-changes.ts';
 import { exportSpending, forecastBudgets } from './budget-reports.ts';
-import { budgetCell, byKey, counted, none, resetCell } from './budget-text.ts';
+import { budgetCell, byKey, counted, none, overrideCell, resetCell } from './budget-text.ts';
 import { type Command, type CommandContext, exit } from './command.ts';
-import { shownTime, unlessAllSame } from './output.ts';
+import { unlessAllSame } from './output.ts';
 import type { BudgetRow } from './ports.ts';
 import { noSuchVerb } from './verbs.ts';
 
@@ -78,8 +78,6 @@ async function list({ config, json, out, ports }: CommandContext, args: readonly
 }
 
 function cells(row: BudgetRow): string[] {
-  const { override } = row;
-  const until = override?.expires_at;
   return [
     budgetCell(row),
     counted(row, 'limit'),
@@ -87,7 +85,7 @@ function cells(row: BudgetRow): string[] {
     counted(row, 'held'),
     `${row.used_percent.toFixed(1)} %`,
     resetCell(row),
-    override === undefined ? '' : until == null ? 'until unset' : `until ${shownTime(until)}`,
+    overrideCell(row),
     String(row.requests),
     String(row.tokens),
   ];

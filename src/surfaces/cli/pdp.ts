@@ -1,6 +1,6 @@
 import { readArguments } from './arguments.ts';
 import { type Command, type CommandContext, exit, UsageError } from './command.ts';
-import { stopSignal } from './stop-signal.ts';
+import { endAnyway, stopSignal } from './stop-signal.ts';
 
 export const pdp: Command = {
   name: 'pdp',
@@ -33,5 +33,6 @@ LLM Policy Engine ${version}, decision point
   }
   await stopSignal(daemon);
   await daemon.close();
+  endAnyway();
   return exit.fine;
 }

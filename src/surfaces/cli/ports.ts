@@ -136,6 +136,8 @@ export interface ForecastRow {
   /** RFC 3339; null where it will not be in this window. */
   readonly spent_at: string | null;
   readonly resets_at: string | null;
+  /** Of a limit that was set while the gateway ran: the forecast counts on it until then. */
+  readonly override?: { readonly expires_at: string | null };
 }
 
 /** A counter that does not agree with the entries, in its own unit. */

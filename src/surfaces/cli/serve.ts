@@ -2,7 +2,7 @@ import { type Arguments, readArguments } from './arguments.ts';
 import { type Command, type CommandContext, exit, UsageError } from './command.ts';
 import { serveDaemon } from './pdp.ts';
 import type { RunningGateway } from './ports.ts';
-import { stopSignal } from './stop-signal.ts';
+import { endAnyway, stopSignal } from './stop-signal.ts';
 
 const options = { pdp: { type: 'boolean' } } as const;
 
@@ -24,6 +24,7 @@ export const serve: Command = {
     announce(context, gateway);
     await stopSignal(gateway);
     await gateway.close();
+    endAnyway();
     return exit.fine;
   },
 };

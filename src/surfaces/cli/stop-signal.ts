@@ -14,3 +14,14 @@ export function stopSignal(running: { log(message: string): void }): Promise<voi
     process.on('SIGINT', stop);
   });
 }
+
+/** Beyond what is left to do for a process that has closed everything. */
+const linger_ms = 5_000;
+
+/**
+ * A process ends by itself once nothing is under way in it. What hangs, as writing does to a disk that does not answer,
+ * would keep it for ever, and `exit` waits for that as well.
+ */
+export function endAnyway(): void {
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), linger_ms).unref();
+}

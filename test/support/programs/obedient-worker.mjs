@@ -39,6 +39,7 @@ const answers = {
   },
   discard: async () => undefined,
   figures: async () => [],
+  health: async () => ({}),
   recent: async () => (inForce.records ?? []).filter((_, at) => at % 2 === slot - 1),
   async drain() {
     const { lingers } = inForce;
