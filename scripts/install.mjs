@@ -52,7 +52,7 @@ export function build() {
   const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   // What does not compile leaves nothing behind: it would be newer than its source, and count as built the next time.
   run(process.execPath, [compiler, '-p', 'tsconfig.build.json', '--noEmitOnError']);
-  if (existsSync(join(root, 'dist', 'edge.js'))) run(process.execPath, [join(root, 'scripts', 'bundle-edge.mjs')]);
+  if (existsSync(join(root, 'dist', 'edge.js'))) run(process.execPath, [join(root, 'scripts', 'bundle.mjs')]);
 }
 
 function newest(directory) {

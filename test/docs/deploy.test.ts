@@ -55,6 +55,15 @@ describe('the image', () => {
     expect(shown.sort()).toEqual([...new Set(copied)].map((source) => `!${source}`).sort());
   });
 
+  it('is shown every script it is built with', () => {
+    const [shown = '', build = ''] = dockerfile.split('RUN npm run build');
+    expect(build).not.toBe('');
+    const { scripts } = JSON.parse(text('package.json')) as { scripts: Readonly<Record<'build', string>> };
+    const named = [...scripts.build.matchAll(/\bnode (\w+)\//g)].map(([, folder]) => folder);
+    expect(named.length).toBeGreaterThan(0);
+    expect(named.filter((folder) => !shown.includes(`\nCOPY ${folder} ./${folder}\n`))).toEqual([]);
+  });
+
   it('says whether it is well by asking the gateway', async () => {
     const gateway = await startGateway({
       providers: { demo: parse(text('providers/demo.yaml')) as Record<string, unknown> },

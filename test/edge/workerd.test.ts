@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -43,8 +42,6 @@ describe('the edge bundle in workerd', () => {
   const workers: Miniflare[] = [];
   let script = '';
   beforeAll(() => {
-    const built = spawnSync(process.execPath, [join(root, 'scripts/bundle-edge.mjs')], { encoding: 'utf8' });
-    expect(built.stderr + built.stdout).toBe('');
     script = readFileSync(join(root, 'dist/edge.bundle.js'), 'utf8');
   });
   afterAll(() => Promise.all(workers.map((worker) => worker.dispose())));

@@ -4,13 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AuditRecord, verifyTrail } from '../../src/observe/index.ts';
 import { type FakeProvider, type FakeReply, startFakeProvider } from '../support/fake-provider.ts';
-import {
-  buildGatewayProgram,
-  type GatewayProcess,
-  type GatewayProgram,
-  type ProcessOptions,
-  startGatewayProcess,
-} from '../support/gateway-process.ts';
+import { type GatewayProcess, type ProcessOptions, startGatewayProcess } from '../support/gateway-process.ts';
 import { type AskedBody, costOf, eventually, heldBy, hi, type Standing, stores } from '../support/money.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 
@@ -37,12 +31,6 @@ const grown = 512;
 const heldFor = (body: AskedBody) => costOf(body === growing ? heldBy(growing, grown) : heldBy(body));
 const heldInAll = Object.values(inFlight).reduce((sum, { body }) => sum + heldFor(body), 0);
 
-let program: GatewayProgram;
-beforeAll(async () => {
-  program = await buildGatewayProgram();
-});
-afterAll(() => program?.remove());
-
 describe.each(stores)('kill -9 with calls under way, on the %s store', (store) => {
   // The embedded store is what the killed process itself kept: it is killed again on what it left.
   const kills = store === 'embedded' ? 2 : 1;
@@ -68,14 +56,14 @@ describe.each(stores)('kill -9 with calls under way, on the %s store', (store) =
       state: { lease_ms, stream_hold_tokens: 32 },
       teams: { research: { budgets: [{ window: 'total', limit_usd: 1 }], limits: { concurrent: 10 } } },
     };
-    gateway = await startGatewayProcess(program, options);
+    gateway = await startGatewayProcess(options);
     for (let round = 1; round <= kills; round += 1) {
       await work(round);
       await gateway.kill();
       await eventually('the provider sees every call end', () =>
         provider.requests.every((one) => one.finished || one.aborted_ms !== undefined),
       );
-      gateway = await startGatewayProcess(program, options);
+      gateway = await startGatewayProcess(options);
       await eventually('the leases are over', async () => (await gateway.reservations()) === 0);
     }
     await eventually('every record is in the sink', async () => (await gateway.records()).length >= asked.size);

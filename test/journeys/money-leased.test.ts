@@ -3,12 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FakeProvider, startFakeProvider } from '../support/fake-provider.ts';
-import {
-  buildGatewayProgram,
-  type GatewayProcess,
-  type GatewayProgram,
-  startGatewayProcess,
-} from '../support/gateway-process.ts';
+import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts';
 import { type Answered, type AskedBody, costOf, eventually, heldBy, hi, usd } from '../support/money.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 
@@ -19,12 +14,6 @@ const stream: AskedBody = { model: 'gpt-4o', max_tokens: 50, stream: true, messa
 const price = costOf(heldBy(stream));
 const limit = fits * price;
 const counter = 'llm:{acme}:budget:team:research:total';
-
-let program: GatewayProgram;
-beforeAll(async () => {
-  program = await buildGatewayProgram();
-});
-afterAll(() => program?.remove());
 
 describe('two gateways that lease slices of one budget for 7 calls', () => {
   const directories = [1, 2].map(() => mkdtempSync(join(tmpdir(), 'llm-policy-leased-')));
@@ -37,7 +26,7 @@ describe('two gateways that lease slices of one budget for 7 calls', () => {
   let admitted = 0;
 
   const start = (directory: string) =>
-    startGatewayProcess(program, {
+    startGatewayProcess({
       store: 'redis',
       directory,
       redisUrl: redis.url,

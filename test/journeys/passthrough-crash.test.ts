@@ -3,28 +3,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type ApiProvider, startApiProvider } from '../support/api-provider.ts';
-import {
-  buildGatewayProgram,
-  type GatewayProcess,
-  type GatewayProgram,
-  type ProcessOptions,
-  startGatewayProcess,
-} from '../support/gateway-process.ts';
+import { type GatewayProcess, type ProcessOptions, startGatewayProcess } from '../support/gateway-process.ts';
 import { eventually, teamKeyOf } from '../support/money.ts';
 import { cent, entriesOf, passProvider } from '../support/passing.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'llm-policy-pass-crash-'));
-let program: GatewayProgram;
 let api: ApiProvider;
 let gateway: GatewayProcess;
 beforeAll(async () => {
-  program = await buildGatewayProgram();
   api = await startApiProvider();
 });
 afterAll(async () => {
   await gateway?.stop();
   await api?.close();
-  program?.remove();
   rmSync(directory, { recursive: true, force: true });
 });
 
@@ -37,14 +28,14 @@ test('a call under way when the process is killed is recorded as lost and unread
     teams: { research: { budgets: [{ window: 'total', limit_usd: 1 }] } },
     config: { passthrough: entriesOf([{}]) },
   };
-  gateway = await startGatewayProcess(program, options);
+  gateway = await startGatewayProcess(options);
   api.answer = () => {};
   const headers = { authorization: `Bearer ${teamKeyOf('research')}`, 'x-request-id': 'killed' };
   const call = fetch(`${gateway.origin}/passthrough/${passProvider}/images/1`, { headers }).catch(() => undefined);
   await eventually('it is under way', () => api.calls.length === 1);
   await gateway.kill();
   await call;
-  gateway = await startGatewayProcess(program, options);
+  gateway = await startGatewayProcess(options);
   expect(await gateway.record('killed')).toMatchObject({
     ending: 'lost',
     uninspected: true,

@@ -6,22 +6,15 @@ import { join } from 'node:path';
 import { exportJWK, type GenerateKeyPairResult, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type FakeProvider, startFakeProvider } from '../support/fake-provider.ts';
-import {
-  buildGatewayProgram,
-  type GatewayProcess,
-  type GatewayProgram,
-  startGatewayProcess,
-} from '../support/gateway-process.ts';
+import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts';
 import { policy } from '../support/policy-house.ts';
 
 const issuer = 'https://issuer.test';
-let program: GatewayProgram;
 let provider: FakeProvider;
 let signing: GenerateKeyPairResult;
 let keys: Server;
 let jwks_url: string;
 beforeAll(async () => {
-  program = await buildGatewayProgram();
   provider = await startFakeProvider({ key: 'upstream-secret-key' });
   signing = await generateKeyPair('ES256');
   const published = { keys: [{ ...(await exportJWK(signing.publicKey)), kid: 'one', alg: 'ES256', use: 'sig' }] };
@@ -32,7 +25,6 @@ beforeAll(async () => {
   jwks_url = `http://127.0.0.1:${(keys.address() as AddressInfo).port}/jwks`;
 });
 afterAll(async () => {
-  program.remove();
   await provider.close();
   await new Promise((done) => keys.close(done));
 });
@@ -55,7 +47,7 @@ async function start(more = ''): Promise<void> {
     condition: { operator: eq, field: llm.model, value: gpt-4o }
     action: { decision: approve, role: finance, reason: "The dear model."${more} }\n`,
   );
-  gateway = await startGatewayProcess(program, {
+  gateway = await startGatewayProcess({
     directory,
     provider: provider.baseUrl,
     store: 'embedded',

@@ -1,33 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { build } from 'vite';
+import { serveCli } from './cli-process.ts';
 import { testEnv, writeGatewayFiles } from './gateway.ts';
 import { type Asker, askerOf, type MoneyOptions, moneyConfig } from './money.ts';
-
-/** The gateway's source bundled as one program, since the oldest Node we serve does not read types. */
-export interface GatewayProgram {
-  readonly file: string;
-  remove(): void;
-}
-
-export async function buildGatewayProgram(): Promise<GatewayProgram> {
-  const outDir = mkdtempSync(join(tmpdir(), 'llm-policy-program-'));
-  await build({
-    configFile: false,
-    logLevel: 'error',
-    build: {
-      ssr: fileURLToPath(new URL('./programs/gateway.ts', import.meta.url)),
-      outDir,
-      target: 'node20',
-      rollupOptions: { output: { entryFileNames: 'program.mjs' } },
-    },
-    ssr: { noExternal: true },
-  });
-  return { file: join(outDir, 'program.mjs'), remove: () => rmSync(outDir, { recursive: true, force: true }) };
-}
 
 /** A gateway in a process of its own. */
 export interface GatewayProcess extends Asker {
@@ -47,49 +20,21 @@ export interface ProcessOptions extends Omit<MoneyOptions, 'providers'> {
   readonly provider: string;
 }
 
-/** Starts a gateway on a directory, new or left by another one, and waits until it listens. */
-export async function startGatewayProcess(program: GatewayProgram, options: ProcessOptions): Promise<GatewayProcess> {
+/** Serves from a directory, new or left by another one, as users do, and waits until it listens. */
+export async function startGatewayProcess(options: ProcessOptions): Promise<GatewayProcess> {
   const { directory, provider } = options;
   const { config, env } = moneyConfig(options, directory, options.redisUrl);
   const { file } = writeGatewayFiles({ ...options, openai: provider, anthropic: provider, config });
-  const child = spawn(process.execPath, [program.file, file, directory], {
-    env: { ...process.env, ...testEnv, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const at = await addressesOf(child);
-  const ended = (signal: NodeJS.Signals) =>
-    new Promise<void>((resolve) => {
-      if (child.exitCode !== null || child.signalCode !== null) return resolve();
-      child.once('exit', () => resolve());
-      child.kill(signal);
-    });
+  const { cli, ...at } = await serveCli(file, { cwd: directory, env: { ...testEnv, ...env } });
+  const ended = async (signal: NodeJS.Signals) => {
+    cli.kill(signal);
+    await cli.ended;
+  };
   return {
-    ...askerOf({ ...at, origin: at.data }),
-    origin: at.data,
+    ...askerOf(at),
+    origin: at.origin,
     adminOrigin: at.admin,
     kill: () => ended('SIGKILL'),
     stop: () => ended('SIGTERM'),
   };
-}
-
-interface Addresses {
-  readonly data: string;
-  readonly admin: string;
-  readonly metrics: string;
-}
-
-function addressesOf(child: ChildProcess): Promise<Addresses> {
-  return new Promise((resolve, reject) => {
-    let said = '';
-    let complaints = '';
-    child.stderr?.on('data', (bytes) => {
-      complaints += bytes;
-    });
-    child.stdout?.on('data', (bytes) => {
-      said += bytes;
-      const end = said.indexOf('\n');
-      if (end >= 0) resolve(JSON.parse(said.slice(0, end)) as Addresses);
-    });
-    child.once('exit', (code) => reject(new Error(`the gateway ended with ${code}:\n${said}${complaints}`)));
-  });
 }
