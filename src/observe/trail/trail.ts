@@ -169,14 +169,8 @@ class LiveTrail implements Trail {
       this.#options.log?.change('audit head', 'unwritable', 'warn', 'audit head not written', { error });
     }
     // Out of the machine's own hands: whoever keeps the logs can show a trail that was cut.
-    this.#options.log?.info('audit head', {
-      spool: head.spool,
-      seq: head.seq,
-      hash: head.hash,
-      key: head.key,
-      sig: head.sig,
-      at_ms: head.at_ms,
-    });
+    const { spool, seq, hash, key, sig, at_ms } = head;
+    this.#options.log?.info('audit head', { spool, seq, hash, key, sig, at_ms });
     for (const delivery of this.#deliveries) void delivery.seal();
   }
 
