@@ -1,9 +1,10 @@
 import fs, { cpSync, fstatSync, readdirSync, readFileSync, statSync, truncateSync } from 'node:fs';
+import { open as openFile } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
-import { openSpool, type Spool } from '../../src/observe/index.ts';
-import { parseLine, recordOf } from '../../src/observe/trail/line.ts';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { fileSink, openSpool, type Spool } from '../../src/observe/index.ts';
+import { parsedLine, parseLine, recordOf } from '../../src/observe/trail/line.ts';
 import { listSegments, segmentFile } from '../../src/observe/trail/segment.ts';
 import { intent, record, temporary, until } from './records.ts';
 
@@ -140,3 +141,29 @@ test.each(['group', 'always'] as const)(
     expect(exchanges(cut)).toEqual(['2 after complete', '3 live lost']);
   },
 );
+
+test('a sink has on the disk what it takes for there already: who wrote it may have been killed before it flushed', async () => {
+  const { spool } = open(temporary(), 1e6);
+  for (const name of ['a', 'b']) await spool.end(record(name));
+  const text = readFileSync(segmentFile(spool.dir, 1), 'utf8');
+  const records = text.split('\n').flatMap((line) => (line.startsWith('{"v":1') ? [parsedLine(line)] : []));
+  const audit = temporary();
+  const handle = await openFile(segmentFile(spool.dir, 1));
+  const synced: string[] = [];
+  const of = (how: string) =>
+    async function (this: typeof handle): Promise<void> {
+      synced.push(`${how} ${fs.readlinkSync(`/proc/self/fd/${this.fd}`)}`);
+    };
+  const kind = Object.getPrototypeOf(handle) as typeof handle;
+  for (const how of ['datasync', 'sync'] as const) {
+    const spy = vi.spyOn(kind, how).mockImplementation(of(how));
+    onTestFinished(() => spy.mockRestore());
+  }
+  await handle.close();
+  await fileSink(audit).write(records);
+  const at = fs.realpathSync(audit);
+  const all = [expect.stringMatching(`^datasync ${at}/audit-.*jsonl$`), `sync ${at}`];
+  expect(synced).toEqual(all);
+  await fileSink(audit).write(records);
+  expect(synced).toEqual([...all, ...all]);
+});

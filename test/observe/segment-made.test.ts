@@ -70,8 +70,8 @@ test('a segment that is begun while descriptors are used up is the one that is w
   expect(exchanges(next.dir)).toEqual(['1 a complete', '2 b complete', '3 c complete', '4 d lost']);
 });
 
-test('a new segment survives a power cut by its name too', async () => {
-  const spool = open(temporary(), 2000, 'always');
+test.each(['group', 'always'] as const)('a new segment survives a power cut by its name too (%s)', async (fsync) => {
+  const spool = open(temporary(), 2000, fsync);
   const synced: string[] = [];
   instead('fsyncSync', (real) => (fd) => {
     real(fd);

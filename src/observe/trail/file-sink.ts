@@ -117,7 +117,12 @@ class FileSink implements Sink {
         moved.set(spool, record);
       }
       for (const gone of again.values()) await this.#complete(gone);
-      if (lines === '') return;
+      if (lines === '') {
+        // Who wrote them may have been killed before they were on the disk: the spool lets go of what is taken.
+        await file.datasync();
+        await syncDirectory(this.place);
+        return;
+      }
       await this.#write(name, file, size, [Buffer.from(lines)]);
       for (const [spool, reached] of moved) this.#reached.set(spool, reached);
     } finally {

@@ -69,23 +69,17 @@ function together(one: Slice, other: Slice): Slice {
 
 const nothing: Slice = { block: scratch, start: 0, end: 0 };
 
-export interface Making {
-  readonly write?: WriteSync | undefined;
-  /** The name of the file survives a power cut as well. */
-  readonly lasting?: boolean;
-}
-
-/** Gives a file its name, which outlasts a power cut where a directory is given; or leaves no file of it. */
-function rename(temporary: string, path: string, dir: string | undefined): void {
-  const directory = dir === undefined ? undefined : openSync(dir, 'r');
+/** Gives a file its name, which outlasts a power cut: whatever is flushed to it is nowhere without. Or leaves no file of it. */
+function rename(temporary: string, path: string, dir: string): void {
+  const directory = openSync(dir, 'r');
   try {
     renameSync(temporary, path);
-    if (directory !== undefined) fsyncSync(directory);
+    fsyncSync(directory);
   } catch (error) {
     rmSync(path, { force: true });
     throw error;
   } finally {
-    if (directory !== undefined) closeSync(directory);
+    closeSync(directory);
   }
 }
 
@@ -126,12 +120,7 @@ export class Segment {
    * A new segment that begins with these lines, all of them or no file. Nothing is opened once it has its name: a segment
    * that is there and not written is one that the next process takes for the last.
    */
-  static create(
-    dir: string,
-    number: number,
-    lines: string,
-    { write = writeSync, lasting = false }: Making = {},
-  ): Segment {
+  static create(dir: string, number: number, lines: string, write: WriteSync = writeSync): Segment {
     const path = segmentFile(dir, number);
     const temporary = `${path}.new`;
     if (existsSync(temporary)) unlinkSync(temporary);
@@ -140,7 +129,7 @@ export class Segment {
       const block = Buffer.from(lines);
       made.append({ block, start: 0, end: block.length });
       made.sync();
-      rename(temporary, path, lasting ? dir : undefined);
+      rename(temporary, path, dir);
       return made;
     } catch (error) {
       closeSync(made.#fd);

@@ -1,19 +1,19 @@
 import { existsSync, rm } from 'node:fs';
 import { type Recovered, segmentOpening } from './recover.ts';
-import { bytesBefore, listSegments, type Making, Segment, segmentFile } from './segment.ts';
+import { bytesBefore, listSegments, Segment, segmentFile, type WriteSync } from './segment.ts';
 
 export interface SegmentsOptions {
   readonly dir: string;
   /** From here on a segment is full. */
   readonly bytes_max: number;
-  readonly making: Making;
+  readonly write?: WriteSync | undefined;
 }
 
 /** A spool's segments: the one that is written, and those before it that some sink still needs. */
 export class Segments {
   readonly #dir: string;
   readonly #bytes_max: number;
-  readonly #making: Making;
+  readonly #write: WriteSync | undefined;
   #current: Segment;
   /** The one before, of which a flush may still be under way. */
   #left: Segment | undefined;
@@ -21,23 +21,23 @@ export class Segments {
   #olderBytes = 0;
   #removedBefore = 0;
 
-  private constructor(current: Segment, { dir, bytes_max, making }: SegmentsOptions) {
+  private constructor(current: Segment, { dir, bytes_max, write }: SegmentsOptions) {
     this.#dir = dir;
     this.#current = current;
     this.#bytes_max = bytes_max;
-    this.#making = making;
+    this.#write = write;
     this.#rotateAt = bytes_max;
     this.#countOlder();
   }
 
   /** Goes on where an earlier process ended. */
   static after({ segment, missing, tail, open }: Recovered, spool: string, options: SegmentsOptions): Segments {
-    const { dir, making } = options;
+    const { dir, write } = options;
     // A gap the chain jumps over needs an opening of its own; so does the first segment.
-    if (segment > 0 && missing === 0) return new Segments(Segment.open(dir, segment, making.write), options);
+    if (segment > 0 && missing === 0) return new Segments(Segment.open(dir, segment, write), options);
     const carried = [...open.values()].map(({ line }) => line).join('');
     const lines = segmentOpening(spool, segment + 1, tail) + carried;
-    return new Segments(Segment.create(dir, segment + 1, lines, making), options);
+    return new Segments(Segment.create(dir, segment + 1, lines, write), options);
   }
 
   get current(): Segment {
@@ -93,7 +93,7 @@ export class Segments {
     // Before there is another one: that says where the chain stood, and after a power cut nobody would look for more here.
     if (this.#current.spoiled === undefined) this.#current.sync();
     const number = this.#current.number + 1;
-    const next = Segment.create(this.#dir, number, opening(number), this.#making);
+    const next = Segment.create(this.#dir, number, opening(number), this.#write);
     this.#current.closeSoon();
     this.#left = this.#current;
     this.#current = next;

@@ -70,7 +70,7 @@ export class Spool {
       this.#segments = Segments.after(found, this.id, {
         dir: this.dir,
         bytes_max: options.segment_bytes_max,
-        making: { write: options.write, lasting: options.fsync === 'always' },
+        write: options.write,
       });
       for (const open of found.open.values()) this.#chain.linkLost(open, this.fresh);
       this.found = { lost: found.open.size, cut_bytes: found.cut_bytes, missing: found.missing };
