@@ -98,6 +98,7 @@ export class Desk {
 
   /** Tells a store that lost its data what calls hold here, before it admits anything; what was free is not ours any more. */
   async retell(permit: string): Promise<readonly Floor[]> {
+    for (const rate of this.#books.rates.values()) uncount(this.#office, this.#books, rate);
     const { parts, floors } = retelling(this.#books, this.#renewals, items_max);
     for (const part of parts) await this.#send(part, { permit, whole: false });
     return floors;
