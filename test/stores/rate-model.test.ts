@@ -8,6 +8,8 @@ import { ledgerHouse } from '../support/ledger-house.ts';
 const house = ledgerHouse();
 /** Longer than a run takes: nothing that was used has gone by its end. Its slots are so short that a run goes through many. */
 const window_ms = 12_000;
+/** Longer than a busy machine takes. */
+const deadline_ms = 20_000;
 const units = ['tokens', 'input_tokens', 'output_tokens', 'requests'] as const;
 const rates: readonly Rate[] = units.map((unit) => rate({ unit, limit: 1_000, window_ms }));
 
@@ -49,9 +51,9 @@ interface Call {
 type Process = Ledger & { reap(): Promise<number> };
 
 const kinds = {
-  exact: (owner: string): Promise<Process> => house.watcher({ owner }),
-  ahead: (owner: string): Promise<Process> => house.process({ owner, ahead_ms: 500, report_ms: 75 }),
-  leased: (owner: string): Promise<Process> => house.process({ owner, ahead_ms: 0 }),
+  exact: (owner: string): Promise<Process> => house.watcher({ owner, deadline_ms }),
+  ahead: (owner: string): Promise<Process> => house.process({ owner, deadline_ms, ahead_ms: 500, report_ms: 75 }),
+  leased: (owner: string): Promise<Process> => house.process({ owner, deadline_ms, ahead_ms: 0 }),
 };
 
 function sizes({ tokens, input = 0 }: Amount): number[] {
@@ -62,8 +64,10 @@ let runs = 0;
 async function follow(kind: keyof typeof kinds, steps: readonly Step[]): Promise<void> {
   const organization = `run${runs++}`;
   const all = [await kinds[kind](`${organization}-0`), await kinds[kind](`${organization}-1`)];
-  const watch = await house.watcher();
+  const watch = await house.watcher({ deadline_ms });
   const began_ms = performance.now();
+  /** The machine was so slow that some of it may have gone. */
+  const over = () => performance.now() - began_ms > window_ms - 2_000;
   const calls: Call[] = [];
   const said: string[] = [];
   const open = (at: number, which: number) => {
@@ -112,7 +116,8 @@ async function follow(kind: keyof typeof kinds, steps: readonly Step[]): Promise
     } else if (what === 'wait') await sleep(wait_ms);
     else if (what === 'report') {
       const [told, true_] = [await used(), really()];
-      for (const [place, one] of told.entries()) expect(one, said.join('\n')).toBeGreaterThanOrEqual(true_[place]!);
+      for (const [place, one] of over() ? [] : told.entries())
+        expect(one, said.join('\n')).toBeGreaterThanOrEqual(true_[place]!);
     } else if (what === 'reap') {
       await sleep(3);
       await ledger.reap();
@@ -136,7 +141,7 @@ async function follow(kind: keyof typeof kinds, steps: readonly Step[]): Promise
     await end(call, 'settle', { nusd: 0, tokens: 7, input: 3 });
   for (const one of all) await one.close();
   const told = (await watch.read(organization, [], rates)).rates.map((one) => one.used);
-  if (performance.now() - began_ms < window_ms - 2_000) expect(told, said.join('\n')).toEqual(really());
+  if (!over()) expect(told, said.join('\n')).toEqual(really());
   await watch.close();
 }
 
