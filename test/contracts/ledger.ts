@@ -663,6 +663,22 @@ export function ledgerContract(
         });
       });
 
+      test('a call that held nothing of a rate counts there what it used', async () => {
+        const output = rate({ unit: 'output_tokens', limit: 1_000 });
+        await within(20_000, async () => {
+          for (const [id, tokens] of [
+            ['a', 25],
+            ['b', 15],
+          ] as const) {
+            const asked = { tokens: 10, input: 10 };
+            await ledger.reserve(request(id, asked, { budgets: [], rates: [output] }));
+            const amount = { nusd: 0, tokens, input: 10 };
+            await ledger.settle({ id, organization: 'acme', amount, estimated: false });
+          }
+          expect(await used(output)).toBe(20);
+        });
+      });
+
       test('entries say who and what a call was for; the settlement knows better than the hold', async () => {
         const labels = { team: 'research', user: 'jane & joe=2', model: 'gpt-4o', tags: 'a,b' };
         const tag = budget({ scope: { kind: 'tag', id: 'a' } });

@@ -124,10 +124,10 @@ export function coversBudget(
 const seat_retry_ms = 1_000;
 
 /**
- * Why a need cannot be met, going by what the ledger told after `asked_ms`; undefined where it may be. `now_ms` is on the
- * ledger's clock.
+ * Why a need cannot be met, going by what the ledger told after `asked_ms`; undefined where it may be, or where the ledger is to
+ * be asked `again` when there will be room. `now_ms` is on the ledger's clock.
  */
-export function refusalOf(need: Need, asked_ms: number, now_ms: number): Refusal | undefined {
+export function refusalOf(need: Need, asked_ms: number, now_ms: number, again: boolean): Refusal | undefined {
   const { asked, slice } = need;
   if (asked <= 0 || slice.told_ms < asked_ms) return undefined;
   if (need.of === 'budget') {
@@ -140,15 +140,17 @@ export function refusalOf(need: Need, asked_ms: number, now_ms: number): Refusal
   if (state.used + asked <= need.rate.limit) return undefined;
   const excess = state.used + asked - need.rate.limit;
   const retry_after_ms = need.of === 'seats' ? seat_retry_ms : retry_ms(need.slice, excess);
-  return { kind: 'rate', asked, retry_after_ms, ...state };
+  // Other calls took what was free while the ledger was asked for the rest: what goes first it told of less, or not at all.
+  if (retry_after_ms === undefined && again && asked <= need.rate.limit) return undefined;
+  return { kind: 'rate', asked, retry_after_ms: retry_after_ms ?? need.rate.window_ms, ...state };
 }
 
-/** Milliseconds until so much of a window has gone; the whole window where it never will. */
-function retry_ms({ fades, rate }: RateSlice, excess: number): number {
+/** Milliseconds until so much of a window has gone; undefined where that was not told. */
+function retry_ms({ fades }: RateSlice, excess: number): number | undefined {
   let freed = 0;
   for (const { amount, in_ms } of fades) {
     freed += amount;
     if (freed >= excess) return in_ms;
   }
-  return rate.window_ms;
+  return undefined;
 }

@@ -3,7 +3,7 @@ import { sizeIn } from '../rate-key.ts';
 import { amountIn } from '../tally.ts';
 import { coversBudget, coversSeat, coversWindow } from './admission.ts';
 import { type Books, budgetState, isSeats, rateState } from './books.ts';
-import { drawWindow, keep, newHold, sit } from './counter.ts';
+import { drawWindow, emptyPart, keep, newHold, sit } from './counter.ts';
 import type { Office } from './office.ts';
 import { draw, type LocalHold, type RatePart, type RateSlice, type SeatsSlice, type Slice } from './slices.ts';
 
@@ -51,11 +51,10 @@ export function holdAtOnce(
       seats[sitting++] = slice;
     } else {
       const asked = sizeIn(rate.unit, amount);
-      if (asked > 0) parts[counted++] = drawWindow(slice, asked);
+      parts[counted++] = asked > 0 ? drawWindow(slice, asked) : emptyPart(office, slice);
     }
     speeds[at] = rateState(rate, slice, clock_ms);
   }
-  if (counted < parts.length) parts.length = counted;
   const hold = newHold(request, slices, parts, seats);
   keep(office, books, hold, amount, expires_ms);
   return { hold, reserved: { outcome: 'held', budgets: standing, rates: speeds } };

@@ -102,9 +102,8 @@ export function take(office: Office, hold: Holding, needs: readonly Need[]): voi
     } else if (need.of === 'seats') {
       sit(need.slice, need.asked, now_ms);
       if (!hold.seats.includes(need.slice)) hold.seats.push(need.slice);
-    } else if (need.asked > 0) {
-      hold.parts.push(drawWindow(need.slice, need.asked));
-    }
+    } else if (need.asked > 0) hold.parts.push(drawWindow(need.slice, need.asked));
+    else if (!hold.parts.some(({ slice }) => slice === need.slice)) hold.parts.push(emptyPart(office, need.slice));
   }
 }
 
@@ -121,6 +120,11 @@ export function drawWindow(slice: RateSlice, amount: number): RatePart {
   slice.drawn += amount;
   stir(slice);
   return { slice, slot: slice.slot, amount };
+}
+
+/** Of a window that a call holds nothing of: what it uses all the same counts there. */
+export function emptyPart(office: Office, slice: RateSlice): RatePart {
+  return { slice, slot: Math.floor(office.now() / slotsOf(slice.rate).slot_ms), amount: 0 };
 }
 
 /** The hold, or its estimate, becomes what the call cost. */

@@ -4,7 +4,7 @@ import type { Need } from './admission.ts';
 import { Asking } from './asking.ts';
 import { asks } from './asks.ts';
 import type { Books } from './books.ts';
-import { hear, maySpare, spare, takeRate, takeSeats, takeSlice, uncount } from './granted.ts';
+import { forfeit, hear, maySpare, spare, takeRate, takeSeats, takeSlice, uncount } from './granted.ts';
 import { endUncovered } from './lacking.ts';
 import { fitting } from './naming.ts';
 import { firstNumber, margin, type Office } from './office.ts';
@@ -99,6 +99,7 @@ export class Desk {
   /** Tells a store that lost its data what calls hold here, before it admits anything; what was free is not ours any more. */
   async retell(permit: string): Promise<readonly Floor[]> {
     this.#mustHold();
+    for (const rate of this.#books.rates.values()) forfeit(rate);
     const { parts, floors } = retelling(this.#books, this.#renewals, items_max);
     for (const part of parts) await this.#send(part, { permit, whole: false });
     return floors;

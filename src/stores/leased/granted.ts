@@ -89,3 +89,12 @@ export function uncount(office: Office, books: Books, slice: RateSlice, amount =
   item.rate(books, key, slot, -amount, slot_ms, count);
   note(office, books, item);
 }
+
+/**
+ * What was taken of a window is for no call any more, and whether the ledger counts it nobody knows: it is not uncounted either,
+ * which would take from what others use of that slot.
+ */
+export function forfeit(slice: RateSlice): void {
+  slice.free = 0;
+  needed(slice);
+}

@@ -51,8 +51,9 @@ export function obtain(
         // one whose lease was over before this process went on to read the answer.
         if (covers(all, now_ms < books.lease_until_ms ? sent_ms : now_ms)) return answer(() => hold(all));
         const told_ms = office.now();
+        const again = tries + 1 < tries_max;
         const refusals = all.flatMap((need) =>
-          covered(books, need, sent_ms) ? [] : (refusalOf(need, sent_ms, told_ms) ?? []),
+          covered(books, need, sent_ms) ? [] : (refusalOf(need, sent_ms, told_ms, again) ?? []),
         );
         if (refusals.length > 0) return answer(() => Promise.resolve(refusedBy(refusals)));
         if (++tries < tries_max) return false;

@@ -194,6 +194,14 @@ verbs[8] = function(o)
       local w = window(r.key, r.ms, r.n)
       slot, amount = w.slot, sizeOf(r.unit, tokens, input)
       change(w, slot, amount)
+    else
+      -- a replica may have it as it was before it was amended
+      local w, more = window(r.key, r.ms, r.n), sizeOf(r.unit, tokens, input) - sizeOf(r.unit, h[TOKENS], h[INPUT])
+      if more > 0 then
+        if not lives(w, slot) then slot, amount = w.slot, 0 end
+        change(w, slot, more)
+        amount = amount + more
+      end
     end
     shares[at * 2 - 1], shares[at * 2] = slot, amount
   end
