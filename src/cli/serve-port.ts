@@ -14,6 +14,7 @@ import { fullDiskInWords } from '../gateway/whole.ts';
 import type { GatewayOptions, RunningGateway as Running } from '../gateway.ts';
 import { CannotRun } from '../surfaces/cli/command.ts';
 import type { RunningGateway } from '../surfaces/cli/ports.ts';
+import { heard, whileHeard } from './signals.ts';
 
 const teamVariable = 'LLM_POLICY_TEAM_KEY';
 const adminVariable = 'LLM_POLICY_ADMIN_KEY';
@@ -24,25 +25,10 @@ const adminVariable = 'LLM_POLICY_ADMIN_KEY';
  */
 export async function serveGateway(location: LoadOptions, version: string): Promise<RunningGateway> {
   // They would end a process that does not listen to them yet. What changed meanwhile is seen when files are watched, and workers are new.
-  const unheard = heard({ SIGHUP: () => {}, SIGUSR2: () => {} });
-  try {
-    return await served(location, version, unheard);
-  } catch (reason) {
-    unheard();
-    throw reason;
-  }
+  return await whileHeard({ SIGHUP: () => {}, SIGUSR2: () => {} }, () => served(location, version));
 }
 
-/** Listens to signals until what it gives back is called. */
-function heard(listeners: Partial<Record<NodeJS.Signals, () => void>>): () => void {
-  const all = Object.entries(listeners);
-  for (const [signal, listener] of all) process.on(signal, listener);
-  return () => {
-    for (const [signal, listener] of all) process.off(signal, listener);
-  };
-}
-
-async function served(location: LoadOptions, version: string, unheard: () => void): Promise<RunningGateway> {
+async function served(location: LoadOptions, version: string): Promise<RunningGateway> {
   const first = await settled(location);
   const made = startKeys(location, first);
   const env = made === undefined ? location.env : withKeys(location.env, made);
@@ -72,7 +58,6 @@ async function served(location: LoadOptions, version: string, unheard: () => voi
     async close() {
       await gateway.close();
       unanswered();
-      unheard();
     },
   };
 }

@@ -17,8 +17,8 @@ export interface Forecast {
 
 /**
  * Forecasts of the budgets whose windows are running. The rate is what was spent over the time the window has run: since
- * it began, and for windows without a beginning (total, rolling) since the first entry that counts in them. Where people set
- * a counter to zero, what was spent before counts no more, nor does the time.
+ * it began, and for windows without a beginning (total, rolling) since the first entry that counts in them and is kept.
+ * Where people set a counter to zero, what was spent before counts no more, nor does the time.
  */
 export async function forecasts(
   counters: readonly StandingCounter[],
@@ -28,29 +28,34 @@ export async function forecasts(
 ): Promise<readonly Forecast[]> {
   const limited = counters.filter(({ current, limit }) => current && limit < unlimited);
   const endless = new Map(limited.filter(({ end_ms }) => end_ms === 0).map(({ key }) => [key, rollingOf(key)]));
-  const began = new Map<string, number>();
+  /** Since when, and how much, in windows without a beginning: entries of long ago may be kept no more. */
+  const seen = new Map<string, { readonly began_ms: number; sum: number }>();
   const emptied = new Map<string, number>();
   if (limited.length > 0) {
     for await (const { at_ms, budgets, reset } of entries) {
       for (const { key, amount } of budgets) {
         if (reset === true) {
-          began.delete(key);
+          seen.delete(key);
           emptied.set(key, at_ms);
         }
         const rolling_ms = endless.get(key);
         const counts = rolling_ms !== undefined && amount > 0 && at_ms > now_ms - rolling_ms;
-        if (counts && !began.has(key)) began.set(key, at_ms);
+        if (!counts) continue;
+        const known = seen.get(key) ?? { began_ms: at_ms, sum: 0 };
+        known.sum += amount;
+        seen.set(key, known);
       }
     }
   }
   return limited.map((counter) => {
     const budget = budgetOfKey(counter.key)?.budget;
     const dated = counter.end_ms > 0 && budget !== undefined;
-    const began_ms = dated ? windowKey(budget, counter.end_ms - 1).start_ms : began.get(counter.key);
-    const start_ms = (dated ? emptied.get(counter.key) : undefined) ?? began_ms ?? now_ms;
+    const { began_ms = now_ms, sum = 0 } = seen.get(counter.key) ?? {};
+    const start_ms = dated ? (emptied.get(counter.key) ?? windowKey(budget, counter.end_ms - 1).start_ms) : began_ms;
     const rolling_ms = endless.get(counter.key) ?? Number.POSITIVE_INFINITY;
     const end_ms = dated ? counter.end_ms : start_ms + rolling_ms;
-    return forecastOf(counter, laterLimit(counter, limitOf), { start_ms, end_ms }, now_ms);
+    const spent = dated ? counter.spent : Math.min(sum, counter.spent);
+    return forecastOf(counter, laterLimit(counter, limitOf), { start_ms, end_ms, spent }, now_ms);
   });
 }
 
@@ -61,11 +66,12 @@ export async function forecasts(
 function forecastOf(
   counter: StandingCounter,
   later: Later,
-  { start_ms, end_ms }: { readonly start_ms: number; readonly end_ms: number },
+  window: { readonly start_ms: number; readonly end_ms: number; readonly spent: number },
   now_ms: number,
 ): Forecast {
   const { limit, spent, held } = counter;
-  const per_ms = spent / Math.max(1000, now_ms - start_ms);
+  const { end_ms } = window;
+  const per_ms = window.spent / Math.max(1000, now_ms - window.start_ms);
   /** Infinite where it is not reached by the end. */
   const reached = (most: number): number => {
     const left = most - spent - held;

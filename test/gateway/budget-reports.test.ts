@@ -68,6 +68,26 @@ test('a forecast goes by what was spent since people set the counter to zero', a
   expect(told).toMatchObject({ spent_usd: 10, per_hour_usd: 10 });
 });
 
+test('a forecast of a total goes by the entries that are kept, not by all that was ever spent', async () => {
+  await call('a', 900);
+  now += 30 * 86_400_000;
+  await call('b', 10);
+  now += 3_600_000;
+  const all = ledger.entries.bind(ledger);
+  const kept = async function* (organization: string) {
+    for await (const entry of all(organization)) if (entry.id !== 'a') yield entry;
+  };
+  ledger.entries = kept;
+  const [told] = await forecast();
+  expect(told).toMatchObject({
+    spent_usd: 910,
+    per_hour_usd: 10,
+    spent_at: new Date(now + 9 * 3_600_000).toISOString(),
+  });
+  ledger.entries = async function* () {};
+  expect(await forecast()).toMatchObject([{ spent_usd: 910, per_hour_usd: 0, spent_at: null }]);
+});
+
 test('so does one of a calendar window, which goes by the window where nobody set it to zero', async () => {
   const budgets = [budget({ window: 'month', limit: 1_000e9 })];
   now = Date.parse('2026-01-26T20:00:00Z');

@@ -177,7 +177,7 @@ describe('a worker that says nothing any more', () => {
     const log: Log = Object.assign(Object.create(openLog({ level: 'silent' })), {
       error: (message: string) => errors.push(message),
     });
-    const more = { count: 1, beat_ms: 400, settings: { ...settings('quick'), port: await freePort() } as Settings };
+    const more = { count: 1, beat_ms: 800, settings: { ...settings('quick'), port: await freePort() } as Settings };
     quick = new Pool({ program, adminListens: true, log, metrics: openMetrics(), ...more });
     await quick.open();
   });

@@ -112,14 +112,18 @@ export class Slot {
   /** Ends a process that takes calls and says nothing any more; another one comes in its place. */
   async #watch(one: WorkerProcess): Promise<void> {
     const { beat_ms = beat_ms_default, log, slot } = this.#options;
-    for (let missed = 0; missed < beats_missed_max; ) {
+    do {
       await wait(beat_ms, undefined, { ref: false });
       if (one !== this.#process || !this.ready) return;
-      missed = (await this.#lives(one)) ? 0 : missed + 1;
-    }
+    } while (!(await this.#silent(one)));
     if (one !== this.#process || !this.ready) return;
     log.error('a worker does not answer, and is ended', { worker: slot });
     one.kill();
+  }
+
+  async #silent(one: WorkerProcess): Promise<boolean> {
+    for (let missed = 0; missed < beats_missed_max; missed += 1) if (await this.#lives(one)) return false;
+    return true;
   }
 
   /** Whether it says anything at all. */
@@ -193,7 +197,7 @@ export class Slot {
     if (one === undefined) return;
     this.#state = 'draining';
     // The grace is for calls. One that is stuck has none that could end, and nobody waits for it.
-    void this.#lives(one).then((lives) => lives || one.kill());
+    void this.#silent(one).then((silent) => silent && one.kill());
     try {
       this.#figures = await one.ask('drain', { grace_ms }, grace_ms + close_ms);
     } catch {
