@@ -1,6 +1,7 @@
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import { nearest } from '../policy/index.ts';
 import type { Path } from './document.ts';
+import { formats, keeps } from './keeps.ts';
 import { alternative, type Shape } from './shape.ts';
 
 /** What a schema found wrong, at which path; `at` says whether the key itself is meant. */
@@ -10,24 +11,26 @@ export interface Finding {
   readonly message: string;
 }
 
-const dateTime = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
-
-// A schema judges few documents: making its code smaller takes longer than all of them.
+// A schema is compiled for few documents: making its code smaller takes longer than all of them.
 const ajv = new Ajv({
   allErrors: true,
   verbose: true,
   strict: false,
+  strictNumbers: true,
   validateFormats: true,
   code: { optimize: false },
 });
-// The secret formats are judged while references are expanded: here any text will do.
-for (const name of ['secret', 'secret-or-hash', 'secret-url']) ajv.addFormat(name, true);
-ajv.addFormat('date-time', (text) => dateTime.test(text) && !Number.isNaN(Date.parse(text)));
+for (const [name, judge] of Object.entries(formats)) ajv.addFormat(name, judge);
 
 const compiled = new WeakMap<object, ValidateFunction>();
 
 /** Every way in which a value does not keep to its schema; empty when it does. */
 export function validate(schema: object, value: unknown): readonly Finding[] {
+  return keeps(schema, value) ? [] : findings(schema, value);
+}
+
+/** The same, as the compiled schema tells. */
+export function findings(schema: object, value: unknown): readonly Finding[] {
   let check = compiled.get(schema);
   if (check === undefined) {
     check = ajv.compile(schema);
