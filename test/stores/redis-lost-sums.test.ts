@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
 import { openRedisLedger, type RedisLedger } from '../../src/stores/index.ts';
+import { Added } from '../../src/stores/redis/added.ts';
 import { budget, request } from '../contracts/ledger.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { eventually as within } from '../support/wait.ts';
@@ -147,6 +148,24 @@ test('what each settled since the newest sum was told is counted beside it, and 
   }
 });
 
+test('of what one settled since it was told, only what no other has been told of since is counted beside the newest sum', async () => {
+  const server = await started();
+  const [one, two] = [await open('one', server.url), await open('two', server.url)];
+  await reserve(one, 'early', 100);
+  await reserve(one, 'late', 200);
+  await settle(one, 'early', 100);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  // Its sum has the early one in it.
+  await reserve(two, 'other', 50);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  await settle(one, 'late', 200);
+  await allMet();
+  muchLater();
+  await asideOf(one);
+  await backEmpty(server, two);
+  expect(await spentOf(server)).toBe(300);
+});
+
 test('a settlement whose answer was lost on its way counts like one that was acknowledged', async () => {
   const server = await started();
   const way = await wayTo(server.url);
@@ -177,4 +196,16 @@ test('what is settled twice in one turn is told once to a Redis that lost it', a
   expect(await spentOf(server)).toBe(100);
   await backEmpty(server, ledger);
   expect(await spentOf(server)).toBe(100);
+});
+
+test('settlements that were not told since are told apart by when, and joined from the oldest on where they are many', () => {
+  const added = new Added();
+  added.put(1, 10);
+  added.put(1, 5);
+  added.put(2, 20);
+  expect(added.text).toBe('1 15 2 20');
+  added.clear();
+  expect(added.text).toBe('');
+  for (let at_ms = 1; at_ms <= 34; at_ms += 1) added.put(at_ms, 1);
+  expect(added.text).toMatch(/^3 3 4 1 5 1 .* 34 1$/);
 });

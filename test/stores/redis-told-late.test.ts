@@ -17,7 +17,7 @@ test('sums that come after Redis was opened without them are not taken for told'
   closing.push(() => redis.disconnect());
   const line = new Line(redis, { deadline_ms: 5_000, onState: () => {} });
   const base = 'llm:{acme}:';
-  const sum = ['me', 'budget:team:research:total', Date.now(), 700, 'n', 1_000, 1, 0, 0, 1, 0];
+  const sum = ['me', 'budget:team:research:total', Date.now(), 700, 'n', 1_000, 1, 0, 0, ''];
   await redis.set(`${base}fence:1.a`, '1');
   await redis.hset(`${base}primary`, 'lossy', 1);
   await tellFloors(line, base, `${base}fence:1.a`, sum);

@@ -2,6 +2,7 @@ import type { Amendment, Amount, Labels, ReserveRequest } from '../ledger.ts';
 import { LiveMap } from '../live-map.ts';
 import { type Abandoned, AbandonedLately } from './abandoned.ts';
 import { type Acknowledged, AcknowledgedLately } from './acknowledged.ts';
+import { Added } from './added.ts';
 import type { States, Sum } from './answers.ts';
 import type { Message } from './outbox.ts';
 import type { Limits, Planned } from './plan.ts';
@@ -26,9 +27,8 @@ export interface Told {
   readonly planned: Planned;
   at_ms: number;
   spent: number;
-  /** Settled here since then. Whoever heard of the counter after `added_ms` was told of it. */
-  added: number;
-  added_ms: number;
+  /** Settled here since then. */
+  readonly added: Added;
   /** Whether it is still remembered: too many are not. */
   known: boolean;
 }
@@ -136,16 +136,13 @@ export class Memory {
     for (let at = 0; at < counters.length; at += 1) {
       const [counter, state] = [counters[at], states.budgets[at]];
       if (counter === undefined || state === undefined) continue;
-      counter.spent = state.spent;
-      counter.at_ms = at_ms;
-      counter.added = 0;
+      toldOf(counter, state.spent, at_ms);
     }
   }
 
   /** What an answer tells of counters by their keys. */
   hearAll(organization: string, sums: readonly Sum[], at_ms: number): void {
-    for (const { planned, spent } of sums)
-      Object.assign(this.#counter(organization, planned), { spent, at_ms, added: 0 });
+    for (const { planned, spent } of sums) toldOf(this.#counter(organization, planned), spent, at_ms);
   }
 
   /** A hold on these counters was settled, and what they have now was not told: others may have settled as well. */
@@ -155,9 +152,7 @@ export class Memory {
       const counter = counters[at];
       if (counter === undefined) continue;
       const { unit } = counter.planned.budget;
-      const more = unit === 'nusd' ? nusd : unit === 'tokens' ? tokens : 1;
-      counter.added = Math.min(Number.MAX_SAFE_INTEGER, counter.added + more);
-      counter.added_ms = at_ms;
+      counter.added.put(at_ms, unit === 'nusd' ? nusd : unit === 'tokens' ? tokens : 1);
     }
   }
 
@@ -165,7 +160,7 @@ export class Memory {
   reset(organization: string, zeroed: Zeroed): void {
     const { key, at_ms } = zeroed;
     const known = this.#told.get(organization)?.get(key);
-    if (known !== undefined && known.at_ms <= at_ms) Object.assign(known, { spent: 0, at_ms, added: 0 });
+    if (known !== undefined && known.at_ms <= at_ms) toldOf(known, 0, at_ms);
     const own = this.#zeroed.get(organization) ?? new Map<string, Zeroed>();
     this.#zeroed.set(organization, own);
     own.delete(key);
@@ -194,7 +189,7 @@ export class Memory {
     }
     let known = own.get(planned.key);
     if (known === undefined) {
-      known = { planned, at_ms: 0, spent: 0, added: 0, added_ms: 0, known: true };
+      known = { planned, at_ms: 0, spent: 0, added: new Added(), known: true };
       own.set(planned.key, known);
       if (own.size > told_max) {
         const oldest = shrink(own);
@@ -257,6 +252,12 @@ function joined(before: Limits, more: Limits): Limits {
   const rates = new Map(before.rates.map((one) => [one.key, one]));
   for (const one of more.rates) rates.set(one.key, one);
   return { budgets: [...budgets.values()], rates: [...rates.values()] };
+}
+
+function toldOf(counter: Told, spent: number, at_ms: number): void {
+  counter.spent = spent;
+  counter.at_ms = at_ms;
+  counter.added.clear();
 }
 
 function isKnown({ known }: Told): boolean {

@@ -49,10 +49,10 @@ export async function retell(teller: Teller, organization: string, permit: strin
   });
   const counters = memory.counters(organization);
   for (let at = 0; at < counters.length; at += batch) {
-    const told = counters.slice(at, at + batch).flatMap(({ planned, at_ms, spent, added, added_ms }) => {
+    const told = counters.slice(at, at + batch).flatMap(({ planned, at_ms, spent, added }) => {
       const { key, budget, expires_ms } = planned;
       const shape = [shapeOf(budget)[0], budget.limit, budget.hard ? 1 : 0, expires_ms, resets_unknown];
-      return [key, at_ms, spent, ...shape, added_ms, added];
+      return [key, at_ms, spent, ...shape, added.text];
     });
     await tellFloors(line, base, permit, [me, ...told]);
   }

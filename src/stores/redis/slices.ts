@@ -83,7 +83,7 @@ export class RemoteSlices implements SliceStore {
     const base = baseOf(prefix, organization);
     const told = floors.flatMap(({ key, budget, expires_ms, spent, at_ms, resets, added }) => {
       const sum = [key, at_ms, spent, shapeOf(budget)[0], budget.limit, budget.hard ? 1 : 0, expires_ms, resets];
-      return [...sum, untold_ms, added];
+      return [...sum, added === 0 ? '' : `${untold_ms} ${added}`];
     });
     await tellFloors(line, base, permit, [`${me}.slices`, ...told]);
   }

@@ -129,12 +129,12 @@ end
 /**
  * Keeps the newest sum an owner was told of a counter by a store that has it all, and what each owner settled since it was
  * told. KEYS: floors, permit. ARGV: base, owner, then of each counter its key, when on the server's clock, spent, unit, limit, hard, expiry, how often it
- * was set to zero by then (-1: nobody knows), when the owner settled last, how much since it was told.
+ * was set to zero by then (-1: nobody knows), what the owner settled since it was told, `ms amount` of each part.
  */
 export const tell = `${ground}${gate}
 local kept = call('HGET', base .. 'primary', 'lossy') == '1' and '' or ':now'
 local floors, added = K[1] .. kept, base .. 'added' .. kept
-for at = 3, #A, 10 do
+for at = 3, #A, 9 do
   local old = call('HGET', floors, A[at])
   local newer, spent = tonumber(A[at + 1]), tonumber(A[at + 2])
   if old and newer then
@@ -143,8 +143,10 @@ for at = 3, #A, 10 do
     if newer < then_ms or (newer == then_ms and spent <= told) then newer = nil end
   end
   if newer then call('HSET', floors, A[at], table.concat(A, ' ', at + 1, at + 7)) end
-  if A[at + 9] ~= '0' then
-    call('HSET', added, A[2] .. ' ' .. A[at], A[at] .. ' ' .. A[at + 8] .. ' ' .. A[at + 9])
+  local part = 0
+  for word in string.gmatch(A[at + 8], '%d+ %d+') do
+    part = part + 1
+    call('HSET', added, A[2] .. ' ' .. A[at] .. ' ' .. part, A[at] .. ' ' .. word)
   end
 end
 return {0, now}
