@@ -8,6 +8,7 @@ import type { CallLimits } from './call-limits.ts';
 import { countedInput } from './count-input.ts';
 import { dearestUsage, heldOutput, likelyCalls, likelyInputFor, likelyTokens, pricedAs } from './estimate.ts';
 import type { Identified } from './identify.ts';
+import { repliesOf } from './labels.ts';
 import { preambleTokensMax } from './preamble.ts';
 import type { ReplyMeter } from './reply-meter.ts';
 import { sentView } from './sent.ts';
@@ -96,6 +97,7 @@ export async function unansweredCost(
 /** What was sent to whom, and what was held for it. */
 interface Asked {
   readonly walk: Walk;
+  readonly admitted: Admitted;
   readonly view: RequestView;
   /** Likely tokens of the text that rules put before it. */
   readonly preamble: number;
@@ -112,7 +114,7 @@ function askedOf(
   candidate: Candidate | undefined,
 ): Asked {
   const preamble = likelyTokens(preambleTokensMax(verdict.decision));
-  return { walk, view: sentView(admitted, verdict), preamble, at_ms: admitted.at_ms, hold, candidate };
+  return { walk, admitted, view: sentView(admitted, verdict), preamble, at_ms: admitted.at_ms, hold, candidate };
 }
 
 /** `meter` is undefined where no reply came. */
@@ -142,16 +144,28 @@ async function likelyInput({ walk, view, preamble, hold, candidate }: Asked, exa
   return Math.min((counted ?? likelyInputFor(view, candidate)) + preamble, hold.inputTokens);
 }
 
-async function likelyOutput({ walk, view, hold, candidate }: Asked, meter: ReplyMeter | undefined): Promise<number> {
+async function likelyOutput(asked: Asked, meter: ReplyMeter | undefined): Promise<number> {
+  const { walk, view, hold, candidate } = asked;
   if (meter === undefined) return 0;
   // A whole reply that neither says anything nor what it cost: all that was held for it may have been produced.
   const told = meter.usage?.output;
   if (meter.whole && meter.bytes === 0 && told === undefined) return heldOutput(hold.output, view.choices);
-  const observed = await observedOutput(walk, candidate, meter);
+  const observed = Math.max(await observedOutput(walk, candidate, meter), unseenOutput(asked));
   // It may have told its output so far (Anthropic's first event says 1) and nothing since: the larger counts.
   if (told !== undefined) return Math.max(told, observed);
   // What was predicted and did not come is billed beside what did, and nobody saw how much that was.
   return observed + likelyTokens(hold.output.predicted) * view.choices;
+}
+
+/**
+ * What a model that does not show all it writes comes to, of which a reply that broke off says nothing: as much as it is held
+ * for at first where what it writes is seen, since all that it may come to is many times what it does.
+ */
+function unseenOutput({ walk, admitted, view, hold, candidate }: Asked): number {
+  if (candidate === undefined || (candidate.reasoning !== true && view.unseenOutput !== true)) return 0;
+  const { identity, pinned } = admitted;
+  const high = walk.outputs.high(repliesOf(identity.caller, candidate.provider.id, candidate.model));
+  return Math.min(high ?? pinned.limits.stream_hold_tokens, hold.output.held) * view.choices;
 }
 
 async function observedOutput(walk: Walk, candidate: Candidate | undefined, meter: ReplyMeter): Promise<number> {

@@ -34,6 +34,7 @@ beforeAll(async () => {
         models: {
           'gpt-4o': prices,
           'gpt-counted': { ...prices, tokenizer: 'o200k_base' },
+          'gpt-thinks': { ...prices, reasoning: true },
           'gpt-seeks': { ...prices, tool_call_usd: { web_search: 0.01 } },
           'gpt-speaks': {
             ...prices,
@@ -133,6 +134,18 @@ describe('a call that broke off', () => {
     const { record } = await recorded({ ...stream, model: 'gpt-counted', messages: file }, { die: 'middle' });
     expect(record).toMatchObject({ ending: 'cut', usage: { input: context } });
     expect(record.cost_nusd).toBeGreaterThan(costOf({ input: context, output: 0 }));
+  });
+
+  test('while its model thought is paid for what its replies come to, most of which nobody sees', async () => {
+    const thinking = { ...stream, model: 'gpt-thinks', max_tokens: 8000 };
+    const broken = async (body: AskedBody) => (await recorded(body, { die: 'middle' })).record;
+    expect(await broken(thinking)).toMatchObject({ ending: 'cut', usage: { output: 1024 }, cost_estimated: true });
+    expect(await broken({ ...thinking, max_tokens: 50 })).toMatchObject({ usage: { output: 50 } });
+    for (let at = 0; at < 30; at += 1) await recorded(thinking, { usage: { input: 40, output: 3000 } });
+    const output = (await broken(thinking)).usage?.output;
+    // A quantile is told at most a fifth too high.
+    expect(output).toBeGreaterThanOrEqual(3000);
+    expect(output).toBeLessThanOrEqual(3600);
   });
 
   const message = { id: 'm', type: 'message', role: 'assistant', model: 'c', content: [] };

@@ -313,7 +313,7 @@ describe('a verified trail', () => {
     });
   });
 
-  test('every edit of a single byte shows', async () => {
+  test('an edit of a single byte shows, wherever it is', async () => {
     const { dir, file, text } = await sample(2);
     // The second record has one before it and is vouched for: every byte of it; the first is made in the same way.
     const second = text.indexOf('\n') + 1;
