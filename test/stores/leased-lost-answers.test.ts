@@ -67,10 +67,62 @@ test('nor is it told twice where the telling is not answered', async () => {
   await settle('a', 700);
   await client().flushall();
   way.open();
-  way.muteAfter('"estimates"');
+  way.muteAfter('"s","a"');
   await unanswered();
   way.open();
   await told();
   expect(await spent()).toEqual([700, 700]);
   expect(await remote.reconcile('acme', { repair: false })).toEqual([]);
+});
+
+test('what Redis did and nobody heard of is not counted beside a sum that another heard after it', async () => {
+  const other = await house.process({ ahead_ms: 0 });
+  expect((await here.reserve(request('a', { nusd: 700 }, { budgets }))).outcome).toBe('held');
+  await settle('a', 700);
+  way.muteAfter('"s","a"');
+  const trade = here.flush().catch(() => {});
+  await expect.poll(() => way.muted).toBe(true);
+  await expect.poll(spent).toEqual([700, 700]);
+  way.shut();
+  await trade;
+  expect((await other.reserve(request('b', { nusd: 10 }, { budgets }))).outcome).toBe('held');
+  await other.settle({ id: 'b', organization: 'acme', amount: { nusd: 10, tokens: 0 }, estimated: false });
+  await other.flush();
+  expect(await spent()).toEqual([710, 710]);
+  // As one that was started again with all it had.
+  await client().del('llm:{acme}:primary', ...(await client().keys('llm:{acme}:epoch:*')));
+  way.open();
+  await Promise.all([
+    told(),
+    expect
+      .poll(() =>
+        other.flush().then(
+          () => true,
+          () => false,
+        ),
+      )
+      .toBe(true),
+  ]);
+  expect(await spent()).toEqual([710, 710]);
+  expect(await remote.reconcile('acme', { repair: false })).toEqual([]);
+});
+
+test('and is counted beside what it heard itself where it told all that to a primary that lost everything, unheard', async () => {
+  await here.reserve(request('h', { nusd: 300 }, { budgets }));
+  await settle('h', 300);
+  await here.flush();
+  await here.reserve(request('a', { nusd: 700 }, { budgets }));
+  way.shut();
+  await settle('a', 700);
+  await client().flushall();
+  way.open();
+  way.muteAfter('"s","a"');
+  await expect.poll(() => way.muted).toBe(true);
+  await expect.poll(() => client().keys('llm:{acme}:slices:*')).toHaveLength(1);
+  way.shut();
+  way.open();
+  await told();
+  expect(await spent()).toEqual([1000, 1000]);
+  expect(await remote.reconcile('acme', { repair: false })).toEqual([]);
+  expect(await client().exists('llm:{acme}:had')).toBe(0);
 });

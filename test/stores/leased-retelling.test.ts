@@ -37,7 +37,7 @@ test.each(sizes.flatMap((estimates) => sizes.map((items) => [estimates, items]))
       books.untold.add(number, item(number));
       if (number % 5 === 0) books.untold.oldest(1_000);
     }
-    const { parts, floors } = retelling(books, new Renewals(), 10);
+    const { parts, floors } = retelling(books, new Renewals(), 10, 0);
     const seen: string[] = [];
     for (const [at, { items, slices, again }] of parts.entries()) {
       const told = (JSON.parse(items.toString('latin1')) as unknown[]).map((one) => readItem(JSON.stringify(one)).id);

@@ -11,7 +11,7 @@ import { firstNumber, margin, type Office } from './office.ts';
 import { Patience } from './patience.ts';
 import type { Floor, Trade, Traded } from './port.ts';
 import { alsoNamed, type Renewal, Renewals, renewalAsk } from './renewals.ts';
-import { retelling } from './retelling.ts';
+import { nothingAgain, retelling } from './retelling.ts';
 import { looked_max, Round } from './round.ts';
 import { askedIn, grant, type Sent } from './sent.ts';
 import { type RateSlice, type SeatsSlice, type Slice, stir } from './slices.ts';
@@ -100,7 +100,8 @@ export class Desk {
   async retell(permit: string): Promise<readonly Floor[]> {
     this.#mustHold();
     for (const rate of this.#books.rates.values()) forfeit(rate);
-    const { parts, floors } = retelling(this.#books, this.#renewals, items_max);
+    const { had } = await this.#send(nothingAgain, { permit, whole: false });
+    const { parts, floors } = retelling(this.#books, this.#renewals, items_max, had);
     for (const part of parts) await this.#send(part, { permit, whole: false });
     return floors;
   }

@@ -159,12 +159,12 @@ export interface SpentOf {
   spent: number;
 }
 
-/** What these items add to what is spent, by the counters' keys. */
-export function spentBy(texts: Iterable<string>): Map<string, SpentOf> {
+/** What these items add to what is spent, by the counters' keys; of those up to number `but` nothing. */
+export function spentBy(texts: Iterable<string>, but = 0): Map<string, SpentOf> {
   const sums = new Map<string, SpentOf>();
   for (const text of texts) {
     const item = JSON.parse(text) as MoneyItem | readonly [number, 'r', ...unknown[]];
-    if (item[1] === 'r') continue;
+    if (item[1] === 'r' || item[0] <= but) continue;
     const [, kind, , nusd, tokens, , , priorNusd, priorTokens, , , counters] = item as MoneyItem;
     const spends = kind === 's' || kind === 'p';
     for (const [key, unit, limit, hard, expires_ms, , , used] of counters) {

@@ -167,6 +167,8 @@ export type Traded =
       /** The owner's lease had been over: nobody knew who of its calls sits. */
       readonly lapsed: boolean;
       readonly now_ms: number;
+      /** The newest item the store had done before; where it is told again, before that began. */
+      readonly had: number;
       readonly slices: readonly SliceGrant[];
       readonly rates: readonly RateGrant[];
       readonly seats: readonly SeatsGrant[];

@@ -11,12 +11,14 @@ type Part = Pick<Trade, 'items' | 'slices' | 'rates' | 'seats' | 'renewals' | 'a
 /**
  * What a store that lost its data is told of one moment, in trades that each tell so many things at most, and one after the
  * other: estimates, what happened since, and with the last of it what calls hold. And the sums below which nothing is
- * counted. What was free is not ours any more from here on.
+ * counted: of items that the store has (up to `had`) it had heard before anybody told it again, and so has whoever heard of it
+ * after that. What was free is not ours any more from here on.
  */
 export function retelling(
   books: Books,
   waiting: Renewals,
   most: number,
+  had: number,
 ): { readonly parts: readonly Part[]; readonly floors: readonly Floor[] } {
   const slices = [...books.slices.values()];
   for (const slice of slices) {
@@ -29,7 +31,7 @@ export function retelling(
   }
   const told = books.untold.inParts(most);
   // Of the same moment as the items: what comes after them is told on top of it all.
-  const untold = spentBy(books.untold.texts());
+  const untold = spentBy(books.untold.texts(), had);
   const floors = slices
     .map((slice) => floorOf(slice, untold.get(slice.key)?.spent ?? 0))
     .filter(({ key, at_ms }) => at_ms > 0 || untold.has(key));
@@ -37,7 +39,7 @@ export function retelling(
   const known = slices.filter(({ resets }) => resets > 0);
   const resets = known.map((slice) => ({ ...counterOf(slice), resets: slice.resets }));
   const part = (items: Buffer, estimates: readonly EstimateAgain[]): Part => {
-    return { items, slices: [], rates: [], seats: [], renewals: [], again: { resets, estimates } };
+    return { ...nothingAgain, items, again: { resets, estimates } };
   };
   // Each before what replaces it.
   const estimates = books.standing.again();
@@ -52,6 +54,17 @@ export function retelling(
 }
 
 const nothing = Buffer.from('[]');
+
+/** Tells a store that lost its data nothing yet: its answer says what it has. */
+export const nothingAgain: Part = {
+  items: nothing,
+  slices: [],
+  rates: [],
+  seats: [],
+  renewals: [],
+  again: { resets: [], estimates: [] },
+};
+
 const asking = { free: 0, least: 0, asked: 0, ahead: 0 };
 
 function holdingOf({ slices }: Books): SliceAsk[] {

@@ -58,11 +58,11 @@ export class RemoteSlices implements SliceStore {
   }
 
   async trade(trade: Trade, permit: string | undefined, late: (answer: Traded) => void): Promise<Traded> {
-    const { epochs, prefix, enrol } = this.#options;
+    const { epochs, prefix, enrol, me } = this.#options;
     const base = baseOf(prefix, trade.organization);
     const keys = [`${base}slices:${trade.owner}`];
     enrol(trade.organization);
-    const args = [base, textOf(trade), remembered_ms, trade.items];
+    const args = [base, textOf(trade, me), remembered_ms, trade.items];
     const answer = await epochs.run(scripts.trade, trade.organization, keys, args, {
       permit,
       ...(permit === undefined ? {} : { deadline_ms: telling_ms }),
@@ -103,7 +103,7 @@ export class RemoteSlices implements SliceStore {
   }
 }
 
-function textOf({ owner, number, lease_ms, slices, rates, seats, renewals, whole, again }: Trade): string {
+function textOf({ owner, number, lease_ms, slices, rates, seats, renewals, whole, again }: Trade, me: string): string {
   return JSON.stringify({
     owner,
     number,
@@ -121,7 +121,7 @@ function textOf({ owner, number, lease_ms, slices, rates, seats, renewals, whole
     }),
     seats: seats.map((one) => ({ ...asking(one), holds: one.holds, free: one.free })),
     renewals: renewals.map(({ id, back }) => [id, ...back.map(({ key, amount }) => [key, amount])]),
-    ...(again === undefined ? {} : againOf(again)),
+    ...(again === undefined ? {} : { me, ...againOf(again) }),
   });
 }
 
@@ -147,6 +147,7 @@ function read(answer: readonly unknown[], trade: Trade): Traded {
   let at = 2;
   const next = () => Number(answer[at++]);
   if (Number(answer[0]) === 1) return { outcome: 'late', number: next() };
+  const had = next();
   const slices = trade.slices.map((): SliceGrant => {
     const [amount, spent, held, limit, wanted, turned] = [next(), next(), next(), next(), next(), next()];
     const flags = { wanted: wanted === 1, turned: turned === 1 };
@@ -173,5 +174,5 @@ function read(answer: readonly unknown[], trade: Trade): Traded {
     estimates.push({ id: String(answer[at]), at_ms, resets });
   }
   const [lapsed, now_ms] = [Number(answer[0]) === 2, Number(answer[1])];
-  return { outcome: 'done', lapsed, now_ms, slices, rates, seats, renewals, sums, estimates };
+  return { outcome: 'done', lapsed, now_ms, had, slices, rates, seats, renewals, sums, estimates };
 }

@@ -144,6 +144,10 @@ if p[2] == 'fenced' then
   raiseAll(late, p[5] == '1')
   writeCounters()
   writeEntries()
+  -- who has not told all tells it once more, and what was told is not what this store had
+  for owner, one in pairs(hashed('had')) do
+    if call('SISMEMBER', base .. 'asserted', match(one, ' (.*)$')) == 1 then call('HDEL', base .. 'had', owner) end
+  end
   call('DEL', base .. 'asserted', base .. 'telling', base .. 'fence:' .. p[1])
   call('HSET', K[1], 'state', 'open', 'lossy', 0, 'bare', 0, 'late', 0)
   call('SET', base .. 'epoch:' .. p[1], kind or '1')

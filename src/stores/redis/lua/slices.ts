@@ -3,6 +3,9 @@ import { happened } from './happened.ts';
 import { owning } from './owner.ts';
 import { books, written } from './turn.ts';
 
+/** How long it is known what a store had of one who began to tell it again and was not heard of since. */
+const had_ms = 7 * 86_400_000;
+
 /**
  * Slices: parts of counters that an owner has taken out. They count as held, and stand in the counter's field `leased`.
  *
@@ -12,6 +15,7 @@ import { books, written } from './turn.ts';
  *                   `l|<counter>` what a slice that was found again lacks of its amount, `lacks` where there are some,
  *                   `r|<counter>` its resets when it was lost, `p|<id>` when an estimate was counted, `have` how many
  *                   slices and seats there are
+ *   had             a hash: the newest item of an owner that a store which lost data had, and who tells it again, until that is in
  *   wanted          a hash: who could not get what a call needed of a counter or of seats, and until when that is told
  */
 const slicing = `
@@ -60,7 +64,8 @@ end
 
 /**
  * KEYS: the owner's slices, the epoch. ARGV: base, the trade as JSON, how long an owner that went away is remembered, items.
- * Answer: 1, time, number where a later trade was done before; else 0, or 2 where its lease had been over, time, and of every
+ * Answer: 1, time, number where a later trade was done before; else 0, or 2 where its lease had been over, time, the newest item that
+ * was done before (before all that was told again, where this is), and of every
  * slice asked about its amount, spent, what everyone holds, limit in force, wanted, turned, when it is empty, how often it was
  * set to zero; of every window granted, slot, how long it lasts, used, reset, how many parts go first, amount and time of each;
  * of all seats the amount, what others have, wanted; of every renewal `h`, held again, or `e`, still an estimate, with 1 for each
@@ -72,6 +77,9 @@ local t = cjson.decode(A[2])
 local rec = load(K[1], not t.whole)
 local owner = t.owner
 if t.number <= (rec.number or 0) then return plain({1, now, rec.number}) end
+-- what this store had before anything was told it again; another telling that comes to no end does not change that
+local retold = t.estimates and match(call('HGET', base .. 'had', owner) or '', '^%d+')
+local had = tonumber(retold or rec.done or 0)
 local lapsed = rec.lost
 if lapsed then find_again(owner, rec) end
 
@@ -85,7 +93,7 @@ local function granted(left, ask)
   return math.min(left, max(ask.asked, math.min(ask.asked + ask.ahead, share)))
 end
 
-local reply, touched = {lapsed and 2 or 0, now}, {}
+local reply, touched = {lapsed and 2 or 0, now, had}, {}
 local function say(...)
   for _, one in ipairs({...}) do reply[#reply + 1] = one end
 end
@@ -204,6 +212,10 @@ if rec.lacks then
     else gone[#gone + 1] = 'l|' .. short end
   end
   if lacking then field('lacks', 1) else gone[#gone + 1] = 'lacks' end
+end
+if t.estimates then
+  call('HSET', base .. 'had', owner, text(had) .. ' ' .. t.me)
+  call('PEXPIRE', base .. 'had', ${had_ms})
 end
 field('number', t.number)
 field('done', done)
