@@ -15,8 +15,8 @@ const keptBytesMax = 256 * 1024;
 /** What came of all replies in one turn of the event loop is passed on together; short replies are whole by then. */
 const replies = new Turn();
 
-/** Shared by all calls, and never added to: a list that is pushed to makes room for many, and nearly always one chunk comes. */
-const noChunks: Buffer[] = [];
+/** Headers or chunks that have not come. Shared by all calls, and never added to: a list that is pushed to makes room for many. */
+const noBuffers: Buffer[] = [];
 
 /**
  * One call on the wire: undici's handler on one side, the reply on the other, with nothing allocated in between for a
@@ -39,7 +39,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
   #readOn: (() => void) | undefined;
   /** undici is to wait, at the latest after the next chunk. */
   #waits = false;
-  #raw: RawHeaders = noChunks;
+  #raw: RawHeaders = noBuffers;
   #byName: Readonly<Record<string, string>> | undefined;
   #phase: CallPhase = 'connect';
   #answered = false;
@@ -52,7 +52,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
   /** The provider was told to wait. */
   #held = false;
   /** What came and is not passed on. */
-  #kept = noChunks;
+  #kept = noBuffers;
   #keptBytes = 0;
   /** It is passed on in this turn. */
   #passing = false;
@@ -181,7 +181,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
 
   #deliver(chunk: Buffer): void {
     if (this.#over) return;
-    if (this.#kept === noChunks) this.#kept = [chunk];
+    if (this.#kept === noBuffers) this.#kept = [chunk];
     else this.#kept.push(chunk);
     this.#keptBytes += chunk.length;
     if (this.#paused || this.#keptBytes >= keptBytesMax) this.#hold();
@@ -250,7 +250,7 @@ export class LiveCall implements UpstreamReply, Dispatcher.DispatchHandler, Watc
     this.#deadline.stop();
     this.#call.abort?.detach(this.#onAbort);
     this.#decoder?.destroy();
-    this.#kept = noChunks;
+    this.#kept = noBuffers;
   }
 
   #hold(): void {
